@@ -1,0 +1,81 @@
+"""The root of every public error, and the errors of lp-core itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class LPError(Exception):
+    """Something a user can understand and mend.
+
+    Args:
+        problem: What is wrong, in one sentence.
+        where: The place: a file, or a file with a line, row, column or frame.
+        remedy: What to do about it.
+    """
+
+    def __init__(
+        self, problem: str, *, where: str | Path | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [self.problem]
+        if self.where:
+            lines.append(f"in: {self.where}")
+        if self.remedy:
+            lines.append(f"try: {self.remedy}")
+        return "\n".join(lines)
+
+
+class CoreError(LPError):
+    """Any public error of lp-core."""
+
+
+class UnknownNameError(CoreError):
+    """A name that no plug-in registers."""
+
+
+class BackboneError(CoreError):
+    """A backbone that cannot be built, or weights that cannot be had."""
+
+
+class BatchError(CoreError):
+    """A batch that does not have the keys, shapes or types of its contract."""
+
+
+class LossError(CoreError):
+    """A loss that cannot run as it was configured."""
+
+
+class TrackerError(CoreError):
+    """A tracker that was given options it cannot work with."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like ``name``, or None where none is alike."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """An error for a name that is not among the known ones.
+
+    Args:
+        kind: What the name should be the name of, such as ``"loss"``.
+        name: The name that was given.
+        known: The names that exist.
+
+    Returns:
+        The error to raise; it names the nearest known name and lists them all.
+    """
+    names = sorted(known)
+    guess = nearest_name(name, names)
+    listing = ", ".join(names) if names else "none is registered"
+    remedy = f"did you mean '{guess}'? " if guess else ""
+    return UnknownNameError(f"unknown {kind} '{name}'", remedy=f"{remedy}known: {listing}")

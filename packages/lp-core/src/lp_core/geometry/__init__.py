@@ -1,0 +1,1 @@
+"""One coordinate language: affine maps between spaces, and heatmaps."""
