@@ -1,0 +1,117 @@
+"""Plug-ins: what distributions register under Python entry points.
+
+A distribution adds a tracker, a backbone, a loss, a video reader or an augmentation by one line of its
+own pyproject.toml, in one of the groups below. The distributions of lp come in by the same door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from lp_core.errors import CoreError, unknown_name
+
+MODELS = "lp.models"
+BACKBONES = "lp.backbones"
+LOSSES = "lp.losses"
+VIDEO_READERS = "lp.video_readers"
+AUGMENTATIONS = "lp.augmentations"
+
+_KINDS = {
+    MODELS: "model type",
+    BACKBONES: "backbone",
+    LOSSES: "loss",
+    VIDEO_READERS: "video reader",
+    AUGMENTATIONS: "augmentation",
+}
+
+
+class PluginError(CoreError):
+    """A registered plug-in that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name.
+
+    Attributes:
+        group: The entry-point group, such as ``"lp.models"``.
+        name: The name under which it is registered.
+        target: Where it is, as ``module:object``.
+        distribution: The distribution that registers it.
+        version: That distribution's version.
+    """
+
+    group: str
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+
+def _plugin(entry: EntryPoint) -> Plugin:
+    distribution = entry.dist
+    return Plugin(
+        group=entry.group,
+        name=entry.name,
+        target=entry.value,
+        distribution=distribution.name if distribution else "unknown",
+        version=distribution.version if distribution else "unknown",
+    )
+
+
+def _unique(entries: Iterable[EntryPoint]) -> dict[str, EntryPoint]:
+    """The entries by name; the same name with two different targets is an error."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entries:
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            first, second = _plugin(other), _plugin(entry)
+            raise PluginError(
+                f"'{entry.name}' is registered twice in {entry.group}",
+                where=f"{first.distribution} ({first.target}), {second.distribution} "
+                f"({second.target})",
+                remedy="uninstall one of the two distributions, or rename one entry point",
+            )
+    return found
+
+
+def registered(group: str) -> dict[str, Plugin]:
+    """What is registered in ``group``, by name, in alphabetical order.
+
+    Raises:
+        PluginError: Two distributions register different things under one name.
+    """
+    entries = _unique(entry_points(group=group))
+    return {name: _plugin(entries[name]) for name in sorted(entries)}
+
+
+def load_plugin(group: str, name: str) -> object:
+    """Import and return what ``group`` registers as ``name``.
+
+    Raises:
+        UnknownNameError: Nothing is registered under that name; the message lists what is.
+        PluginError: It is registered, but cannot be imported.
+    """
+    entries = _unique(entry_points(group=group))
+    if name not in entries:
+        raise unknown_name(_KINDS.get(group, group), name, entries)
+    try:
+        return entries[name].load()
+    except (ImportError, AttributeError) as error:
+        plugin = _plugin(entries[name])
+        raise PluginError(
+            f"the {_KINDS.get(group, group)} '{name}' cannot be imported: {error}",
+            where=f"{plugin.distribution} {plugin.version}, {plugin.target}",
+            remedy=f"install or repair the distribution {plugin.distribution}",
+        ) from error
+
+
+def name_of(group: str, target: type) -> str | None:
+    """The name under which ``target`` is registered in ``group``, or None."""
+    value = f"{target.__module__}:{target.__qualname__}"
+    for entry in entry_points(group=group):
+        if entry.value == value:
+            return entry.name
+    return None
