@@ -1,1 +1,4 @@
-"""."""
+"""The data of lp: label tables, datasets, augmentation, frame-exact video, a synthetic project.
+
+Importing this package imports nothing else; take what you need from its modules.
+"""

@@ -1,0 +1,1 @@
+"""Augmentation of images and clips together with their keypoints."""

@@ -1,0 +1,37 @@
+"""The public errors of lp-data."""
+
+from __future__ import annotations
+
+from lp_core.errors import LPError
+
+
+class DataError(LPError):
+    """Any public error of lp-data."""
+
+
+class LabelFileError(DataError):
+    """A label file that cannot be read without guessing what it means."""
+
+
+class ImageFileError(DataError):
+    """An image that is missing, cannot be decoded, or is of a kind that lp does not read."""
+
+
+class VideoError(DataError):
+    """A video that is missing, cannot be decoded, or cannot be decoded frame by frame."""
+
+
+class SplitError(DataError):
+    """A split into training, validation and test frames that cannot be made."""
+
+
+class AugmentationError(DataError):
+    """An augmentation that is not known, or whose options cannot be met."""
+
+
+class DataModuleError(DataError):
+    """Datasets and options that do not go together in one data module."""
+
+
+class SyntheticProjectError(DataError):
+    """A synthetic project that cannot be generated as it was asked for."""
