@@ -17,8 +17,9 @@ class Augmented(NamedTuple):
         keypoints: (K, 2) model px of ``images``, NaN where missing. A keypoint that left the image
             may still have its coordinates; the dataset makes it missing.
         matrix: (2, 3) map from model px before to model px after the augmentation.
-        permutation: (K,) Or None. Where a flip swapped left and right, keypoint ``k`` of ``keypoints``
-            is what ``permutation[k]`` was before; the dataset reorders the visibility likewise.
+        permutation: (K,), or None. Where a flip swapped left and right, keypoint ``k`` of
+            ``keypoints`` is what ``permutation[k]`` was before; the dataset reorders the visibility
+            likewise.
     """
 
     images: UInt8[ndarray, "frames height width 3"]
