@@ -1,0 +1,126 @@
+"""Label tables survive a round trip, and join and split without mixing anything up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lp_data.errors import LabelFileError
+from lp_data.labels import LabelTable, join_tables, read_label_files, read_labels, write_labels
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Z")), min_size=1, max_size=8
+)
+
+
+@st.composite
+def parts_of_tables(draw):
+    images = draw(
+        st.lists(
+            st.text("abc ,\"'é-_", min_size=1, max_size=8).map(
+                lambda stem: f"d/{stem.strip()}1.png"
+            ),
+            min_size=1,
+            max_size=5,
+            unique=True,
+        )
+    )
+    names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+    size = (len(images), len(names))
+    number = st.floats(allow_nan=False, allow_infinity=False)
+    keypoints = draw(arrays(np.float64, (*size, 2), elements=number))
+    visibility = draw(arrays(np.int8, size, elements=st.integers(0, 2)))
+    bare = draw(arrays(np.bool_, size)) & (visibility == 1)
+    keypoints[(visibility == 0) | bare] = np.nan
+    return tuple(images), tuple(names), keypoints, visibility, "ann"
+
+
+@settings(deadline=None, max_examples=60)
+@given(parts=parts_of_tables())
+def test_written_and_read_back(tmp_path_factory, parts):
+    table = LabelTable(*parts)
+    path = tmp_path_factory.mktemp("labels") / "labels.csv"
+    write_labels(table, path)
+    back = read_labels(path, require_labels=False)
+    assert back.image_paths == table.image_paths
+    assert back.keypoint_names == table.keypoint_names
+    assert back.scorer == table.scorer
+    np.testing.assert_array_equal(back.keypoints, table.keypoints)
+    np.testing.assert_array_equal(back.visibility, table.visibility)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "labels.csv"
+    good = LabelTable(("a.png",), ("n",), np.ones((1, 1, 2)), np.full((1, 1), 2, np.int8))
+    write_labels(good, path)
+    before = path.read_bytes()
+    bad = LabelTable(("b\ud800.png",), ("n",), np.ones((1, 1, 2)), np.full((1, 1), 2, np.int8))
+    with pytest.raises(UnicodeEncodeError):
+        write_labels(bad, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def table_of(images, names, values, origin=""):
+    keypoints = np.array(values, dtype=np.float64).reshape(len(images), len(names), 2)
+    visibility = np.where(np.isnan(keypoints[..., 0]), 0, 2).astype(np.int8)
+    origins = tuple(f"{origin}:{image}" for image in images) if origin else ()
+    return LabelTable(tuple(images), tuple(names), keypoints, visibility, "ann", origins)
+
+
+def test_join_has_the_union_of_the_keypoints():
+    first = table_of(["a.png"], ["nose", "tail"], [[1, 1], [2, 2]])
+    second = table_of(["b.png"], ["ear", "nose"], [[3, 3], [4, 4]])
+    joined = join_tables([first, second])
+    assert joined.image_paths == ("a.png", "b.png")
+    assert joined.keypoint_names == ("nose", "tail", "ear")
+    nan = [np.nan, np.nan]
+    np.testing.assert_array_equal(joined.keypoints, [[[1, 1], [2, 2], nan], [[4, 4], nan, [3, 3]]])
+    np.testing.assert_array_equal(joined.visibility, [[2, 2, 0], [2, 0, 2]])
+
+
+def test_join_merges_an_image_labelled_in_two_files():
+    nan = [np.nan, np.nan]
+    first = table_of(["a.png", "b.png"], ["nose", "tail"], [[1, 1], nan, nan, [5, 5]])
+    second = table_of(["b.png", "a.png"], ["tail", "nose"], [[5, 5], [6, 6], [7, 7], nan])
+    joined = join_tables([first, second])
+    assert joined.image_paths == ("a.png", "b.png")
+    np.testing.assert_array_equal(joined.keypoints, [[[1, 1], [7, 7]], [[6, 6], [5, 5]]])
+
+
+def test_join_refuses_contradiction_naming_both_rows():
+    first = table_of(["a.png"], ["nose"], [[1, 1]], origin="one.csv")
+    second = table_of(["b.png", "a.png"], ["nose"], [[1, 1], [1, 2]], origin="two.csv")
+    with pytest.raises(LabelFileError) as caught:
+        join_tables([first, second])
+    for word in ["'nose'", "one.csv:a.png", "two.csv:a.png"]:
+        assert word in str(caught.value)
+
+
+def test_files_are_joined_in_order(tmp_path):
+    for name, image in (("one", "b.png"), ("two", "a.png")):
+        write_labels(table_of([image], ["nose"], [[1, 2]]), tmp_path / f"{name}.csv")
+    joined = read_label_files([tmp_path / "one.csv", tmp_path / "two.csv"])
+    assert joined.image_paths == ("b.png", "a.png")
+    with pytest.raises(LabelFileError, match="no label file"):
+        read_label_files([])
+
+
+def test_subset_and_selection_keep_rows_together():
+    table = table_of(["a", "b", "c"], ["nose", "tail"], np.arange(12), origin="f")
+    part = table.subset([2, 0])
+    assert part.image_paths == ("c", "a")
+    assert part.origin(0) == "f:c"
+    np.testing.assert_array_equal(part.keypoints, table.keypoints[[2, 0]])
+    tail = table.select_keypoints(["tail"])
+    np.testing.assert_array_equal(tail.keypoints, table.keypoints[:, 1:])
+    with pytest.raises(LabelFileError, match=r"(?s)nosse.*did you mean 'nose'"):
+        table.select_keypoints(["nosse"])
+
+
+def test_sizes_must_agree():
+    with pytest.raises(LabelFileError, match="do not go with"):
+        LabelTable(("a.png",), ("n", "m"), np.zeros((1, 1, 2)), np.zeros((1, 1), np.int8))
