@@ -16,7 +16,8 @@ class LabeledBatch(TypedDict):
     """Labelled images and their keypoints.
 
     Keys:
-        images: Model px; (B, 3, H, W), or (B, F, 3, H, W) with context, the labelled frame in the middle.
+        images: Model px; (B, 3, H, W), or (B, F, 3, H, W) with context, the labelled frame in the
+            middle.
         keypoints: (B, K, 2) model px, NaN where unlabelled.
         visibility: (B, K), 0 unlabelled, 1 occluded, 2 visible.
         to_frame: (B, 2, 3) affine maps from model px to frame px.
@@ -55,7 +56,8 @@ class LossInputs(TypedDict, total=False):
     """The vocabulary of the losses: N rows, each an image or a frame.
 
     Keys:
-        heatmaps_targ, heatmaps_pred: (N, K, h, w), each map sums to 1, or to 0 where there is no target.
+        heatmaps_targ, heatmaps_pred: (N, K, h, w), each map sums to 1, or to 0 where there is no
+            target.
         keypoints_targ, keypoints_pred: (N, K, 2) frame px; targets are NaN where unlabelled.
         confidences: (N, K) from 0 to 1.
     """

@@ -1,7 +1,8 @@
 """Plug-ins: what distributions register under Python entry points.
 
-A distribution adds a tracker, a backbone, a loss, a video reader or an augmentation by one line of its
-own pyproject.toml, in one of the groups below. The distributions of lp come in by the same door.
+A distribution adds a tracker, a backbone, a loss, a video reader or an augmentation by one line of
+its own pyproject.toml, in one of the groups below. The distributions of lp come in by the same
+door.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ class VideoSource(Protocol):
 
     Index i is the i-th frame in order of presentation, whatever the codec, the frame rate, the
     start offset or the count that a header claims. Frames are RGB, uint8, as displayed (rotation
-    applied). A source is closed by ``close`` or at the end of a ``with`` block. Memory does not grow
-    with the length of the video.
+    applied). A source is closed by ``close`` or at the end of a ``with`` block. Memory does not
+    grow with the length of the video.
     """
 
     @property
@@ -73,5 +73,3 @@ class VideoSource(Protocol):
     ) -> None:
         """Close the source."""
         ...
-
-

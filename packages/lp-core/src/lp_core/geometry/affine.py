@@ -1,8 +1,8 @@
 """Affine maps between the coordinate spaces: frame px, model px and heatmap cells.
 
-In every space the centre of the top-left pixel is (0, 0), x runs to the right and y down. A map is a
-matrix ``M`` of shape (..., 2, 3) in float64 that sends the column (x, y, 1) of the source space to the
-target space. All maps respect pixel centres: scaling by s sends x to (x + 1/2) * s - 1/2.
+In every space the centre of the top-left pixel is (0, 0), x runs to the right and y down. A map is
+a matrix ``M`` of shape (..., 2, 3) in float64 that sends the column (x, y, 1) of the source space
+to the target space. All maps respect pixel centres: scaling by s sends x to (x + 1/2) * s - 1/2.
 
 Every function here builds, combines or applies such matrices; nothing else in lp does.
 """

@@ -1,0 +1,34 @@
+"""Find a backbone by its name: registered plug-ins first, then everything in timm."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lp_core.backbones.contract import Backbone, BackboneBuilder, BackboneRequest
+from lp_core.errors import UnknownNameError, nearest_name
+from lp_core.registry import BACKBONES, load_plugin, registered
+
+
+def build_backbone(request: BackboneRequest) -> Backbone:
+    """The backbone that ``request`` names.
+
+    Raises:
+        UnknownNameError: Neither a plug-in nor a timm model has that name.
+        BackboneError: It cannot be built as requested, or its weights cannot be had.
+    """
+    if request.name in registered(BACKBONES):
+        builder = cast("BackboneBuilder", load_plugin(BACKBONES, request.name))
+        return builder(request)
+    import timm
+
+    from lp_core.backbones.timm_backbone import build_timm_backbone
+
+    if timm.is_model(request.name.split(".", maxsplit=1)[0]):
+        return build_timm_backbone(request)
+    guess = nearest_name(request.name, [*registered(BACKBONES), *timm.list_models()])
+    hint = f"did you mean '{guess}'? " if guess else ""
+    raise UnknownNameError(
+        f"unknown backbone '{request.name}'",
+        where="model.backbone",
+        remedy=f"{hint}registered: {', '.join(registered(BACKBONES))}; and every timm model",
+    )

@@ -1,0 +1,175 @@
+"""Any timm model that gives feature maps, convolutional or a transformer, as a backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lp_core.backbones.contract import Backbone, BackboneRequest
+from lp_core.backbones.weights import check_hub, check_local_file, hub_errors
+from lp_core.errors import BackboneError
+
+
+def _tokens_to_map(
+    model: nn.Module, tokens: Float[Tensor, "batch tokens channels"]
+) -> Float[Tensor, "batch channels rows columns"]:
+    """A transformer's tokens as a feature map, without class and register tokens."""
+    rows, columns = model.patch_embed.grid_size  # type: ignore[union-attr, misc]
+    patches = tokens[:, int(model.num_prefix_tokens) :]  # type: ignore[arg-type]
+    return patches.transpose(1, 2).unflatten(2, (rows, columns))
+
+
+def _channels_last(model: nn.Module) -> bool:
+    """Whether timm's model gives its feature maps as (B, h, w, C)."""
+    return str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC")
+
+
+class DeepestFeatures(Backbone):
+    """The last feature map of a timm model, with all its channels."""
+
+    def __init__(self, model: nn.Module, **properties: Any) -> None:
+        super().__init__(**properties)
+        self.model = model
+        self.channels_last_output = _channels_last(model)
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
+        features: Tensor = self.model.forward_features(images)  # type: ignore[operator]
+        if features.ndim == 3:
+            return _tokens_to_map(self.model, features)
+        return features.permute(0, 3, 1, 2) if self.channels_last_output else features
+
+
+class InnerFeatures(Backbone):
+    """A feature map from inside a timm model, at a finer stride than its last."""
+
+    def __init__(self, model: nn.Module, **properties: Any) -> None:
+        super().__init__(**properties)
+        self.model = model
+        self.channels_last_output = _channels_last(model)
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
+        features: Tensor = self.model(images)[-1]
+        return features.permute(0, 3, 1, 2) if self.channels_last_output else features
+
+
+def _create(name: str, request: BackboneRequest, arguments: dict[str, Any]) -> nn.Module:
+    """The timm model, with weights as requested."""
+    if request.checkpoint is not None:
+        check_local_file(request.checkpoint)
+        arguments["pretrained_cfg_overlay"] = {"file": str(request.checkpoint)}
+        try:
+            return _sized(name, request.image_size, pretrained=True, **arguments)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise BackboneError(
+                f"these weights do not fit the backbone '{name}': {str(error)[:200]}",
+                where=request.checkpoint,
+                remedy="use weights that were saved from the same timm model",
+            ) from error
+    if not request.pretrained:
+        return _sized(name, request.image_size, pretrained=False, **arguments)
+    check_hub(name, request.name)
+    with hub_errors(request.name):
+        return _sized(name, request.image_size, pretrained=True, **arguments)
+
+
+def _sized(name: str, image_size: tuple[int, int], **arguments: Any) -> nn.Module:
+    """A timm model built for one image size, where its architecture must know the size.
+
+    Transformers do: their position embeddings are resampled to it. Convolutional nets do not have
+    the argument, and timm offers no other way to ask.
+    """
+    import timm
+
+    try:
+        return timm.create_model(name, img_size=image_size, **arguments)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+        return timm.create_model(name, **arguments)
+
+
+def _inner_index(name: str, request: BackboneRequest, overrides: dict[str, Any]) -> int:
+    """Which of the model's feature maps has the requested stride, or the deepest one."""
+    probe = _sized(name, request.image_size, pretrained=False, features_only=True, **overrides)
+    strides = probe.feature_info.reduction()  # type: ignore[union-attr, operator]
+    stride = request.feature_stride or strides[-1]
+    if stride not in strides:
+        raise BackboneError(
+            f"'{name}' has no feature map with stride {stride}",
+            where="model.feature_stride",
+            remedy=f"its strides are {sorted(set(strides))}",
+        )
+    return len(strides) - 1 - strides[::-1].index(stride)
+
+
+def _inner_features(
+    name: str, request: BackboneRequest, overrides: dict[str, Any]
+) -> InnerFeatures:
+    """The backbone that gives a feature map from inside the model."""
+    index = _inner_index(name, request, overrides)
+    model = _create(name, request, overrides | {"features_only": True, "out_indices": (index,)})
+    return InnerFeatures(
+        model,
+        channels=model.feature_info.channels()[-1],  # type: ignore[union-attr, operator]
+        stride=model.feature_info.reduction()[-1],  # type: ignore[union-attr, operator]
+        **_statistics(model),
+    )
+
+
+def build_timm_backbone(
+    request: BackboneRequest, *, timm_name: str | None = None, **overrides: Any
+) -> Backbone:
+    """A timm model as a backbone; channels, stride, mean and std are timm's own.
+
+    Args:
+        request: What the tracker asks for.
+        timm_name: The timm model, where it is not ``request.name``.
+        **overrides: Further arguments of ``timm.create_model``, such as ``patch_size``.
+
+    Raises:
+        BackboneError: The model cannot give such feature maps, or its weights cannot be had.
+    """
+    name = timm_name or request.name
+    if request.feature_stride is not None:
+        return _inner_features(name, request, overrides)
+    try:
+        model = _create(name, request, overrides | {"num_classes": 0, "global_pool": ""})
+    except AssertionError:  # some architectures insist on their pooling
+        return _inner_features(name, request, overrides)
+    if not hasattr(model, "forward_features") or not hasattr(model, "feature_info"):
+        raise BackboneError(f"timm's '{name}' gives no feature maps", where="model.backbone")
+    if _tokens_without_grid(model):
+        return _inner_features(name, request, overrides)
+    return DeepestFeatures(
+        model,
+        channels=int(model.num_features),  # type: ignore[arg-type]
+        stride=_stride(model),
+        **_statistics(model),
+    )
+
+
+def _tokens_without_grid(model: Any) -> bool:
+    """Whether the model's last features are tokens whose arrangement it does not tell."""
+    patch_embed = getattr(model, "patch_embed", None)
+    return patch_embed is not None and not hasattr(patch_embed, "grid_size")
+
+
+def _stride(model: Any) -> int:
+    """Model px per cell of the last feature map."""
+    patch_embed = getattr(model, "patch_embed", None)
+    if patch_embed is not None and hasattr(model, "num_prefix_tokens"):
+        return int(patch_embed.patch_size[0])
+    return int(model.feature_info[-1]["reduction"])
+
+
+def _statistics(model: Any) -> dict[str, Any]:
+    """Mean and standard deviation of the images that the model was trained on."""
+    return {"mean": tuple(model.pretrained_cfg["mean"]), "std": tuple(model.pretrained_cfg["std"])}

@@ -1,0 +1,72 @@
+"""Lightning callbacks that follow the training schedule: annealing, and unfreezing the backbone.
+
+What they set is a pure function of the epoch or step, so they have no state to lose.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lp_core.errors import TrackerError
+from lp_core.trackers.feature_extractor import BaseFeatureExtractor
+from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
+
+
+class AnnealWeight(Callback):
+    """Raise ``total_unsupervised_importance`` of a semi-supervised tracker from epoch to epoch.
+
+    Args:
+        init_val: Its value until ``freeze_until_epoch``.
+        increase_factor: What each later epoch adds.
+        final_val: Where it stays.
+        freeze_until_epoch: The last epoch at ``init_val``.
+    """
+
+    def __init__(
+        self,
+        *,
+        init_val: float = 0.0,
+        increase_factor: float = 0.01,
+        final_val: float = 1.0,
+        freeze_until_epoch: int = 60,
+    ) -> None:
+        if min(init_val, increase_factor, final_val, freeze_until_epoch) < 0:
+            raise TrackerError(
+                "annealing takes no negative values", where="callbacks.anneal_weight"
+            )
+        self.init_val = init_val
+        self.increase_factor = increase_factor
+        self.final_val = final_val
+        self.freeze_until_epoch = freeze_until_epoch
+
+    def value(self, epoch: int) -> float:
+        """The importance in ``epoch``, counted from 0."""
+        steps = max(0, epoch - self.freeze_until_epoch)
+        return min(self.final_val, self.init_val + self.increase_factor * steps)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the importance for this epoch."""
+        if not isinstance(pl_module, SemiSupervisedTrackerMixin):
+            raise TrackerError(f"{type(pl_module).__name__} has no unsupervised losses to anneal")
+        pl_module.total_unsupervised_importance = self.value(trainer.current_epoch)
+
+
+class UnfreezeBackbone(Callback):
+    """Keep gradients out of the backbone until it starts to learn, which saves its backward pass.
+
+    The learning rate's ramp after that belongs to `lp_core.optimization`. With several processes
+    the backbone's gradients are computed throughout, since their reduction expects all of them; the
+    learning rate of 0 alone keeps it frozen then.
+    """
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Decide for this step."""
+        if not isinstance(pl_module, BaseFeatureExtractor):
+            raise TrackerError(f"{type(pl_module).__name__} has no backbone to unfreeze")
+        options = pl_module.optimization
+        tick = trainer.global_step if options.interval == "step" else trainer.current_epoch
+        pl_module.backbone_trainable = trainer.world_size > 1 or tick >= options.unfreeze

@@ -1,0 +1,193 @@
+"""Keypoints and confidences from heatmaps, by looking only at a window around each map's peak.
+
+The position is the mean of a sharpened map over the window, corrected for what the window and the
+sampling on a grid do to that mean: among Gaussians of the width that targets have, we take the one
+whose mean over the same cells equals the observed mean. So a perfect Gaussian is decoded exactly,
+also where the image's edge cuts it, and any other map is decoded to its local mean. The result is
+differentiable.
+
+The confidence is compatible with Lightning Pose's ``likelihood``: upsample, blur, softmax with
+temperature 1000, then the mass of the 5×5 pixels around the keypoint. Only the window is upsampled;
+cells outside count as constant within a cell.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from lp_core.geometry.targets import SIGMA, cells_to_pixels
+
+RADIUS = 4
+"""Cells on each side of the peak that count."""
+
+SHARPNESS = 2.0
+"""Power to which a map is raised before its mean is taken: it mutes what is not the peak."""
+
+TEMPERATURE = 1000.0
+"""Lightning Pose's softmax temperature; it gives ``likelihood`` its meaning."""
+
+_NEWTON_STEPS = 4
+
+
+def _peaks(
+    maps: Float[Tensor, "maps cells_y cells_x"],
+) -> tuple[Int[Tensor, " maps"], Int[Tensor, " maps"]]:
+    """(row, column) of the largest cell of each map."""
+    flat = maps.detach().flatten(1).argmax(dim=1)
+    return flat // maps.shape[-1], flat % maps.shape[-1]
+
+
+def _axis_window(
+    peak: Int[Tensor, " maps"], length: int
+) -> tuple[Int[Tensor, "maps window"], Bool[Tensor, "maps window"]]:
+    """Cells of one axis around the peak, and which of them exist."""
+    cells = peak.unsqueeze(1) + torch.arange(-RADIUS, RADIUS + 1, device=peak.device)
+    return cells, (cells >= 0) & (cells < length)
+
+
+def _gaussian_moments(
+    centre: Float[Tensor, " maps"],
+    offsets: Float[Tensor, " window"],
+    exists: Bool[Tensor, "maps window"],
+) -> tuple[Float[Tensor, " maps"], Float[Tensor, " maps"]]:
+    """Mean, and its derivative by the centre, of a sharpened target over the existing cells."""
+    variance = SIGMA**2 / SHARPNESS
+    exponents = (offsets - centre.unsqueeze(1)).square() / (-2 * variance)
+    weights = exponents.masked_fill(~exists, -torch.inf).softmax(dim=1)
+    mean = (weights * offsets).sum(dim=1)
+    spread = (weights * (offsets - mean.unsqueeze(1)).square()).sum(dim=1)
+    return mean, (spread / variance).clamp_min(1e-3)
+
+
+def _centre(
+    profile: Float[Tensor, "maps window"], exists: Bool[Tensor, "maps window"]
+) -> Float[Tensor, " maps"]:
+    """Centre of a window's profile relative to the peak, in cells.
+
+    Newton's method finds the Gaussian whose mean over the existing cells is the profile's. The last
+    step alone carries the gradient, which is then that of the solution (implicit function theorem).
+    """
+    reach = profile.shape[1] // 2
+    offsets = torch.arange(-reach, reach + 1, dtype=profile.dtype, device=profile.device)
+    observed = (profile * offsets).sum(dim=1) / profile.sum(dim=1)
+    centre = observed.detach()
+    for _ in range(_NEWTON_STEPS):
+        mean, slope = _gaussian_moments(centre, offsets, exists)
+        centre = (centre + (observed.detach() - mean) / slope).clamp(-reach, reach)
+    mean, slope = _gaussian_moments(centre, offsets, exists)
+    return centre + (observed - mean) / slope
+
+
+def _window(
+    maps: Float[Tensor, "maps cells_y cells_x"],
+    rows: Int[Tensor, "maps window"],
+    columns: Int[Tensor, "maps window"],
+) -> Float[Tensor, "maps window window"]:
+    """The cells at ``rows`` × ``columns`` of each map; those beyond the edge repeat the edge."""
+    height, width = maps.shape[1:]
+    flat = rows.clamp(0, height - 1).unsqueeze(2) * width + columns.clamp(0, width - 1).unsqueeze(1)
+    return maps.flatten(1).gather(1, flat.flatten(1)).unflatten(1, flat.shape[1:])
+
+
+@functools.lru_cache(maxsize=16)
+def _upsampling(doublings: int) -> Float[Tensor, "pixels window"]:
+    """The matrix that upsamples one axis of a window as Lightning Pose does.
+
+    Each doubling is a bicubic interpolation (half-pixel centres) and a binomial blur of five taps.
+    """
+    size = 2 * RADIUS + 1
+    signal = torch.eye(size).reshape(size, 1, 1, size)
+    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]).reshape(1, 1, 1, 5) / 16
+    for _ in range(doublings):
+        length = signal.shape[-1] * 2
+        signal = F.interpolate(signal, size=(1, length), mode="bicubic", align_corners=False)
+        signal = F.conv2d(signal, kernel, padding=(0, 2))
+    return signal[:, 0, 0].T.contiguous()
+
+
+def _mass_near(
+    pixels: Float[Tensor, "maps pixels pixels"], centre: Int[Tensor, "maps 2"]
+) -> Float[Tensor, " maps"]:
+    """Sum of the 5×5 pixels around ``centre`` (x, y)."""
+    offsets = torch.arange(-2, 3, device=pixels.device)
+    size = pixels.shape[-1]
+    columns, rows = (centre[:, axis, None] + offsets for axis in (0, 1))
+    inside = ((rows >= 0) & (rows < size)).unsqueeze(2) & (
+        (columns >= 0) & (columns < size)
+    ).unsqueeze(1)
+    flat = rows.clamp(0, size - 1).unsqueeze(2) * size + columns.clamp(0, size - 1).unsqueeze(1)
+    values = pixels.flatten(1).gather(1, flat.flatten(1)).unflatten(1, flat.shape[1:])
+    return (values * inside).sum(dim=(1, 2))
+
+
+def _exponential(
+    maps: Float[Tensor, "maps rows columns"], shift: Float[Tensor, " maps"]
+) -> Float[Tensor, "maps rows columns"]:
+    """exp(temperature * map - shift), kept within what float32 holds.
+
+    Below, numbers would be denormal, which are slow and add nothing; above, another peak is so much
+    higher than this one that the confidence is 0 in any case.
+    """
+    return (maps * TEMPERATURE).sub_(shift[:, None, None]).clamp_(-80, 70).exp_()
+
+
+@torch.no_grad()
+def _confidences(
+    maps: Float[Tensor, "maps cells_y cells_x"],
+    window: Float[Tensor, "maps window window"],
+    exists: Bool[Tensor, "maps window window"],
+    centre: Float[Tensor, "maps 2"],
+    doublings: int,
+) -> Float[Tensor, " maps"]:
+    """Share of the softmax's mass in the 5×5 pixels around ``centre``, in cells off the peak."""
+    scale = 2**doublings
+    matrix = _upsampling(doublings).to(window)
+    pixels = matrix @ window @ matrix.T
+    highest = pixels.amax(dim=(1, 2), keepdim=True)
+    existing = exists.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    shift = highest.flatten() * TEMPERATURE
+    mass = _exponential(pixels, shift) * existing
+    everywhere = _exponential(maps, shift).sum(dim=(1, 2))
+    inside = (_exponential(window, shift) * exists).sum(dim=(1, 2))
+    outside = (everywhere - inside).clamp_min(0) * scale**2
+    pixel = ((centre + RADIUS + 0.5) * scale - 0.5).round().long()
+    return (_mass_near(mass, pixel) / (mass.sum(dim=(1, 2)) + outside)).clamp(0, 1)
+
+
+def decode_heatmaps(
+    heatmaps: Float[Tensor, "batch keypoints cells_y cells_x"], image_size: tuple[int, int]
+) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
+    """Positions and confidences of the highest peak of each map.
+
+    Args:
+        heatmaps: (B, K, h, w), non-negative, each map with sum 1.
+        image_size: (H, W) of the image in model px.
+
+    Returns:
+        keypoints: (B, K, 2) model px, differentiable in ``heatmaps``. A map of equal cells is
+            decoded to a place near its first cell, with a confidence near 0.
+        confidences: (B, K) from 0 to 1, without gradient.
+    """
+    batch, keypoints, height, width = heatmaps.shape
+    maps = heatmaps.reshape(-1, height, width).float()
+    row, column = _peaks(maps)
+    rows, rows_exist = _axis_window(row, height)
+    columns, columns_exist = _axis_window(column, width)
+    exists = rows_exist.unsqueeze(2) & columns_exist.unsqueeze(1)
+    window = _window(maps, rows, columns)
+    highest = window.detach()[:, RADIUS, RADIUS, None, None].clamp_min(1e-20)
+    weights = ((window / highest).clamp_min(1e-6) ** SHARPNESS) * exists
+    offset = torch.stack(
+        [_centre(weights.sum(dim=1), columns_exist), _centre(weights.sum(dim=2), rows_exist)], dim=1
+    )
+    cells = offset + torch.stack([column, row], dim=1)
+    pixels = cells_to_pixels(cells.unflatten(0, (batch, keypoints)), (height, width), image_size)
+    doublings = max(0, round(math.log2(image_size[0] / height)))
+    confidences = _confidences(maps.detach(), window.detach(), exists, offset.detach(), doublings)
+    return pixels, confidences.unflatten(0, (batch, keypoints))

@@ -1,0 +1,1 @@
+"""Losses: their contract, and the factory that combines them."""

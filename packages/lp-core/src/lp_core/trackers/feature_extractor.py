@@ -1,0 +1,117 @@
+"""The part that all trackers share: images in, feature maps out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from lp_core.backbones.build import build_backbone
+from lp_core.backbones.contract import BackboneRequest
+from lp_core.errors import BatchError
+from lp_core.optimization import OptimizationOptions, configure_optimization
+from lp_core.trackers.normalization import ImageNormalization
+from lp_core.trackers.options import TrackerOptions
+
+
+class BaseFeatureExtractor(LightningModule):
+    """A backbone with its normalisation, for every batch form.
+
+    Attributes:
+        Options: The dataclass of a tracker's options; a subclass may extend it.
+        context_frames: F, the frames that a tracker looks at for one prediction; odd, 1 for no
+            context.
+        backbone_trainable: Whether gradients reach the backbone;
+            `lp_core.callbacks.UnfreezeBackbone` sets it.
+
+    Args:
+        options: What the tracker is told.
+        optimization: How it learns; None takes the defaults.
+    """
+
+    Options: ClassVar[type[TrackerOptions]] = TrackerOptions
+    context_frames: ClassVar[int] = 1
+
+    def __init__(
+        self, options: TrackerOptions, *, optimization: OptimizationOptions | None = None
+    ) -> None:
+        super().__init__()
+        self.options = options
+        self.optimization = optimization or OptimizationOptions()
+        self.backbone_trainable = True
+        checkpoint = options.backbone_checkpoint
+        self.backbone = build_backbone(
+            BackboneRequest(
+                name=options.backbone,
+                image_size=options.image_size,
+                pretrained=options.backbone_pretrained or checkpoint is not None,
+                checkpoint=Path(checkpoint) if checkpoint else None,
+                feature_stride=options.feature_stride,
+            )
+        )
+        self.normalization = ImageNormalization(self.backbone.mean, self.backbone.std)
+
+    @property
+    def num_keypoints(self) -> int:
+        """The number of keypoints, K."""
+        return self.options.num_keypoints
+
+    def encode(self, images: Tensor) -> Float[Tensor, "batch channels rows columns"]:
+        """Feature maps (N, C, h, w) of independent images (N, 3, H, W), uint8 or 0 to 255."""
+        normalized = self.normalization(images).contiguous(memory_format=torch.channels_last)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.backbone_trainable):
+            features: Tensor = self.backbone(normalized)
+        return features
+
+    def get_representations(self, images: Tensor) -> Tensor:
+        """Feature maps of every batch form.
+
+        Args:
+            images: Model px, uint8 or 0 to 255; (B, 3, H, W) independent images; (B, F, 3, H, W)
+                images with their context; or (T, 3, H, W) consecutive frames for a tracker with
+                context.
+
+        Returns:
+            (B, C, h, w) for independent images; (B, F, C, h, w) for images with their context;
+            (T - F + 1, F, C, h, w) for consecutive frames, each of which is encoded only once.
+
+        Raises:
+            BatchError: The shape is none of these, or there are fewer than F consecutive frames.
+        """
+        if images.ndim == 5:
+            batch, frames = images.shape[:2]
+            self._check_context(frames, exactly=True)
+            return self.encode(images.flatten(0, 1)).unflatten(0, (batch, frames))
+        if images.ndim != 4:
+            raise BatchError(f"images must have 4 or 5 dimensions, got {tuple(images.shape)}")
+        if self.context_frames == 1:
+            return self.encode(images)
+        self._check_context(images.shape[0], exactly=False)
+        windows = self.encode(images).unfold(0, self.context_frames, 1)
+        return windows.movedim(-1, 1)
+
+    def _check_context(self, frames: int, *, exactly: bool) -> None:
+        """Refuse a number of frames that gives this tracker no whole window."""
+        needed = self.context_frames
+        if (exactly and frames != needed) or frames < needed:
+            kind = "exactly" if exactly else "at least"
+            raise BatchError(
+                f"{type(self).__name__} needs {kind} {needed} frames per window, got {frames}"
+            )
+
+    def head_parameters(self) -> list[torch.nn.Parameter]:
+        """Every parameter that is not the backbone's."""
+        backbone = {id(parameter) for parameter in self.backbone.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in backbone]
+
+    def configure_optimizers(self) -> Any:
+        """Lightning's hook: the optimiser with its schedule, as `OptimizationOptions` says."""
+        return configure_optimization(
+            self.optimization,
+            backbone=list(self.backbone.parameters()),
+            head=self.head_parameters(),
+        )

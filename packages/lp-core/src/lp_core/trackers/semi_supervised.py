@@ -1,0 +1,84 @@
+"""Learn from unlabelled clips as well."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
+from lp_core.errors import BatchError, TrackerError
+from lp_core.losses.factory import LossFactory, Stage
+from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
+
+if TYPE_CHECKING:
+    _Base = BaseSupervisedTracker
+else:
+    _Base = object
+
+
+class SemiSupervisedTrackerMixin(_Base):
+    """Adds the losses on unlabelled clips to a tracker's training step.
+
+    Put it before the supervised class: ``class Twin(SemiSupervisedTrackerMixin, MyTracker)``.
+    Validation, test and prediction are those of the supervised class.
+
+    Attributes:
+        total_unsupervised_importance: From 0 to 1, multiplies every unsupervised loss;
+            `lp_core.callbacks.AnnealWeight` raises it during training.
+
+    Args:
+        *arguments: What the supervised class takes.
+        unsupervised_losses: What it learns from unlabelled clips; None for a tracker that only
+            predicts.
+        **keywords: What the supervised class takes.
+    """
+
+    def __init__(
+        self, *arguments: Any, unsupervised_losses: LossFactory | None = None, **keywords: Any
+    ) -> None:
+        super().__init__(*arguments, **keywords)
+        self.unsupervised_losses = unsupervised_losses
+        self.total_unsupervised_importance = 1.0
+
+    @abstractmethod
+    def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> Outputs:
+        """The outputs that its unsupervised losses read, one item per head, rows in time order."""
+
+    def evaluate_unlabeled(
+        self, batch: UnlabeledBatch, stage: Stage = "train"
+    ) -> Float[Tensor, ""]:
+        """The annealed unsupervised loss of a clip, logged with its parts.
+
+        Raises:
+            TrackerError: The tracker was built without unsupervised losses.
+        """
+        if self.unsupervised_losses is None:
+            raise TrackerError(
+                f"{type(self).__name__} was built without unsupervised losses",
+                remedy="pass unsupervised_losses=LossFactory(...)",
+            )
+        importance = self.total_unsupervised_importance
+        report = self.unsupervised_losses(stage, self.get_loss_inputs_unlabeled(batch), importance)
+        self.log(f"{stage}_unsupervised_loss", report.total, prog_bar=True, batch_size=1)
+        self.log_dict(report.logs, batch_size=1)
+        self.log("total_unsupervised_importance", importance, batch_size=1)
+        total: Tensor = report.total
+        return total
+
+    def training_step(
+        self, batch: LabeledBatch | SemiSupervisedBatch, batch_idx: int = 0
+    ) -> Float[Tensor, ""]:
+        """One step on a labelled batch and an unlabelled clip.
+
+        Raises:
+            BatchError: The batch does not hold both.
+        """
+        if "labeled" not in batch or "unlabeled" not in batch:
+            raise BatchError("a semi-supervised step needs a batch with 'labeled' and 'unlabeled'")
+        supervised = self.evaluate_labeled(batch["labeled"], "train")  # type: ignore[typeddict-item]
+        total = supervised + self.evaluate_unlabeled(batch["unlabeled"])  # type: ignore[typeddict-item]
+        self.log("total_loss", total, batch_size=1)
+        return total
