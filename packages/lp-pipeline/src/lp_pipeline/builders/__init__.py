@@ -1,0 +1,1 @@
+"""Build datasets, losses and trackers from a config."""

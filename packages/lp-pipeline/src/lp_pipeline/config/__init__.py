@@ -1,0 +1,1 @@
+"""The config: its schema, how it is read, and how it is checked."""

@@ -1,0 +1,322 @@
+"""Every key of a config, with its type, unit and default.
+
+The keys and their meaning are those of Lightning Pose, so that its configs work unchanged. Keys
+that are ours are marked so. Where a value may have several forms it is ``Any`` here and checked in
+`lp_pipeline.config.checks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class ImageResizeDims:
+    """Size in model px of the images that the network sees."""
+
+    height: int | None = None
+    width: int | None = None
+
+
+@dataclass
+class DataConfig:
+    """The project: where labels and videos are, and what the keypoints are.
+
+    Attributes:
+        image_resize_dims: Model size; null takes 256×256.
+        data_dir: The project's folder.
+        video_dir: Unlabelled videos for semi-supervised training, relative to ``data_dir`` or
+            absolute.
+        csv_file: One label file or a list of them, relative to ``data_dir`` or absolute.
+        num_keypoints: K; only checked against the label file.
+        keypoint_names: The K names; null takes the label file's.
+        mirrored_column_matches: Lists of keypoint indices, one list per view in the frame.
+        columns_for_singleview_pca: Keypoint indices for the pose PCA; null takes all.
+        downsample_factor: The heatmap is 2^factor times smaller than the image.
+        bbox_file, view_names, camera_params_file: Of multi-view projects; not supported here.
+    """
+
+    image_resize_dims: ImageResizeDims = field(default_factory=ImageResizeDims)
+    data_dir: str | None = None
+    video_dir: str | None = None
+    csv_file: Any = "CollectedData.csv"
+    num_keypoints: int | None = None
+    keypoint_names: list[str] | None = None
+    mirrored_column_matches: Any = None
+    columns_for_singleview_pca: list[int] | None = None
+    downsample_factor: int = 2
+    bbox_file: Any = None
+    view_names: Any = None
+    camera_params_file: Any = None
+
+
+@dataclass
+class OptimizerParams:
+    """Options of the optimiser; ``weight_decay`` is ours."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float | None = None
+
+
+@dataclass
+class MultiStepParams:
+    """Multiply the learning rate by ``gamma`` at each milestone: epochs, or steps."""
+
+    milestones: list[int] = field(default_factory=lambda: [150, 200, 250])
+    milestone_steps: list[int] | None = None
+    gamma: float = 0.5
+
+
+@dataclass
+class CosineParams:
+    """Ours: epochs of linear warm-up, then half a cosine to 0 at the end of training."""
+
+    warmup_epochs: int = 0
+
+
+@dataclass
+class SchedulerParams:
+    """Options of each learning-rate schedule."""
+
+    multisteplr: MultiStepParams = field(default_factory=MultiStepParams)
+    cosine: CosineParams = field(default_factory=CosineParams)
+
+
+@dataclass
+class TrainingConfig:
+    """How to train.
+
+    Attributes:
+        imgaug: Augmentation: a preset, or a list or mapping of effects.
+        imgaug_hflip: Flip left to right with probability 1/2, swapping ``_left`` and ``_right``.
+        imgaug_3d: Of multi-view projects; not supported here.
+        train_batch_size, val_batch_size, test_batch_size: Labelled images per batch.
+        train_prob, val_prob: Shares of the labelled frames; the rest is for testing.
+        train_frames: Of the training split: a share up to 1, or a number above 1.
+        num_gpus: GPUs to use; without a GPU it is ignored.
+        num_workers: Loader processes; null chooses by the machine's cores.
+        unfreezing_epoch, unfreezing_step: When the backbone starts to learn (one of the two).
+        min_epochs, max_epochs, min_steps, max_steps: Length; epochs or steps, not both.
+        log_every_n_steps: Steps between logged training values.
+        check_val_every_n_epoch: Epochs between validations.
+        val_check_interval: Batches (above 1) or share of an epoch (up to 1) between validations.
+        ckpt_every_n_epochs: Keep a checkpoint every so many epochs; null keeps best and last.
+        early_stopping: Stop when the validation loss no longer falls.
+        early_stop_patience: Validations without improvement until then.
+        rng_seed_data_pt, rng_seed_model_pt: Seeds of the split and batches, and of the model.
+        optimizer: Adam or AdamW.
+        optimizer_params: Its options.
+        lr_scheduler: ``multisteplr``, ``cosine`` or ``constant`` (the latter two are ours).
+        lr_scheduler_params: Its options.
+        uniform_heatmaps_for_nan_keypoints: Teach the tracker to be unsure of missing keypoints.
+        patch_mask: Of multi-view transformers; not supported here.
+        accumulate_grad_batches: Batches per optimiser step.
+        profiler: One of Lightning's profilers, by name.
+        limit_train_batches: Batches (above 1) or share (up to 1) of an epoch that are used.
+        steps_per_epoch: Optimiser steps per epoch; null is one pass over the labelled frames.
+        precision: Ours: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        gradient_clip_val: Ours: largest norm of a gradient; null does not clip.
+        accelerator: Ours: ``auto``, ``cpu``, ``gpu`` or ``mps``.
+        devices: Ours: a number, or ``auto``.
+        num_nodes: Ours: machines.
+        strategy: Ours: Lightning's strategy, such as ``auto`` or ``ddp``.
+    """
+
+    imgaug: Any = "dlc"
+    imgaug_hflip: bool = False
+    imgaug_3d: Any = None
+    train_batch_size: int = 16
+    val_batch_size: int = 32
+    test_batch_size: int = 32
+    train_prob: float = 0.95
+    val_prob: float = 0.05
+    train_frames: float = 1
+    num_gpus: int = 1
+    num_workers: int | None = None
+    unfreezing_epoch: int | None = 20
+    unfreezing_step: int | None = None
+    min_epochs: int | None = None
+    max_epochs: int | None = None
+    min_steps: int | None = None
+    max_steps: int | None = None
+    log_every_n_steps: int = 10
+    check_val_every_n_epoch: int | None = 5
+    val_check_interval: float | None = None
+    ckpt_every_n_epochs: int | None = None
+    early_stopping: bool = False
+    early_stop_patience: int = 3
+    rng_seed_data_pt: int = 0
+    rng_seed_model_pt: int = 0
+    optimizer: str = "Adam"
+    optimizer_params: OptimizerParams = field(default_factory=OptimizerParams)
+    lr_scheduler: str = "multisteplr"
+    lr_scheduler_params: SchedulerParams = field(default_factory=SchedulerParams)
+    uniform_heatmaps_for_nan_keypoints: bool = True
+    patch_mask: Any = None
+    accumulate_grad_batches: int = 1
+    profiler: str | None = None
+    limit_train_batches: float | None = None
+    steps_per_epoch: int | None = None
+    precision: str = "32-true"
+    gradient_clip_val: float | None = None
+    accelerator: str = "auto"
+    devices: Any = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+
+@dataclass
+class ModelConfig:
+    """The tracker.
+
+    Attributes:
+        model_type: A registered tracker.
+        model_name: Names the run in the logs.
+        losses_to_use: Unsupervised losses; any makes the training semi-supervised.
+        heatmap_loss_type: ``mse``, ``kl`` or ``js``, for trackers that learn from heatmaps.
+        backbone: A registered backbone, or any timm model that gives feature maps.
+        backbone_pretrained: Start from pre-trained weights.
+        backbone_checkpoint: A local ``.safetensors`` file with them, instead of the hub.
+        checkpoint: A model directory whose weights to start from.
+        head: Kept for compatibility; each tracker has its own head.
+        options: Ours: whatever else the tracker's own options declare. Such keys may also stand
+            directly under ``model``.
+    """
+
+    model_type: str = "heatmap"
+    model_name: str = "test"
+    losses_to_use: list[str] | None = field(default_factory=list)
+    heatmap_loss_type: str = "mse"
+    backbone: str = "resnet50_animal_ap10k"
+    backbone_pretrained: bool = True
+    backbone_checkpoint: str | None = None
+    checkpoint: str | None = None
+    head: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ClipLength:
+    """Frames per clip."""
+
+    sequence_length: int = 32
+
+
+@dataclass
+class PredictClipLength:
+    """Frames per chunk at prediction."""
+
+    sequence_length: int = 96
+
+
+@dataclass
+class ContextClipLength:
+    """Frames per clip for trackers with context."""
+
+    batch_size: int = 16
+
+
+@dataclass
+class BaseClips:
+    """Clips for trackers without context."""
+
+    train: ClipLength = field(default_factory=ClipLength)
+    predict: PredictClipLength = field(default_factory=PredictClipLength)
+
+
+@dataclass
+class ContextClips:
+    """Clips for trackers with context."""
+
+    train: ContextClipLength = field(default_factory=ContextClipLength)
+    predict: PredictClipLength = field(default_factory=PredictClipLength)
+
+
+@dataclass
+class ClipSeed:
+    """Seed of the clips."""
+
+    seed: int = 123456
+
+
+@dataclass
+class ClipsConfig:
+    """Clips of unlabelled video, under the public system's name ``dali`` with any reader.
+
+    Attributes:
+        base: For trackers without context.
+        context: For trackers with context.
+        general: The seed.
+        reader: Ours: a registered video reader, or ``auto``.
+    """
+
+    base: BaseClips = field(default_factory=BaseClips)
+    context: ContextClips = field(default_factory=ContextClips)
+    general: ClipSeed = field(default_factory=ClipSeed)
+    reader: str = "auto"
+
+
+@dataclass
+class EvalConfig:
+    """What happens after training.
+
+    Attributes:
+        predict_vids_after_training: Predict the videos in ``test_videos_directory``.
+        test_videos_directory: A folder of videos; null takes ``data.video_dir``.
+        save_vids_after_training: Also write labelled videos.
+        colormap: Matplotlib's name of the colours of the keypoints.
+        confidence_thresh_for_vid: Confidence below which a keypoint is not drawn.
+    """
+
+    predict_vids_after_training: bool = True
+    test_videos_directory: str | None = None
+    save_vids_after_training: bool = False
+    colormap: str = "cool"
+    confidence_thresh_for_vid: float = 0.9
+
+
+@dataclass
+class AnnealWeightConfig:
+    """How the weight of the unsupervised losses rises over the epochs."""
+
+    attr_name: str = "total_unsupervised_importance"
+    init_val: float = 0.0
+    increase_factor: float = 0.01
+    final_val: float = 1.0
+    freeze_until_epoch: int = 60
+
+
+@dataclass
+class CallbacksConfig:
+    """Callbacks with options."""
+
+    anneal_weight: AnnealWeightConfig = field(default_factory=AnnealWeightConfig)
+
+
+@dataclass
+class Config:
+    """A whole config.
+
+    Attributes:
+        data: The project.
+        training: How to train.
+        model: The tracker.
+        dali: Clips of unlabelled video.
+        losses: Options of each loss by its name, such as ``temporal: {log_weight: 11, epsilon:
+            20}``.
+        eval: What happens after training.
+        callbacks: Callbacks with options.
+        hydra: Of the public system's launcher; ignored.
+        creation_datetime: Written by training.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    dali: ClipsConfig = field(default_factory=ClipsConfig)
+    losses: dict[str, Any] = field(default_factory=dict)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+    hydra: Any = None
+    creation_datetime: str | None = None

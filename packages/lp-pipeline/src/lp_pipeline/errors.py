@@ -1,0 +1,21 @@
+"""The public errors of lp-pipeline."""
+
+from __future__ import annotations
+
+from lp_core.errors import LPError
+
+
+class PipelineError(LPError):
+    """Any public error of lp-pipeline."""
+
+
+class ConfigError(PipelineError):
+    """A config that cannot be used; the message tells every problem that was found."""
+
+
+class TrainingError(PipelineError):
+    """Training that cannot start or go on."""
+
+
+class PredictionError(PipelineError):
+    """An input that cannot be predicted."""

@@ -1,0 +1,1 @@
+"""Predict videos, folders and label files with a trained tracker."""

@@ -1,0 +1,1 @@
+"""Draw keypoints on frames and videos."""

@@ -1,0 +1,1 @@
+"""Train a tracker from a config."""
