@@ -1,0 +1,68 @@
+"""Open any video with the reader that suits it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import cast
+
+from lp_core.registry import VIDEO_READERS, load_plugin, registered
+from lp_core.video import VideoSource
+from lp_data.errors import VideoError
+from lp_data.video.readers import VideoReader
+
+_log = logging.getLogger(__name__)
+
+
+def open_video(
+    path: str | Path, *, reader: str = "auto", resize_to: tuple[int, int] | None = None
+) -> VideoSource:
+    """Open a video file, a folder of images, or an image stack.
+
+    Args:
+        path: A file, or a folder of images in natural order (``img2`` before ``img10``).
+        reader: The name of a reader registered in the entry-point group ``lp.video_readers``, or
+            ``"auto"``: the first, in order of their ``priority``, that can read ``path`` here. The
+            choice is logged, with the reasons of those passed by.
+        resize_to: (height, width) in model px that every frame is resized to, as training images
+            are; None for the frames' own size.
+
+    Returns:
+        The source; close it, or use it in a ``with`` block.
+
+    Raises:
+        VideoError: ``path`` is not a readable video, or the reader that was asked for cannot read
+            it frame by frame; the message says why.
+        UnknownNameError: No reader is registered under that name.
+    """
+    path = Path(path)
+    if reader == "auto":
+        return _open_first(path, resize_to)
+    chosen = _reader(reader)
+    reason = chosen.refusal(path)
+    if reason is not None:
+        raise VideoError(
+            f"the reader '{reader}' cannot read this video: {reason}",
+            where=path,
+            remedy="choose reader 'auto', or another one",
+        )
+    return chosen(path, resize_to=resize_to)
+
+
+def _open_first(path: Path, resize_to: tuple[int, int] | None) -> VideoSource:
+    """Open with the first reader by priority that does not refuse; its own errors are final."""
+    if not path.exists():
+        raise VideoError("no such video", where=path, remedy="check the path")
+    passed_by: list[str] = []
+    readers = {name: _reader(name) for name in registered(VIDEO_READERS)}
+    for name in sorted(readers, key=lambda name: (readers[name].priority, name)):
+        reason = readers[name].refusal(path)
+        if reason is None:
+            _log.info("%s: read with '%s'%s", path, name, "".join(passed_by))
+            return readers[name](path, resize_to=resize_to)
+        passed_by.append(f"; not with '{name}': {reason}")
+    raise VideoError("no reader can read this video", where=f"{path}{''.join(passed_by)}")
+
+
+def _reader(name: str) -> VideoReader:
+    return cast("VideoReader", load_plugin(VIDEO_READERS, name))

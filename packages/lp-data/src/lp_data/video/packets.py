@@ -1,0 +1,107 @@
+"""What a file says of its frames without decoding them: one row per packet."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from jaxtyping import Bool, Int64
+from numpy import ndarray
+
+from lp_data.errors import VideoError
+from lp_data.video.container import open_container
+
+_NONE = -(2**63)
+_PROGRESSIVE = (0, 1)  # AV_FIELD_UNKNOWN, AV_FIELD_PROGRESSIVE
+# Codecs that put frames that are never shown into packets of their own.
+_HIDING = frozenset({"vp8", "libvpx"})
+
+
+@dataclass(frozen=True, eq=False)
+class PacketTable:
+    """The packets of a video stream in the order of the file.
+
+    Attributes:
+        pts: When each is presented, in ``time_base``; the smallest int64 where it is not said.
+        dts: When each is decoded; the same.
+        key: Whether decoding may start there.
+        shown: Whether its frame is meant to be shown; edit lists hide some.
+        last_is_partial: Whether the file ended within the last packet.
+        time_base: Seconds per unit of ``pts`` and ``dts``.
+        promised: The number of frames that the header claims; 0 where it claims nothing.
+        declared_fps: Frames per second by the header, if it says so.
+        one_frame_each: Whether the codec yields one frame for each packet.
+    """
+
+    pts: Int64[ndarray, " packets"]
+    dts: Int64[ndarray, " packets"]
+    key: Bool[ndarray, " packets"]
+    shown: Bool[ndarray, " packets"]
+    last_is_partial: bool
+    time_base: Fraction
+    promised: int
+    declared_fps: Fraction | None
+    one_frame_each: bool
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @property
+    def has_exact_pts(self) -> bool:
+        """Whether every shown packet has a presentation time of its own."""
+        pts = self.pts[self.shown]
+        return bool((pts != _NONE).all()) and len(np.unique(pts)) == len(pts)
+
+    @property
+    def has_exact_dts(self) -> bool:
+        """Whether every packet has a decoding time of its own."""
+        return bool((self.dts != _NONE).all()) and len(np.unique(self.dts)) == len(self.dts)
+
+
+def scan_packets(path: Path) -> PacketTable:
+    """Read every packet of the video stream of ``path``; nothing is decoded.
+
+    Raises:
+        VideoError: The file cannot be opened, or holds no packet at all.
+    """
+    container, stream = open_container(path)
+    with container:
+        table = _scan(container, stream)
+    if len(table) == 0:
+        raise VideoError("the video has a header but no frames", where=path)
+    return table
+
+
+def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
+    pts, dts = array("q"), array("q")
+    key, shown = array("b"), array("b")
+    partial = False
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0 and packet.dts is None:
+                continue  # the marker that ends the stream
+            pts.append(_NONE if packet.pts is None else packet.pts)
+            dts.append(_NONE if packet.dts is None else packet.dts)
+            key.append(packet.is_keyframe)
+            shown.append(not packet.is_discard and packet.size > 0)
+            partial = packet.is_corrupt
+    except av.FFmpegError:
+        partial = True  # what was read up to here stands
+    context = stream.codec_context
+    return PacketTable(
+        pts=np.array(pts, np.int64),
+        dts=np.array(dts, np.int64),
+        key=np.array(key, np.bool_),
+        shown=np.array(shown, np.bool_),
+        last_is_partial=partial,
+        time_base=stream.time_base or Fraction(1, 1),
+        promised=stream.frames,
+        declared_fps=stream.average_rate or stream.guessed_rate,
+        one_frame_each=context.name not in _HIDING and context.field_order in _PROGRESSIVE,
+    )

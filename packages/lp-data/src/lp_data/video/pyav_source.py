@@ -1,0 +1,162 @@
+"""The default reader: FFmpeg through PyAV."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from lp_core.video import Frames
+from lp_data.errors import VideoError
+from lp_data.video.base import Source
+from lp_data.video.convert import Converter, Picture
+from lp_data.video.decoder import Decoder
+from lp_data.video.index import FrameIndex, build_index
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+_WORTH_A_SEEK = 16  # frames that are decoded in vain rather than searching for a keyframe
+_NOWHERE = sys.maxsize  # the decoder's place is not known: start anew
+
+
+class PyAVSource(Source):
+    """Frames of a video file, decoded by FFmpeg on the CPU.
+
+    FFmpeg's threads decode ahead while frames are converted and resized on the caller's.
+
+    Args:
+        path: The video file.
+        resize_to: (height, width) of the frames returned, or None for their own size.
+        index: What ``build_index`` found in this very file; give it where the same video is opened
+            again, as by the workers of a data loader, to save reading the file through.
+
+    Raises:
+        VideoError: The file is not a video, or no frame of it can be decoded.
+    """
+
+    priority = 20
+
+    @classmethod
+    def refusal(cls, path: Path) -> str | None:
+        """Why ``path`` cannot be read with this reader, or None."""
+        return "a folder is no video file" if path.is_dir() else None
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        resize_to: tuple[int, int] | None = None,
+        index: FrameIndex | None = None,
+    ) -> None:
+        super().__init__(path, resize_to)
+        self.index = build_index(path) if index is None else index
+        self.damage = self.index.damage
+        self._decoder: Decoder | None = None
+        self._ahead: Iterator[tuple[int | None, VideoFrame]] = iter(())
+        self._next = _NOWHERE
+        self._converter = self._converter_for(self._frame(0))
+
+    @property
+    def fps(self) -> Fraction:
+        """Average frames per second."""
+        return self.index.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
+        return self._converter.size
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reopened, (self.path, self.resize_to, self.index)
+
+    def _release(self) -> None:
+        self._ahead = iter(())
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def _decode(self, indices: Sequence[int], out: Frames) -> None:
+        for row, index in enumerate(indices):
+            self._convert(index, self._frame(index), out[row])
+
+    def _convert(self, index: int, frame: VideoFrame, out: Picture) -> None:
+        try:
+            self._converter.write(frame, out)
+        except VideoError as error:
+            raise self._error_at(index, error.problem, error.remedy) from error
+
+    def _converter_for(self, frame: VideoFrame) -> Converter:
+        try:
+            return Converter(frame, self.resize_to)
+        except VideoError as error:
+            raise self._error_at(0, error.problem, error.remedy) from error
+
+    def _error_at(self, index: int, problem: str, remedy: str | None) -> VideoError:
+        return VideoError(problem, where=f"{self.path}, frame {index}", remedy=remedy)
+
+    def _frame(self, index: int) -> VideoFrame:
+        """The decoded frame ``index``, from where the decoder stands or from a keyframe."""
+        keyframe = self.index.keyframe_before(index)
+        if not self._next <= index or keyframe - self._next > _WORTH_A_SEEK:
+            self._restart(keyframe, threaded=True)
+        frame = self._advance(index)
+        return self._look_again(index) if frame is None else frame
+
+    def _advance(self, index: int) -> VideoFrame | None:
+        """Decode forward to frame ``index``; None where it does not come, or comes damaged."""
+        for number, frame in self._ahead:
+            if number is None or number < index:
+                continue
+            if number == index and not frame.is_corrupt:
+                self._next = index + 1
+                return frame
+            break
+        self._next = _NOWHERE
+        return None
+
+    def _look_again(self, index: int) -> VideoFrame:
+        """Look for frame ``index`` without threads, and from earlier starts.
+
+        Raises:
+            VideoError: It cannot be decoded from the beginning of the file either.
+        """
+        keyframe = self.index.keyframe_before(index)
+        earlier = self.index.keyframe_before(max(keyframe - 1, 0))
+        for start in sorted({keyframe, earlier, 0}, reverse=True):
+            self._restart(start, threaded=False)
+            frame = self._advance(index)
+            if frame is not None:
+                return frame
+        raise self._error_at(
+            index,
+            f"frame {index} of the video is damaged",
+            "re-encode the video, for example with: ffmpeg -i damaged.mp4 repaired.mp4",
+        )
+
+    def _restart(self, keyframe: int, *, threaded: bool) -> None:
+        """Stand at the keyframe with that index; for the beginning, open the file anew."""
+        decoder = self._decoder
+        if decoder is None or keyframe == 0 or decoder.threaded != threaded:
+            if decoder is not None:
+                decoder.close()
+            decoder = self._decoder = Decoder(self.path, self.index.key, threaded=threaded)
+        self._next = keyframe
+        if keyframe:
+            try:
+                decoder.seek(int(self.index.keys[keyframe]))
+            except av.FFmpegError:
+                self._ahead = iter(())
+                return
+        number = self.index.number
+        self._ahead = ((number(key), frame) for key, frame in decoder.frames())
+
+
+def _reopened(path: Path, resize_to: tuple[int, int] | None, index: FrameIndex) -> PyAVSource:
+    return PyAVSource(path, resize_to=resize_to, index=index)

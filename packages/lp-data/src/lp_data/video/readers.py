@@ -1,0 +1,36 @@
+"""The contract of a reader plug-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from lp_core.video import VideoSource
+
+
+@runtime_checkable
+class VideoReader(Protocol):
+    """What an entry point in the group ``lp.video_readers`` names: usually a class of sources.
+
+    Attributes:
+        priority: The automatic choice asks readers in ascending order: 10 for readers of special
+            files, 20 for the default, more for those that are only to be chosen by name or in need.
+    """
+
+    priority: int
+
+    def refusal(self, path: Path) -> str | None:
+        """Why ``path`` cannot be read exactly here, such as a library that is missing.
+
+        Returns:
+            The reason; None if it can be read, as far as is known without reading it through.
+        """
+        ...
+
+    def __call__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> VideoSource:
+        """Open ``path``; frames are resized to (height, width) ``resize_to`` in model px.
+
+        Raises:
+            VideoError: The file cannot be read frame by frame.
+        """
+        ...
