@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.filter
@@ -40,7 +40,7 @@ class Orientation:
         Raises:
             VideoError: The video is to be shown at an angle that is not a multiple of 90°.
         """
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:
             return cls(False, False, False)
         a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
@@ -138,7 +138,5 @@ class Converter:
 def _pixels(rgb: VideoFrame) -> Picture:
     """The pixels of an RGB frame, without a copy; valid as long as the frame is."""
     plane = rgb.planes[0]
-    strides = (plane.line_size, 3, 1)
-    return np.ndarray(
-        (rgb.height, rgb.width, 3), np.uint8, buffer=memoryview(plane), strides=strides
-    )
+    shape, strides = (rgb.height, rgb.width, 3), (plane.line_size, 3, 1)
+    return np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=strides)

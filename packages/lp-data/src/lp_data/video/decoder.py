@@ -86,7 +86,7 @@ class Decoder:
         try:
             yield from self._container.demux(self._stream)
         except av.FFmpegError:
-            end = Packet()
+            end: Packet[VideoStream] = Packet()
             end.stream = self._stream
             yield end
 
