@@ -70,12 +70,6 @@ def rotation(degrees: float, centre: tuple[float, float]) -> Float[Tensor, "2 3"
     )
 
 
-def _square(matrix: Affine) -> Float[Tensor, "*batch 3 3"]:
-    """The same map as a 3×3 matrix with the row (0, 0, 1)."""
-    last = matrix.new_tensor([0.0, 0.0, 1.0]).expand(*matrix.shape[:-2], 1, 3)
-    return torch.cat([matrix, last], dim=-2)
-
-
 def compose(*matrices: Tensor) -> Tensor:
     """One map that applies ``matrices`` in the order in which they are given.
 
@@ -85,10 +79,12 @@ def compose(*matrices: Tensor) -> Tensor:
     Returns:
         The map (..., 2, 3): the first argument acts first.
     """
-    result = _square(matrices[0])
+    result = matrices[0]
     for matrix in matrices[1:]:
-        result = _square(matrix) @ result
-    return result[..., :2, :]
+        # the product as 3×3 matrices with the last row (0, 0, 1), without building them
+        result = matrix[..., :2] @ result
+        result[..., 2] += matrix[..., 2]
+    return result
 
 
 def invert(matrix: Affine) -> Affine:
