@@ -1,0 +1,107 @@
+"""From what a config says to an augmenter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lp_core.errors import nearest_name, unknown_name
+from lp_core.registry import AUGMENTATIONS, load_plugin
+from lp_data.augmentation.affine_effects import HorizontalFlip
+from lp_data.augmentation.composition import Composition
+from lp_data.augmentation.effect import Effect
+from lp_data.augmentation.flip import left_right_permutation
+from lp_data.augmentation.imgaug_form import from_imgaug
+from lp_data.augmentation.presets import PRESETS
+from lp_data.errors import AugmentationError
+
+FLIP_PROBABILITY = 0.5
+
+AugmentationSpec = str | Sequence[object] | Mapping[str, object]
+"""A preset's name; a list of effects; or Lightning Pose's mapping of imgaug's transforms."""
+
+
+def build_augmenter(
+    spec: AugmentationSpec,
+    keypoint_names: Sequence[str],
+    horizontal_flip: bool = False,
+) -> Composition:
+    """Build the augmenter that a config asks for.
+
+    Args:
+        spec: The name of a preset (`lp_data.augmentation.presets`); or a list of effects by the
+            names under which they are registered in ``lp.augmentations``, such as
+            ``[{"name": "affine", "probability": 0.4, "rotation": [-25, 25]}]``, where a list of two
+            numbers is a range; or ``{"Affine": {"p": 0.4, "kwargs": {"rotate": [-25, 25]}}}``, with
+            the names of imgaug.
+        keypoint_names: (K,) names, for flips.
+        horizontal_flip: Also mirror half of the images, and swap left and right in their labels.
+
+    Returns:
+        An augmenter; pickling keeps it.
+
+    Raises:
+        UnknownNameError: No preset or effect has this name.
+        AugmentationError: An option is unknown or has no meaning; or an effect mirrors the image,
+            and the names of left and right keypoints do not pair up.
+    """
+    effects = _effects(spec)
+    if horizontal_flip:
+        effects = (HorizontalFlip(probability=FLIP_PROBABILITY), *effects)
+    mirrors = any(effect.mirrors for effect in effects)
+    return Composition(effects, left_right_permutation(keypoint_names) if mirrors else None)
+
+
+def _effects(spec: AugmentationSpec) -> tuple[Effect, ...]:
+    """The effects of a preset, a list or a mapping."""
+    if isinstance(spec, str):
+        if spec not in PRESETS:
+            raise unknown_name("augmentation preset", spec, PRESETS)
+        return PRESETS[spec]
+    entries = from_imgaug(spec) if isinstance(spec, Mapping) else spec
+    return tuple(_effect(entry) for entry in entries)
+
+
+def _effect(entry: object) -> Effect:
+    """One effect of a list."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+        raise AugmentationError(
+            f"an augmentation is {entry!r}",
+            remedy="give a mapping with a name, such as {name: affine, rotation: [-25, 25]}",
+        )
+    name = entry["name"]
+    effect_class = load_plugin(AUGMENTATIONS, name)
+    if not isinstance(effect_class, type) or not issubclass(effect_class, Effect):
+        raise AugmentationError(
+            f"the augmentation '{name}' is no effect",
+            remedy="derive it from AffineEffect, WarpEffect or PhotometricEffect of lp_data",
+        )
+    options: dict[str, Any] = {key: _frozen(value) for key, value in entry.items() if key != "name"}
+    _check_options(name, effect_class, options)
+    try:
+        return effect_class(**options)
+    except AugmentationError as error:
+        raise AugmentationError(
+            error.problem, where=f"augmentation '{name}'", remedy=error.remedy
+        ) from error
+
+
+def _check_options(name: str, effect_class: type[Effect], options: Mapping[str, object]) -> None:
+    """Refuse options that the effect does not have."""
+    known = list(inspect.signature(effect_class).parameters)
+    for option in options:
+        if option not in known:
+            guess = nearest_name(option, known)
+            hint = f"did you mean '{guess}'? " if guess else ""
+            raise AugmentationError(
+                f"the augmentation '{name}' has no option '{option}'",
+                remedy=f"{hint}known: {', '.join(known)}",
+            )
+
+
+def _frozen(value: object) -> object:
+    """Lists as tuples, all the way down."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_frozen(item) for item in value)
+    return value

@@ -1,0 +1,152 @@
+"""Effects that hide parts of the image: squares of black, of bright and of dark noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from lp_data.augmentation.effect import Frames, PhotometricEffect
+from lp_data.augmentation.frames import as_rgb, each_frame
+from lp_data.augmentation.values import Number, Value, check_value, draw
+
+
+def _coarse_size(size: tuple[int, int], resolution: float) -> tuple[int, int]:
+    """(height, width) of a grid with ``resolution`` cells per px, at least 1 × 1."""
+    return max(1, round(size[0] * resolution)), max(1, round(size[1] * resolution))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Coarse(PhotometricEffect):
+    """What the effects on a coarse grid of cells have in common."""
+
+    fraction: Value = 0.01
+    resolution: Value = (0.05, 0.1)
+
+    def __post_init__(self) -> None:
+        """Refuse options that have no meaning."""
+        super().__post_init__()
+        check_value("fraction", self.fraction, low=0.0, high=1.0)
+        check_value("resolution", self.resolution, low=1e-3, high=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarseDropout(_Coarse):
+    """Cells of a coarse grid turn black.
+
+    Args:
+        probability: How often it happens.
+        fraction: Share of the cells that turn black.
+        resolution: Cells per px: 0.3 gives squares of about 3 px.
+        per_channel: How often, from 0 to 1, each colour channel loses cells of its own.
+    """
+
+    fraction: Value = 0.02
+    resolution: Value = 0.3
+    per_channel: Number = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse options that have no meaning."""
+        super().__post_init__()
+        check_value("per_channel", self.per_channel, low=0.0, high=1.0)
+
+    def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
+        """Black out the same cells in all frames."""
+        size = images.shape[1:3]
+        coarse = _coarse_size(size, draw(self.resolution, rng))
+        own = rng.random() < self.per_channel
+        chance = rng.random((*coarse, 3 if own else 1), dtype=np.float32)
+        kept = (chance >= draw(self.fraction, rng)) * np.uint8(255)
+        if own:
+            images = as_rgb(images)
+        elif images.shape[-1] == 3:
+            kept = cv2.cvtColor(kept, cv2.COLOR_GRAY2RGB)
+        mask = cv2.resize(kept, size[::-1], interpolation=cv2.INTER_NEAREST)
+        return each_frame(images, lambda frame: cv2.bitwise_and(frame, mask))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CoarseNoise(_Coarse):
+    """Cells of a coarse grid fill with noise."""
+
+    def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
+        """Fill the same cells of all frames with the same noise."""
+        changed = images.copy()
+        for rows, columns in self._cells(images.shape[1:3], rng):
+            block = changed[:, rows, columns]
+            block[...] = self._noise(block.shape[1:3], rng)[..., None]
+        return changed
+
+    def _cells(
+        self, size: tuple[int, ...], rng: np.random.Generator
+    ) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of the cells that are hit."""
+        height, width = size
+        rows, columns = _coarse_size((height, width), draw(self.resolution, rng))
+        hit = rng.random((rows, columns), dtype=np.float32) < draw(self.fraction, rng)
+        for row, column in np.argwhere(hit).tolist():
+            yield (
+                slice(row * height // rows, (row + 1) * height // rows),
+                slice(column * width // columns, (column + 1) * width // columns),
+            )
+
+    def _noise(
+        self, size: tuple[int, ...], rng: np.random.Generator
+    ) -> UInt8[ndarray, "height width"]:
+        """Gray values for one cell."""
+        raise NotImplementedError
+
+
+@cache
+def _distances_from_gray() -> UInt8[ndarray, " 256"]:
+    """Distances from middle gray, 0 to 127, of a Beta(1/2, 1/2) variable at 256 even quantiles."""
+    quantiles = (np.arange(256) + 0.5) / 256
+    return np.asarray(np.rint(127 * np.abs(np.cos(np.pi * quantiles))), dtype=np.uint8)
+
+
+def _far_from_gray(
+    size: tuple[int, ...], rng: np.random.Generator
+) -> UInt8[ndarray, "height width"]:
+    """Independent distances from middle gray, mostly large."""
+    chance = np.frombuffer(rng.bytes(math.prod(size)), np.uint8)
+    return _distances_from_gray()[chance].reshape(size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarseSalt(_CoarseNoise):
+    """Cells of a coarse grid fill with bright noise, like reflections.
+
+    Args:
+        probability: How often it happens.
+        fraction: Share of the cells that are hit.
+        resolution: Cells per px: 0.05 gives squares of 20 px.
+    """
+
+    def _noise(
+        self, size: tuple[int, ...], rng: np.random.Generator
+    ) -> UInt8[ndarray, "height width"]:
+        """Gray values from 128 to 255, mostly near 255."""
+        return 128 + _far_from_gray(size, rng)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarsePepper(_CoarseNoise):
+    """Cells of a coarse grid fill with dark noise, like dirt.
+
+    Args:
+        probability: How often it happens.
+        fraction: Share of the cells that are hit.
+        resolution: Cells per px: 0.05 gives squares of 20 px.
+    """
+
+    def _noise(
+        self, size: tuple[int, ...], rng: np.random.Generator
+    ) -> UInt8[ndarray, "height width"]:
+        """Gray values from 127 down to 0, mostly near 0."""
+        return 127 - _far_from_gray(size, rng)
