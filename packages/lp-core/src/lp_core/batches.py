@@ -6,7 +6,7 @@ Images are uint8 until they are on the device; a model normalises them itself.
 
 from __future__ import annotations
 
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -79,3 +79,10 @@ class Prediction(NamedTuple):
 
     keypoints: Float[Tensor, "rows keypoints 2"]
     confidences: Float[Tensor, "rows keypoints"]
+
+
+def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:
+    """The images of a labelled batch, or the frames of a clip, both in model px."""
+    if "images" in batch:
+        return cast("LabeledBatch", batch)["images"]
+    return cast("UnlabeledBatch", batch)["frames"]

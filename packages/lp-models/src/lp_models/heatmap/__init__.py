@@ -1,0 +1,1 @@
+"""The heatmap tracker: one probability map per keypoint, from one frame."""

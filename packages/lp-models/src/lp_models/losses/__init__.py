@@ -1,0 +1,1 @@
+"""The losses, supervised and unsupervised."""
