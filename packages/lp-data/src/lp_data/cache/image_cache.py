@@ -1,0 +1,119 @@
+"""Images of a list of files at model size, each decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from lp_data.cache.stores import Field, Store, StoreOpener
+from lp_data.errors import ImageFileError
+from lp_data.images import Image, read_image, resize
+
+
+class CachedImage(NamedTuple):
+    """An image at model size.
+
+    Attributes:
+        image: (H, W, 3) in model px; it may be a view of the cache, so never write to it.
+        frame_size: (height, width) of the source in frame px.
+    """
+
+    image: Image
+    frame_size: tuple[int, int]
+
+
+class ImageCache:
+    """Images of a list of files at model size.
+
+    It can be sent to worker processes, which then share its entries.
+
+    Args:
+        paths: The image files.
+        image_size: (height, width) in model px.
+        store: Where entries are kept; None decodes at every access.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        image_size: tuple[int, int],
+        store: StoreOpener | None,
+    ) -> None:
+        self._paths = tuple(paths)
+        self._image_size = image_size
+        self._opener = store
+        self._opened: Store | None = None
+        self._checked: set[int] = set()
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._paths)
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the open store: every process opens its own."""
+        return {**self.__dict__, "_opened": None, "_checked": set()}
+
+    def __getitem__(self, position: int) -> CachedImage:
+        """The image of the file at ``position`` of the list.
+
+        Raises:
+            ImageFileError: The file is missing or cannot be decoded.
+        """
+        if self._opener is None:
+            return self._decoded(position)
+        store = self._store()
+        stamp = self._stamp(position)
+        if not self._is_good(store, position, stamp):
+            self._enter(store, position, stamp)
+        record = store.records[position]
+        return CachedImage(
+            store.images[position], (int(record[Field.HEIGHT]), int(record[Field.WIDTH]))
+        )
+
+    def _store(self) -> Store:
+        if self._opened is None:
+            assert self._opener is not None
+            self._opened = self._opener.open((len(self._paths), *self._image_size, 3))
+        return self._opened
+
+    def _decoded(self, position: int) -> CachedImage:
+        image = read_image(self._paths[position])
+        return CachedImage(resize(image, self._image_size), (image.shape[0], image.shape[1]))
+
+    def _stamp(self, position: int) -> int:
+        """A number that changes when the file does; never 0."""
+        path = self._paths[position]
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise ImageFileError("there is no such image", where=path) from error
+        words = f"{path}|{status.st_size}|{status.st_mtime_ns}|{self._image_size}"
+        digest = hashlib.blake2b(words.encode(errors="surrogateescape"), digest_size=7).digest()
+        return int.from_bytes(digest, "little") + 1
+
+    def _is_good(self, store: Store, position: int, stamp: int) -> bool:
+        """Whether the entry is of the file as it is now, and whole.
+
+        The checksum is looked at once in each process: another process, or a run that was cut off,
+        may have left an entry half written.
+        """
+        record = store.records[position]
+        if record[Field.STAMP] != stamp:
+            return False
+        if position not in self._checked:
+            if record[Field.CHECKSUM] != zlib.crc32(store.images[position].data):
+                return False
+            self._checked.add(position)
+        return True
+
+    def _enter(self, store: Store, position: int, stamp: int) -> None:
+        image, (height, width) = self._decoded(position)
+        store.records[position, Field.STAMP] = 0
+        store.images[position] = image
+        checksum = zlib.crc32(store.images[position].data)
+        store.records[position, 1:] = (checksum, height, width)
+        store.records[position, Field.STAMP] = stamp
+        self._checked.add(position)
