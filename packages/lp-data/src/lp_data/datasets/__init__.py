@@ -1,0 +1,1 @@
+"""Datasets: labelled images, with or without context, and unlabelled clips of video."""

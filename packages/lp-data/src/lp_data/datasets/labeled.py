@@ -1,0 +1,181 @@
+"""Labelled images, with or without their neighbours in time."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lp_core.geometry import affine
+from lp_data.augmentation.protocol import Augmenter
+from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
+from lp_data.datasets.neighbours import context_window
+from lp_data.datasets.randomness import Epoch, sample_rng
+from lp_data.errors import DataModuleError, ImageFileError
+from lp_data.labels import LabelTable, Visibility
+
+
+class LabeledSample(TypedDict):
+    """One labelled image: a `lp_core.batches.LabeledBatch` without the batch dimension.
+
+    Keys:
+        images: Model px; (3, H, W), or (F, 3, H, W) with context.
+        keypoints: (K, 2) model px, NaN where missing.
+        visibility: (K,), 0 unlabelled, 1 occluded, 2 visible.
+        to_frame: (2, 3) map from model px to frame px.
+        indices: () row of the label table.
+    """
+
+    images: UInt8[Tensor, "3 height width"] | UInt8[Tensor, "context 3 height width"]
+    keypoints: Float[Tensor, "keypoints 2"]
+    visibility: Int[Tensor, " keypoints"]
+    to_frame: Float[Tensor, "2 3"]
+    indices: Int[Tensor, ""]
+
+
+class LabeledDataset(Dataset[LabeledSample]):
+    """The images of a label table at model size, and their keypoints.
+
+    Sample ``i`` is row ``i % N`` of the table; ``i // N`` counts how often the row was already
+    drawn in this epoch, so that every draw is augmented afresh.
+
+    Args:
+        table: The labels.
+        data_dir: The folder that the table's paths are relative to.
+        image_size: (height, width) in model px.
+        context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
+            odd number, 1 for no context. See `lp_data.datasets.neighbours`.
+        augmenter: What changes images and keypoints by chance; None for nothing.
+        seed: The seed of that chance.
+        cache_budget: Bytes of decoded images that may be kept in memory; more goes to disk.
+        cache_folder: Where they go on disk; by default a folder in the user's cache folder.
+        processes: How many processes train together; they share decoded images on disk.
+
+    Raises:
+        ImageFileError: An image of the table has no file.
+        DataModuleError: ``context_frames`` is even or below 1.
+    """
+
+    def __init__(
+        self,
+        table: LabelTable,
+        data_dir: str | Path,
+        image_size: tuple[int, int],
+        *,
+        context_frames: int = 1,
+        augmenter: Augmenter | None = None,
+        seed: int = 0,
+        cache_budget: int = DEFAULT_BUDGET,
+        cache_folder: Path | None = None,
+        processes: int = 1,
+    ) -> None:
+        if context_frames < 1 or context_frames % 2 == 0:
+            raise DataModuleError(
+                f"{context_frames} context frames have no middle one",
+                remedy="use an odd number, such as 5, or 1 for no context",
+            )
+        self.table = table
+        self.data_dir = Path(data_dir)
+        self.image_size = image_size
+        self.context_frames = context_frames
+        self.augmenter = augmenter
+        self.seed = seed
+        self._epoch = Epoch()
+        _refuse_missing(table, self.data_dir)
+        names = [context_window(self.data_dir, path, context_frames) for path in table.image_paths]
+        files = dict.fromkeys(name for window in names for name in window)
+        unique = {name: position for position, name in enumerate(files)}
+        self._windows = np.array([[unique[name] for name in window] for window in names])
+        self._cache: ImageCache = open_cache(
+            [self.data_dir / name for name in unique],
+            image_size,
+            budget=cache_budget,
+            folder=cache_folder,
+            processes=processes,
+        )
+
+    def __len__(self) -> int:
+        """N, the number of rows of the table."""
+        return len(self.table)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw new chance, in this process and in its workers.
+
+        Args:
+            epoch: The epoch, from 0.
+        """
+        self._epoch.number = epoch
+
+    def without_augmentation(self) -> LabeledDataset:
+        """The same images as they are; decoded images are shared with this dataset."""
+        plain = copy.copy(self)
+        plain.augmenter = None
+        plain._epoch = Epoch()
+        return plain
+
+    def __getitem__(self, index: int) -> LabeledSample:
+        """One sample; see the class for ``index``.
+
+        Raises:
+            ImageFileError: The image or a neighbour cannot be decoded.
+        """
+        draw, row = divmod(index, len(self.table))
+        images, frame_size = self._images(row)
+        to_model = affine.resizing(frame_size, self.image_size)
+        keypoints = _moved(self.table.keypoints[row], to_model)
+        visibility = self.table.visibility[row].astype(np.int64)
+        if self.augmenter is not None:
+            rng = sample_rng(self.seed, self._epoch.number, row, draw)
+            images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
+            to_model = affine.compose(to_model, torch.from_numpy(matrix))
+            visibility = visibility if permutation is None else visibility[permutation]
+        gone = _outside(keypoints, self.image_size)
+        pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        return {
+            "images": pixels if self.context_frames > 1 else pixels[0],
+            "keypoints": torch.from_numpy(np.where(gone[:, None], np.nan, keypoints)).float(),
+            "visibility": torch.from_numpy(np.where(gone, Visibility.UNLABELED, visibility)),
+            "to_frame": affine.invert(to_model).float(),
+            "indices": torch.tensor(row),
+        }
+
+    def _images(self, row: int) -> tuple[UInt8[ndarray, "F H W 3"], tuple[int, int]]:
+        """A copy of the frames of ``row``, and the size of the labelled one in frame px."""
+        try:
+            cached = [self._cache[int(position)] for position in self._windows[row]]
+        except ImageFileError as error:
+            where = f"{error.where} (needed by {self.table.origin(row)})"
+            raise ImageFileError(error.problem, where=where, remedy=error.remedy) from error
+        return np.stack([each.image for each in cached]), cached[len(cached) // 2].frame_size
+
+
+def _moved(keypoints: Float[ndarray, "K 2"], matrix: Tensor) -> Float[ndarray, "K 2"]:
+    return affine.transform(torch.from_numpy(keypoints), matrix).numpy()
+
+
+def _outside(keypoints: Float[ndarray, "K 2"], size: tuple[int, int]) -> Bool[ndarray, " K"]:
+    """(K,) True where a keypoint has a position that is not on the image.
+
+    The image reaches half a pixel beyond the centres of its outermost pixels.
+    """
+    limit = np.array([size[1], size[0]]) - 0.5
+    return np.any((keypoints < -0.5) | (keypoints >= limit), axis=-1)
+
+
+def _refuse_missing(table: LabelTable, data_dir: Path) -> None:
+    missing = [row for row, path in enumerate(table.image_paths) if not (data_dir / path).is_file()]
+    if missing:
+        first = missing[0]
+        raise ImageFileError(
+            f"{len(missing)} of {len(table)} labelled images have no file, the first is "
+            f"'{table.image_paths[first]}'",
+            where=f"{table.origin(first)}; looked in {data_dir}",
+            remedy="check data_dir, or remove the rows",
+        )

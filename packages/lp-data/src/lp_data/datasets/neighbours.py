@@ -1,0 +1,46 @@
+"""The frames before and after a labelled frame, found by the number in the file name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+_LAST_NUMBER = re.compile(r"^(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)$")
+
+
+def neighbour_name(image_path: str, offset: int) -> str | None:
+    """The path of the frame ``offset`` frames later.
+
+    The last number in the file name counts the frames. The neighbour's number has at least as many
+    digits, filled with zeros, and is never below 0: before the first frame comes the first frame.
+
+    Args:
+        image_path: A path with forward slashes, such as ``"labeled-data/v/img00012.png"``.
+        offset: How many frames later; negative for earlier.
+
+    Returns:
+        Such as ``"labeled-data/v/img00010.png"`` for -2, or None where the name has no number.
+    """
+    path = PurePosixPath(image_path)
+    match = _LAST_NUMBER.match(path.stem)
+    if match is None:
+        return None
+    digits = match["number"]
+    number = str(max(0, int(digits) + offset)).zfill(len(digits))
+    return str(path.with_name(f"{match['before']}{number}{match['after']}{path.suffix}"))
+
+
+def context_window(data_dir: Path, image_path: str, num_frames: int) -> list[str]:
+    """The paths of ``num_frames`` consecutive frames, the labelled one in the middle.
+
+    A neighbour without a file is replaced by the labelled frame.
+
+    Args:
+        data_dir: The folder that the paths are relative to.
+        image_path: The labelled frame.
+        num_frames: An odd number.
+    """
+    half = num_frames // 2
+    names = [neighbour_name(image_path, offset) for offset in range(-half, half + 1)]
+    names[half] = image_path
+    return [name if name and (data_dir / name).is_file() else image_path for name in names]

@@ -1,0 +1,229 @@
+"""Samples hold the right pixels, and keypoints that belong to them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lp_core.geometry import affine
+from lp_data.augmentation.protocol import Augmented
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.datasets.neighbours import neighbour_name
+from lp_data.errors import DataModuleError, ImageFileError
+from lp_data.labels import LabelTable
+
+FRAME = (40, 60)
+
+
+def make_table(paths, keypoints, visibility=None):
+    keypoints = np.asarray(keypoints, dtype=np.float64)
+    if visibility is None:
+        visibility = np.where(np.isnan(keypoints[..., 0]), 0, 2)
+    names = tuple(f"k{i}" for i in range(keypoints.shape[1]))
+    return LabelTable(tuple(paths), names, keypoints, np.asarray(visibility, np.int8))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Ten frames; every pixel of frame i has the value 10 * i."""
+
+    def make(numbers=range(10), form="v/img{:03d}.png", size=FRAME):
+        (tmp_path / "v").mkdir(exist_ok=True)
+        for i in numbers:
+            cv2.imwrite(str(tmp_path / form.format(i)), np.full((*size, 3), 10 * i, np.uint8))
+        return tmp_path
+
+    return make
+
+
+def shown(sample):
+    """The numbers of the frames in a sample."""
+    return [int(frame[0, 0, 0]) // 10 for frame in sample["images"]]
+
+
+def shift(x, y, permutation=None):
+    """An augmenter that moves pixels and keypoints by whole pixels."""
+
+    def augment(images, keypoints, rng):
+        matrix = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+        moved = np.roll(images, (round(y), round(x)), (1, 2))
+        points = keypoints + [x, y]
+        points = points if permutation is None else points[permutation]
+        return Augmented(moved, points, matrix, permutation)
+
+    return augment
+
+
+def noise(images, keypoints, rng):
+    """An augmenter that paints every image in one colour of chance."""
+    value = rng.integers(0, 256)
+    return Augmented(np.full_like(images, value), keypoints, np.eye(3)[:2])
+
+
+def test_a_sample_follows_the_contract(project):
+    table = make_table(["v/img003.png"], [[[29.5, 19.5], [np.nan, np.nan]]])
+    sample = LabeledDataset(table, project(), (20, 30))[0]
+    assert sample["images"].shape == (3, 20, 30)
+    assert sample["images"].dtype == torch.uint8
+    assert (sample["images"] == 30).all()
+    # The centre of the frame is the centre of the image: (60 - 1) / 2 goes to (30 - 1) / 2.
+    torch.testing.assert_close(sample["keypoints"][0], torch.tensor([14.5, 9.5]))
+    assert sample["keypoints"].dtype == torch.float32
+    assert sample["keypoints"][1].isnan().all()
+    assert sample["visibility"].tolist() == [2, 0]
+    assert sample["indices"] == 0
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    points=st.lists(st.tuples(st.floats(0, 59), st.floats(0, 39)), min_size=1, max_size=5),
+    size=st.tuples(st.integers(8, 70), st.integers(8, 70)),
+    x=st.integers(-3, 3),
+    y=st.integers(-3, 3),
+)
+def test_to_frame_inverts_resizing_and_augmentation(tmp_path_factory, points, size, x, y):
+    folder = tmp_path_factory.mktemp("project")
+    cv2.imwrite(str(folder / "a.png"), np.zeros((*FRAME, 3), np.uint8))
+    dataset = LabeledDataset(make_table(["a.png"], [points]), folder, size, augmenter=shift(x, y))
+    sample = dataset[0]
+    back = affine.transform(sample["keypoints"], sample["to_frame"])
+    there = ~sample["keypoints"].isnan().any(-1)
+    expected = torch.tensor(points, dtype=torch.float32)
+    torch.testing.assert_close(back[there], expected[there], atol=1e-3, rtol=0)
+    inside = (sample["keypoints"][there] >= -0.5) & (
+        sample["keypoints"][there] < torch.tensor([size[1], size[0]]) - 0.5
+    )
+    assert inside.all()
+
+
+def test_keypoints_that_leave_the_image_are_missing_not_clamped(project):
+    table = make_table(["v/img001.png"], [[[0, 0], [10, 10], [59, 39], [np.nan, np.nan]]])
+    dataset = LabeledDataset(table, project(), FRAME, augmenter=shift(2, 0))
+    sample = dataset[0]
+    assert sample["keypoints"].isnan().any(-1).tolist() == [False, False, True, True]
+    assert sample["visibility"].tolist() == [2, 2, 0, 0]
+
+
+def test_a_flip_reorders_visibility_with_its_keypoints(project):
+    table = make_table(["v/img001.png"], [[[5, 5], [6, 6], [7, 7]]], [[2, 1, 2]])
+    swap = np.array([1, 0, 2])
+    dataset = LabeledDataset(table, project(), FRAME, augmenter=shift(0, 0, swap))
+    sample = dataset[0]
+    torch.testing.assert_close(sample["keypoints"][:, 0], torch.tensor([6.0, 5.0, 7.0]))
+    assert sample["visibility"].tolist() == [1, 2, 2]
+
+
+def test_occluded_keypoints_keep_their_position(project):
+    table = make_table(["v/img001.png"], [[[5, 5], [np.nan, np.nan]]], [[1, 1]])
+    sample = LabeledDataset(table, project(), FRAME)[0]
+    assert sample["visibility"].tolist() == [1, 1]
+    assert sample["keypoints"].isnan().any(-1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(5, [3, 4, 5, 6, 7]), (1, [0, 0, 1, 2, 3]), (0, [0, 0, 0, 1, 2]), (9, [7, 8, 9, 9, 9])],
+)
+def test_context_is_the_frames_around(project, number, expected):
+    table = make_table([f"v/img{number:03d}.png"], [[[1, 1]]])
+    sample = LabeledDataset(table, project(), FRAME, context_frames=5)[0]
+    assert sample["images"].shape == (5, 3, *FRAME)
+    assert shown(sample) == expected
+
+
+def test_a_missing_neighbour_is_replaced_by_the_centre(project):
+    folder = project([2, 4, 5])
+    table = make_table(["v/img004.png"], [[[1, 1]]])
+    assert shown(LabeledDataset(table, folder, FRAME, context_frames=5)[0]) == [2, 4, 4, 5, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "offset", "expected"),
+    [
+        ("d/img0099.png", 1, "d/img0100.png"),
+        ("d/img99.png", 1, "d/img100.png"),
+        ("d/img01.png", -2, "d/img00.png"),
+        ("7.jpg", -1, "6.jpg"),
+        ("d/cam2_000012.left.png", 2, "d/cam2_000014.left.png"),
+        ("d2/mouse.png", 1, None),
+    ],
+)
+def test_names_of_neighbours(name, offset, expected):
+    assert neighbour_name(name, offset) == expected
+
+
+def test_a_name_without_a_number_has_only_itself(project):
+    folder = project([3])
+    (folder / "v/img003.png").rename(folder / "v/mouse.png")
+    table = make_table(["v/mouse.png"], [[[1, 1]]])
+    assert shown(LabeledDataset(table, folder, FRAME, context_frames=3)[0]) == [3, 3, 3]
+
+
+def test_chance_depends_on_seed_epoch_row_and_draw_only(project):
+    table = make_table(["v/img001.png", "v/img002.png"], [[[1, 1]], [[1, 1]]])
+
+    def values(seed, epoch):
+        dataset = LabeledDataset(table, project(), FRAME, augmenter=noise, seed=seed)
+        dataset.set_epoch(epoch)
+        return [int(dataset[i]["images"][0, 0, 0]) for i in (3, 0, 1, 2)][::-1]
+
+    assert values(0, 5) == values(0, 5)
+    first = values(0, 5)
+    assert len({*first}) > 2  # the rows differ, and so do two draws of one row
+    assert values(0, 6) != first
+    assert values(1, 5) != first
+
+
+def test_draws_beyond_the_table_are_its_rows_again(project):
+    table = make_table(["v/img001.png", "v/img002.png"], [[[1, 1]], [[2, 2]]])
+    sample = LabeledDataset(table, project(), FRAME)[5]
+    assert sample["indices"] == 1
+    assert (sample["images"] == 20).all()
+
+
+def test_without_augmentation(project):
+    table = make_table(["v/img001.png"], [[[1, 1]]])
+    dataset = LabeledDataset(table, project(), FRAME, augmenter=noise)
+    plain = dataset.without_augmentation()
+    assert (plain[0]["images"] == 10).all()
+    assert dataset.augmenter is noise
+
+
+def test_changing_a_sample_does_not_change_the_next(project):
+    dataset = LabeledDataset(make_table(["v/img001.png"], [[[1, 1]]]), project(), FRAME)
+    dataset[0]["images"].zero_()
+    assert (dataset[0]["images"] == 10).all()
+
+
+def test_frames_of_different_sizes_in_one_project(project):
+    folder = project([1])
+    project([2], size=(80, 120))
+    table = make_table(["v/img001.png", "v/img002.png"], [[[29.5, 19.5]], [[59.5, 39.5]]])
+    dataset = LabeledDataset(table, folder, (20, 30))
+    for row in range(2):
+        torch.testing.assert_close(dataset[row]["keypoints"], torch.tensor([[14.5, 9.5]]))
+
+
+def test_a_missing_image_is_named_with_its_row(project):
+    table = make_table(["v/img001.png", "v/img055.png"], [[[1, 1]], [[1, 1]]])
+    with pytest.raises(ImageFileError, match=r"(?s)1 of 2.*v/img055.png.*row 1"):
+        LabeledDataset(table, project(), FRAME)
+
+
+def test_a_broken_image_is_named_with_its_row(project):
+    folder = project()
+    (folder / "v/img001.png").write_bytes(b"no image")
+    dataset = LabeledDataset(make_table(["v/img001.png"], [[[1, 1]]]), folder, FRAME)
+    with pytest.raises(ImageFileError, match=r"(?s)decoded.*needed by row 0"):
+        dataset[0]
+
+
+@pytest.mark.parametrize("frames", [0, 4, -1])
+def test_context_needs_a_middle(project, frames):
+    table = make_table(["v/img001.png"], [[[1, 1]]])
+    with pytest.raises(DataModuleError, match="middle"):
+        LabeledDataset(table, project(), FRAME, context_frames=frames)
