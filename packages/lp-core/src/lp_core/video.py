@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -61,7 +61,7 @@ class VideoSource(Protocol):
         """Give back the file and the decoder."""
         ...
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoSource:
         """The source itself."""
         ...
 
