@@ -1,0 +1,254 @@
+"""YAML read safely, with the line of every key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from lp_pipeline.config.report import KeyPath, Problem
+from lp_pipeline.errors import ConfigError
+
+LARGEST_FILE = 4 * 2**20
+_MOST_VALUES = 200_000
+_DEEPEST = 40
+_PREFIX = "tag:yaml.org,2002:"
+_SCALARS = {_PREFIX + kind for kind in ("null", "bool", "int", "float", "str")}
+_FLOAT = re.compile(
+    r"""^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+        |[0-9][0-9_]*[eE][-+]?[0-9]+
+        |\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
+        |\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$""",
+    re.VERBOSE,
+)
+
+
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """PyYAML's, but 1e-3 is a number, as everybody expects, and dates are text."""
+    dropped = {_PREFIX + "timestamp", _PREFIX + "float"}
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in entries if tag not in dropped]
+        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for first in "-+0123456789.":
+        # before the whole numbers, as in PyYAML
+        resolvers[first] = [(_PREFIX + "float", _FLOAT), *resolvers.get(first, [])]
+    return resolvers
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = _resolvers()
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers = _resolvers()
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+@dataclass
+class Document:
+    """The values of a YAML file, and where they stand.
+
+    Attributes:
+        values: Nested mappings; a key that is wrong is left out.
+        places: ``file:line`` of each key and list item.
+        problems: What is wrong with single keys.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_document(path: Path) -> Document:
+    """Read the YAML file ``path``.
+
+    Raises:
+        ConfigError: It cannot be read, is no YAML, or does not hold a mapping.
+    """
+    node = _compose(_read_text(path), str(path))
+    if node is None:
+        raise ConfigError("the config is empty", where=path, remedy="start from default.yaml")
+    if not isinstance(node, MappingNode):
+        raise ConfigError(
+            f"the config is no mapping of sections, but a {_kind(node)}",
+            where=f"{path}:{node.start_mark.line + 1}",
+            remedy="write 'section:' and its keys below, as in default.yaml",
+        )
+    document = Document()
+    document.values = _Conversion(str(path), document).mapping(node, (), 0)
+    return document
+
+
+def parse_value(text: str, place: str) -> Any:
+    """The YAML value in ``text``, such as that of an override.
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    node = _compose(text, place, lines=False)
+    document = Document()
+    value = None if node is None else _Conversion(place, document, lines=False).value(node, (), 0)
+    if document.problems:
+        problem = document.problems[0]
+        raise ConfigError(problem.message, where=place, remedy=problem.remedy)
+    return value
+
+
+def dump_value(value: Any, *, flow: bool = False) -> str:
+    """``value`` as YAML that `read_document` reads back as the same; ends with a newline."""
+    text: str = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=flow,
+        width=2**20,
+    )
+    return text.removesuffix("...\n")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigError("the file is too large for a config", where=path)
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such config", where=path) from error
+    except IsADirectoryError as error:
+        raise ConfigError(
+            "this is a folder, not a config", where=path, remedy="give the YAML file in it"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the file is no text in UTF-8: byte {error.start}", where=path
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"the config cannot be read: {reason}", where=path) from error
+
+
+def _compose(text: str, place: str, *, lines: bool = True) -> Node | None:
+    """The YAML nodes of ``text``, not yet values."""
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{place}:{mark.line + 1}:{mark.column + 1}" if mark and lines else place
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(
+            f"not valid YAML: {reason}",
+            where=where,
+            remedy="check the indentation, quotes and brackets around there",
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {error}", where=place) from error
+    except RecursionError as error:
+        raise ConfigError("the YAML is nested too deeply", where=place) from error
+
+
+def _kind(node: Node) -> str:
+    kinds = {MappingNode: "mapping", SequenceNode: "list", ScalarNode: "single value"}
+    return kinds[type(node)]
+
+
+class _Conversion:
+    """Nodes to values; aliases are followed, within bounds."""
+
+    def __init__(self, file: str, document: Document, *, lines: bool = True) -> None:
+        self.file = file
+        self.document = document
+        self.lines = lines
+        self.left = _MOST_VALUES
+        self.constructor = yaml.SafeLoader("")
+
+    def place(self, node: Node) -> str:
+        """``file:line`` of the node."""
+        return f"{self.file}:{node.start_mark.line + 1}" if self.lines else self.file
+
+    def problem(self, path: KeyPath, node: Node, message: str, remedy: str | None = None) -> None:
+        """Remember what is wrong at a node."""
+        text = f"{'.'.join(path)}: {message}" if path else message
+        self.document.problems.append(Problem(self.place(node), text, remedy, path))
+
+    def value(self, node: Node, path: KeyPath, depth: int) -> Any:
+        """The value of any node."""
+        self.left -= 1
+        if self.left < 0 or depth > _DEEPEST:
+            raise ConfigError("the YAML holds too much, or repeats itself", where=self.place(node))
+        if isinstance(node, MappingNode):
+            return self.mapping(node, path, depth)
+        if isinstance(node, SequenceNode):
+            return [self.item(i, item, path, depth) for i, item in enumerate(node.value)]
+        return self.scalar(node, path)
+
+    def item(self, index: int, node: Node, path: KeyPath, depth: int) -> Any:
+        """One item of a list."""
+        inner = (*path, str(index))
+        self.document.places[inner] = self.place(node)
+        return self.value(node, inner, depth + 1)
+
+    def scalar(self, node: Node, path: KeyPath) -> Any:
+        """A number, a text, a truth value or nothing."""
+        if node.tag not in _SCALARS:
+            self.problem(path, node, f"the YAML tag {node.tag} is not supported")
+            return None
+        try:
+            return self.constructor.construct_object(node)
+        except (ValueError, yaml.YAMLError):
+            kind = node.tag.removeprefix(_PREFIX)
+            self.problem(path, node, f"'{node.value}' is no {kind}")
+            return None
+
+    def mapping(self, node: MappingNode, path: KeyPath, depth: int) -> dict[str, Any]:
+        """A mapping; keys merged by ``<<`` give way to its own."""
+        values: dict[str, Any] = {}
+        for source in self._merged(node):
+            values.update(self.value(source, path, depth + 1))
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _PREFIX + "merge":
+                continue
+            key = self._key(key_node, path)
+            if key is None:
+                continue
+            inner = (*path, key)
+            if key in lines:
+                message = f"given twice, first in line {lines[key]}"
+                self.problem(inner, key_node, message, "keep one of the two")
+                continue
+            lines[key] = key_node.start_mark.line + 1
+            self.document.places[inner] = self.place(key_node)
+            values[key] = self.value(value_node, inner, depth + 1)
+        return values
+
+    def _key(self, node: Node, path: KeyPath) -> str | None:
+        """The name of a key; None, and a problem, where it is no text."""
+        if isinstance(node, ScalarNode) and node.tag == _PREFIX + "str":
+            return str(node.value)
+        text = f"'{node.value}'" if isinstance(node, ScalarNode) else f"a {_kind(node)}"
+        self.problem(path, node, f"{text} is no name for a key", "put it in quotes")
+        return None
+
+    def _merged(self, node: MappingNode) -> Iterator[MappingNode]:
+        """The mappings that ``<<`` brings in, the weakest first."""
+        for key_node, value_node in node.value:
+            if key_node.tag != _PREFIX + "merge":
+                continue
+            sequence = isinstance(value_node, SequenceNode)
+            for source in reversed(value_node.value) if sequence else [value_node]:
+                if isinstance(source, MappingNode):
+                    yield source
+                else:
+                    self.problem((), key_node, "'<<' merges mappings only")

@@ -1,0 +1,96 @@
+"""What is wrong with a config, and where: collected, then told at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lp_pipeline.errors import ConfigError
+
+KeyPath = tuple[str, ...]
+"""A key's place in the nested mapping, such as ``("training", "max_epochs")``."""
+
+
+def key_path(dotted: str) -> KeyPath:
+    """The path of a dotted key."""
+    return tuple(dotted.split("."))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        where: File and line, or the override.
+        message: What is wrong, with the key.
+        remedy: What to do about it.
+        key: The key at fault; empty where it is none.
+    """
+
+    where: str
+    message: str
+    remedy: str | None = None
+    key: KeyPath = ()
+
+    def __str__(self) -> str:
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{self.where}: {self.message}{remedy}"
+
+
+@dataclass
+class Report:
+    """The places of all keys that were given, and what was found about them.
+
+    Attributes:
+        path: The file.
+        places: Where each key was given, as ``file:line`` or ``override``; defaults are absent.
+        problems: What is wrong.
+        notes: What is accepted, but has no effect, with the reason.
+    """
+
+    path: Path
+    places: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def given(self, dotted: str) -> bool:
+        """Whether the file or an override gives this key."""
+        return key_path(dotted) in self.places
+
+    def place(self, path: KeyPath) -> str:
+        """Where the key, or else the innermost section around it, was given."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.places:
+                return self.places[path[:length]]
+        return str(self.path)
+
+    def problem(self, key: str | KeyPath, message: str, remedy: str | None = None) -> None:
+        """Add a problem of a key; the message need not repeat it."""
+        path = key_path(key) if isinstance(key, str) else key
+        text = f"{'.'.join(path)}: {message}"
+        self.problems.append(Problem(self.place(path), text, remedy, path))
+
+    def note(self, dotted: str, reason: str) -> None:
+        """Add that a key has no effect."""
+        self.notes.append(f"{self.place(key_path(dotted))}: {dotted} is ignored: {reason}")
+
+    def sound(self, *dotted: str) -> bool:
+        """Whether none of these keys, nor anything in them, has a problem so far."""
+        paths = [key_path(key) for key in dotted]
+        return not any(
+            problem.key[: len(path)] == path for problem in self.problems for path in paths
+        )
+
+    def raise_if_any(self) -> None:
+        """Raise all problems at once.
+
+        Raises:
+            ConfigError: There is any.
+        """
+        if not self.problems:
+            return
+        if len(self.problems) == 1:
+            only = self.problems[0]
+            raise ConfigError(only.message, where=only.where, remedy=only.remedy)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        raise ConfigError(f"the config has {len(self.problems)} problems:\n{lines}")
