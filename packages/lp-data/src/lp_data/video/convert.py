@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_data.errors import VideoError
+from lp_data.images import interpolation
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -57,7 +58,7 @@ class Orientation:
         """(height, width) after turning."""
         return (width, height) if self.transpose else (height, width)
 
-    def apply(self, picture: Picture) -> Picture:
+    def apply(self, picture: Picture) -> UInt8[ndarray, "upright_height upright_width 3"]:
         """The picture as displayed; a view."""
         if self.transpose:
             picture = picture.transpose(1, 0, 2)
@@ -68,8 +69,8 @@ class Converter:
     """Turns the decoded frames of one video into RGB pixels.
 
     Colours are converted by FFmpeg's own scaler, with the flags that OpenCV uses, so that a frame
-    has the same pixels as the one that a user extracted and labelled; sizes are changed by
-    ``cv2.resize``, as those of training images are.
+    has the same pixels as the one that a user extracted and labelled; sizes are changed as those of
+    training images are, by the way that ``lp_data.images`` chooses.
 
     Args:
         first: A frame of the video; its size and orientation are those of all.
@@ -105,7 +106,8 @@ class Converter:
         else:
             height, width = self._resize_to
             picture = np.ascontiguousarray(picture) if picture.strides[1] != 3 else picture
-            cv2.resize(picture, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+            method = interpolation(self.size, self._resize_to)
+            cv2.resize(picture, (width, height), dst=out, interpolation=method)
 
     def _prepare(self, frame: VideoFrame) -> None:
         """Build the conversion for this frame's pixel format and colours, unless it is there.

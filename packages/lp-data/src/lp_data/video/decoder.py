@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.packet import Packet
@@ -41,6 +41,9 @@ class Decoder:
         threaded: Decode on several threads. Quicker; on damaged data one error may swallow the
             frames that other threads had in hand, so errors are looked into without threads.
 
+    Attributes:
+        refused: How many packets the decoder has refused.
+
     Raises:
         VideoError: The file cannot be opened.
     """
@@ -48,6 +51,7 @@ class Decoder:
     def __init__(self, path: Path, key: Key, *, threaded: bool = True) -> None:
         self._key = key
         self.threaded = threaded
+        self.refused = 0
         self._container, self._stream = open_container(path)
         context = self._stream.codec_context
         context.thread_type = "AUTO" if threaded else "NONE"
@@ -55,7 +59,7 @@ class Decoder:
             context.flags |= _COPY_OPAQUE
 
     def seek(self, timestamp: int) -> None:
-        """Go to the last keyframe that is not after ``timestamp``, in the stream's time base.
+        """Go to the last keyframe that is not after ``timestamp``, one of ``FrameIndex.seek_at``.
 
         Raises:
             av.FFmpegError: The file cannot be searched.
@@ -75,6 +79,7 @@ class Decoder:
             try:
                 decoded = packet.decode()
             except av.FFmpegError:
+                self.refused += 1
                 continue
             for frame in decoded:
                 name = frame.pts if self._key is Key.PTS else frame.opaque
@@ -86,7 +91,7 @@ class Decoder:
         try:
             yield from self._container.demux(self._stream)
         except av.FFmpegError:
-            end: Packet[VideoStream] = Packet()
+            end = cast("Packet[VideoStream]", Packet())
             end.stream = self._stream
             yield end
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from lp_data.video.truncation import is_cut_off
 # The frames after the last keyframe are decoded on opening where there are no more than these, or
 # where there is reason to doubt them: a video with one keyframe would else be decoded whole.
 _TAIL = 300
+# So many of the first frames must come in the order that their times say.
+_HEAD = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ class FrameIndex:
         keys: The names of the frames, in order of presentation.
         keyframes: Ascending indices of frames from which all later ones can be decoded; the first
             is 0, which stands for the beginning of the file.
+        seek_at: The time to ask the file for to get to each keyframe.
         fps: Average frames per second.
         damage: What is wrong with the file, for the user; None where nothing is.
     """
@@ -38,6 +42,7 @@ class FrameIndex:
     key: Key
     keys: Int64[ndarray, " frames"]
     keyframes: Int64[ndarray, " keyframes"]
+    seek_at: Int64[ndarray, " keyframes"]
     fps: Fraction = Fraction(25)
     damage: str | None = None
 
@@ -51,9 +56,9 @@ class FrameIndex:
             return None
         return place if self._order is None else int(self._order[place])
 
-    def keyframe_before(self, index: int) -> int:
-        """The last keyframe at or before frame ``index``."""
-        return int(self.keyframes[np.searchsorted(self.keyframes, index, side="right") - 1])
+    def start_for(self, index: int) -> int:
+        """The place in ``keyframes`` of the last one at or before frame ``index``."""
+        return int(np.searchsorted(self.keyframes, index, side="right")) - 1
 
     @cached_property
     def _order(self) -> Int64[ndarray, " frames"] | None:
@@ -69,107 +74,157 @@ def build_index(path: Path) -> FrameIndex:
     """Find every frame of the video at ``path``.
 
     Where each packet has a presentation time of its own, the packets are read but not decoded, save
-    the first frames and those after the last keyframe, which tell whether the file's ends can be
-    decoded. Else the whole video is decoded once. A frame in between that turns out to be damaged
-    is an error when it is read, never a shift of the frames behind it.
+    the first frames and those after the last keyframe, which tell whether the times are true and
+    whether the file's ends can be decoded. Else the whole video is decoded once. A frame in between
+    that turns out to be damaged is an error when it is read, never a shift of the frames behind it.
 
     Raises:
         VideoError: The file is not a video, or no frame of it can be decoded.
     """
     table = scan_packets(path)
     cut_off = table.last_is_partial or is_cut_off(path)
-    if table.has_exact_pts and table.one_frame_each:
-        index = _without_undecodable_head(path, _index_of_packets(table))
-        doubtful = cut_off or table.promised > len(table)
-        if doubtful or len(index) - int(index.keyframes[-1]) <= _TAIL:
-            index = _without_undecodable_tail(path, index)
+    # An MP4 counts the frames that its edit list hides, too; its packets are complete if it is.
+    promised = table.promised if cut_off or "mp4" not in table.container else 0
+    index = _index_of_packets(path, table) if table.names_frames else None
+    if index is None:
+        index, lost = _index_of_decoded(path, table)
     else:
-        index = _index_of_decoded(path, table)
+        doubtful = cut_off or promised > len(table)
+        index, lost = _without_undecodable_tail(path, index, _TAIL if not doubtful else len(index))
     if len(index) == 0:
         raise VideoError("no frame of the video can be decoded", where=path)
-    hidden = len(table) - int(table.shown.sum())
+    promised = max(promised - len(table) + int(table.shown.sum()), len(index) + lost)
     return replace(
         index,
-        fps=average_fps(index.keys, table),
-        damage=_damage(len(index), table.promised - hidden, cut_off),
+        fps=average_fps(index, table),
+        damage=_damage(len(index), promised, cut_off),
     )
 
 
-def _index_of_packets(table: PacketTable) -> FrameIndex:
+def _index_of_packets(path: Path, table: PacketTable) -> FrameIndex | None:
+    """The index by presentation times; None where the first frames contradict them."""
     shown = table.shown.copy()
     if table.last_is_partial and len(shown) > 1:
         shown[-1] = False
+    starts = table.pts[shown & table.key]
+    seek_at = table.dts[shown & table.key] if table.seeks_by_dts else starts
+    order = np.argsort(starts)
     keys = np.sort(table.pts[shown])
-    keyframes = np.searchsorted(keys, np.sort(table.pts[shown & table.key]))
-    return FrameIndex(Key.PTS, keys, _from_zero(keyframes))
+    keyframes = np.searchsorted(keys, starts[order])
+    index = _with_beginning(Key.PTS, keys, keyframes, seek_at[order])
+    return _from_first_decodable(path, index)
 
 
-def _index_of_decoded(path: Path, table: PacketTable) -> FrameIndex:
-    """Decode all of a video whose packets do not name its frames."""
+def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
+    """Drop frames before the first decodable one, as in a recording cut out of a stream.
+
+    Returns:
+        The index; None where the frames decoded next do not follow in its order.
+    """
+    with closing(Decoder(path, index.key, threaded=False)) as decoder:
+        named = (index.number(key) for key, frame in decoder.frames() if not frame.is_corrupt)
+        head = list(islice((number for number in named if number is not None), _HEAD))
+    if not head:
+        return replace(index, keys=index.keys[:0])
+    first = head[0]
+    if head != list(range(first, first + len(head))):
+        return None
+    kept = index.keyframes > first
+    return _with_beginning(
+        index.key, index.keys[first:], index.keyframes[kept] - first, index.seek_at[kept]
+    )
+
+
+def _index_of_decoded(path: Path, table: PacketTable) -> tuple[FrameIndex, int]:
+    """Decode all of a video whose packets do not name its frames; also count those lost."""
     key = Key.DTS if table.has_exact_dts else Key.ORDER
     with closing(Decoder(path, key)) as decoder:
         found = [(name, frame.is_corrupt) for name, frame in decoder.frames()]
+        lost = decoder.refused
     while found and found[-1][1]:
         found.pop()
+        lost += 1
     keys = np.array([name for name, _ in found], np.int64)
-    starts = np.isin(keys, table.dts[table.key]) if key is Key.DTS else np.zeros(len(keys), bool)
-    return FrameIndex(key, keys, _from_zero(np.flatnonzero(starts)))
+    starts = np.isin(keys, table.dts[table.key]) & (key is Key.DTS)
+    keyframes = np.flatnonzero(starts)
+    return _with_beginning(key, keys, keyframes, keys[keyframes]), lost
 
 
-def _from_zero(keyframes: Int64[ndarray, " keyframes"]) -> Int64[ndarray, " starts"]:
-    return np.unique(np.concatenate([np.zeros(1, np.int64), keyframes]))
+def _with_beginning(
+    key: Key,
+    keys: Int64[ndarray, " frames"],
+    keyframes: Int64[ndarray, " starts"],
+    seek_at: Int64[ndarray, " starts"],
+) -> FrameIndex:
+    """An index that may start at frame 0 as well, wherever its keyframes are."""
+    later = keyframes > 0
+    zero = np.zeros(1, np.int64)
+    return FrameIndex(
+        key,
+        keys,
+        np.concatenate([zero, keyframes[later]]),
+        np.concatenate([zero, seek_at[later]]),
+    )
 
 
-def _without_undecodable_head(path: Path, index: FrameIndex) -> FrameIndex:
-    """Drop what comes before the first decodable frame (a recording cut from a stream)."""
+def _without_undecodable_tail(
+    path: Path, index: FrameIndex, longest: int
+) -> tuple[FrameIndex, int]:
+    """Drop the frames from the first one after the last keyframe that cannot be decoded whole.
+
+    Args:
+        path: The video.
+        index: Its frames so far.
+        longest: The tail is left unseen where it has more frames.
+
+    Returns:
+        The index of what is left, and the number of frames dropped.
+    """
+    if len(index) == 0 or len(index) - int(index.keyframes[-1]) > longest:
+        return index, 0
+    for place in reversed(range(len(index.keyframes))):
+        end = _clean_run(path, index, place)
+        if end > index.keyframes[place]:
+            kept = index.keyframes < end
+            dropped = len(index) - end
+            return replace(
+                index,
+                keys=index.keys[:end],
+                keyframes=index.keyframes[kept],
+                seek_at=index.seek_at[kept],
+            ), dropped
+    return replace(index, keys=index.keys[:0]), len(index)
+
+
+def _clean_run(path: Path, index: FrameIndex, place: int) -> int:
+    """The first frame from a keyframe on that does not decode without fault; ``len`` if all do."""
+    expected = int(index.keyframes[place])
     with closing(Decoder(path, index.key, threaded=False)) as decoder:
-        clean = (index.number(key) for key, frame in decoder.frames() if not frame.is_corrupt)
-        first = next((number for number in clean if number is not None), len(index))
-    keyframes = index.keyframes[index.keyframes >= first] - first
-    return replace(index, keys=index.keys[first:], keyframes=_from_zero(keyframes))
-
-
-def _without_undecodable_tail(path: Path, index: FrameIndex) -> FrameIndex:
-    """Drop the frames from the first one after the last keyframe that cannot be decoded whole."""
-    end = len(index)
-    for keyframe in index.keyframes[::-1].tolist():
-        run = _clean_run(path, index, keyframe, end)
-        if run > keyframe:
-            keyframes = index.keyframes[index.keyframes < run]
-            return replace(index, keys=index.keys[:run], keyframes=keyframes)
-        end = keyframe
-    return replace(index, keys=index.keys[:0])
-
-
-def _clean_run(path: Path, index: FrameIndex, start: int, end: int) -> int:
-    """The first frame from keyframe ``start`` on that does not decode without fault, or ``end``."""
-    expected = start
-    with closing(Decoder(path, index.key, threaded=False)) as decoder:
-        if start:
-            decoder.seek(int(index.keys[start]))
+        if expected:
+            decoder.seek(int(index.seek_at[place]))
         for key, frame in decoder.frames():
             number = index.number(key)
             if number is None or number < expected:
                 continue
-            if number > expected or frame.is_corrupt or expected == end:
+            if number > expected or frame.is_corrupt:
                 break
             expected += 1
     return expected
 
 
-def average_fps(keys: Int64[ndarray, " frames"], table: PacketTable) -> Fraction:
+def average_fps(index: FrameIndex, table: PacketTable) -> Fraction:
     """Average frames per second: (frames - 1) / (time from the first to the last).
 
     A container may round times (Matroska: to a millisecond), so the rate that the header declares
     is preferred where, over the whole video, it differs by less than one frame.
     """
-    span = int(keys.max() - keys.min()) * table.time_base
-    if span <= 0:
-        return table.declared_fps or Fraction(25)
-    declared = table.declared_fps
-    if declared and abs(declared * span - (len(keys) - 1)) < 1:
+    declared, gaps = table.declared_fps, len(index) - 1
+    span = int(index.keys.max() - index.keys.min()) * table.time_base
+    if index.key is Key.ORDER or span <= 0:
+        return declared or Fraction(25)
+    if declared and abs(declared * span - gaps) < 1:
         return declared
-    return (len(keys) - 1) / span
+    return gaps / span
 
 
 def _damage(frames: int, promised: int, cut_off: bool) -> str | None:

@@ -37,6 +37,8 @@ class PacketTable:
         promised: The number of frames that the header claims; 0 where it claims nothing.
         declared_fps: Frames per second by the header, if it says so.
         one_frame_each: Whether the codec yields one frame for each packet.
+        reordered: Whether packets are decoded in another order than they are shown in.
+        container: FFmpeg's names of the container's format.
     """
 
     pts: Int64[ndarray, " packets"]
@@ -48,15 +50,32 @@ class PacketTable:
     promised: int
     declared_fps: Fraction | None
     one_frame_each: bool
+    reordered: bool
+    container: frozenset[str]
 
     def __len__(self) -> int:
         return len(self.pts)
 
     @property
     def has_exact_pts(self) -> bool:
-        """Whether every shown packet has a presentation time of its own."""
+        """Whether every shown packet has a presentation time of its own.
+
+        AVI stores none; what FFmpeg makes up for it is right only where nothing is reordered.
+        """
+        if "avi" in self.container and self.reordered:
+            return False
         pts = self.pts[self.shown]
         return bool((pts != _NONE).all()) and len(np.unique(pts)) == len(pts)
+
+    @property
+    def names_frames(self) -> bool:
+        """Whether the packets tell which frames there are, without decoding."""
+        return self.has_exact_pts and self.one_frame_each
+
+    @property
+    def seeks_by_dts(self) -> bool:
+        """Whether the container is searched by decoding time, with no regard to what is shown."""
+        return bool(self.container & {"mpegts", "mpeg"}) and self.has_exact_dts
 
     @property
     def has_exact_dts(self) -> bool:
@@ -104,4 +123,6 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
         promised=stream.frames,
         declared_fps=stream.average_rate or stream.guessed_rate,
         one_frame_each=context.name not in _HIDING and context.field_order in _PROGRESSIVE,
+        reordered=context.reorder_depth > 0,
+        container=frozenset(container.format.name.split(",")),
     )

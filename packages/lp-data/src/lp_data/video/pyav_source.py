@@ -103,9 +103,10 @@ class PyAVSource(Source):
 
     def _frame(self, index: int) -> VideoFrame:
         """The decoded frame ``index``, from where the decoder stands or from a keyframe."""
-        keyframe = self.index.keyframe_before(index)
-        if not self._next <= index or keyframe - self._next > _WORTH_A_SEEK:
-            self._restart(keyframe, threaded=True)
+        start = self.index.start_for(index)
+        ahead = int(self.index.keyframes[start]) - self._next
+        if self._next > index or ahead > _WORTH_A_SEEK:
+            self._restart(start, threaded=True)
         frame = self._advance(index)
         return self._look_again(index) if frame is None else frame
 
@@ -127,9 +128,8 @@ class PyAVSource(Source):
         Raises:
             VideoError: It cannot be decoded from the beginning of the file either.
         """
-        keyframe = self.index.keyframe_before(index)
-        earlier = self.index.keyframe_before(max(keyframe - 1, 0))
-        for start in sorted({keyframe, earlier, 0}, reverse=True):
+        nearest = self.index.start_for(index)
+        for start in sorted({nearest, max(nearest - 1, 0), 0}, reverse=True):
             self._restart(start, threaded=False)
             frame = self._advance(index)
             if frame is not None:
@@ -140,17 +140,17 @@ class PyAVSource(Source):
             "re-encode the video, for example with: ffmpeg -i damaged.mp4 repaired.mp4",
         )
 
-    def _restart(self, keyframe: int, *, threaded: bool) -> None:
-        """Stand at the keyframe with that index; for the beginning, open the file anew."""
+    def _restart(self, start: int, *, threaded: bool) -> None:
+        """Stand at the keyframe in that place; for the beginning, open the file anew."""
         decoder = self._decoder
-        if decoder is None or keyframe == 0 or decoder.threaded != threaded:
+        if decoder is None or start == 0 or decoder.threaded != threaded:
             if decoder is not None:
                 decoder.close()
             decoder = self._decoder = Decoder(self.path, self.index.key, threaded=threaded)
-        self._next = keyframe
-        if keyframe:
+        self._next = int(self.index.keyframes[start])
+        if start:
             try:
-                decoder.seek(int(self.index.keys[keyframe]))
+                decoder.seek(int(self.index.seek_at[start]))
             except av.FFmpegError:
                 self._ahead = iter(())
                 return

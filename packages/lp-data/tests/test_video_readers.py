@@ -1,0 +1,139 @@
+"""Every reader on every hostile file: index i is frame i, or the reader refuses."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from lp_core.registry import VIDEO_READERS, load_plugin, registered
+from lp_core.video import VideoSource
+from lp_data.errors import VideoError
+from lp_data.testing.codes import read_codes
+from lp_data.testing.hostile import HOSTILE, HostileVideo
+from lp_data.video.open import open_video
+
+FILE_READERS = [name for name in registered(VIDEO_READERS) if not name.startswith("image")]
+EVERYTHING = {"pyav"}
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Hostile files by name, made when they are first asked for."""
+    folder = tmp_path_factory.mktemp("hostile")
+
+    class Made(dict):
+        def __missing__(self, name: str) -> Path:
+            self[name] = HOSTILE[name].make(folder)
+            return self[name]
+
+    return Made()
+
+
+def opened(reader: str, path: Path, **options) -> VideoSource:
+    """The source, or a skip where a reader that need not read everything refuses with a reason."""
+    refusal = load_plugin(VIDEO_READERS, reader).refusal(path)
+    if refusal and "lp-data[" in refusal:
+        pytest.skip(refusal)
+    try:
+        return open_video(path, reader=reader, **options)
+    except VideoError as error:
+        complaint = error
+    assert reader not in EVERYTHING, f"{reader} refused: {complaint}"
+    assert complaint.where
+    assert len(complaint.problem) > 20
+    pytest.skip(f"{reader} refuses: {complaint.problem}")
+
+
+def first_number(video: HostileVideo, source: VideoSource) -> int:
+    return read_codes(source.read(0, 1))[0] if video.first is None else video.first
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("reader", FILE_READERS)
+class TestEachFrameIsTheOneItsIndexMeans:
+    def test_sequentially(self, reader, name, made):
+        video = HOSTILE[name]
+        with opened(reader, made[name]) as source:
+            first = first_number(video, source)
+            numbers = [n for chunk in source.chunks(7) for n in read_codes(chunk)]
+            assert numbers == list(range(first, first + len(source)))
+            if video.count is not None:
+                assert len(numbers) == video.count
+            else:
+                assert 10 < len(numbers) < 40
+            assert source.size == video.how.shown_size
+
+    def test_in_random_order(self, reader, name, made):
+        video = HOSTILE[name]
+        with opened(reader, made[name]) as source:
+            first = first_number(video, source)
+            choice = random.Random(name)
+            for _ in range(12):
+                index = choice.randrange(len(source))
+                assert read_codes(source.read_indices([index])) == [first + index]
+            indices = [choice.randrange(len(source)) for _ in range(15)]
+            assert read_codes(source.read_indices(indices)) == [first + i for i in indices]
+
+    def test_with_strides(self, reader, name, made):
+        video = HOSTILE[name]
+        with opened(reader, made[name]) as source:
+            first = first_number(video, source)
+            for stride in (2, 7):
+                indices = list(range(0, len(source), stride))
+                assert read_codes(source.read_indices(indices)) == [first + i for i in indices]
+            backwards = list(range(len(source)))[::-5]
+            assert read_codes(source.read_indices(backwards)) == [first + i for i in backwards]
+
+    def test_rate_and_damage_are_told(self, reader, name, made):
+        video = HOSTILE[name]
+        with opened(reader, made[name]) as source:
+            assert video.fps in (None, source.fps)
+            assert bool(source.damage) == video.damaged
+            if video.damaged:
+                assert str(len(source)) in source.damage
+
+
+@pytest.mark.parametrize("reader", FILE_READERS)
+class TestAnyReader:
+    def test_ranges_outside_the_video_are_index_errors(self, reader, made):
+        with opened(reader, made["constant_rate"]) as source:
+            for start, stop in ((-1, 3), (0, 41), (5, 4)):
+                with pytest.raises(IndexError, match="40 frames"):
+                    source.read(start, stop)
+            for index in (-1, 40):
+                with pytest.raises(IndexError, match="40 frames"):
+                    source.read_indices([0, index])
+
+    def test_an_empty_range_is_an_empty_array(self, reader, made):
+        with opened(reader, made["constant_rate"], resize_to=(20, 30)) as source:
+            assert source.read(3, 3).shape == (0, 20, 30, 3)
+            assert source.read_indices([]).shape == (0, 20, 30, 3)
+
+    def test_the_last_chunk_is_shorter(self, reader, made):
+        with opened(reader, made["constant_rate"]) as source:
+            assert [len(chunk) for chunk in source.chunks(16)] == [16, 16, 8]
+
+    def test_chunks_start_anew_each_time_and_side_by_side(self, reader, made):
+        with opened(reader, made["b_frames"]) as source:
+            one, two = source.chunks(10), source.chunks(5)
+            read_codes(next(one))
+            assert read_codes(next(two)) == list(range(5))
+            assert read_codes(next(one)) == list(range(10, 20))
+
+    def test_reading_after_close_is_an_error(self, reader, made):
+        source = opened(reader, made["constant_rate"])
+        source.close()
+        source.close()
+        with pytest.raises(VideoError, match="closed"):
+            source.read(0, 1)
+
+    def test_colours_are_red_green_blue(self, reader, made):
+        with opened(reader, made["constant_rate"]) as source:
+            light = source.read(5, 6)[0][8, 8]
+        assert abs(light.astype(int) - (255, 220, 120)).max() < 25
+
+    def test_satisfies_the_contract(self, reader, made):
+        with opened(reader, made["constant_rate"]) as source:
+            assert isinstance(source, VideoSource)
