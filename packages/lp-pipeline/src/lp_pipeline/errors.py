@@ -19,3 +19,11 @@ class TrainingError(PipelineError):
 
 class PredictionError(PipelineError):
     """An input that cannot be predicted."""
+
+
+class EvaluationError(PipelineError):
+    """Predictions that cannot be evaluated, or metric files that cannot be read or written."""
+
+
+class RenderingError(PipelineError):
+    """A picture or video of predictions that cannot be drawn."""

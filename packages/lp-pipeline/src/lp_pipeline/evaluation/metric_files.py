@@ -1,0 +1,169 @@
+"""The metric files that lie beside predictions: a row per frame, a column per keypoint.
+
+Their names and layout are those of Lightning Pose: ``predictions_pixel_error.csv``, whose index is
+the image path and whose last column is ``set``; and ``<video>_temporal_norm.csv``,
+``<video>_pca_singleview_error.csv`` and ``<video>_pca_multiview_error.csv``, whose index is the
+frame's number. Values are in frame px; an empty cell is a missing value.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from lp_data.atomic import written_beside
+from lp_pipeline.errors import EvaluationError
+from lp_pipeline.evaluation.metrics import PerKeypoint
+from lp_pipeline.evaluation.summary import check_sizes
+
+SET_COLUMN = "set"
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class MetricTable:
+    """One metric of N frames.
+
+    Attributes:
+        keypoint_names: K names.
+        index: N image paths, or N frame numbers as text.
+        values: (N, K) frame px, NaN where missing.
+        sets: N names of splits; None where the file has no ``set`` column.
+    """
+
+    keypoint_names: tuple[str, ...]
+    index: tuple[str, ...]
+    values: PerKeypoint
+    sets: tuple[str, ...] | None = None
+
+
+def metric_path(predictions: str | Path, metric: str) -> Path:
+    """Where a metric of a prediction file lies: beside it, as ``<stem>_<metric>.csv``."""
+    predictions = Path(predictions)
+    return predictions.with_name(f"{predictions.stem}_{metric}.csv")
+
+
+class MetricRows:
+    """An open metric file that takes rows; made by `metric_file`."""
+
+    def __init__(self, file: TextIO, keypoint_names: Sequence[str], *, with_set: bool) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._names = tuple(keypoint_names)
+        self._with_set = with_set
+        self._count = 0
+        self._writer.writerow(["", *self._names, *([SET_COLUMN] if with_set else [])])
+
+    def append(
+        self,
+        values: PerKeypoint,
+        *,
+        index: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        """Write the next frames.
+
+        Args:
+            values: (n, K) frame px.
+            index: n image paths; None numbers the frames on from those already written.
+            sets: n names of splits, where the file has a ``set`` column.
+
+        Raises:
+            EvaluationError: The sizes disagree.
+        """
+        numbers = range(self._count, self._count + len(values))
+        labels: Sequence[object] = numbers if index is None else index
+        check_sizes(values, self._names, labels)
+        if (sets is not None) != self._with_set or len(sets or labels) != len(labels):
+            raise EvaluationError("a split is needed for each row exactly where the file has them")
+        rows = np.round(values.astype(np.float64), _DECIMALS).tolist()
+        tails: Iterable[list[str]] = ([] for _ in labels) if sets is None else ([s] for s in sets)
+        self._writer.writerows(
+            [label, *("" if value != value else value for value in row), *tail]
+            for label, row, tail in zip(labels, rows, tails, strict=True)
+        )
+        self._count += len(values)
+
+
+@contextmanager
+def metric_file(
+    path: str | Path, keypoint_names: Sequence[str], *, with_set: bool = False
+) -> Iterator[MetricRows]:
+    """A metric file to write chunk by chunk; memory does not grow with its length.
+
+    Args:
+        path: The file. It takes this name when the block ends well; otherwise what was there stays.
+        keypoint_names: K names.
+        with_set: Whether each row tells its split in a last column.
+
+    Yields:
+        The file, to append rows to.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    path = Path(path)
+    try:
+        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            yield MetricRows(file, keypoint_names, with_set=with_set)
+    except OSError as error:
+        raise EvaluationError(
+            f"the metric file cannot be written: {error.strerror or error}", where=path
+        ) from error
+
+
+def write_metric_file(table: MetricTable, path: str | Path) -> None:
+    """Write a whole metric file that `read_metric_file` reads back, to 10⁻⁶ px.
+
+    Raises:
+        EvaluationError: The file cannot be written, or the table's sizes disagree.
+    """
+    with metric_file(path, table.keypoint_names, with_set=table.sets is not None) as rows:
+        rows.append(table.values, index=table.index, sets=table.sets)
+
+
+def read_metric_file(path: str | Path) -> MetricTable:
+    """Read a metric file, ours or Lightning Pose's.
+
+    Raises:
+        EvaluationError: The file cannot be read, or is no metric file; the message tells the line.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise EvaluationError(f"the metric file cannot be read: {reason}", where=path) from error
+    if not lines or len(lines[0]) < 2:
+        raise EvaluationError("the file is empty or has no keypoints", where=path)
+    header, rows = lines[0], lines[1:]
+    with_set = header[-1] == SET_COLUMN
+    names = header[1:-1] if with_set else header[1:]
+    numbers = [_numbers(row, header, len(names), path, line) for line, row in enumerate(rows, 2)]
+    return MetricTable(
+        tuple(names),
+        tuple(row[0] for row in rows),
+        np.array(numbers, np.float64).reshape(len(rows), len(names)),
+        tuple(row[-1] for row in rows) if with_set else None,
+    )
+
+
+def _numbers(row: list[str], header: list[str], count: int, path: Path, line: int) -> list[float]:
+    """The values of one line."""
+    if len(row) != len(header):
+        problem = f"the line has {len(row)} cells, the header {len(header)}"
+        raise EvaluationError(problem, where=f"{path}, line {line}")
+    values = []
+    for name, cell in zip(header[1 : count + 1], row[1 : count + 1], strict=True):
+        try:
+            values.append(float(cell) if cell else np.nan)
+        except ValueError as error:
+            where = f"{path}, line {line}, column '{name}'"
+            raise EvaluationError(f"'{cell}' is no number", where=where) from error
+    return values

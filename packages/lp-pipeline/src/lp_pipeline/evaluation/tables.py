@@ -1,0 +1,86 @@
+"""Pixel errors as a table for the terminal and as a table for other programs."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from lp_data.atomic import written_beside
+from lp_pipeline.errors import EvaluationError
+from lp_pipeline.evaluation.summary import ErrorStatistics, PixelErrorSummary
+
+ALL_KEYPOINTS = "all keypoints"
+
+_SHORT = {"validation": "valid."}  # three splits fit into 80 columns
+
+
+def pixel_error_table(summary: PixelErrorSummary, *, title: str | None = None) -> Table:
+    """A table for the terminal: a row per keypoint; mean, median and 90th percentile per split.
+
+    Args:
+        summary: The errors, in frame px.
+        title: What the table is about; None names the quantity and its unit.
+    """
+    table = Table(title=Text(title or "Pixel error (frame px)"), box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("\nkeypoint", no_wrap=True)
+    for split in summary.splits:
+        for heading, statistic in (
+            (_SHORT.get(split, split), "mean"),
+            ("", "median"),
+            ("", "90 %"),
+        ):
+            table.add_column(Text(f"{heading}\n{statistic}"), justify="right", no_wrap=True)
+    for row, name in enumerate(summary.keypoint_names):
+        cells = [summary.per_keypoint[split][row] for split in summary.splits]
+        table.add_row(Text(name), *_numbers(cells))
+    table.add_section()
+    overall = [summary.overall[split] for split in summary.splits]
+    table.add_row(Text(ALL_KEYPOINTS, style="bold"), *_numbers(overall), style="bold")
+    table.add_row("labelled points", *_counts([cell.count for cell in overall]), style="dim")
+    table.add_row("frames", *_counts(list(summary.frames.values())), style="dim")
+    return table
+
+
+def _numbers(cells: list[ErrorStatistics]) -> list[str]:
+    values = [value for cell in cells for value in (cell.mean, cell.median, cell.percentile_90)]
+    return ["–" if math.isnan(value) else f"{value:.2f}" for value in values]
+
+
+def _counts(counts: list[int]) -> list[str]:
+    return [text for count in counts for text in (str(count), "", "")]
+
+
+def write_pixel_error_summary(summary: PixelErrorSummary, path: str | Path) -> None:
+    """Write the summary as CSV: ``set, keypoint, mean, median, percentile_90, count``, in frame px.
+
+    Args:
+        summary: The errors.
+        path: The file, which appears whole or not at all; an existing one is replaced.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    path = Path(path)
+    try:
+        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["set", "keypoint", "mean", "median", "percentile_90", "count"])
+            writer.writerows(_summary_rows(summary))
+    except OSError as error:
+        raise EvaluationError(
+            f"the summary cannot be written: {error.strerror}", where=path
+        ) from error
+
+
+def _summary_rows(summary: PixelErrorSummary) -> Iterator[list[str | int]]:
+    for split in summary.splits:
+        named = zip(summary.keypoint_names, summary.per_keypoint[split], strict=True)
+        for name, cell in [*named, (ALL_KEYPOINTS, summary.overall[split])]:
+            numbers = (cell.mean, cell.median, cell.percentile_90)
+            yield [split, name, *("" if math.isnan(v) else f"{v:.4f}" for v in numbers), cell.count]
