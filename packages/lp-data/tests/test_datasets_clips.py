@@ -1,0 +1,188 @@
+"""Clips are consecutive frames, the same ones whoever loads them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lp_core.geometry import affine
+from lp_data.augmentation.protocol import Augmented
+from lp_data.datamodule import SemiSupervisedDataModule
+from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.errors import DataModuleError, VideoError
+from lp_data.labels import LabelTable
+from lp_data.loading.sampler import EpochSampler
+from lp_data.split import split_rows
+from lp_data.video.base import Source
+
+SIZE = (8, 10)
+
+
+class Numbered(Source):
+    """A video that is not on disk; each frame shows its number, and the length of the video."""
+
+    fps = Fraction(30)
+    size = (16, 20)
+    opened = 0
+
+    def __init__(self, path):
+        super().__init__(path, None)
+        self.length = int(path.stem)
+        Numbered.opened += 1
+
+    def __len__(self):
+        return self.length
+
+    def _decode(self, indices, out):
+        out[..., 0] = np.asarray(indices)[:, None, None]
+        out[..., 1] = self.length
+
+    def _release(self):
+        Numbered.opened -= 1
+
+
+def clips(*lengths, num_frames=4, **options):
+    """Clips of videos with so many frames each: ``"40.mp4"`` has 40."""
+    videos = [f"{length}.mp4" for length in lengths]
+    return ClipDataset(videos, num_frames, SIZE, open_video=Numbered, **options)
+
+
+def shown(clip):
+    """(frame numbers, length of the video) of a clip."""
+    return clip["frames"][:, 0, 0, 0].tolist(), int(clip["frames"][0, 1, 0, 0])
+
+
+def test_a_clip_follows_the_contract():
+    clip = clips(30)[0]
+    assert clip["frames"].shape == (4, 3, *SIZE)
+    assert clip["frames"].dtype == torch.uint8
+    assert clip["to_frame"].shape == (4, 2, 3)
+    expected = affine.resizing(SIZE, Numbered.size).float()
+    torch.testing.assert_close(clip["to_frame"][3], expected)
+
+
+def test_frames_are_consecutive_and_every_start_occurs():
+    dataset = clips(9, 6)
+    seen = Counter()
+    for index in range(400):
+        numbers, length = shown(dataset[index])
+        assert numbers == list(range(numbers[0], numbers[0] + 4))
+        seen[length, numbers[0]] += 1
+    assert set(seen) == {(9, start) for start in range(6)} | {(6, start) for start in range(3)}
+    assert len(dataset) == 9
+    assert min(seen.values()) > 400 / 9 / 2  # each as probable as the others
+
+
+def test_chance_depends_on_seed_epoch_and_index():
+    def drawn(seed, epoch):
+        dataset = clips(100, 200, seed=seed)
+        dataset.set_epoch(epoch)
+        return [shown(dataset[i]) for i in range(6)]
+
+    assert drawn(0, 0) == drawn(0, 0)
+    assert drawn(0, 0) != drawn(0, 1)
+    assert drawn(0, 0) != drawn(1, 0)
+
+
+def test_one_geometry_for_the_whole_clip_is_undone():
+    def move(images, keypoints, rng):
+        assert images.shape == (4, *SIZE, 3)
+        assert keypoints.shape == (0, 2)
+        return Augmented(np.roll(images, 3, 2), keypoints, np.array([[1.0, 0, 3], [0, 1, 0]]))
+
+    clip = clips(30, augmenter=move)[0]
+    # Model px (3, 0) shows what was model px (0, 0): frame px (0.5, 0.5) at half the size.
+    point = torch.tensor([[3.0, 0.0]])
+    for matrix in clip["to_frame"]:
+        torch.testing.assert_close(affine.transform(point, matrix), torch.tensor([[0.5, 0.5]]))
+
+
+def test_videos_too_short_are_left_out_and_named(caplog):
+    dataset = clips(3, 20, 2)
+    assert [video.name for video in dataset.videos] == ["20.mp4"]
+    assert "3.mp4 is left out of training: it has 3 frames" in caplog.text
+    assert "2.mp4" in caplog.text
+
+
+def test_nothing_long_enough_is_an_error():
+    with pytest.raises(VideoError, match=r"(?s)no video is as long as a clip of 4.*longest has 3"):
+        clips(3, 2)
+    with pytest.raises(VideoError, match="no video to learn from"):
+        clips()
+
+
+def test_a_video_as_long_as_a_clip_is_one_clip():
+    assert shown(clips(4)[5]) == ([0, 1, 2, 3], 4)
+
+
+def test_only_so_many_videos_are_open_at_a_time():
+    Numbered.opened = 0
+    dataset = clips(*range(10, 40))
+    for index in range(50):
+        dataset[index]
+    assert 0 < Numbered.opened <= 8
+
+
+@pytest.fixture
+def labeled(tmp_path):
+    for i in range(6):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((16, 20, 3), i, np.uint8))
+    names = tuple(f"{i}.png" for i in range(6))
+    visibility = np.full((6, 1), 2, np.int8)
+    table = LabelTable(names, ("nose",), np.full((6, 1, 2), 3.0), visibility)
+    return LabeledDataset(table, tmp_path, SIZE)
+
+
+def semi_supervised(labeled, workers=0):
+    split = split_rows(6, 0.8, 0.2, 0)
+    return SemiSupervisedDataModule(
+        labeled, split, clips(30, 90), train_batch_size=2, num_workers=workers
+    )
+
+
+def steps(loader, epoch):
+    for each in loader.flattened:
+        each.sampler.set_epoch(epoch)
+    return [
+        (batch["labeled"]["indices"].tolist(), shown(batch["unlabeled"])) for batch, _, _ in loader
+    ]
+
+
+def test_every_step_has_labelled_images_and_a_clip(labeled):
+    data = semi_supervised(labeled)
+    batch, _, _ = next(iter(data.train_dataloader()))
+    assert batch["labeled"]["images"].shape == (2, 3, *SIZE)
+    assert batch["unlabeled"]["frames"].shape == (4, 3, *SIZE)
+    assert batch["unlabeled"]["to_frame"].shape == (4, 2, 3)
+    assert data.steps_per_epoch == len(steps(data.train_dataloader(), 0)) == 10
+
+
+def test_the_same_clips_whatever_the_number_of_workers(labeled):
+    alone = semi_supervised(labeled).train_dataloader()
+    many = semi_supervised(labeled, workers=2).train_dataloader()
+    for epoch in (0, 3):
+        assert steps(many, epoch) == steps(alone, epoch)
+    assert steps(alone, 1) != steps(alone, 0)
+
+
+def test_processes_see_different_clips():
+    dataset = clips(200, 100)
+    first, second = (
+        EpochSampler(dataset, range(20), shuffle=False, rank=rank, num_replicas=2)
+        for rank in range(2)
+    )
+    seen = [shown(dataset[index]) for index in first]
+    others = [shown(dataset[index]) for index in second]
+    assert len([clip for clip in others if clip in seen]) <= 2  # of 294 possible ones
+
+
+def test_clips_and_images_must_have_one_size(labeled):
+    other = ClipDataset(["30.mp4"], 4, (16, 16), open_video=Numbered)
+    with pytest.raises(DataModuleError, match="do not go with"):
+        SemiSupervisedDataModule(labeled, split_rows(6, 0.8, 0.2, 0), other)
