@@ -51,7 +51,7 @@ def shift(x, y, permutation=None):
     def augment(images, keypoints, rng):
         matrix = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
         moved = np.roll(images, (round(y), round(x)), (1, 2))
-        points = keypoints + [x, y]
+        points = np.add(keypoints, [x, y])
         points = points if permutation is None else points[permutation]
         return Augmented(moved, points, matrix, permutation)
 

@@ -1,0 +1,201 @@
+"""Data modules: the loaders that Lightning trains, validates and tests with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.accelerators import CUDAAccelerator
+from pytorch_lightning.utilities import CombinedLoader
+
+from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.errors import DataModuleError
+from lp_data.loading.loader import ResumableLoader, default_num_workers, single_threaded
+from lp_data.loading.sampler import EpochDataset, EpochSampler
+from lp_data.split import Split
+
+FEWEST_STEPS = 10
+
+
+class LabeledDataModule(LightningDataModule):
+    """Loaders of labelled images.
+
+    Batches are `lp_core.batches.LabeledBatch`. Their order and their augmentation depend on the
+    seed and the epoch only, whatever the number of workers. Validation, test and prediction see
+    images without augmentation, in the order of the split or of the table.
+
+    Args:
+        dataset: All labelled images, with the augmentation for training.
+        split: Which of them train, validate and test.
+        train_batch_size: Labelled images in one optimisation step. Of several processes, each takes
+            its share, rounded up.
+        val_batch_size: Images in one validation batch, likewise.
+        test_batch_size: Images in one test or prediction batch, likewise.
+        num_workers: Worker processes for each loader; None chooses.
+        seed: The seed of the order.
+        fewest_steps: An epoch has at least so many steps; images are drawn again to fill it.
+
+    Raises:
+        DataModuleError: The split names rows that the dataset does not have, or a batch size is
+            below 1.
+    """
+
+    def __init__(
+        self,
+        dataset: LabeledDataset,
+        split: Split,
+        *,
+        train_batch_size: int = 16,
+        val_batch_size: int = 32,
+        test_batch_size: int = 32,
+        num_workers: int | None = None,
+        seed: int = 0,
+        fewest_steps: int = 1,
+    ) -> None:
+        super().__init__()
+        sizes = (train_batch_size, val_batch_size, test_batch_size)
+        if min(sizes) < 1:
+            raise DataModuleError(f"a batch of {min(sizes)} images is none")
+        _check_rows(split, len(dataset))
+        self.dataset = dataset
+        self.split = split
+        self.train_batch_size, self.val_batch_size, self.test_batch_size = sizes
+        self.num_workers = num_workers
+        self.seed = seed
+        self.fewest_steps = fewest_steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimisation steps in one epoch, before any accumulation of gradients."""
+        images = self._share(self.train_batch_size) * self._processes
+        return max(self.fewest_steps, math.ceil(len(self.split.train) / images))
+
+    def train_dataloader(self) -> Any:
+        """Batches of augmented training images, shuffled anew in each epoch."""
+        batch_size = self._share(self.train_batch_size)
+        needed = math.ceil(len(self.split.train) / (batch_size * self._processes))
+        num_samples = None
+        if needed < self.fewest_steps:
+            num_samples = self.fewest_steps * batch_size * self._processes
+        sampler = self._sampler(
+            self.dataset, self.split.train, num_samples=num_samples, shuffle=True
+        )
+        return self._loader(self.dataset, sampler, batch_size)
+
+    def val_dataloader(self) -> Any:
+        """Batches of the validation images."""
+        return self._plain_loader(self.split.validation, self.val_batch_size)
+
+    def test_dataloader(self) -> Any:
+        """Batches of the test images; none where the split has none."""
+        return self._plain_loader(self.split.test, self.test_batch_size)
+
+    def predict_dataloader(self) -> Any:
+        """Batches of all images in the order of the label table."""
+        return self._plain_loader(range(len(self.dataset)), self.test_batch_size)
+
+    @property
+    def _processes(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    def _share(self, batch_size: int) -> int:
+        """One process's part of a batch."""
+        return math.ceil(batch_size / self._processes)
+
+    def _plain_loader(self, rows: Sequence[int], batch_size: int) -> ResumableLoader[Any]:
+        plain = self.dataset.without_augmentation()
+        sampler = self._sampler(plain, rows, shuffle=False)
+        return self._loader(plain, sampler, self._share(batch_size))
+
+    def _sampler(
+        self,
+        dataset: EpochDataset,
+        rows: Sequence[int],
+        *,
+        num_samples: int | None = None,
+        shuffle: bool,
+    ) -> EpochSampler:
+        return EpochSampler(
+            dataset,
+            rows,
+            num_samples=num_samples,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            num_replicas=self._processes,
+        )
+
+    def _loader(
+        self, dataset: Any, sampler: EpochSampler, batch_size: int | None
+    ) -> ResumableLoader[Any]:
+        on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
+        workers = (
+            default_num_workers(on_gpu=on_gpu) if self.num_workers is None else self.num_workers
+        )
+        return ResumableLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=single_threaded,
+            pin_memory=on_gpu,
+        )
+
+
+class SemiSupervisedDataModule(LabeledDataModule):
+    """Labelled images and, beside them, one unlabelled clip in each step.
+
+    Training batches are `lp_core.batches.SemiSupervisedBatch`; validation, test and prediction are
+    those of `LabeledDataModule`. An epoch has at least 10 steps. Each process trains on clips of
+    its own.
+
+    Args:
+        dataset: All labelled images, with the augmentation for training.
+        split: Which of them train, validate and test.
+        clips: The unlabelled clips.
+        fewest_steps: An epoch has at least so many steps.
+        **options: As for `LabeledDataModule`.
+
+    Raises:
+        DataModuleError: Clips and images differ in size; or as `LabeledDataModule`.
+    """
+
+    def __init__(
+        self,
+        dataset: LabeledDataset,
+        split: Split,
+        clips: ClipDataset,
+        *,
+        fewest_steps: int = FEWEST_STEPS,
+        **options: Any,
+    ) -> None:
+        super().__init__(dataset, split, fewest_steps=fewest_steps, **options)
+        if clips.image_size != dataset.image_size:
+            raise DataModuleError(
+                f"clips of {clips.image_size} px do not go with images of {dataset.image_size} px"
+            )
+        self.clips = clips
+
+    def train_dataloader(self) -> CombinedLoader:
+        """Batches of labelled images, each with a clip."""
+        clips = self._sampler(
+            self.clips, range(self.steps_per_epoch * self._processes), shuffle=False
+        )
+        loaders = {
+            "labeled": super().train_dataloader(),
+            "unlabeled": self._loader(self.clips, clips, None),
+        }
+        return CombinedLoader(loaders, mode="max_size_cycle")
+
+
+def _check_rows(split: Split, num_rows: int) -> None:
+    rows = [*split.train, *split.validation, *split.test, *split.unused]
+    beyond = [row for row in rows if not 0 <= row < num_rows]
+    if beyond:
+        raise DataModuleError(f"the split names row {beyond[0]} of {num_rows} labelled images")
+    if not split.train:
+        raise DataModuleError("the split has no frame to train on")

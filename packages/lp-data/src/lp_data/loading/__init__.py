@@ -1,0 +1,1 @@
+"""From datasets to batches: which samples come when, on which process, and again after a stop."""

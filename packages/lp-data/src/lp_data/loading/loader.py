@@ -1,0 +1,78 @@
+"""A data loader that a stopped run can take up in the middle of an epoch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import cv2
+from torch.utils.data import DataLoader
+
+from lp_data.loading.sampler import EpochSampler
+
+T = TypeVar("T", covariant=True)
+_MOST_WORKERS = 8
+
+
+class ResumableLoader(DataLoader[T]):
+    """A ``DataLoader`` over an `EpochSampler` whose state is the number of batches it gave.
+
+    Lightning saves that state in a checkpoint, and brings it back. Batches that workers had
+    prepared, but that nobody took, are not counted.
+    """
+
+    _given = 0
+    _skip: tuple[int, int] | None = None
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The batches of an epoch.
+
+        Nothing starts before the first batch is asked for: Lightning makes the iterator before it
+        says which epoch it is.
+        """
+        self._given = self._begin()
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+
+    def _begin(self) -> int:
+        """Move the sampler to where the run was stopped; how many batches that leaves out."""
+        skip, self._skip = self._skip, None
+        if skip is None or not isinstance(self.sampler, EpochSampler):
+            return 0
+        epoch, batches = skip
+        if epoch != self.sampler.epoch:
+            return 0
+        self.sampler.begin_at(batches * (self.batch_size or 1))
+        return batches
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the epoch stands."""
+        epoch = self.sampler.epoch if isinstance(self.sampler, EpochSampler) else 0
+        return {"epoch": epoch, "batches": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the next pass where ``state`` says, if that is the epoch which then runs."""
+        self._skip = (int(state["epoch"]), int(state["batches"]))
+
+
+def single_threaded(worker: int) -> None:
+    """Keep OpenCV in a worker process to one thread: the workers are the threads."""
+    cv2.setNumThreads(0)
+
+
+def default_num_workers(*, on_gpu: bool) -> int:
+    """How many worker processes to load data with.
+
+    Args:
+        on_gpu: Whether the model runs on a GPU. Where it runs on the CPU, it needs every core for
+            much longer than the loading does, so workers would only get in its way.
+    """
+    if not on_gpu:
+        return 0
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(0, min(cores, _MOST_WORKERS))
