@@ -112,5 +112,6 @@ def transform(
     Returns:
         (..., N, 2) in the target space, of the points' type and on their device.
     """
-    matrix = matrix.to(dtype=points.dtype, device=points.device)
-    return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., 2].unsqueeze(-2)
+    matrix = matrix.to(dtype=points.dtype, device=points.device).unsqueeze(-3)
+    # no matrix product: under autocast that would round coordinates to 8 bits
+    return (points.unsqueeze(-2) * matrix[..., :2]).sum(dim=-1) + matrix[..., 2]

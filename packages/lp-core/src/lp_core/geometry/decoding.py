@@ -148,7 +148,8 @@ def _confidences(
     """Share of the softmax's mass in the 5×5 pixels around ``centre``, in cells off the peak."""
     scale = 2**doublings
     matrix = _upsampling(doublings).to(window)
-    pixels = matrix @ window @ matrix.T
+    with torch.autocast(window.device.type, enabled=False):  # 8 bits would not do here
+        pixels = matrix @ window @ matrix.T
     highest = pixels.amax(dim=(1, 2), keepdim=True)
     existing = exists.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     shift = highest.flatten() * TEMPERATURE
