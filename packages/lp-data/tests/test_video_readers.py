@@ -15,7 +15,18 @@ from lp_data.testing.hostile import HOSTILE, HostileVideo
 from lp_data.video.open import open_video
 
 FILE_READERS = [name for name in registered(VIDEO_READERS) if not name.startswith("image")]
-EVERYTHING = {"pyav"}
+# What a reader may refuse, since it could not be exact; anything else it must read.
+MAY_REFUSE: dict[str, set[str]] = {
+    "pyav": set(),
+    "opencv": {
+        "b_frames_avi",  # AVI says nothing of when frames are shown
+        "mpeg4_b_frames_avi",
+        "vp8_hidden_frames",
+        "raw_stream",
+        "av1",  # no decoder
+        "mirrored",
+    },
+}
 
 
 @pytest.fixture(scope="session")
@@ -31,18 +42,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return Made()
 
 
-def opened(reader: str, path: Path, **options) -> VideoSource:
-    """The source, or a skip where a reader that need not read everything refuses with a reason."""
-    refusal = load_plugin(VIDEO_READERS, reader).refusal(path)
+def opened(reader: str, name: str, made: dict[str, Path], **options) -> VideoSource:
+    """The source; the test is skipped where the reader is missing here, or may refuse the video."""
+    refusal = load_plugin(VIDEO_READERS, reader).refusal(made[name])
     if refusal and "lp-data[" in refusal:
         pytest.skip(refusal)
     try:
-        return open_video(path, reader=reader, **options)
+        return open_video(made[name], reader=reader, **options)
     except VideoError as error:
         complaint = error
-    assert reader not in EVERYTHING, f"{reader} refused: {complaint}"
+    assert name in MAY_REFUSE[reader], f"{reader} refused {name}: {complaint}"
     assert complaint.where
-    assert len(complaint.problem) > 20
+    assert complaint.remedy
     pytest.skip(f"{reader} refuses: {complaint.problem}")
 
 
@@ -55,7 +66,7 @@ def first_number(video: HostileVideo, source: VideoSource) -> int:
 class TestEachFrameIsTheOneItsIndexMeans:
     def test_sequentially(self, reader, name, made):
         video = HOSTILE[name]
-        with opened(reader, made[name]) as source:
+        with opened(reader, name, made) as source:
             first = first_number(video, source)
             numbers = [n for chunk in source.chunks(7) for n in read_codes(chunk)]
             assert numbers == list(range(first, first + len(source)))
@@ -67,7 +78,7 @@ class TestEachFrameIsTheOneItsIndexMeans:
 
     def test_in_random_order(self, reader, name, made):
         video = HOSTILE[name]
-        with opened(reader, made[name]) as source:
+        with opened(reader, name, made) as source:
             first = first_number(video, source)
             choice = random.Random(name)
             for _ in range(12):
@@ -78,7 +89,7 @@ class TestEachFrameIsTheOneItsIndexMeans:
 
     def test_with_strides(self, reader, name, made):
         video = HOSTILE[name]
-        with opened(reader, made[name]) as source:
+        with opened(reader, name, made) as source:
             first = first_number(video, source)
             for stride in (2, 7):
                 indices = list(range(0, len(source), stride))
@@ -88,7 +99,7 @@ class TestEachFrameIsTheOneItsIndexMeans:
 
     def test_rate_and_damage_are_told(self, reader, name, made):
         video = HOSTILE[name]
-        with opened(reader, made[name]) as source:
+        with opened(reader, name, made) as source:
             assert video.fps in (None, source.fps)
             assert bool(source.damage) == video.damaged
             if video.damaged:
@@ -98,7 +109,7 @@ class TestEachFrameIsTheOneItsIndexMeans:
 @pytest.mark.parametrize("reader", FILE_READERS)
 class TestAnyReader:
     def test_ranges_outside_the_video_are_index_errors(self, reader, made):
-        with opened(reader, made["constant_rate"]) as source:
+        with opened(reader, "constant_rate", made) as source:
             for start, stop in ((-1, 3), (0, 41), (5, 4)):
                 with pytest.raises(IndexError, match="40 frames"):
                     source.read(start, stop)
@@ -107,33 +118,33 @@ class TestAnyReader:
                     source.read_indices([0, index])
 
     def test_an_empty_range_is_an_empty_array(self, reader, made):
-        with opened(reader, made["constant_rate"], resize_to=(20, 30)) as source:
+        with opened(reader, "constant_rate", made, resize_to=(20, 30)) as source:
             assert source.read(3, 3).shape == (0, 20, 30, 3)
             assert source.read_indices([]).shape == (0, 20, 30, 3)
 
     def test_the_last_chunk_is_shorter(self, reader, made):
-        with opened(reader, made["constant_rate"]) as source:
+        with opened(reader, "constant_rate", made) as source:
             assert [len(chunk) for chunk in source.chunks(16)] == [16, 16, 8]
 
     def test_chunks_start_anew_each_time_and_side_by_side(self, reader, made):
-        with opened(reader, made["b_frames"]) as source:
+        with opened(reader, "b_frames", made) as source:
             one, two = source.chunks(10), source.chunks(5)
             read_codes(next(one))
             assert read_codes(next(two)) == list(range(5))
             assert read_codes(next(one)) == list(range(10, 20))
 
     def test_reading_after_close_is_an_error(self, reader, made):
-        source = opened(reader, made["constant_rate"])
+        source = opened(reader, "constant_rate", made)
         source.close()
         source.close()
         with pytest.raises(VideoError, match="closed"):
             source.read(0, 1)
 
     def test_colours_are_red_green_blue(self, reader, made):
-        with opened(reader, made["constant_rate"]) as source:
+        with opened(reader, "constant_rate", made) as source:
             light = source.read(5, 6)[0][8, 8]
         assert abs(light.astype(int) - (255, 220, 120)).max() < 25
 
     def test_satisfies_the_contract(self, reader, made):
-        with opened(reader, made["constant_rate"]) as source:
+        with opened(reader, "constant_rate", made) as source:
             assert isinstance(source, VideoSource)

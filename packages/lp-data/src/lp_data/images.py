@@ -30,7 +30,19 @@ def read_image(path: str | Path) -> Image:
         ImageFileError: The file is missing, or cannot be decoded, or has other kinds of pixels.
     """
     path = Path(path)
-    image = _decode(path, _read_bytes(path))
+    return to_rgb(_decode(path, _read_bytes(path)), path)
+
+
+def to_rgb(image: ndarray, path: Path) -> Image:
+    """Pixels as a file stores them, in any form that `read_image` takes, as RGB of 8 bits.
+
+    Args:
+        image: (H, W) or (H, W, channels in OpenCV's order) in frame px.
+        path: The file, for the message.
+
+    Raises:
+        ImageFileError: The pixels are of another kind.
+    """
     if image.dtype == np.uint16:
         image = np.round(image / 257.0).astype(np.uint8)
     if image.dtype != np.uint8:

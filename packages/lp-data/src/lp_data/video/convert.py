@@ -54,6 +54,11 @@ class Orientation:
             remedy="re-encode it upright",
         )
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether it is more than a rotation."""
+        return (self.transpose + self.flip_x + self.flip_y) % 2 == 1
+
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) after turning."""
         return (width, height) if self.transpose else (height, width)

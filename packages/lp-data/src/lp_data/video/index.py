@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -35,6 +36,7 @@ class FrameIndex:
         keyframes: Ascending indices of frames from which all later ones can be decoded; the first
             is 0, which stands for the beginning of the file.
         seek_at: The time to ask the file for to get to each keyframe.
+        time_base: Seconds per unit of the keys, where these are times.
         fps: Average frames per second.
         damage: What is wrong with the file, for the user; None where nothing is.
     """
@@ -43,6 +45,7 @@ class FrameIndex:
     keys: Int64[ndarray, " frames"]
     keyframes: Int64[ndarray, " keyframes"]
     seek_at: Int64[ndarray, " keyframes"]
+    time_base: Fraction
     fps: Fraction = Fraction(25)
     damage: str | None = None
 
@@ -55,6 +58,11 @@ class FrameIndex:
         if place == len(self.keys) or self._sorted[place] != key:
             return None
         return place if self._order is None else int(self._order[place])
+
+    def seconds(self, index: int) -> float:
+        """When frame ``index`` is shown, in seconds after frame 0; 0 where that is not known."""
+        since = int(self.keys[index]) - int(self.keys[0])
+        return float(since * self.time_base) if self.key is Key.PTS else 0.0
 
     def start_for(self, index: int) -> int:
         """The place in ``keyframes`` of the last one at or before frame ``index``."""
@@ -111,7 +119,7 @@ def _index_of_packets(path: Path, table: PacketTable) -> FrameIndex | None:
     order = np.argsort(starts)
     keys = np.sort(table.pts[shown])
     keyframes = np.searchsorted(keys, starts[order])
-    index = _with_beginning(Key.PTS, keys, keyframes, seek_at[order])
+    index = FrameIndex(Key.PTS, keys, keyframes, seek_at[order], table.time_base)
     return _from_first_decodable(path, index)
 
 
@@ -130,8 +138,11 @@ def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
     if head != list(range(first, first + len(head))):
         return None
     kept = index.keyframes > first
-    return _with_beginning(
-        index.key, index.keys[first:], index.keyframes[kept] - first, index.seek_at[kept]
+    return replace(
+        index,
+        keys=index.keys[first:],
+        keyframes=_from_zero(index.keyframes[kept] - first),
+        seek_at=_from_zero(index.seek_at[kept]),
     )
 
 
@@ -139,32 +150,21 @@ def _index_of_decoded(path: Path, table: PacketTable) -> tuple[FrameIndex, int]:
     """Decode all of a video whose packets do not name its frames; also count those lost."""
     key = Key.DTS if table.has_exact_dts else Key.ORDER
     with closing(Decoder(path, key)) as decoder:
-        found = [(name, frame.is_corrupt) for name, frame in decoder.frames()]
-        lost = decoder.refused
-    while found and found[-1][1]:
-        found.pop()
-        lost += 1
-    keys = np.array([name for name, _ in found], np.int64)
+        names, end = array("q"), 0
+        for name, frame in decoder.frames():
+            names.append(name)
+            end = end if frame.is_corrupt else len(names)
+        lost = decoder.refused + len(names) - end
+    keys = np.array(names[:end], np.int64)
     starts = np.isin(keys, table.dts[table.key]) & (key is Key.DTS)
-    keyframes = np.flatnonzero(starts)
-    return _with_beginning(key, keys, keyframes, keys[keyframes]), lost
+    starts[:1] = False
+    keyframes, seek_at = _from_zero(np.flatnonzero(starts)), _from_zero(keys[starts])
+    return FrameIndex(key, keys, keyframes, seek_at, table.time_base), lost
 
 
-def _with_beginning(
-    key: Key,
-    keys: Int64[ndarray, " frames"],
-    keyframes: Int64[ndarray, " starts"],
-    seek_at: Int64[ndarray, " starts"],
-) -> FrameIndex:
-    """An index that may start at frame 0 as well, wherever its keyframes are."""
-    later = keyframes > 0
-    zero = np.zeros(1, np.int64)
-    return FrameIndex(
-        key,
-        keys,
-        np.concatenate([zero, keyframes[later]]),
-        np.concatenate([zero, seek_at[later]]),
-    )
+def _from_zero(later: Int64[ndarray, " later"]) -> Int64[ndarray, " all"]:
+    """With the beginning of the file before all keyframes."""
+    return np.concatenate([np.zeros(1, np.int64), later])
 
 
 def _without_undecodable_tail(
@@ -232,5 +232,5 @@ def _damage(frames: int, promised: int, cut_off: bool) -> str | None:
     if cut_off:
         return f"truncated video: {frames}{of} frames readable"
     if of:
-        return f"the header promises {promised} frames, but only {frames} can be decoded"
+        return f"only {frames} of the {promised} frames that the file promises can be decoded"
     return None

@@ -1,0 +1,161 @@
+"""Folders of images and image stacks, read as videos."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+
+from lp_core.video import Frames
+from lp_data.errors import ImageFileError, VideoError
+from lp_data.images import Image, read_image, resize, to_rgb
+from lp_data.video.base import Source
+
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+STACKS = frozenset({".tif", ".tiff"})
+
+
+class _ImageSource(Source):
+    """What folders and stacks share: pictures that are read one at a time."""
+
+    priority = 10
+
+    def __init__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> None:
+        super().__init__(path, resize_to)
+        first = self._checked_image(0)
+        self._size = (first.shape[0], first.shape[1])
+
+    @abstractmethod
+    def _image(self, index: int) -> Image:
+        """The picture of frame ``index``."""
+
+    @property
+    def fps(self) -> Fraction:
+        """30: images do not say when they were taken."""
+        return Fraction(30)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in frame px of every image, before any ``resize_to``."""
+        return self._size
+
+    def _decode(self, indices: Sequence[int], out: Frames) -> None:
+        for row, index in enumerate(indices):
+            image = self._checked_image(index)
+            if image.shape[:2] != self._size:
+                raise self._error_at(
+                    index,
+                    f"the image is {image.shape[1]}×{image.shape[0]} px, but the first one is "
+                    f"{self._size[1]}×{self._size[0]} px",
+                    "keep images of one size in one folder or stack",
+                )
+            out[row] = resize(image, self.output_size)
+
+    def _checked_image(self, index: int) -> Image:
+        try:
+            return self._image(index)
+        except ImageFileError as error:
+            raise self._error_at(index, error.problem, error.remedy) from error
+
+    def _error_at(self, index: int, problem: str, remedy: str | None) -> VideoError:
+        return VideoError(problem, where=f"{self._place(index)}, frame {index}", remedy=remedy)
+
+    def _place(self, index: int) -> Path:
+        return self.path
+
+    def _release(self) -> None:
+        """Nothing stays open between images."""
+
+
+class ImageFolderSource(_ImageSource):
+    """The images of a folder, one a frame, in natural order: ``img2.png`` before ``img10.png``.
+
+    Files that are no images, and hidden ones, are passed by.
+
+    Args:
+        path: The folder.
+        resize_to: (height, width) of the frames returned, or None for their own size.
+
+    Raises:
+        VideoError: There is no image in it, or the first one cannot be read.
+    """
+
+    def __init__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> None:
+        self.files = images_of(path)
+        if not self.files:
+            raise VideoError(
+                "the folder holds no images",
+                where=path,
+                remedy=f"images end in one of {', '.join(sorted(IMAGES))}",
+            )
+        super().__init__(path, resize_to=resize_to)
+
+    @classmethod
+    def refusal(cls, path: Path) -> str | None:
+        """Why ``path`` cannot be read with this reader, or None."""
+        return None if path.is_dir() else "not a folder"
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _image(self, index: int) -> Image:
+        return read_image(self.files[index])
+
+    def _place(self, index: int) -> Path:
+        return self.files[index]
+
+
+class ImageStackSource(_ImageSource):
+    """The pages of a TIFF file, one a frame.
+
+    Args:
+        path: The file.
+        resize_to: (height, width) of the frames returned, or None for their own size.
+
+    Raises:
+        VideoError: It is not a TIFF file, or its first page cannot be read.
+    """
+
+    def __init__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> None:
+        self._pages = _count_pages(path)
+        super().__init__(path, resize_to=resize_to)
+
+    @classmethod
+    def refusal(cls, path: Path) -> str | None:
+        """Why ``path`` cannot be read with this reader, or None."""
+        return None if path.suffix.lower() in STACKS and path.is_file() else "not a TIFF file"
+
+    def __len__(self) -> int:
+        return self._pages
+
+    def _image(self, index: int) -> Image:
+        found, pages = cv2.imreadmulti(str(self.path), index, 1, flags=cv2.IMREAD_UNCHANGED)
+        if not found or not pages:
+            raise ImageFileError("the page cannot be decoded as an image")
+        return to_rgb(pages[0], self.path)
+
+
+def images_of(folder: Path) -> list[Path]:
+    """The image files of ``folder`` in natural order."""
+    files = (p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != ".")
+    return sorted(files, key=lambda file: (_natural(file.name), file.name))
+
+
+def _natural(name: str) -> list[str | int]:
+    """A key that sorts the numbers within names by value."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def _count_pages(path: Path) -> int:
+    try:
+        pages = int(cv2.imcount(str(path)))
+    except cv2.error:
+        pages = 0
+    if pages == 0:
+        raise VideoError("the file cannot be decoded as an image stack", where=path)
+    return pages
