@@ -12,7 +12,6 @@ _MULTI_VIEW = "it belongs to multi-view projects, and this is a single-view tool
 IGNORED: dict[str, str] = {
     "hydra": _NO_HYDRA,
     "defaults": _NO_HYDRA,
-    "data.view_names": _MULTI_VIEW,
     "training.imgaug_3d": _MULTI_VIEW,
     "training.patch_mask": _MULTI_VIEW,
     "model.head": "each tracker has its own head",
@@ -39,19 +38,18 @@ def drop_ignored(values: dict[str, Any], report: Report) -> None:
 
     Those that say more than null, false or nothing become notes and problems of ``report``.
     """
-    views = _take(values, key_path("data.view_names"))
-    if isinstance(views, list) and len(views) > 1:
-        report.problem(
-            "data.view_names", f"{len(views)} views", "this is a single-view tool: train per view"
-        )
-    elif views:
-        report.note("data.view_names", _MULTI_VIEW)
-    for key, reason in IGNORED.items():
-        if _take(values, key_path(key)):
-            report.note(key, reason)
     for key, reason in REFUSED.items():
         if _take(values, key_path(key)):
             report.problem(key, reason, _SINGLE_VIEW_REMEDY)
+    views = _take(values, ("data", "view_names"))
+    if isinstance(views, list) and len(views) > 1:
+        report.problem("data.view_names", f"there are {len(views)} views", _SINGLE_VIEW_REMEDY)
+    elif views:
+        report.note("data.view_names", "ignored: one view needs no name")
+    for key, reason in IGNORED.items():
+        if _take(values, key_path(key)):
+            report.note(key, f"ignored: {reason}")
+        report.forget(key_path(key))
 
 
 def _take(values: dict[str, Any], path: KeyPath) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from lp_pipeline.config import paths
 from lp_pipeline.config.assembly import (
     build_section,
     gather_model_options,
@@ -13,12 +15,17 @@ from lp_pipeline.config.assembly import (
     resolve_interpolations,
     typed_values,
 )
+from lp_pipeline.config.checks import check_values, value_of
+from lp_pipeline.config.completion import complete
 from lp_pipeline.config.document import Document, dump_value, read_document
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import drop_ignored
 from lp_pipeline.config.overrides import ORIGIN, apply_override
-from lp_pipeline.config.report import Report
+from lp_pipeline.config.plugins import check_plugins
+from lp_pipeline.config.report import KeyPath, Report
 from lp_pipeline.config.schema import Config
+
+DEFAULT = "default"
 
 
 @dataclass
@@ -30,7 +37,8 @@ class LoadedConfig:
         path: The file.
         origins: By dotted key ``"default"``, ``"file:line"`` or ``"override"``; of keys with a
             mapping for a value, such as ``losses``, also those inside.
-        notes: One sentence for each key that is ignored, with the reason.
+        notes: Remarks about keys, each with its place: above all those that are ignored, with the
+            reason.
     """
 
     config: Config
@@ -80,8 +88,14 @@ def load_config(
         apply_override(document, text)
     report = Report(path, document.places, document.problems)
     config = _assemble(document, report)
+    complete(config, report)
+    check_values(config, report)
+    check_plugins(config, report)
+    _note_hardware(config, report)
+    if check_paths:
+        paths.check_paths(config, report)
     report.raise_if_any()
-    return LoadedConfig(config, path, _origins(report), report.notes)
+    return LoadedConfig(config, path, _origins(config, report), report.notes)
 
 
 def _assemble(document: Document, report: Report) -> Config:
@@ -93,10 +107,36 @@ def _assemble(document: Document, report: Report) -> Config:
     return config
 
 
-def _origins(report: Report) -> dict[str, str]:
+def _note_hardware(config: Config, report: Report) -> None:
+    """Say which keys about hardware mean little on this machine."""
+    if report.given("dali"):
+        report.note("dali", "its clip lengths and seed hold for every video reader")
+    if report.given("training.num_gpus") and config.training.num_gpus > 0:
+        from torch import cuda
+
+        if not cuda.is_available():
+            report.note("training.num_gpus", "ignored: there is no CUDA device on this machine")
+
+
+def _origins(config: Config, report: Report) -> dict[str, str]:
     """Where each value comes from, by dotted key."""
-    origins = {".".join(path): "default" for path in config_fields()}
-    for path, place in report.places.items():
-        if any(path[:length] in config_fields() for length in range(1, len(path) + 1)):
-            origins[".".join(path)] = ORIGIN if place.startswith(ORIGIN) else place
+    origins: dict[str, str] = {}
+    for path in config_fields():
+        _add_origin(path, value_of(config, ".".join(path)), report, origins)
     return origins
+
+
+def _add_origin(path: KeyPath, value: Any, report: Report, origins: dict[str, str]) -> None:
+    known = [path[:length] for length in range(len(path), 0, -1) if path[:length] in report.places]
+    # a section's place says nothing of keys that it does not give
+    given = [item for item in known if item == path or _inside_value(item)]
+    place = report.places[given[0]] if given else DEFAULT
+    origins[".".join(path)] = ORIGIN if place.startswith(f"{ORIGIN} ") else place
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _add_origin((*path, str(name)), item, report, origins)
+
+
+def _inside_value(path: KeyPath) -> bool:
+    """Whether ``path`` is a key that takes a value, or lies inside such a value."""
+    return any(path[:length] in config_fields() for length in range(1, len(path) + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Report:
         path: The file.
         places: Where each key was given, as ``file:line`` or ``override``; defaults are absent.
         problems: What is wrong.
-        notes: What is accepted, but has no effect, with the reason.
+        notes: Remarks about keys that are accepted, such as why one has no effect.
     """
 
     path: Path
@@ -70,9 +71,19 @@ class Report:
         text = f"{'.'.join(path)}: {message}"
         self.problems.append(Problem(self.place(path), text, remedy, path))
 
-    def note(self, dotted: str, reason: str) -> None:
-        """Add that a key has no effect."""
-        self.notes.append(f"{self.place(key_path(dotted))}: {dotted} is ignored: {reason}")
+    def note(self, dotted: str, text: str) -> None:
+        """Add a remark about a key."""
+        self.notes.append(f"{self.place(key_path(dotted))}: {dotted}: {text}")
+
+    def forget(self, path: KeyPath) -> None:
+        """Drop the places of a key, and of all inside it."""
+        for known in [item for item in self.places if item[: len(path)] == path]:
+            del self.places[known]
+
+    def written(self, path: KeyPath) -> KeyPath:
+        """The key as the file has it: options of a tracker may stand directly under ``model``."""
+        short = ("model", *path[2:])
+        return short if path[:2] == ("model", "options") and short in self.places else path
 
     def sound(self, *dotted: str) -> bool:
         """Whether none of these keys, nor anything in them, has a problem so far."""
@@ -80,6 +91,11 @@ class Report:
         return not any(
             problem.key[: len(path)] == path for problem in self.problems for path in paths
         )
+
+    def _line(self, problem: Problem) -> int:
+        """The line of a problem in the file; those of overrides and defaults come last."""
+        line = problem.where.removeprefix(f"{self.path}:")
+        return int(line) if line.isdigit() else sys.maxsize
 
     def raise_if_any(self) -> None:
         """Raise all problems at once.
@@ -92,5 +108,6 @@ class Report:
         if len(self.problems) == 1:
             only = self.problems[0]
             raise ConfigError(only.message, where=only.where, remedy=only.remedy)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        ordered = sorted(self.problems, key=self._line)
+        lines = "\n".join(f"  {problem}" for problem in ordered)
         raise ConfigError(f"the config has {len(self.problems)} problems:\n{lines}")

@@ -1,0 +1,227 @@
+"""Checks of values beyond their type: ranges, words, and keys that must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lp_core.errors import nearest_name
+from lp_pipeline.config.report import Report, key_path
+from lp_pipeline.config.rules import CHOICES, LISTS_OF_COUNTS, RANGES, SHARES_OR_COUNTS
+from lp_pipeline.config.schema import Config
+
+_SLACK = 1e-9  # 0.9 + 0.1 may be a little above 1 in binary
+
+
+def value_of(config: Config, dotted: str) -> Any:
+    """The value of a dotted key of the schema."""
+    value: Any = config
+    for name in key_path(dotted):
+        value = getattr(value, name)
+    return value
+
+
+def check_values(config: Config, report: Report) -> None:
+    """Report what is wrong with the values of ``config``."""
+    checks: tuple[Callable[[Config, Report], None], ...] = (
+        _check_ranges,
+        _check_words,
+        _check_milestones,
+        _check_size,
+        _check_csv_file,
+        _check_keypoints,
+        _check_mirrored,
+        _check_split,
+        _check_length,
+        _check_one_of_two,
+        _check_checkpoints,
+        _check_devices,
+        _check_colormap,
+    )
+    for check in checks:
+        check(config, report)
+
+
+def _check_ranges(config: Config, report: Report) -> None:
+    for key, limits in RANGES.items():
+        value = value_of(config, key)
+        if value is None or not report.sound(key):
+            continue
+        if not limits.holds(value):
+            hint = "this is a share from 0 to 1" if limits.high == 1 < value <= 100 else None
+            report.problem(key, f"must be {limits}, got {value:g}", hint)
+        elif key in SHARES_OR_COUNTS and value > 1 and value != int(value):
+            report.problem(key, f"must be a share up to 1 or a whole number, got {value:g}")
+
+
+def _check_words(config: Config, report: Report) -> None:
+    for key, words in CHOICES.items():
+        value = value_of(config, key)
+        if value is not None and value not in words:
+            by_lower = {word.lower(): word for word in words}
+            guess = by_lower.get(nearest_name(value.lower(), by_lower) or "")
+            hint = f"did you mean '{guess}'? " if guess else ""
+            report.problem(key, f"unknown value '{value}'", f"{hint}known: {', '.join(words)}")
+
+
+def _check_milestones(config: Config, report: Report) -> None:
+    for key in LISTS_OF_COUNTS:
+        values = value_of(config, key) or []
+        if any(value < 0 for value in values) or sorted(set(values)) != values:
+            report.problem(key, f"must be whole numbers that rise, got {values}")
+
+
+def _check_size(config: Config, report: Report) -> None:
+    size = config.data.image_resize_dims
+    for name, other in (("height", "width"), ("width", "height")):
+        key = f"data.image_resize_dims.{name}"
+        if getattr(size, name) is None and report.sound(f"data.image_resize_dims.{other}"):
+            report.problem(key, f"not set, but {other} is", "set both, or neither")
+
+
+def _check_csv_file(config: Config, report: Report) -> None:
+    value = config.data.csv_file
+    names = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(name, str) and name for name in names):
+        report.problem("data.csv_file", f"expected a file or a list of files, got {value!r}")
+
+
+def _check_keypoints(config: Config, report: Report) -> None:
+    names, number = config.data.keypoint_names, config.data.num_keypoints
+    twice = sorted({name for name in names or [] if (names or []).count(name) > 1})
+    if twice:
+        report.problem("data.keypoint_names", f"'{twice[0]}' is named twice")
+    if names and number is not None and len(names) != number:
+        report.problem("data.num_keypoints", f"{number}, but keypoint_names has {len(names)} names")
+    _check_columns(config, report, "data.columns_for_singleview_pca", _columns(config))
+
+
+def _columns(config: Config) -> Sequence[int]:
+    return config.data.columns_for_singleview_pca or []
+
+
+def _check_columns(config: Config, report: Report, key: str, columns: Sequence[int]) -> None:
+    """Columns are indices of keypoints, each at most once."""
+    names = config.data.keypoint_names
+    number = len(names) if names else config.data.num_keypoints
+    for column in columns:
+        if column < 0 or (number is not None and column >= number):
+            known = f"0 to {number - 1}" if number else "0 and up"
+            report.problem(key, f"there is no keypoint {column}", f"keypoints count {known}")
+            return
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        report.problem(key, f"the keypoint {twice[0]} is given twice")
+
+
+def _check_mirrored(config: Config, report: Report) -> None:
+    key, views = "data.mirrored_column_matches", config.data.mirrored_column_matches
+    if views is None:
+        return
+    if not isinstance(views, list) or not all(_is_index_list(view) for view in views):
+        report.problem(
+            key,
+            "expected one list of keypoint indices per view in the frame",
+            "such as [[0, 1, 2], [3, 4, 5]], where 0 and 3 are the same body point",
+        )
+        return
+    if len(views) < 2:
+        report.problem(key, "one view has nothing to agree with", "give two lists or more, or null")
+    lengths = [len(view) for view in views]
+    if len(set(lengths)) > 1:
+        report.problem(key, f"the views must list as many keypoints each, got {lengths}")
+    _check_columns(config, report, key, [column for view in views for column in view])
+
+
+def _is_index_list(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
+    )
+
+
+def _check_split(config: Config, report: Report) -> None:
+    training = config.training
+    if not report.sound("training.train_prob", "training.val_prob"):
+        return
+    if training.train_prob + training.val_prob > 1 + _SLACK:
+        total = training.train_prob + training.val_prob
+        key = "training.val_prob" if report.given("training.val_prob") else "training.train_prob"
+        report.problem(
+            key,
+            f"train_prob {training.train_prob:g} + val_prob {training.val_prob:g} is {total:g}",
+            "together they are at most 1; what remains is for testing",
+        )
+
+
+def _check_length(config: Config, report: Report) -> None:
+    training = config.training
+    epochs = (training.min_epochs, training.max_epochs)
+    steps = (training.min_steps, training.max_steps)
+    if any(value is not None for value in epochs) and any(value is not None for value in steps):
+        given = training.max_steps is not None
+        key = "training.max_steps" if given else "training.min_steps"
+        report.problem(key, "epochs are given too", "give steps or epochs, and null for the other")
+        return
+    for name, (low, high) in (("epochs", epochs), ("steps", steps)):
+        if low is not None and high is None:
+            report.problem(f"training.min_{name}", f"training.max_{name} is not set")
+        if low is not None and high is not None and low > high:
+            report.problem(f"training.max_{name}", f"{high} is below min_{name}, {low}")
+    stops_early = training.early_stopping and training.max_epochs is not None
+    if stops_early and training.min_epochs == training.max_epochs:
+        report.note("training.early_stopping", "without effect, as min_epochs is max_epochs")
+
+
+def _check_one_of_two(config: Config, report: Report) -> None:
+    training = config.training
+    if training.unfreezing_epoch is not None and training.unfreezing_step is not None:
+        report.problem(
+            "training.unfreezing_step",
+            "unfreezing_epoch is given too",
+            "give one of them, and null for the other",
+        )
+    params = training.lr_scheduler_params.multisteplr
+    if params.milestones and params.milestone_steps:
+        report.problem(
+            "training.lr_scheduler_params.multisteplr.milestone_steps",
+            "milestones (of epochs) are given too",
+            "give one of them, and null for the other",
+        )
+
+
+def _check_checkpoints(config: Config, report: Report) -> None:
+    every = config.training.ckpt_every_n_epochs
+    validate = config.training.check_val_every_n_epoch
+    sound = report.sound("training.ckpt_every_n_epochs", "training.check_val_every_n_epoch")
+    if every is not None and validate is not None and sound and every % validate:
+        report.problem(
+            "training.ckpt_every_n_epochs",
+            f"{every} is no multiple of check_val_every_n_epoch, {validate}",
+            "checkpoints are kept after a validation",
+        )
+
+
+def _check_devices(config: Config, report: Report) -> None:
+    devices = config.training.devices
+    counted = isinstance(devices, int) and not isinstance(devices, bool) and devices > 0
+    if not (counted or devices == "auto" or _is_index_list(devices)):
+        report.problem(
+            "training.devices",
+            f"expected 'auto', a number above 0 or a list of device numbers, got {devices!r}",
+        )
+
+
+def _check_colormap(config: Config, report: Report) -> None:
+    name = config.eval.colormap
+    if name == "cool":  # the default need not import matplotlib
+        return
+    from matplotlib import colormaps
+
+    if name not in colormaps:
+        guess = nearest_name(name, colormaps)
+        hint = f"did you mean '{guess}'? " if guess else ""
+        report.problem(
+            "eval.colormap", f"unknown colormap '{name}'", f"{hint}see matplotlib's colormaps"
+        )

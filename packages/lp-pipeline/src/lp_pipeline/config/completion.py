@@ -1,0 +1,54 @@
+"""Defaults that depend on other keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_pipeline.config.paths import absolute_folder
+from lp_pipeline.config.report import Report
+from lp_pipeline.config.schema import Config
+
+DEFAULT_EPOCHS = 300
+DEFAULT_SIZE = 256
+
+
+def complete(config: Config, report: Report) -> None:
+    """Fill in what follows from what was given; only keys that were not given change.
+
+    Where both a number of epochs and one of steps exist, the one that was given wins over the other
+    one's default. ``data.data_dir`` and the paths of weights become absolute, so that the config
+    means the same in every folder.
+    """
+    _complete_data(config, report.path)
+    _complete_length(config)
+    training = config.training
+    if training.unfreezing_step is not None and not report.given("training.unfreezing_epoch"):
+        training.unfreezing_epoch = None
+    steps = training.lr_scheduler_params.multisteplr
+    given = report.given("training.lr_scheduler_params.multisteplr.milestones")
+    if steps.milestone_steps and not given:
+        steps.milestones = []
+    config.model.losses_to_use = config.model.losses_to_use or []
+
+
+def _complete_data(config: Config, file: Path) -> None:
+    data, model = config.data, config.model
+    size = data.image_resize_dims
+    if size.height is None and size.width is None:
+        size.height = size.width = DEFAULT_SIZE
+    data.keypoint_names = data.keypoint_names or None
+    data.columns_for_singleview_pca = data.columns_for_singleview_pca or None
+    data.mirrored_column_matches = data.mirrored_column_matches or None
+    if data.data_dir is not None:
+        data.data_dir = str(absolute_folder(data.data_dir, file))
+    if model.backbone_checkpoint is not None:
+        model.backbone_checkpoint = str(Path(model.backbone_checkpoint).expanduser().absolute())
+    if model.checkpoint is not None:
+        model.checkpoint = str(Path(model.checkpoint).expanduser().absolute())
+
+
+def _complete_length(config: Config) -> None:
+    """Train for 300 epochs where nothing says how long."""
+    training = config.training
+    if training.max_epochs is None and training.max_steps is None and training.min_steps is None:
+        training.max_epochs = max(DEFAULT_EPOCHS, training.min_epochs or 0)

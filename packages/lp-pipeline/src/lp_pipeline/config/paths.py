@@ -1,0 +1,124 @@
+"""Where a config's folders and files are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_pipeline.config.report import Report
+from lp_pipeline.config.schema import Config
+from lp_pipeline.errors import ConfigError
+
+
+def absolute_folder(data_dir: str, file: Path) -> Path:
+    """``data.data_dir`` as an absolute path.
+
+    Args:
+        data_dir: What the config says; ``~`` is the user's home.
+        file: The config.
+
+    Returns:
+        A relative folder is taken from the current folder; where it does not exist there, but
+        exists from the config's own folder, from that one.
+    """
+    folder = Path(data_dir).expanduser()
+    from_config = file.absolute().parent / folder
+    if not folder.exists() and from_config.exists():
+        return from_config
+    return folder.absolute()
+
+
+def data_dir(config: Config) -> Path:
+    """The project's folder.
+
+    Raises:
+        ConfigError: The config does not name one.
+    """
+    if config.data.data_dir is None:
+        raise ConfigError(
+            "data.data_dir is not set", remedy="add data.data_dir=/path/to/the/project"
+        )
+    return Path(config.data.data_dir)
+
+
+def in_project(config: Config, name: str) -> Path:
+    """A file or folder of the project: absolute, or relative to ``data.data_dir``.
+
+    Raises:
+        ConfigError: It is relative, and the config names no project folder.
+    """
+    path = Path(name).expanduser()
+    return path if path.is_absolute() else data_dir(config) / path
+
+
+def csv_files(config: Config) -> list[Path]:
+    """The label files.
+
+    Raises:
+        ConfigError: One is relative, and the config names no project folder.
+    """
+    names = config.data.csv_file
+    return [in_project(config, name) for name in ([names] if isinstance(names, str) else names)]
+
+
+def video_dir(config: Config) -> Path | None:
+    """The folder of unlabelled videos, or None.
+
+    Raises:
+        ConfigError: It is relative, and the config names no project folder.
+    """
+    name = config.data.video_dir
+    return in_project(config, name) if name else None
+
+
+def test_videos_directory(config: Config) -> Path | None:
+    """The folder of videos to predict after training; None where there is none.
+
+    Raises:
+        ConfigError: It is relative, and the config names no project folder.
+    """
+    name = config.eval.test_videos_directory
+    return in_project(config, name) if name else video_dir(config)
+
+
+def check_paths(config: Config, report: Report) -> None:
+    """Report folders and files that training needs and that do not exist."""
+    _check_weights(config, report)
+    if config.data.data_dir is None:
+        report.problem("data.data_dir", "not set", "add data.data_dir=/path/to/the/project")
+        return
+    if not data_dir(config).is_dir():
+        report.problem("data.data_dir", f"there is no folder {data_dir(config)}")
+        return
+    if report.sound("data.csv_file"):
+        for path in csv_files(config):
+            if not path.is_file():
+                report.problem("data.csv_file", f"there is no label file {path}", _csv_hint(path))
+    _check_videos(config, report)
+
+
+def _csv_hint(path: Path) -> str | None:
+    """Names of the tables that are there instead."""
+    names = sorted(item.name for item in path.parent.glob("*.csv"))[:5]
+    return f"there are: {', '.join(names)}" if names else None
+
+
+def _check_videos(config: Config, report: Report) -> None:
+    videos = video_dir(config)
+    if config.model.losses_to_use and videos is None:
+        names = ", ".join(config.model.losses_to_use)
+        report.problem(
+            "data.video_dir", f"not set, but the losses {names} learn from unlabelled videos"
+        )
+    if videos is not None and not videos.is_dir():
+        report.problem("data.video_dir", f"there is no folder {videos}")
+    tests = test_videos_directory(config) if config.eval.test_videos_directory else None
+    if tests not in (None, videos) and not tests.is_dir():
+        report.problem("eval.test_videos_directory", f"there is no folder {tests}")
+
+
+def _check_weights(config: Config, report: Report) -> None:
+    model = config.model
+    if model.backbone_checkpoint and not Path(model.backbone_checkpoint).is_file():
+        report.problem("model.backbone_checkpoint", f"there is no file {model.backbone_checkpoint}")
+    if model.checkpoint and not Path(model.checkpoint).exists():
+        report.problem("model.checkpoint", f"there is no {model.checkpoint}")

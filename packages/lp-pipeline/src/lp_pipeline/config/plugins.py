@@ -1,0 +1,192 @@
+"""Checks of what plug-ins declare: the tracker, its options, the losses, the augmentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from lp_core.errors import LPError, nearest_name
+from lp_core.options import OptionError, read_options
+from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
+from lp_pipeline.config.fields import field_types
+from lp_pipeline.config.report import KeyPath, Report
+from lp_pipeline.config.schema import Config, ModelConfig
+
+MULTI_VIEW_MODELS = ("heatmap_multiview_transformer",)
+"""Of the public system; named here only so that the message can say why they are unknown."""
+
+SET_ELSEWHERE = {
+    "keypoint_names": "data.keypoint_names",
+    "image_size": "data.image_resize_dims",
+    "downsample_factor": "data.downsample_factor",
+    "uniform_heatmaps": "training.uniform_heatmaps_for_nan_keypoints",
+}
+"""Options of trackers that have a key of their own outside ``model``."""
+
+
+def check_plugins(config: Config, report: Report) -> None:
+    """Report plug-ins that do not exist, and options that they do not have.
+
+    Null options take the plug-in's default: they are taken out of ``config``.
+    """
+    _check_tracker(config, report)
+    _check_losses(config, report)
+    _check_reader(config, report)
+    _check_augmentation(config, report)
+
+
+def _known(name: str, kind: str, names: Mapping[str, Any]) -> tuple[str, str]:
+    """Message and remedy for an unknown name."""
+    guess = nearest_name(name, names)
+    hint = f"did you mean '{guess}'? " if guess else ""
+    return f"unknown {kind} '{name}'", f"{hint}known: {', '.join(names) or 'none is registered'}"
+
+
+def _load(group: str, name: str, path: KeyPath, report: Report) -> Any:
+    """The plug-in, or None and a problem."""
+    try:
+        return load_plugin(group, name)
+    except LPError as error:
+        report.problem(path, error.problem, error.remedy)
+        return None
+
+
+def _check_tracker(config: Config, report: Report) -> None:
+    name, models = config.model.model_type, registered(MODELS)
+    if name in MULTI_VIEW_MODELS:
+        report.problem(
+            "model.model_type", f"'{name}' is for several views", "this is a single-view tool"
+        )
+    elif name not in models:
+        report.problem("model.model_type", *_known(name, "model type", models))
+    elif config.model.options:
+        tracker = _load(MODELS, name, ("model", "model_type"), report)
+        if tracker is not None:
+            _check_model_options(config, tracker.Options, report)
+
+
+def _check_model_options(config: Config, kind: type, report: Report) -> None:
+    path = ("model", "options")
+    schema = [name for name in field_types(ModelConfig) if name != "options"]
+    elsewhere = SET_ELSEWHERE | {name: f"model.{name}" for name in schema}
+    values = dict(config.model.options)
+    for name in [name for name in values if name in elsewhere]:
+        report.problem(
+            report.written((*path, name)), "has a key of its own", f"set {elsewhere[name]}"
+        )
+        del values[name]
+    known = [name for name in field_types(kind) if name not in SET_ELSEWHERE]
+    names = [*schema, *known]
+    config.model.options = _options_with_defaults(values, kind, path, report, names)
+
+
+def _options_with_defaults(
+    values: Mapping[str, Any], kind: type, path: KeyPath, report: Report, known: list[str]
+) -> dict[str, Any]:
+    """The values without nulls that mean the default; each wrong one is reported."""
+    types = field_types(kind)
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = report.written((*path, name))
+        if name not in types:
+            guess = nearest_name(name, known)
+            hint = f"did you mean '{guess}'? " if guess else ""
+            report.problem(
+                inner, "unknown option", f"{hint}known: {', '.join(dict.fromkeys(known))}"
+            )
+        elif value is not None or _takes_none(types[name]):
+            kept[name] = value
+            _check_option(value, types[name], inner, report)
+    return kept
+
+
+def _takes_none(annotation: Any) -> bool:
+    return annotation is Any or type(None) in typing.get_args(annotation)
+
+
+def _check_option(value: Any, annotation: Any, path: KeyPath, report: Report) -> None:
+    """Check one option by reading it alone, so that all wrong ones are found."""
+    alone = dataclasses.make_dataclass("Alone", [(path[-1], annotation)])
+    try:
+        read_options(alone, {path[-1]: value}, place=".".join(path[:-1]))
+    except OptionError as error:
+        report.problem(path, error.problem, error.remedy)
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if path[-1].endswith("_percentile") and number:
+        _check_percentile(value, path, report)
+
+
+def _check_percentile(value: float, path: KeyPath, report: Report) -> None:
+    if not 0 <= value <= 100:
+        report.problem(path, f"a percentage from 0 to 100, got {value:g}")
+    elif 0 < value < 1:
+        report.problem(
+            path,
+            f"{value:g} % is below 1 %: this is a percentage",
+            f"did you mean {100 * value:g}?",
+        )
+
+
+def _check_losses(config: Config, report: Report) -> None:
+    known = registered(LOSSES)
+    for index, name in enumerate(config.model.losses_to_use or []):
+        path = ("model", "losses_to_use", str(index))
+        if name not in known:
+            report.problem(path, *_known(name, "loss", known))
+        elif getattr(_load(LOSSES, name, path, report), "supervised", False):
+            report.problem(
+                path,
+                f"'{name}' learns from labels, and these are the unsupervised losses",
+                "remove it; model.heatmap_loss_type chooses the supervised loss",
+            )
+    for name, values in list(config.losses.items()):
+        place = ("losses", name)
+        if name not in known:
+            report.problem(place, *_known(name, "loss", known))
+        elif values is not None and not isinstance(values, dict):
+            report.problem(place, "expected a section with the loss's options")
+        else:
+            config.losses[name] = _loss_options(values or {}, place, report)
+
+
+def _loss_options(values: dict[str, Any], path: KeyPath, report: Report) -> dict[str, Any]:
+    loss = _load(LOSSES, path[-1], path, report) if values else None
+    if loss is None:
+        return values
+    kind = loss.Options
+    kept = _options_with_defaults(values, kind, path, report, list(field_types(kind)))
+    if report.sound(".".join(path)):
+        try:
+            read_options(kind, kept, place=".".join(path))
+        except LPError as error:
+            report.problem(path, error.problem, error.remedy)
+    return kept
+
+
+def _check_reader(config: Config, report: Report) -> None:
+    name, readers = config.dali.reader, registered(VIDEO_READERS)
+    if name != "auto" and name not in readers:
+        message, remedy = _known(name, "video reader", {"auto": None, **readers})
+        report.problem("dali.reader", message, remedy)
+
+
+def _check_augmentation(config: Config, report: Report) -> None:
+    spec = config.training.imgaug
+    if not isinstance(spec, str | list | dict):
+        report.problem(
+            "training.imgaug",
+            "expected a preset, a list or a mapping of effects",
+            "write none for no augmentation, or dlc for the default",
+        )
+        return
+    if spec == "dlc":  # the default need not import anything
+        return
+    from lp_data.augmentation.build import build_augmenter
+
+    try:
+        build_augmenter(spec, config.data.keypoint_names or ())
+    except LPError as error:
+        report.problem("training.imgaug", error.problem, error.remedy)
