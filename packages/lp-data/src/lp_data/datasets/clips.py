@@ -17,6 +17,7 @@ from lp_core.batches import UnlabeledBatch
 from lp_core.geometry import affine
 from lp_core.video import VideoSource
 from lp_data.augmentation.protocol import Augmenter
+from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
 from lp_data.errors import VideoError
 from lp_data.images import resize
@@ -105,7 +106,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
         to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
         return {
-            "frames": torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))),
+            "frames": channels_first(frames),
             "to_frame": to_frame.contiguous(),
         }
 

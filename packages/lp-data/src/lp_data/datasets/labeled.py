@@ -17,6 +17,7 @@ from lp_core.geometry import affine
 from lp_data.augmentation.protocol import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
+from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
 from lp_data.errors import DataModuleError, ImageFileError
 from lp_data.labels import LabelTable, Visibility
@@ -137,7 +138,7 @@ class LabeledDataset(Dataset[LabeledSample]):
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
             visibility = visibility if permutation is None else visibility[permutation]
         gone = _outside(keypoints, self.image_size)
-        pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        pixels = channels_first(images)
         return {
             "images": pixels if self.context_frames > 1 else pixels[0],
             "keypoints": torch.from_numpy(np.where(gone[:, None], np.nan, keypoints)).float(),
@@ -147,13 +148,15 @@ class LabeledDataset(Dataset[LabeledSample]):
         }
 
     def _images(self, row: int) -> tuple[UInt8[ndarray, "F H W 3"], tuple[int, int]]:
-        """A copy of the frames of ``row``, and the size of the labelled one in frame px."""
+        """The frames of ``row``, not to be written to, and the labelled one's size in frame px."""
         try:
             cached = [self._cache[int(position)] for position in self._windows[row]]
         except ImageFileError as error:
             where = f"{error.where} (needed by {self.table.origin(row)})"
             raise ImageFileError(error.problem, where=where, remedy=error.remedy) from error
-        return np.stack([each.image for each in cached]), cached[len(cached) // 2].frame_size
+        images = [each.image for each in cached]
+        frames = images[0][None] if len(images) == 1 else np.stack(images)
+        return frames, cached[len(cached) // 2].frame_size
 
 
 def _moved(keypoints: Float[ndarray, "K 2"], matrix: Tensor) -> Float[ndarray, "K 2"]:
