@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lp_data.errors import LabelFileError
-from lp_data.labels import Visibility, read_labels
+from lp_data.labels import Visibility, read_labels, scan_labels
 
 HEADER = "scorer,ann,ann,ann,ann\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\n"
 
@@ -251,3 +251,25 @@ def test_missing_file_and_folder(tmp_path):
         read_labels(tmp_path / "none.csv")
     with pytest.raises(LabelFileError, match="folder"):
         read_labels(tmp_path)
+
+
+def test_a_scan_lists_everything_wrong_and_keeps_the_rest(label_file):
+    text = (
+        "a.png,1,2,three,4\nb.png,1,2,3\na.png,5,6,7,8\n../c.png,1,2,3,4\nd.png,1,,3,inf\n"
+        "e.png,1,2,3,4\n"
+    )
+    table, problems = scan_labels(label_file(HEADER + text))
+    assert table.image_paths == ("a.png", "d.png", "e.png")
+    assert table.visibility.tolist() == [[2, 0], [0, 0], [2, 2]]
+    words = [str(problem) for problem in problems]
+    expected = ["4 cells", "two rows", "leads out", "'three'", "only one", "'inf'"]
+    assert len(words) == len(expected)
+    for said, word in zip(words, expected, strict=True):
+        assert word in said
+
+
+def test_a_scan_of_a_good_file_finds_nothing(label_file):
+    path = label_file(HEADER + "a.png,1,2,,\n")
+    table, problems = scan_labels(path)
+    assert problems == []
+    np.testing.assert_array_equal(table.keypoints, read_labels(path).keypoints)

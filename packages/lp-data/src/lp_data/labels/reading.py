@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from lp_data.errors import LabelFileError
-from lp_data.labels.header import Header, KeypointColumns, parse_header
+from lp_data.labels.cells import UNLABELED, Label, read_label
+from lp_data.labels.header import Header, parse_header
 from lp_data.labels.paths import join_cells
-from lp_data.labels.table import LabelTable, Visibility
+from lp_data.labels.table import LabelTable
 from lp_data.labels.text import Row, place, read_rows
 
-_EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
-_NUMBER = frozenset("0123456789+-.eE")
-
-
-class _Label(NamedTuple):
-    x: float
-    y: float
-    visibility: int
+Note = Callable[[LabelFileError], None]
+"""What to do about a row or a cell that is wrong: raise the error, or write it down."""
 
 
 def read_labels(path: str | Path, *, require_labels: bool = True) -> LabelTable:
@@ -44,15 +37,7 @@ def read_labels(path: str | Path, *, require_labels: bool = True) -> LabelTable:
         LabelFileError: The file cannot be read without guessing what it means. The message names
             the line and the column.
     """
-    path = Path(path)
-    rows = read_rows(path)
-    header = parse_header(path, rows)
-    body = [_checked_width(path, row, header) for row in rows[header.num_rows :]]
-    if body and _is_index_names(body[0], header):
-        body = body[1:]
-    if not body:
-        raise LabelFileError("the label file has a header, but no row", where=path)
-    table = _table(path, body, header)
+    table = _read(Path(path), _refuse)
     if require_labels and not table.visibility.any():
         raise LabelFileError(
             "not a single keypoint is labelled in this file",
@@ -62,14 +47,49 @@ def read_labels(path: str | Path, *, require_labels: bool = True) -> LabelTable:
     return table
 
 
-def _checked_width(path: Path, row: Row, header: Header) -> Row:
-    if len(row.cells) != header.width:
-        raise LabelFileError(
+def scan_labels(path: str | Path) -> tuple[LabelTable, list[LabelFileError]]:
+    """Read a label file as far as it can be read, and list everything that is wrong with it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The rows that can be understood, with wrong cells left empty; and an error for each row and
+        each keypoint that `read_labels` would refuse.
+
+    Raises:
+        LabelFileError: Nothing can be understood, such as without a header.
+    """
+    problems: list[LabelFileError] = []
+    return _read(Path(path), problems.append), problems
+
+
+def _refuse(error: LabelFileError) -> None:
+    raise error
+
+
+def _read(path: Path, note: Note) -> LabelTable:
+    rows = read_rows(path)
+    header = parse_header(path, rows)
+    body = [row for row in rows[header.num_rows :] if _has_width(path, row, header, note)]
+    if body and _is_index_names(body[0], header):
+        body = body[1:]
+    if not body:
+        raise LabelFileError("the label file has a header, but no row", where=path)
+    return _table(path, body, header, note)
+
+
+def _has_width(path: Path, row: Row, header: Header, note: Note) -> bool:
+    if len(row.cells) == header.width:
+        return True
+    note(
+        LabelFileError(
             f"the row has {len(row.cells)} cells, the header {header.width}",
             where=place(path, row.line),
             remedy="look for a missing or an extra comma",
         )
-    return row
+    )
+    return False
 
 
 def _is_index_names(row: Row, header: Header) -> bool:
@@ -82,98 +102,51 @@ def _is_index_names(row: Row, header: Header) -> bool:
     return bare and not any(numbers)
 
 
-def _table(path: Path, body: Sequence[Row], header: Header) -> LabelTable:
-    lines: dict[str, int] = {}
-    for row in body:
-        image = _image_path(path, row, header)
-        if image in lines:
-            raise LabelFileError(
-                f"the image '{image}' has two rows: lines {lines[image]} and {row.line}",
-                where=place(path, row.line),
-                remedy="keep one of them",
-            )
-        lines[image] = row.line
+def _table(path: Path, body: Sequence[Row], header: Header, note: Note) -> LabelTable:
+    images = _images(path, body, header, note)
     labels = np.array(
-        [
-            [_label(path, row, name, columns) for name, columns in header.columns.items()]
-            for row in body
-        ],
-        dtype=np.float64,
-    )
+        [_labels(path, row, header, note) for row in images.values()], dtype=np.float64
+    ).reshape(len(images), len(header.columns), 3)
     return LabelTable(
-        image_paths=tuple(lines),
+        image_paths=tuple(images),
         keypoint_names=tuple(header.columns),
         keypoints=np.ascontiguousarray(labels[..., :2]),
         visibility=labels[..., 2].astype(np.int8),
         scorer=header.scorer,
-        origins=tuple(place(path, line) for line in lines.values()),
+        origins=tuple(place(path, row.line) for row in images.values()),
     )
 
 
-def _image_path(path: Path, row: Row, header: Header) -> str:
-    try:
-        return join_cells(row.cells[: header.path_columns])
-    except ValueError as error:
-        raise LabelFileError(
-            str(error),
-            where=place(path, row.line),
-            remedy="write it relative to the project folder, as in labeled-data/video/img.png",
-        ) from error
-
-
-def _label(path: Path, row: Row, name: str, columns: KeypointColumns) -> _Label:
-    """The position and the visibility of one keypoint in one row."""
-    x = _number(path, row, columns.x, f"{name} x")
-    y = _number(path, row, columns.y, f"{name} y")
-    if math.isnan(x) != math.isnan(y):
-        missing = "y" if math.isnan(y) else "x"
-        raise LabelFileError(
-            f"the keypoint '{name}' has only one coordinate: {missing} is missing",
-            where=place(path, row.line, getattr(columns, missing), f"{name} {missing}"),
-            remedy="give both, or leave both empty",
+def _images(path: Path, body: Sequence[Row], header: Header, note: Note) -> dict[str, Row]:
+    """The row of each image."""
+    images: dict[str, Row] = {}
+    for row in body:
+        try:
+            image = join_cells(row.cells[: header.path_columns])
+        except ValueError as error:
+            remedy = "write it relative to the project folder, as in labeled-data/video/img.png"
+            note(LabelFileError(str(error), where=place(path, row.line), remedy=remedy))
+            continue
+        if image not in images:
+            images[image] = row
+            continue
+        note(
+            LabelFileError(
+                f"the image '{image}' has two rows: lines {images[image].line} and {row.line}",
+                where=place(path, row.line),
+                remedy="keep one of them",
+            )
         )
-    given = Visibility.UNLABELED if math.isnan(x) else Visibility.VISIBLE
-    if columns.visible is None:
-        return _Label(x, y, given)
-    code = _number(path, row, columns.visible, f"{name} visible")
-    if math.isnan(code):
-        return _Label(x, y, given)
-    return _with_code(x, y, code, place(path, row.line, columns.visible, f"{name} visible"))
+    return images
 
 
-def _with_code(x: float, y: float, code: float, where: str) -> _Label:
-    """A label that carries its own visibility."""
-    if code not in (0, 1, 2):
-        raise LabelFileError(
-            f"'visible' is {code:g}",
-            where=where,
-            remedy="use 0 (not labelled), 1 (occluded) or 2 (visible)",
-        )
-    if code == Visibility.VISIBLE and math.isnan(x):
-        raise LabelFileError(
-            "the keypoint is marked visible (2), but has no position",
-            where=where,
-            remedy="give x and y, or mark it 0 (not labelled) or 1 (occluded)",
-        )
-    if code == Visibility.UNLABELED:  # COCO writes x = y = 0 there
-        return _Label(math.nan, math.nan, Visibility.UNLABELED)
-    return _Label(x, y, int(code))
-
-
-def _number(path: Path, row: Row, column: int, name: str) -> float:
-    """The number in a cell, NaN where it is empty."""
-    cell = row.cells[column]
-    if cell.lower() in _EMPTY:
-        return math.nan
-    try:
-        # float() alone would also take 1_000, digits of other scripts, and inf.
-        value = float(cell) if _NUMBER.issuperset(cell) else math.inf
-    except ValueError:
-        value = math.inf
-    if math.isinf(value):
-        raise LabelFileError(
-            f"'{cell[:40]}' is not a number",
-            where=place(path, row.line, column, name),
-            remedy="write a finite number with a decimal point, or leave the cell empty",
-        )
-    return value
+def _labels(path: Path, row: Row, header: Header, note: Note) -> list[Label]:
+    """The labels of one row."""
+    labels = []
+    for name, columns in header.columns.items():
+        try:
+            labels.append(read_label(path, row, name, columns))
+        except LabelFileError as error:
+            note(error)
+            labels.append(UNLABELED)
+    return labels
