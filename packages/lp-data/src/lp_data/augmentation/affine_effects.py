@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lp_core.geometry import affine
 from lp_data.augmentation.effect import AffineEffect
-from lp_data.augmentation.values import Value, check_value, draw, is_integer
-from lp_data.errors import AugmentationError
+from lp_data.augmentation.options import CHOICES, within
+from lp_data.augmentation.values import Value, draw
 
 LARGEST_PAD = 1.0
 LARGEST_CROP = 0.45
@@ -29,16 +29,9 @@ class Affine(AffineEffect):
         translation: Share of the width and, drawn separately, of the height.
     """
 
-    rotation: Value = 0.0
-    scale: Value = 1.0
-    translation: Value = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("rotation", self.rotation)
-        check_value("scale", self.scale, low=0.01, high=100.0)
-        check_value("translation", self.translation, low=-1.0, high=1.0)
+    rotation: Value = field(default=0.0, metadata=within())
+    scale: Value = field(default=1.0, metadata=within(0.01, 100))
+    translation: Value = field(default=0.0, metadata=within(-1, 1))
 
     def matrix(self, size: tuple[int, int], rng: np.random.Generator) -> Float[Tensor, "2 3"]:
         """Draw a rotation, a scale and a translation, in this order."""
@@ -67,12 +60,7 @@ class CropAndPad(AffineEffect):
             black.
     """
 
-    amount: Value = (-0.15, 0.15)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("amount", self.amount, low=-LARGEST_CROP, high=LARGEST_PAD)
+    amount: Value = field(default=(-0.15, 0.15), metadata=within(-LARGEST_CROP, LARGEST_PAD))
 
     def matrix(self, size: tuple[int, int], rng: np.random.Generator) -> Float[Tensor, "2 3"]:
         """Draw the amounts for top, right, bottom and left, in this order."""
@@ -93,15 +81,7 @@ class Rot90(AffineEffect):
         turns: Numbers of clockwise quarter turns to choose from, each as likely.
     """
 
-    turns: tuple[int, ...] = (0, 1, 2, 3)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        if not _are_integers(self.turns):
-            raise AugmentationError(
-                f"'turns' is {self.turns!r}", remedy="give a list of quarter turns, such as [0, 2]"
-            )
+    turns: tuple[int, ...] = field(default=(0, 1, 2, 3), metadata=CHOICES)
 
     def matrix(self, size: tuple[int, int], rng: np.random.Generator) -> Float[Tensor, "2 3"]:
         """Choose a number of turns."""
@@ -110,11 +90,6 @@ class Rot90(AffineEffect):
         if turns % 2 == 0 or size[0] == size[1]:
             return turned
         return affine.compose(turned, affine.resizing((size[1], size[0]), size))
-
-
-def _are_integers(values: object) -> bool:
-    """Whether ``values`` is a tuple of one or more whole numbers."""
-    return isinstance(values, tuple) and bool(values) and all(map(is_integer, values))
 
 
 def _quarter_turns(turns: int, size: tuple[int, int]) -> Float[Tensor, "2 3"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -12,8 +12,8 @@ from numpy import ndarray
 
 from lp_data.augmentation.effect import Frames, PhotometricEffect
 from lp_data.augmentation.frames import each_frame
-from lp_data.augmentation.values import Number, Value, check_value, draw, is_integer
-from lp_data.errors import AugmentationError
+from lp_data.augmentation.options import ODD, within
+from lp_data.augmentation.values import Number, Value, draw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +28,8 @@ class MotionBlur(PhotometricEffect):
         angle: Direction of the line in degrees, 0 along x.
     """
 
-    size: int = 5
-    angle: Value = (-90.0, 90.0)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("angle", self.angle)
-        if not is_integer(self.size) or self.size < 3 or self.size % 2 == 0:
-            raise AugmentationError(
-                f"'size' is {self.size!r}", remedy="give an odd number from 3 up"
-            )
+    size: int = field(default=5, metadata=ODD)
+    angle: Value = field(default=(-90.0, 90.0), metadata=within())
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Blur all frames along one line."""
@@ -46,14 +37,14 @@ class MotionBlur(PhotometricEffect):
         return each_frame(images, lambda frame: cv2.filter2D(frame, -1, kernel))
 
 
-def line_kernel(size: int, degrees: float) -> Float32[ndarray, "size size"]:
+def line_kernel(size: int, degrees: Number) -> Float32[ndarray, "size size"]:
     """A line through the middle of a kernel, smooth at its edges; symmetric, with sum 1."""
     half = size // 2
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     offsets = np.arange(-half, half + 1)
     along = np.abs(offsets * cos + offsets[:, None] * sin)
     across = np.abs(offsets[:, None] * cos - offsets * sin)
-    weights = np.maximum(1 - across, 0) * np.clip(half + 0.5 - along, 0, 1)
+    weights = np.maximum(1 - across, 0) * np.clip(half + 1 - along, 0, 1)
     return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
@@ -67,14 +58,8 @@ class Emboss(PhotometricEffect):
         strength: How deep the relief is.
     """
 
-    alpha: Value = (0.0, 0.5)
-    strength: Value = (0.5, 1.5)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("alpha", self.alpha, low=0.0, high=1.0)
-        check_value("strength", self.strength, low=0.0)
+    alpha: Value = field(default=(0.0, 0.5), metadata=within(0, 1))
+    strength: Value = field(default=(0.5, 1.5), metadata=within(0))
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Mix all frames with their reliefs."""

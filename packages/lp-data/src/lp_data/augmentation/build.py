@@ -13,6 +13,7 @@ from lp_data.augmentation.composition import Composition
 from lp_data.augmentation.effect import Effect
 from lp_data.augmentation.flip import left_right_permutation
 from lp_data.augmentation.imgaug_form import from_imgaug
+from lp_data.augmentation.options import check_options
 from lp_data.augmentation.presets import PRESETS
 from lp_data.errors import AugmentationError
 
@@ -78,8 +79,9 @@ def _effect(entry: object) -> Effect:
             remedy="derive it from AffineEffect, WarpEffect or PhotometricEffect of lp_data",
         )
     options: dict[str, Any] = {key: _frozen(value) for key, value in entry.items() if key != "name"}
-    _check_options(name, effect_class, options)
+    _check_names(name, effect_class, options)
     try:
+        check_options(effect_class, options)
         return effect_class(**options)
     except AugmentationError as error:
         raise AugmentationError(
@@ -87,7 +89,7 @@ def _effect(entry: object) -> Effect:
         ) from error
 
 
-def _check_options(name: str, effect_class: type[Effect], options: Mapping[str, object]) -> None:
+def _check_names(name: str, effect_class: type[Effect], options: Mapping[str, object]) -> None:
     """Refuse options that the effect does not have."""
     known = list(inspect.signature(effect_class).parameters)
     for option in options:

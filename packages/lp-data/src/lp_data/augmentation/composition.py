@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -68,7 +67,7 @@ class Composition:
             keypoints = keypoints[permutation]
         return Augmented(as_rgb(frames), keypoints, geometry.matrix, permutation)
 
-    def geometric(self) -> Self:
+    def geometric(self) -> Composition:
         """The same augmenter without the effects that change colours."""
         kept = tuple(e for e in self.effects if not isinstance(e, PhotometricEffect))
         return replace(self, effects=kept)

@@ -7,7 +7,7 @@ registered in the entry-point group ``lp.augmentations``. Its fields are its opt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -15,9 +15,11 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from lp_data.augmentation.values import Number, check_value
+from lp_data.augmentation.options import SHARE, check_options
+from lp_data.augmentation.values import Number
 
-Frames = UInt8[ndarray, "frames height width channels"]
+Frames = UInt8[ndarray, "frames height width _"]
+"""(F, H, W, C); an effect may give back more channels than it got."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +33,13 @@ class Effect:
         AugmentationError: An option has no meaning.
     """
 
-    probability: Number = 1.0
+    probability: Number = field(default=1.0, metadata=SHARE)
     mirrors: ClassVar[bool] = False
     """Whether it turns left into right."""
 
     def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        check_value("probability", self.probability, low=0.0, high=1.0)
+        """Refuse options that make no sense."""
+        check_options(type(self), vars(self))
 
 
 class AffineEffect(Effect, ABC):

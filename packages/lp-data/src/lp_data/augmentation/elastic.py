@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -11,7 +11,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from lp_data.augmentation.effect import Field, WarpEffect
-from lp_data.augmentation.values import Value, check_value, draw
+from lp_data.augmentation.options import within
+from lp_data.augmentation.values import Value, draw
 
 SIGMA_IN_NODES = 1.25
 """A Gaussian of at least this width loses next to nothing by being sampled."""
@@ -31,14 +32,8 @@ class ElasticDeformation(WarpEffect):
         sigma: Standard deviation of the blur in model px.
     """
 
-    alpha: Value = (0.0, 10.0)
-    sigma: Value = 5.0
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("alpha", self.alpha, low=0.0)
-        check_value("sigma", self.sigma, low=0.5, high=1000.0)
+    alpha: Value = field(default=(0.0, 10.0), metadata=within(0))
+    sigma: Value = field(default=5.0, metadata=within(0.5, 1000))
 
     def field(self, size: tuple[int, int], rng: np.random.Generator) -> Field:
         """Draw a strength, a width and a field."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from statistics import NormalDist
 
@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from lp_data.augmentation.effect import Frames, PhotometricEffect
 from lp_data.augmentation.frames import each_channel, each_frame
-from lp_data.augmentation.values import Value, bounds, check_value, draw
+from lp_data.augmentation.options import within
+from lp_data.augmentation.values import Value, bounds, draw
 
 MIDDLE_GRAY = 127.5
 
@@ -42,14 +43,8 @@ class CLAHE(PhotometricEffect):
         tiles: Number of tiles along each axis.
     """
 
-    clip_limit: Value = (0.1, 8.0)
-    tiles: Value = (3, 12)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("clip_limit", self.clip_limit, low=0.0)
-        check_value("tiles", self.tiles, low=1, high=64)
+    clip_limit: Value = field(default=(0.1, 8.0), metadata=within(0))
+    tiles: Value = field(default=(3, 12), metadata=within(1, 64))
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Equalise each channel of each frame with the same limit and tiles."""
@@ -69,14 +64,8 @@ class BrightnessContrast(PhotometricEffect):
         contrast: Factor.
     """
 
-    brightness: Value = (0.75, 1.25)
-    contrast: Value = (0.75, 1.25)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("brightness", self.brightness, low=0.0)
-        check_value("contrast", self.contrast, low=0.0)
+    brightness: Value = field(default=(0.75, 1.25), metadata=within(0))
+    contrast: Value = field(default=(0.75, 1.25), metadata=within(0))
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Change all frames by the same two factors."""
@@ -98,12 +87,7 @@ class ShotNoise(PhotometricEffect):
         factor: f, gray levels per photon.
     """
 
-    factor: Value = (0.0, 10.0)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("factor", self.factor, low=0.0, high=255.0)
+    factor: Value = field(default=(0.0, 10.0), metadata=within(0, 255))
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Add noise of its own to each frame, with the same factor."""

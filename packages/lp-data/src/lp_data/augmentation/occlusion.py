@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import cv2
@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from lp_data.augmentation.effect import Frames, PhotometricEffect
 from lp_data.augmentation.frames import as_rgb, each_frame
-from lp_data.augmentation.values import Number, Value, check_value, draw
+from lp_data.augmentation.options import SHARE, within
+from lp_data.augmentation.values import Number, Value, draw
 
 
 def _coarse_size(size: tuple[int, int], resolution: float) -> tuple[int, int]:
@@ -26,14 +27,8 @@ def _coarse_size(size: tuple[int, int], resolution: float) -> tuple[int, int]:
 class _Coarse(PhotometricEffect):
     """What the effects on a coarse grid of cells have in common."""
 
-    fraction: Value = 0.01
-    resolution: Value = (0.05, 0.1)
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("fraction", self.fraction, low=0.0, high=1.0)
-        check_value("resolution", self.resolution, low=1e-3, high=1.0)
+    fraction: Value = field(default=0.01, metadata=within(0, 1))
+    resolution: Value = field(default=(0.05, 0.1), metadata=within(0.001, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +42,9 @@ class CoarseDropout(_Coarse):
         per_channel: How often, from 0 to 1, each colour channel loses cells of its own.
     """
 
-    fraction: Value = 0.02
-    resolution: Value = 0.3
-    per_channel: Number = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse options that have no meaning."""
-        super().__post_init__()
-        check_value("per_channel", self.per_channel, low=0.0, high=1.0)
+    fraction: Value = field(default=0.02, metadata=within(0, 1))
+    resolution: Value = field(default=0.3, metadata=within(0.001, 1))
+    per_channel: Number = field(default=0.5, metadata=SHARE)
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Black out the same cells in all frames."""

@@ -149,9 +149,14 @@ def _undo_shift(
     return result
 
 
-def _read_field(field: Field, places: Float[ndarray, "points 2"]) -> Float32[ndarray, "points 2"]:
-    """The field at ``places`` in px."""
-    nodes = ((places + 0.5) / field.step - 0.5).astype(np.float32)[:, None]
-    border = cv2.BORDER_REPLICATE
-    values = cv2.remap(field.shifts, nodes, None, cv2.INTER_LINEAR, borderMode=border)
-    return np.asarray(values).reshape(-1, 2)
+def _read_field(field: Field, places: Float[ndarray, "points 2"]) -> Float[ndarray, "points 2"]:
+    """The field at ``places`` in px, bilinear."""
+    last = np.array(field.shifts.shape[1::-1]) - 1
+    nodes = ((places + 0.5) / field.step - 0.5).clip(0, last)
+    corner = nodes.astype(np.intp)
+    left, top = corner.T
+    right, bottom = np.minimum(corner + 1, last).T
+    across, down = (nodes - corner).T[..., None]
+    upper = field.shifts[top, left] * (1 - across) + field.shifts[top, right] * across
+    lower = field.shifts[bottom, left] * (1 - across) + field.shifts[bottom, right] * across
+    return np.asarray(upper * (1 - down) + lower * down)
