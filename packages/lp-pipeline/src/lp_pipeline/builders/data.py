@@ -1,0 +1,109 @@
+"""The datasets and the data module that a config describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.augmentation.build import build_augmenter
+from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
+from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.labels import LabelTable
+from lp_data.split import split_rows
+from lp_pipeline.builders.labels import data_dir, image_size
+from lp_pipeline.builders.videos import list_videos
+from lp_pipeline.config.schema import Config
+from lp_pipeline.errors import ConfigError
+
+
+def get_dataset(
+    config: Config, tracker_class: type[BaseSupervisedTracker], labels: LabelTable
+) -> LabeledDataset:
+    """The labelled images, with the context that the tracker declares.
+
+    Raises:
+        ImageFileError: An image of the labels is not there.
+        DataError: The augmentation cannot be built.
+    """
+    training = config.training
+    augmenter = build_augmenter(
+        training.imgaug, labels.keypoint_names, horizontal_flip=training.imgaug_hflip
+    )
+    return LabeledDataset(
+        labels,
+        data_dir(config),
+        image_size(config),
+        context_frames=tracker_class.context_frames,
+        augmenter=augmenter,
+        seed=training.rng_seed_data_pt,
+    )
+
+
+def video_folder(config: Config) -> Path:
+    """The folder of unlabelled videos.
+
+    Raises:
+        ConfigError: None is given, or it is not there.
+    """
+    if not config.data.video_dir:
+        raise ConfigError(
+            "semi-supervised training needs unlabelled videos, but data.video_dir is not set",
+            remedy="set data.video_dir, or leave model.losses_to_use empty",
+        )
+    folder = data_dir(config) / config.data.video_dir
+    if not folder.exists():
+        raise ConfigError("the folder of videos is not there", where=f"data.video_dir: {folder}")
+    return folder
+
+
+def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> ClipDataset:
+    """Unlabelled clips for semi-supervised training, as long as the tracker's kind needs.
+
+    Raises:
+        ConfigError: There is no video.
+    """
+    with_context = tracker_class.context_frames > 1
+    length = (
+        config.dali.context.train.batch_size
+        if with_context
+        else config.dali.base.train.sequence_length
+    )
+    return ClipDataset(
+        list_videos(video_folder(config)),
+        length,
+        image_size(config),
+        augmenter=build_augmenter("clip", ()),
+        seed=config.dali.general.seed,
+    )
+
+
+def get_data_module(
+    config: Config, tracker_class: type[BaseSupervisedTracker], dataset: LabeledDataset
+) -> LabeledDataModule:
+    """Loaders of labelled images and, where unsupervised losses are used, of unlabelled clips.
+
+    Raises:
+        SplitError: There are too few labelled frames.
+        ConfigError: There are no videos although there are unsupervised losses.
+    """
+    training = config.training
+    split = split_rows(
+        len(dataset),
+        training.train_prob,
+        training.val_prob,
+        training.rng_seed_data_pt,
+        training.train_frames,
+    )
+    sizes = {
+        "train_batch_size": training.train_batch_size,
+        "val_batch_size": training.val_batch_size,
+        "test_batch_size": training.test_batch_size,
+        "num_workers": training.num_workers,
+        "seed": training.rng_seed_data_pt,
+    }
+    if training.steps_per_epoch is not None:
+        sizes["fewest_steps"] = training.steps_per_epoch
+    if not config.model.losses_to_use:
+        return LabeledDataModule(dataset, split, **sizes)
+    return SemiSupervisedDataModule(dataset, split, get_clips(config, tracker_class), **sizes)

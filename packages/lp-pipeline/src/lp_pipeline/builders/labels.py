@@ -1,0 +1,59 @@
+"""The label table that a config names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_data.labels import LabelTable, read_label_files
+from lp_pipeline.config.schema import Config
+from lp_pipeline.errors import ConfigError
+
+DEFAULT_IMAGE_SIZE = (256, 256)
+
+
+def data_dir(config: Config) -> Path:
+    """The project's folder.
+
+    Raises:
+        ConfigError: None is given, or it is not there.
+    """
+    if not config.data.data_dir:
+        raise ConfigError("data.data_dir is not set", remedy="add data.data_dir=YOUR_PROJECT")
+    folder = Path(config.data.data_dir)
+    if not folder.is_dir():
+        raise ConfigError("the project's folder is not there", where=f"data.data_dir: {folder}")
+    return folder
+
+
+def label_files(config: Config) -> list[Path]:
+    """The label files, as absolute paths."""
+    named = config.data.csv_file
+    names = [named] if isinstance(named, str) else list(named)
+    return [data_dir(config) / name for name in names]
+
+
+def get_labels(config: Config) -> LabelTable:
+    """All labels of the project, with the keypoints that the config selects.
+
+    Raises:
+        LabelFileError: A label file is malformed or lacks a keypoint.
+        ConfigError: The number of keypoints is not the one that the config states.
+    """
+    files = label_files(config)
+    table = read_label_files(files)
+    if config.data.keypoint_names:
+        table = table.select_keypoints(config.data.keypoint_names)
+    stated = config.data.num_keypoints
+    if stated is not None and stated != table.num_keypoints:
+        raise ConfigError(
+            f"data.num_keypoints is {stated}, but the labels have {table.num_keypoints} keypoints",
+            where=", ".join(str(file) for file in files),
+            remedy=f"set data.num_keypoints to {table.num_keypoints}, or remove it",
+        )
+    return table
+
+
+def image_size(config: Config) -> tuple[int, int]:
+    """(H, W) in model px."""
+    size = config.data.image_resize_dims
+    return size.height or DEFAULT_IMAGE_SIZE[0], size.width or DEFAULT_IMAGE_SIZE[1]

@@ -1,0 +1,93 @@
+"""The losses that a config asks for, fitted on the training labels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from lp_core.errors import LossError
+from lp_core.losses.contract import Loss, TrainingLabels
+from lp_core.losses.factory import LossFactory
+from lp_core.options import read_options
+from lp_core.registry import LOSSES, load_plugin
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.datamodule import LabeledDataModule
+from lp_pipeline.config.schema import Config
+
+
+class LossFactories(NamedTuple):
+    """What a tracker learns from labelled batches and, if anything, from unlabelled clips."""
+
+    supervised: LossFactory
+    unsupervised: LossFactory | None
+
+
+def build_loss(config: Config, name: str) -> Loss:
+    """The loss registered as ``name``, with its options from ``losses.<name>``.
+
+    Raises:
+        UnknownNameError: No such loss is registered.
+        OptionError: An option is unknown or has the wrong type.
+    """
+    loss_class = load_plugin(LOSSES, name)
+    if not (isinstance(loss_class, type) and issubclass(loss_class, Loss)):
+        raise LossError(f"what is registered as '{name}' is not a loss class")
+    values = config.losses.get(name) or {}
+    return loss_class(read_options(loss_class.Options, values, place=f"losses.{name}"))
+
+
+def supervised_loss_name(config: Config, tracker_class: type[BaseSupervisedTracker]) -> str:
+    """The loss that supervises: ``model.heatmap_loss_type`` where it applies, or the default."""
+    choices = tracker_class.supervised_losses
+    if not choices:
+        raise LossError(f"{tracker_class.__name__} names no loss that supervises it")
+    wanted = f"heatmap_{config.model.heatmap_loss_type}"
+    return wanted if wanted in choices else choices[0]
+
+
+def training_labels(config: Config, data_module: LabeledDataModule) -> TrainingLabels:
+    """The labels of the training split in frame px, for losses that learn from them."""
+    table = data_module.dataset.table
+    keypoints = torch.from_numpy(table.keypoints[list(data_module.split.train)]).float()
+    matches = config.data.mirrored_column_matches or ()
+    return TrainingLabels(
+        keypoints=keypoints,
+        keypoint_names=table.keypoint_names,
+        mirrored_column_matches=tuple(tuple(view) for view in matches),
+        columns_for_singleview_pca=tuple(config.data.columns_for_singleview_pca or ()),
+    )
+
+
+def get_loss_factories(
+    config: Config,
+    tracker_class: type[BaseSupervisedTracker],
+    data_module: LabeledDataModule,
+) -> LossFactories:
+    """The factories, ready to use.
+
+    Raises:
+        LossError: A loss cannot run with this tracker, supervises although it is listed as
+            unsupervised, or cannot learn from these labels.
+    """
+    name = config.model.model_type
+    supervised = LossFactory(
+        [build_loss(config, supervised_loss_name(config, tracker_class))],
+        tracker_class.labeled_outputs,
+        tracker=f"the tracker '{name}'",
+    )
+    chosen = [build_loss(config, loss) for loss in config.model.losses_to_use or []]
+    if not chosen:
+        return LossFactories(supervised, None)
+    for loss in chosen:
+        if loss.supervised:
+            raise LossError(
+                f"the loss '{loss.name}' needs labels, so it cannot learn from unlabelled video",
+                where="model.losses_to_use",
+                remedy="the supervised loss is always used; list only unsupervised ones",
+            )
+    unsupervised = LossFactory(
+        chosen, tracker_class.unlabeled_outputs, tracker=f"the tracker '{name}' on unlabelled video"
+    )
+    unsupervised.fit_labels(training_labels(config, data_module))
+    return LossFactories(supervised, unsupervised)
