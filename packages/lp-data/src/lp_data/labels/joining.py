@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lp_data.errors import LabelFileError
 from lp_data.labels.reading import read_labels
-from lp_data.labels.table import LabelTable
+from lp_data.labels.table import LabelTable, Visibility
+
+_SAME = 1e-6  # frame px
 
 
 def read_label_files(paths: Sequence[str | Path], *, require_labels: bool = True) -> LabelTable:
@@ -30,7 +33,9 @@ def read_label_files(paths: Sequence[str | Path], *, require_labels: bool = True
     return join_tables([read_labels(path, require_labels=require_labels) for path in paths])
 
 
-def join_tables(tables: Sequence[LabelTable]) -> LabelTable:
+def join_tables(
+    tables: Sequence[LabelTable], problems: list[LabelFileError] | None = None
+) -> LabelTable:
     """One table with all images and the union of the keypoints.
 
     Keypoints stand in the order in which the tables first name them. A keypoint that a table does
@@ -39,6 +44,8 @@ def join_tables(tables: Sequence[LabelTable]) -> LabelTable:
 
     Args:
         tables: One or more tables.
+        problems: Where contradictions are written down, while the first label stands; None makes
+            them an error.
 
     Raises:
         LabelFileError: Two tables label the same keypoint of the same image differently.
@@ -47,28 +54,31 @@ def join_tables(tables: Sequence[LabelTable]) -> LabelTable:
         return tables[0]
     images = _first_places([table.image_paths for table in tables])
     names = _first_places([table.keypoint_names for table in tables])
-    joined = LabelTable(
-        image_paths=tuple(images),
-        keypoint_names=tuple(names),
-        keypoints=np.full((len(images), len(names), 2), np.nan),
-        visibility=np.zeros((len(images), len(names)), dtype=np.int8),
-        scorer="+".join(dict.fromkeys(table.scorer for table in tables)),
-    )
+    keypoints = np.full((len(images), len(names), 2), np.nan)
+    visibility = np.zeros((len(images), len(names)), dtype=np.int8)
     origins: dict[str, str] = {}
     for table in tables:
-        rows = np.array([images[image] for image in table.image_paths])
-        columns = np.array([names[name] for name in table.keypoint_names])
-        _refuse_contradiction(joined, table, rows, columns, origins)
-        _enter(joined, table, rows, columns)
+        rows = [images[image] for image in table.image_paths]
+        columns = [names[name] for name in table.keypoint_names]
+        grid = np.ix_(rows, columns)
+        before = replace(table, keypoints=keypoints[grid], visibility=visibility[grid])
+        for row, column in _contradictions(before, table):
+            error = _contradiction(table, row, column, origins)
+            if problems is None:
+                raise error
+            problems.append(error)
+        new = before.visibility == Visibility.UNLABELED
+        keypoints[grid] = np.where(new[..., None], table.keypoints, before.keypoints)
+        visibility[grid] = np.where(new, table.visibility, before.visibility)
         for row, image in enumerate(table.image_paths):
             origins.setdefault(image, table.origin(row))
     return LabelTable(
-        joined.image_paths,
-        joined.keypoint_names,
-        joined.keypoints,
-        joined.visibility,
-        joined.scorer,
-        tuple(origins[image] for image in joined.image_paths),
+        image_paths=tuple(images),
+        keypoint_names=tuple(names),
+        keypoints=keypoints,
+        visibility=visibility,
+        scorer="+".join(dict.fromkeys(table.scorer for table in tables)),
+        origins=tuple(origins[image] for image in images),
     )
 
 
@@ -78,35 +88,19 @@ def _first_places(lists: Sequence[tuple[str, ...]]) -> dict[str, int]:
     return {name: position for position, name in enumerate(every)}
 
 
-def _enter(joined: LabelTable, table: LabelTable, rows: np.ndarray, columns: np.ndarray) -> None:
-    """Write the labels of ``table`` into ``joined``."""
-    labelled = table.visibility > 0
-    where = tuple(
-        np.broadcast_arrays(rows[:, None], columns[None])[axis][labelled] for axis in (0, 1)
-    )
-    joined.keypoints[where] = table.keypoints[labelled]
-    joined.visibility[where] = table.visibility[labelled]
+def _contradictions(before: LabelTable, table: LabelTable) -> list[list[int]]:
+    """Row and column of each keypoint that both tables label, but not alike."""
+    labelled = (before.visibility > 0) & (table.visibility > 0)
+    near = np.isclose(before.keypoints, table.keypoints, rtol=0, atol=_SAME, equal_nan=True)
+    alike = (before.visibility == table.visibility) & near.all(axis=-1)
+    return np.argwhere(labelled & ~alike).tolist()
 
 
-def _refuse_contradiction(
-    joined: LabelTable,
-    table: LabelTable,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    origins: dict[str, str],
-) -> None:
-    grid = np.ix_(rows, columns)
-    before, code = joined.keypoints[grid], joined.visibility[grid]
-    twice = (code > 0) & (table.visibility > 0)
-    same = (code == table.visibility) & np.isclose(
-        before, table.keypoints, rtol=0, atol=1e-6, equal_nan=True
-    ).all(axis=-1)
-    clash = np.argwhere(twice & ~same)
-    if not len(clash):
-        return
-    row, column = (int(position) for position in clash[0])
+def _contradiction(
+    table: LabelTable, row: int, column: int, origins: dict[str, str]
+) -> LabelFileError:
     image, name = table.image_paths[row], table.keypoint_names[column]
-    raise LabelFileError(
+    return LabelFileError(
         f"two label files disagree about the keypoint '{name}' of '{image}'",
         where=f"{origins[image]}; {table.origin(row)}",
         remedy="keep one of the two rows",

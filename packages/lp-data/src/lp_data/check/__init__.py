@@ -1,0 +1,6 @@
+"""Check a whole project in one pass: its label files, images and videos."""
+
+from lp_data.check.project import check_project
+from lp_data.check.report import KeypointSummary, Problem, ProjectReport, VideoSummary
+
+__all__ = ["KeypointSummary", "Problem", "ProjectReport", "VideoSummary", "check_project"]

@@ -1,0 +1,96 @@
+"""Check that labelled images are there, can be decoded, and are not the same picture."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from lp_data.check.report import Problem
+from lp_data.datasets.neighbours import neighbour_name
+from lp_data.errors import ImageFileError
+from lp_data.images import read_image
+from lp_data.labels import LabelTable
+
+_NEIGHBOURS = (-2, -1, 1, 2)
+
+
+class _Seen(NamedTuple):
+    """What reading one image gave: its size and a digest of its pixels, or an error."""
+
+    size: tuple[int, int] | None
+    digest: bytes
+    error: ImageFileError | None = None
+
+
+def check_images(
+    table: LabelTable, data_dir: Path
+) -> tuple[list[tuple[int, int] | None], list[Problem]]:
+    """Decode every image.
+
+    Args:
+        table: The labels.
+        data_dir: The folder that their paths are relative to.
+
+    Returns:
+        For each row (height, width) in frame px, or None where the image cannot be read; and what
+        is wrong.
+    """
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        seen = list(pool.map(_look, [data_dir / path for path in table.image_paths]))
+    problems = [
+        Problem(
+            "error",
+            each.error.problem,
+            f"{each.error.where} (needed by {table.origin(row)})",
+            each.error.remedy or "restore the image, or remove the row",
+        )
+        for row, each in enumerate(seen)
+        if each.error is not None
+    ]
+    return [each.size for each in seen], problems + _same_pictures(table, seen)
+
+
+def _look(path: Path) -> _Seen:
+    try:
+        image = read_image(path)
+    except ImageFileError as error:
+        return _Seen(None, b"", error)
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+    return _Seen((image.shape[0], image.shape[1]), digest)
+
+
+def _same_pictures(table: LabelTable, seen: Sequence[_Seen]) -> list[Problem]:
+    """Rows whose images have the same pixels: one of them may train and the other test."""
+    first: dict[tuple[object, bytes], int] = {}
+    problems = []
+    for row, each in enumerate(seen):
+        if each.error is not None:
+            continue
+        earlier = first.setdefault((each.size, each.digest), row)
+        if earlier != row:
+            problems.append(
+                Problem(
+                    "warning",
+                    f"'{table.image_paths[row]}' and '{table.image_paths[earlier]}' are the same "
+                    "picture",
+                    f"{table.origin(earlier)}; {table.origin(row)}",
+                    "keep one of the rows, or a test frame may also be a training frame",
+                )
+            )
+    return problems
+
+
+def count_with_neighbours(table: LabelTable, data_dir: Path) -> int:
+    """How many frames have the files of the two frames before and after them."""
+    return sum(
+        all(_exists(data_dir, neighbour_name(path, offset)) for offset in _NEIGHBOURS)
+        for path in table.image_paths
+    )
+
+
+def _exists(data_dir: Path, name: str | None) -> bool:
+    return name is not None and (data_dir / name).is_file()

@@ -1,0 +1,89 @@
+"""Check a whole project in one pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from lp_data.check.images import check_images, count_with_neighbours
+from lp_data.check.labels import (
+    check_keypoints,
+    check_label_files,
+    check_positions,
+    find_label_files,
+)
+from lp_data.check.report import Problem, ProjectReport
+from lp_data.check.videos import check_videos
+from lp_data.errors import DataError
+from lp_data.labels import LabelTable
+
+
+def check_project(
+    project: str | Path,
+    *,
+    label_files: Sequence[str | Path] | None = None,
+    video_dir: str | Path | None = None,
+    keypoint_names: Sequence[str] | None = None,
+) -> ProjectReport:
+    """Look at every label, image and video of a project, and list everything that is wrong.
+
+    Args:
+        project: The project folder, to which the paths in label files are relative.
+        label_files: The label files, relative to the folder or absolute; by default every CSV file
+            in the folder that begins as label files do.
+        video_dir: The folder of the videos, likewise; by default ``videos``.
+        keypoint_names: The keypoints that the config names, if it does.
+
+    Returns:
+        The report; `lp_data.check.text.report_text` turns it into text.
+
+    Raises:
+        DataError: The project is not a folder.
+    """
+    project = Path(project)
+    if not project.is_dir():
+        raise DataError(
+            "the project is not a folder", where=project, remedy="check the path, or data_dir"
+        )
+    files = find_label_files(project) if label_files is None else [project / f for f in label_files]
+    table, problems = check_label_files(files)
+    if not files:
+        problems.append(_no_label_file(project))
+    videos, video_problems = check_videos(project / (video_dir or "videos"))
+    if table is None:
+        return ProjectReport(
+            project, tuple(files), videos=tuple(videos), problems=(*problems, *video_problems)
+        )
+    keypoints, keypoint_problems = check_keypoints(table, keypoint_names)
+    sizes, image_problems = check_images(table, project)
+    return ProjectReport(
+        project=project,
+        label_files=tuple(files),
+        num_frames=len(table),
+        num_labelled_frames=_num_labelled(table),
+        keypoints=tuple(keypoints),
+        image_sizes=Counter(size for size in sizes if size is not None),
+        num_with_neighbours=count_with_neighbours(table, project),
+        videos=tuple(videos),
+        problems=(
+            *problems,
+            *keypoint_problems,
+            *image_problems,
+            *check_positions(table, sizes),
+            *video_problems,
+        ),
+    )
+
+
+def _num_labelled(table: LabelTable) -> int:
+    return int((table.visibility > 0).any(axis=1).sum())
+
+
+def _no_label_file(project: Path) -> Problem:
+    return Problem(
+        "error",
+        "there is no label file",
+        str(project),
+        "put a CSV file of labels into the folder, such as CollectedData.csv",
+    )

@@ -1,0 +1,76 @@
+"""A report as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lp_data.check.report import KeypointSummary, ProjectReport, VideoSummary
+
+
+def report_text(report: ProjectReport) -> str:
+    """The summary tables, then every problem, then the count of them.
+
+    Args:
+        report: What a check found.
+    """
+    parts = [_table(_facts(report))]
+    if report.keypoints:
+        rows = [_keypoint_row(each, report.num_frames) for each in report.keypoints]
+        parts.append(_table([("keypoint", "visible", "occluded", "labelled"), *rows]))
+    if report.videos:
+        rows = [_video_row(each) for each in report.videos]
+        parts.append(_table([("video", "codec", "size", "frames", "fps"), *rows]))
+    parts += [str(problem) for problem in report.problems]
+    return "\n\n".join([*parts, _verdict(report)])
+
+
+def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
+    sizes = report.image_sizes.most_common()
+    return [
+        ("project", str(report.project)),
+        ("label files", ", ".join(path.name for path in report.label_files) or "none"),
+        ("frames", f"{report.num_frames}, {report.num_labelled_frames} with labels"),
+        ("keypoints", str(len(report.keypoints))),
+        ("labelled", f"{report.share_labelled:.1%} of all keypoints in all frames"),
+        ("image sizes", ", ".join(f"{_size(size)} ({count})" for size, count in sizes) or "none"),
+        ("with neighbours", f"{report.num_with_neighbours} of {report.num_frames} frames (±2)"),
+        ("videos", str(len(report.videos))),
+    ]
+
+
+def _keypoint_row(keypoint: KeypointSummary, num_frames: int) -> tuple[str, ...]:
+    share = (keypoint.visible + keypoint.occluded) / max(1, num_frames)
+    return (keypoint.name, str(keypoint.visible), str(keypoint.occluded), f"{share:.0%}")
+
+
+def _video_row(video: VideoSummary) -> tuple[str, ...]:
+    fps = f"{float(video.fps):.3f}".rstrip("0").rstrip(".")
+    return (video.path.name, video.codec, _size(video.size), str(video.num_frames), fps)
+
+
+def _size(size: tuple[int, int]) -> str:
+    """Width × height, as everyone writes it."""
+    return f"{size[1]}×{size[0]}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _verdict(report: ProjectReport) -> str:
+    errors = len(report.errors)
+    warnings = len(report.problems) - errors
+    if not report.problems:
+        return "no problem found"
+    return ", ".join(
+        _count(number, word) for number, word in ((errors, "error"), (warnings, "warning"))
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -1,0 +1,138 @@
+"""One look at a project finds everything that is wrong, and says where."""
+
+from __future__ import annotations
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from lp_data.check import check_project
+from lp_data.check.text import report_text
+from lp_data.errors import DataError
+
+HEADER = "scorer,ann,ann,ann,ann\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\n"
+
+
+def write_video(path, num_frames):
+    path.parent.mkdir(exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 64, 48
+        for i in range(num_frames):
+            picture = np.full((48, 64, 3), 10 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Nine frames of which three are labelled, and one video."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "v").mkdir()
+    for i in range(9):
+        image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"v/img{i}.png"), image)
+    rows = "v/img2.png,1,2,3,4\nv/img4.png,,,5,6\nv/img8.png,7,8,,\n"
+    (tmp_path / "labels.csv").write_text(HEADER + rows)
+    (tmp_path / "other.csv").write_text("time,speed\n1,2\n")
+    write_video(tmp_path / "videos/a.mp4", 7)
+    return tmp_path
+
+
+def said(report):
+    return [str(problem) for problem in report.problems]
+
+
+def test_a_good_project_is_summarised(project):
+    report = check_project(project)
+    assert report.problems == ()
+    assert [path.name for path in report.label_files] == ["labels.csv"]
+    assert (report.num_frames, report.num_labelled_frames) == (3, 3)
+    assert [(k.name, k.visible, k.occluded) for k in report.keypoints] == [
+        ("nose", 2, 0),
+        ("tail", 2, 0),
+    ]
+    assert report.share_labelled == pytest.approx(4 / 6)
+    assert report.image_sizes == {(48, 64): 3}
+    assert report.num_with_neighbours == 2  # after img8 nothing comes
+    (video,) = report.videos
+    assert (video.codec, video.size, video.num_frames, video.fps) == ("mpeg4", (48, 64), 7, 25)
+
+
+def test_the_text_has_the_tables(project):
+    text = report_text(check_project(project))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["nose", "2", "0", "67%"] in lines
+    assert ["a.mp4", "mpeg4", "64×48", "7", "25"] in lines
+    assert lines[-1] == ["no", "problem", "found"]
+
+
+def test_everything_wrong_is_found_in_one_pass(project):
+    rows = (
+        "v/img0.png,1,2,3,4\n"
+        "v/img1.png,1,2,x,4\n"
+        "v/img2.png,1,2,3\n"
+        "v/img3.png,200,2,3,-4\n"
+        "v/img4.png,1,2,3,4\n"
+        "v/img77.png,1,2,3,4\n"
+        "v/img6.png,1,2,,\n"
+        "v/img7.png,1,2,,\n"
+    )
+    (project / "labels.csv").write_text(HEADER + rows)
+    (project / "v/img4.png").write_bytes(b"no image")
+    (project / "v/img7.png").write_bytes((project / "v/img6.png").read_bytes())
+    (project / "videos/b.mp4").write_bytes(b"no video")
+    (project / "videos/notes.txt").write_text("no video, and not meant as one")
+    (project / "copy.csv").write_text(HEADER + "v/img0.png,9,9,,\n")
+    report = check_project(project, keypoint_names=["nose", "ear"])
+    problems = said(report)
+    for words in [
+        ["error: 'x' is not a number", "labels.csv, line 5, column 4 (tail x)"],
+        ["error: the row has 4 cells", "line 6"],
+        ["error: two label files disagree", "nose", "copy.csv, line 4", "labels.csv, line 4"],
+        ["error: no label file has a keypoint 'ear'"],
+        ["error: there is no such image", "v/img77.png", "line 9"],
+        ["error: the file cannot be decoded", "v/img4.png", "line 8"],
+        ["warning: 'v/img7.png' and 'v/img6.png' are the same picture", "line 10", "line 11"],
+        ["warning: (200, 2) is not on the image of 64×48 px", "line 7 (nose)"],
+        ["warning: (3, -4) is not on the image", "line 7 (tail)"],
+        ["error", "b.mp4"],
+    ]:
+        matching = [text for text in problems if all(word in text for word in words)]
+        assert len(matching) == 1, words
+    assert len(problems) == 10
+    assert len(report.errors) == 7
+    assert report_text(report).endswith("7 errors, 3 warnings")
+
+
+def test_a_keypoint_that_is_never_labelled(project):
+    (project / "labels.csv").write_text(HEADER + "v/img0.png,1,2,,\n")
+    assert any("'tail' is never labelled" in text for text in said(check_project(project)))
+
+
+def test_label_files_and_videos_may_be_elsewhere(project):
+    (project / "labels.csv").rename(project / "mine.txt")
+    (project / "videos").rename(project / "films")
+    report = check_project(project, label_files=["mine.txt"], video_dir="films")
+    assert report.problems == ()
+    assert report.num_frames == 3
+    assert len(report.videos) == 1
+
+
+def test_an_empty_project_says_what_it_lacks(tmp_path):
+    text = "\n".join(said(check_project(tmp_path)))
+    assert "there is no label file" in text
+    assert "there is no folder of videos" in text
+    assert report_text(check_project(tmp_path)).endswith("1 error, 1 warning")
+
+
+def test_a_file_without_header_does_not_hide_the_videos(project):
+    report = check_project(project, label_files=["other.csv"])
+    assert "'scorer' is missing" in said(report)[0]
+    assert len(report.videos) == 1
+
+
+def test_no_project(tmp_path):
+    with pytest.raises(DataError, match="not a folder"):
+        check_project(tmp_path / "none")
