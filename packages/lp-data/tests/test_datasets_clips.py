@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from lp_core.geometry import affine
@@ -186,3 +188,71 @@ def test_clips_and_images_must_have_one_size(labeled):
     other = ClipDataset(["30.mp4"], 4, (16, 16), open_video=Numbered)
     with pytest.raises(DataModuleError, match="do not go with"):
         SemiSupervisedDataModule(labeled, split_rows(6, 0.8, 0.2, 0), other)
+
+
+def test_clips_of_a_real_file(tmp_path):
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.gop_size = 32, 32, 5
+        for i in range(20):
+            picture = np.full((32, 32, 3), 10 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    dataset = ClipDataset([path], 4, (16, 24))
+    assert len(dataset) == 17
+    for index in range(5):
+        clip = dataset[index]
+        assert clip["frames"].shape == (4, 3, 16, 24)
+        numbers = clip["frames"][:, 1, 8, 12].float() / 10
+        torch.testing.assert_close(numbers.diff(), torch.ones(3), atol=0.35, rtol=0)
+    torch.testing.assert_close(
+        dataset[0]["to_frame"][0], affine.resizing((16, 24), (32, 32)).float()
+    )
+
+
+class Recorder(pl.LightningModule):
+    """Learns nothing, and writes down what it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def training_step(self, batch, _):
+        self.seen.append((batch["labeled"]["indices"].tolist(), shown(batch["unlabeled"])))
+        return self.weight * 1.0
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(data, folder, *, resume=None):
+    checkpoint = pl.callbacks.ModelCheckpoint(
+        folder, every_n_train_steps=1, save_top_k=-1, filename="{step}"
+    )
+    trainer = pl.Trainer(
+        max_steps=16,
+        accelerator="cpu",
+        logger=False,
+        callbacks=[checkpoint],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    model = Recorder()
+    trainer.fit(model, data, ckpt_path=resume)
+    return model.seen
+
+
+@pytest.mark.parametrize("stop", [3, 10, 13])
+def test_lightning_resumes_with_the_clips_that_were_to_come(labeled, tmp_path, stop):
+    whole = fit(semi_supervised(labeled), tmp_path / "whole")
+    assert len(whole) == 16
+    assert len({str(clip) for _, clip in whole}) > 12
+    rest = fit(
+        semi_supervised(labeled), tmp_path / "rest", resume=tmp_path / f"whole/step={stop}.ckpt"
+    )
+    assert rest == whole[stop:]
