@@ -40,6 +40,7 @@ class Encoding:
         container: Options of the container.
         rotation: Angle in degrees, counter-clockwise, that players are told to turn the picture by.
         mirrored: Whether players are told to mirror it left to right afterwards.
+        grain: Strength of noise in gray levels, so that the packets hold more than a few bytes.
         audio: Whether a sound track, longer than the pictures, comes as the first stream.
     """
 
@@ -55,6 +56,7 @@ class Encoding:
     rotation: int = 0
     mirrored: bool = False
     audio: bool = False
+    grain: int = 0
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -70,6 +72,7 @@ class Encoding:
 
 def encode(path: Path, how: Encoding) -> Path:
     """Write a video whose i-th shown picture carries the number i (modulo ``CODES``)."""
+    noise = np.random.default_rng(0)
     with av.open(str(path), "w", options=dict(how.container)) as container:
         sound = _add_sound(container) if how.audio else None
         stream = _add_stream(container, how)
@@ -77,6 +80,7 @@ def encode(path: Path, how: Encoding) -> Path:
             _write_sound(container, sound, seconds=2 * how.count / how.rate)
         for number in range(how.count):
             picture = how.coded(draw_code(number, *how.shown_size))
+            picture = picture - noise.integers(0, how.grain + 1, picture.shape, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=how.pix_fmt)
             frame.pts = how.pts(number)
             frame.time_base = how.time_base or 1 / how.rate

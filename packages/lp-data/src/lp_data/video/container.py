@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from lp_data.errors import VideoError
-from lp_data.video.truncation import lacks_movie_box
+from lp_data.video.truncation import is_cut_off, lacks_movie_box
 
 # Demuxers of single files. Playlists and concatenation lists, which name other files and hosts, are
 # left out on purpose, and so is every protocol but the local file.
@@ -65,7 +65,13 @@ def _unreadable(path: Path, error: av.FFmpegError) -> VideoError:
             where=path,
             remedy=_REMEDY_TRUNCATED,
         )
-    if isinstance(error, av.InvalidDataError | av.EOFError):
+    if is_cut_off(path):
+        return VideoError(
+            "truncated video: the file ends within its header",
+            where=path,
+            remedy=_REMEDY_TRUNCATED,
+        )
+    if isinstance(error, av.InvalidDataError | av.EOFError | av.ArgumentError):
         return VideoError(
             "not a video, or a damaged one: no known format matches", where=path, remedy=None
         )

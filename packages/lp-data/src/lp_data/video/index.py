@@ -93,9 +93,9 @@ def build_index(path: Path) -> FrameIndex:
     cut_off = table.last_is_partial or is_cut_off(path)
     # An MP4 counts the frames that its edit list hides, too; its packets are complete if it is.
     promised = table.promised if cut_off or "mp4" not in table.container else 0
-    index = _index_of_packets(path, table) if table.names_frames else None
+    index = _index_of_packets(path, table, cut_off) if table.names_frames else None
     if index is None:
-        index, lost = _index_of_decoded(path, table)
+        index, lost = _index_of_decoded(path, table, cut_off)
     else:
         doubtful = cut_off or promised > len(table)
         index, lost = _without_undecodable_tail(path, index, _TAIL if not doubtful else len(index))
@@ -105,15 +105,18 @@ def build_index(path: Path) -> FrameIndex:
     return replace(
         index,
         fps=average_fps(index, table),
-        damage=_damage(len(index), promised, cut_off),
+        damage=_damage(len(index), promised, cut_off, table.corrupt),
     )
 
 
-def _index_of_packets(path: Path, table: PacketTable) -> FrameIndex | None:
+def _index_of_packets(path: Path, table: PacketTable, cut_off: bool) -> FrameIndex | None:
     """The index by presentation times; None where the first frames contradict them."""
     shown = table.shown.copy()
     if table.last_is_partial and len(shown) > 1:
         shown[-1] = False
+    if cut_off and table.reorder:
+        # What is lost would be decoded, thus shown, later than this; before it there is no gap.
+        shown &= table.pts <= table.dts[-1]
     starts = table.pts[shown & table.key]
     seek_at = table.dts[shown & table.key] if table.seeks_by_dts else starts
     order = np.argsort(starts)
@@ -127,7 +130,7 @@ def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
     """Drop frames before the first decodable one, as in a recording cut out of a stream.
 
     Returns:
-        The index; None where the frames decoded next do not follow in its order.
+        The index; None where the first frames come in another order, so that the times are false.
     """
     with closing(Decoder(path, index.key, threaded=False)) as decoder:
         named = (index.number(key) for key, frame in decoder.frames() if not frame.is_corrupt)
@@ -135,7 +138,7 @@ def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
     if not head:
         return replace(index, keys=index.keys[:0])
     first = head[0]
-    if head != list(range(first, first + len(head))):
+    if head != sorted(head):
         return None
     kept = index.keyframes > first
     return replace(
@@ -146,20 +149,37 @@ def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
     )
 
 
-def _index_of_decoded(path: Path, table: PacketTable) -> tuple[FrameIndex, int]:
+def _index_of_decoded(path: Path, table: PacketTable, cut_off: bool) -> tuple[FrameIndex, int]:
     """Decode all of a video whose packets do not name its frames; also count those lost."""
     key = Key.DTS if table.has_exact_dts else Key.ORDER
     with closing(Decoder(path, key)) as decoder:
         names, end = array("q"), 0
         for name, frame in decoder.frames():
             names.append(name)
-            end = end if frame.is_corrupt else len(names)
+            whole = not (frame.is_corrupt or (table.last_is_partial and name == table.dts[-1]))
+            end = len(names) if whole else end
         lost = decoder.refused + len(names) - end
-    keys = np.array(names[:end], np.int64)
+    if cut_off:
+        end = max(end - table.reorder, 0)  # a lost frame might have been shown between these
+    decoded = np.array(names, np.int64)
+    keys = decoded[:end]
+    if table.one_frame_each and key is Key.DTS:
+        missing = np.setdiff1d(table.dts[table.shown & (table.dts < keys.max(initial=-1))], decoded)
+        keys = _with_places_for(missing, keys)
     starts = np.isin(keys, table.dts[table.key]) & (key is Key.DTS)
     starts[:1] = False
     keyframes, seek_at = _from_zero(np.flatnonzero(starts)), _from_zero(keys[starts])
     return FrameIndex(key, keys, keyframes, seek_at, table.time_base), lost
+
+
+def _with_places_for(
+    missing: Int64[ndarray, " missing"], keys: Int64[ndarray, " decoded"]
+) -> Int64[ndarray, " frames"]:
+    """Give packets in the middle that yielded no frame a place, so that no frame behind shifts.
+
+    Reading that place is an error; it is exact up to the few frames that the codec reorders.
+    """
+    return np.insert(keys, np.searchsorted(np.sort(keys), missing), missing)
 
 
 def _from_zero(later: Int64[ndarray, " later"]) -> Int64[ndarray, " all"]:
@@ -227,10 +247,12 @@ def average_fps(index: FrameIndex, table: PacketTable) -> Fraction:
     return gaps / span
 
 
-def _damage(frames: int, promised: int, cut_off: bool) -> str | None:
+def _damage(frames: int, promised: int, cut_off: bool, corrupt: int) -> str | None:
     of = f" of {promised}" if promised > frames else ""
     if cut_off:
         return f"truncated video: {frames}{of} frames readable"
     if of:
         return f"only {frames} of the {promised} frames that the file promises can be decoded"
+    if corrupt:
+        return f"{corrupt} packets of the file are damaged; {frames} frames remain of the video"
     return None

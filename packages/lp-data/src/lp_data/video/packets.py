@@ -37,7 +37,8 @@ class PacketTable:
         promised: The number of frames that the header claims; 0 where it claims nothing.
         declared_fps: Frames per second by the header, if it says so.
         one_frame_each: Whether the codec yields one frame for each packet.
-        reordered: Whether packets are decoded in another order than they are shown in.
+        reorder: How many frames at most are decoded before one that is shown earlier.
+        corrupt: How many packets but the last the container marks as damaged.
         container: FFmpeg's names of the container's format.
     """
 
@@ -50,7 +51,8 @@ class PacketTable:
     promised: int
     declared_fps: Fraction | None
     one_frame_each: bool
-    reordered: bool
+    reorder: int
+    corrupt: int
     container: frozenset[str]
 
     def __len__(self) -> int:
@@ -62,7 +64,7 @@ class PacketTable:
 
         AVI stores none; what FFmpeg makes up for it is right only where nothing is reordered.
         """
-        if "avi" in self.container and self.reordered:
+        if "avi" in self.container and self.reorder:
             return False
         pts = self.pts[self.shown]
         return bool((pts != _NONE).all()) and len(np.unique(pts)) == len(pts)
@@ -100,7 +102,7 @@ def scan_packets(path: Path) -> PacketTable:
 def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
     pts, dts = array("q"), array("q")
     key, shown = array("b"), array("b")
-    partial = False
+    partial, corrupt = False, 0
     try:
         for packet in container.demux(stream):
             if packet.size == 0 and packet.dts is None:
@@ -110,8 +112,9 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
             key.append(packet.is_keyframe)
             shown.append(not packet.is_discard and packet.size > 0)
             partial = packet.is_corrupt
+            corrupt += partial
     except av.FFmpegError:
-        partial = True  # what was read up to here stands
+        partial, corrupt = True, corrupt + 1  # what was read up to here stands
     context = stream.codec_context
     return PacketTable(
         pts=np.array(pts, np.int64),
@@ -123,6 +126,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
         promised=stream.frames,
         declared_fps=stream.average_rate or stream.guessed_rate,
         one_frame_each=context.name not in _HIDING and context.field_order in _PROGRESSIVE,
-        reordered=context.reorder_depth > 0,
+        reorder=context.reorder_depth,
+        corrupt=corrupt - partial,
         container=frozenset(container.format.name.split(",")),
     )

@@ -58,7 +58,7 @@ class PyAVSource(Source):
         self.damage = self.index.damage
         self._decoder: Decoder | None = None
         self._ahead: Iterator[tuple[int | None, VideoFrame]] = iter(())
-        self._next = _NOWHERE
+        self._next = self._damaged = _NOWHERE
         self._converter = self._converter_for(self._frame(0))
 
     @property
@@ -111,15 +111,16 @@ class PyAVSource(Source):
         return self._look_again(index) if frame is None else frame
 
     def _advance(self, index: int) -> VideoFrame | None:
-        """Decode forward to frame ``index``; None where it does not come, or comes damaged."""
+        """Decode forward to frame ``index``; None where it, or one that it rests on, is damaged."""
         for number, frame in self._ahead:
-            if number is None or number < index:
+            if number is None or number < self._next:
                 continue
-            if number == index and not frame.is_corrupt:
-                self._next = index + 1
+            if number > self._next or frame.is_corrupt:
+                break
+            self._next += 1
+            if number == index:
                 return frame
-            break
-        self._next = _NOWHERE
+        self._damaged, self._next = self._next, _NOWHERE
         return None
 
     def _look_again(self, index: int) -> VideoFrame:
@@ -136,7 +137,7 @@ class PyAVSource(Source):
                 return frame
         raise self._error_at(
             index,
-            f"frame {index} of the video is damaged",
+            f"frame {index} of the video cannot be decoded: frame {self._damaged} is damaged",
             "re-encode the video, for example with: ffmpeg -i damaged.mp4 repaired.mp4",
         )
 
