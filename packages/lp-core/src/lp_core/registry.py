@@ -84,7 +84,7 @@ def registered(group: str) -> dict[str, Plugin]:
     Raises:
         PluginError: Two distributions register different things under one name.
     """
-    entries = _unique(entry_points(group=group))
+    entries = _unique(tuple(entry_points(group=group)))
     return {name: _plugin(entries[name]) for name in sorted(entries)}
 
 
@@ -95,7 +95,7 @@ def load_plugin(group: str, name: str) -> object:
         UnknownNameError: Nothing is registered under that name; the message lists what is.
         PluginError: It is registered, but cannot be imported.
     """
-    entries = _unique(entry_points(group=group))
+    entries = _unique(tuple(entry_points(group=group)))
     if name not in entries:
         raise unknown_name(_KINDS.get(group, group), name, entries)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
@@ -95,7 +96,7 @@ def get_data_module(
         training.rng_seed_data_pt,
         training.train_frames,
     )
-    sizes = {
+    sizes: dict[str, Any] = {
         "train_batch_size": training.train_batch_size,
         "val_batch_size": training.val_batch_size,
         "test_batch_size": training.test_batch_size,

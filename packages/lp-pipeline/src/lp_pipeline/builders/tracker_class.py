@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from lp_core.errors import TrackerError
 from lp_core.registry import MODELS, load_plugin
 from lp_core.trackers.supervised import BaseSupervisedTracker
@@ -30,4 +28,4 @@ def get_tracker_class(config: Config) -> type[BaseSupervisedTracker]:
             where="model.losses_to_use",
             remedy="leave model.losses_to_use empty, or choose another model.model_type",
         )
-    return cast("type[BaseSupervisedTracker]", twin)
+    return twin
