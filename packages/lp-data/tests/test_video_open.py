@@ -1,0 +1,121 @@
+"""Choosing a reader, resizing, sending sources to workers, and memory."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lp_core.errors import UnknownNameError
+from lp_data.errors import VideoError
+from lp_data.images import resize
+from lp_data.testing.codes import read_codes
+from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.hostile import HOSTILE
+from lp_data.video.open import open_video
+from lp_data.video.pyav_source import PyAVSource
+
+SHORT = {"preset": "ultrafast", "crf": "18", "g": "10"}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    how = Encoding(size=(90, 122), options=SHORT, grain=40)
+    return encode(tmp_path_factory.mktemp("video") / "grainy.mp4", how)
+
+
+def test_the_automatic_choice_is_logged(video, caplog) -> None:
+    with caplog.at_level(logging.INFO, "lp_data"), open_video(video):
+        pass
+    assert "read with 'pyav'" in caplog.text
+    assert "not with 'image_folder': not a folder" in caplog.text
+
+
+def test_an_unknown_reader_is_an_error_that_names_the_nearest(video) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'pyav'"):
+        open_video(video, reader="pyva")
+
+
+def test_a_reader_that_is_asked_for_is_never_replaced(tmp_path, video) -> None:
+    with pytest.raises(VideoError, match="'pyav' cannot read this video: a folder"):
+        open_video(tmp_path, reader="pyav")
+    with pytest.raises(VideoError, match="'image_folder' cannot read this video: not a folder"):
+        open_video(video, reader="image_folder")
+
+
+@pytest.mark.parametrize("name", ["constant_rate", "odd_size_vp9", "gray", "full_range"])
+def test_frames_have_the_pixels_that_opencv_extracts(tmp_path, name) -> None:
+    path = HOSTILE[name].make(tmp_path)
+    capture = cv2.VideoCapture(str(path))
+    with open_video(path) as source:
+        for frame in source.read(0, 12):
+            np.testing.assert_array_equal(frame, capture.read()[1][..., ::-1])
+
+
+@pytest.mark.parametrize("size", [(90, 122), (64, 64), (128, 256), (32, 48), (91, 30)])
+def test_frames_are_resized_as_training_images_are(video, size) -> None:
+    with open_video(video) as source, open_video(video, resize_to=size) as resized:
+        assert resized.size == source.size == (90, 122)
+        frames = resized.read(5, 9)
+        assert frames.shape == (4, *size, 3)
+        for frame, full in zip(frames, source.read(5, 9), strict=True):
+            np.testing.assert_array_equal(frame, resize(full, size))
+
+
+def test_a_source_can_be_sent_to_a_worker(video) -> None:
+    with open_video(video, resize_to=(30, 40)) as source:
+        source.read(20, 25)
+        with pickle.loads(pickle.dumps(source)) as copy:
+            assert copy.fps == source.fps
+            np.testing.assert_array_equal(copy.read(3, 12), source.read(3, 12))
+
+
+def test_a_known_index_opens_the_same_frames(video) -> None:
+    with PyAVSource(video) as source, PyAVSource(video, index=source.index) as again:
+        np.testing.assert_array_equal(again.read(7, 9), source.read(7, 9))
+
+
+def test_bad_sizes_are_refused(video) -> None:
+    with pytest.raises(VideoError, match="cannot resize frames to 0×10"):
+        open_video(video, resize_to=(0, 10))
+
+
+def test_a_long_video_is_exact_at_the_far_end(tmp_path) -> None:
+    options = {"preset": "ultrafast", "crf": "18", "g": "250"}
+    path = encode(tmp_path / "long.mp4", Encoding(count=1200, size=(48, 64), options=options))
+    with open_video(path) as source:
+        assert len(source) == 1200
+        assert source.fps == Fraction(25)
+        wanted = [1199, 0, 600, 1001]
+        assert read_codes(source.read_indices(wanted)) == wanted
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from lp_data.video.open import open_video
+with open_video(Path(sys.argv[1]), resize_to=(128, 128)) as source:
+    frames = sum(len(chunk) for chunk in source.chunks(16))
+print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path) -> None:
+    peaks = []
+    for count in (150, 2500):
+        how = Encoding(count=count, size=(48, 64), options=SHORT)
+        path = encode(tmp_path / f"{count}.mp4", how)
+        run = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True
+        )
+        frames, peak = map(int, run.stdout.split())
+        assert frames == count
+        peaks.append(peak)
+    assert peaks[1] < 1.1 * peaks[0]
