@@ -85,4 +85,4 @@ def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:
     """The images of a labelled batch, or the frames of a clip, both in model px."""
     if "images" in batch:
         return cast("LabeledBatch", batch)["images"]
-    return cast("UnlabeledBatch", batch)["frames"]
+    return batch["frames"]

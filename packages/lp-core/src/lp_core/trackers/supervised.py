@@ -35,6 +35,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     Attributes:
         target_kind: ``"heatmaps"`` if it learns from target heatmaps, ``"keypoints"`` if not.
         supervised_losses: The losses that may supervise it, the default first.
+        auxiliary_losses: Losses that go with whichever of them is chosen.
         labeled_outputs: The keys of `LossInputs` that it gives for labelled batches.
         unlabeled_outputs: Those that its semi-supervised twin gives for unlabelled clips.
 
@@ -46,6 +47,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
 
     target_kind: ClassVar[Literal["heatmaps", "keypoints"]] = "heatmaps"
     supervised_losses: ClassVar[tuple[str, ...]] = ()
+    auxiliary_losses: ClassVar[tuple[str, ...]] = ()
     labeled_outputs: ClassVar[frozenset[str]] = frozenset()
     unlabeled_outputs: ClassVar[frozenset[str]] = frozenset()
 

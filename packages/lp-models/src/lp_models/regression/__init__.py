@@ -1,0 +1,1 @@
+"""The regression tracker: coordinates straight from the image's features."""

@@ -1,0 +1,79 @@
+"""The regression tracker and its semi-supervised twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from lp_core.batches import (
+    LabeledBatch,
+    LossInputs,
+    Prediction,
+    UnlabeledBatch,
+    images_of,
+)
+from lp_core.geometry.affine import transform
+from lp_core.trackers.options import TrackerOptions
+from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_models.regression.head import RegressionHead
+
+
+class RegressionTracker(BaseSupervisedTracker):
+    """Predicts coordinates from the pooled features of the image.
+
+    Its confidence is what the auxiliary loss ``confidence`` teaches: the probability that the
+    keypoint lies near the truth. Without that loss it stays near one half and says nothing.
+
+    Args:
+        options: What the tracker is told.
+        **keywords: ``losses`` and ``optimization``, as in `BaseSupervisedTracker`.
+    """
+
+    target_kind = "keypoints"
+    supervised_losses = ("regression",)
+    auxiliary_losses = ("confidence",)
+    labeled_outputs = frozenset({"keypoints_targ", "keypoints_pred", "confidences"})
+    unlabeled_outputs = frozenset({"keypoints_pred", "confidences"})
+
+    def __init__(self, options: TrackerOptions, **keywords: Any) -> None:
+        super().__init__(options, **keywords)
+        self.head = RegressionHead(
+            self.backbone.channels, options.num_keypoints, options.image_size
+        )
+
+    @classmethod
+    def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:
+        """The twin that also learns from unlabelled clips."""
+        return SemiSupervisedRegressionTracker
+
+    def forward(self, images: Tensor) -> Prediction:
+        """Keypoints in model px, and confidences, of images (N, 3, H, W), uint8 or 0 to 255."""
+        return Prediction(*self.head(self.get_representations(images)))
+
+    def get_loss_inputs_labeled(self, batch: LabeledBatch) -> LossInputs:
+        """Keypoints, in frame px, both predicted and targeted."""
+        prediction = self.predict_step(batch)
+        return {
+            "keypoints_targ": transform(batch["keypoints"], batch["to_frame"]),
+            "keypoints_pred": prediction.keypoints,
+            "confidences": prediction.confidences,
+        }
+
+    def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
+        """Keypoints in frame px, and confidences, of a labelled batch or a clip."""
+        keypoints, confidences = self(images_of(batch))
+        return Prediction(transform(keypoints, batch["to_frame"]), confidences)
+
+
+class SemiSupervisedRegressionTracker(SemiSupervisedTrackerMixin, RegressionTracker):
+    """A regression tracker that also learns from unlabelled clips."""
+
+    def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> LossInputs:
+        """Predicted keypoints, in frame px, of the T frames in their order."""
+        prediction = self.predict_step(batch)
+        return {
+            "keypoints_pred": prediction.keypoints,
+            "confidences": prediction.confidences,
+        }
