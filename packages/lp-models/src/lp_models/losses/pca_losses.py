@@ -1,0 +1,205 @@
+"""Unsupervised losses on how far a predicted pose is from the space of labelled ones."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lp_core.batches import LossInputs
+from lp_core.errors import LossError
+from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
+from lp_models.losses.confident import excess
+from lp_models.losses.pose_space import Centering, PoseSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class PCAOptions(LossOptions):
+    """Options of the PCA losses.
+
+    Attributes:
+        components_to_keep: A count (an integer), or the share of the variance to explain (a number
+            with a decimal point, above 0 and at most 1).
+        epsilon: Errors up to it cost nothing, in frame px; None learns it from the labels.
+        empirical_epsilon_percentile: The percentile, from 0 to 100, of the errors of true poses
+            that ε is then.
+        empirical_epsilon_multiplier: What that is multiplied by.
+        centering_method: What is subtracted from each pose first: the mean or the median of its
+            keypoints, or nothing.
+    """
+
+    components_to_keep: int | float = 0.99
+    epsilon: float | None = None
+    empirical_epsilon_percentile: float = 99.0
+    empirical_epsilon_multiplier: float = 1.0
+    centering_method: Centering = None
+
+    def __post_init__(self) -> None:
+        _check_components(self.components_to_keep)
+        percentile = self.empirical_epsilon_percentile
+        if 0 < percentile <= 1:
+            raise LossError(
+                f"the percentile {percentile} looks like a fraction: percentiles go from 0 to 100",
+                where="empirical_epsilon_percentile",
+                remedy=f"write {100 * percentile:g}",
+            )
+        if not 0 <= percentile <= 100:
+            raise LossError(
+                f"a percentile goes from 0 to 100, got {percentile}",
+                where="empirical_epsilon_percentile",
+            )
+        if self.empirical_epsilon_multiplier <= 0 or (self.epsilon or 0) < 0:
+            raise LossError("ε and its multiplier cannot be negative", where="epsilon")
+
+
+def _check_components(keep: int | float) -> None:
+    """Refuse what is neither a count nor a share."""
+    if isinstance(keep, int) and keep >= 1:
+        return
+    if isinstance(keep, float) and 0 < keep <= 1:
+        return
+    raise LossError(
+        f"{keep} is neither a number of components nor a share of the variance",
+        where="components_to_keep",
+        remedy="write a whole number of at least 1, or a share such as 0.99",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PCAMultiviewOptions(PCAOptions):
+    """Options of the multi-view PCA loss, which keeps the three dimensions of space."""
+
+    components_to_keep: int | float = 3
+
+
+class PCALoss(Loss):
+    """The distance of predicted keypoints from their pose's projection, in frame px, beyond ε.
+
+    It learns from the labels in frame px, and measures predictions in frame px.
+    """
+
+    requires = frozenset({"keypoints_pred"})
+    Options = PCAOptions
+    options: PCAOptions
+
+    def __init__(self, options: PCAOptions | None = None) -> None:
+        super().__init__(options)
+        self.space = PoseSpace(self.options.centering_method)
+
+    @abstractmethod
+    def layout(self, labels: TrainingLabels) -> Int[Tensor, "views parts"]:
+        """The keypoints of each observation, as in `PoseSpace`.
+
+        Raises:
+            LossError: The labels do not say which, or say what cannot be.
+        """
+
+    def fit_labels(self, labels: TrainingLabels) -> None:
+        """Learn the space of true poses, and ε unless it is given.
+
+        Raises:
+            LossError: There are too few labels, or they do not say which keypoints to use.
+        """
+        options = self.options
+        try:
+            self.space.fit(
+                labels.keypoints,
+                self.layout(labels),
+                keep=options.components_to_keep,
+                percentile=options.empirical_epsilon_percentile,
+                multiplier=options.empirical_epsilon_multiplier,
+            )
+        except LossError as error:
+            place = error.where or f"losses.{self.name}"
+            raise LossError(error.problem, where=place, remedy=error.remedy) from error
+        if options.epsilon is not None:
+            self.space.epsilon.fill_(options.epsilon)
+
+    def forward(self, inputs: LossInputs) -> LossValue:
+        """The unweighted loss, and the share of keypoints above ε.
+
+        Raises:
+            LossError: It has neither learned from labels nor been loaded.
+        """
+        keypoints = inputs["keypoints_pred"]
+        filled = torch.where(keypoints.isfinite(), keypoints, 0.0)
+        errors = self.space.errors(filled)
+        return excess(errors, self.space.usable(keypoints), self.space.epsilon)
+
+    def reprojection_error(
+        self, keypoints: Float[Tensor, "rows keypoints 2"]
+    ) -> Float[Tensor, "rows keypoints"]:
+        """Errors (N, K) of keypoints (N, K, 2), both in frame px; NaN where a keypoint is not used.
+
+        Raises:
+            LossError: It has neither learned from labels nor been loaded.
+        """
+        return self.space.reprojection_error(keypoints)
+
+
+class PCASingleviewLoss(PCALoss):
+    """The pose as a whole: all keypoints, or those of ``columns_for_singleview_pca``."""
+
+    name = "pca_singleview"
+
+    def layout(self, labels: TrainingLabels) -> Int[Tensor, "views parts"]:
+        """One observation per frame.
+
+        Raises:
+            LossError: A column does not exist or comes twice, or there are fewer than two.
+        """
+        place = "data.columns_for_singleview_pca"
+        columns = labels.columns_for_singleview_pca or range(len(labels.keypoint_names))
+        _check_columns(columns, labels, place)
+        if len(columns) < 2:
+            raise LossError("the pose model needs at least two keypoints", where=place)
+        return torch.tensor(list(columns)).unsqueeze(1)
+
+
+class PCAMultiviewLoss(PCALoss):
+    """The views of one body part, which three coordinates in space explain.
+
+    The views are those of ``mirrored_column_matches``, seen in one frame.
+    """
+
+    name = "pca_multiview"
+    Options = PCAMultiviewOptions
+
+    def layout(self, labels: TrainingLabels) -> Int[Tensor, "views parts"]:
+        """One observation per body part and frame.
+
+        Raises:
+            LossError: There are fewer than two views, they differ in length, or a column does not
+                exist or comes twice.
+        """
+        place = "data.mirrored_column_matches"
+        views = labels.mirrored_column_matches
+        if len(views) < 2:
+            raise LossError(
+                "the loss 'pca_multiview' needs the columns of at least two views",
+                where=place,
+                remedy="give one list of columns per view, body parts in the same order",
+            )
+        lengths = sorted({len(view) for view in views})
+        if len(lengths) > 1 or lengths == [0]:
+            raise LossError(
+                f"every view must list as many columns as the others, got {lengths}", where=place
+            )
+        _check_columns([column for view in views for column in view], labels, place)
+        return torch.tensor([list(view) for view in views])
+
+
+def _check_columns(columns: Sequence[int], labels: TrainingLabels, place: str) -> None:
+    """Refuse columns that do not exist or come twice."""
+    known = len(labels.keypoint_names)
+    for column in columns:
+        if not 0 <= column < known:
+            raise LossError(
+                f"there is no column {column}: the {known} keypoints count from 0", where=place
+            )
+    if len(set(columns)) < len(columns):
+        raise LossError("a column comes twice", where=place)

@@ -1,0 +1,108 @@
+"""Unsupervised losses on what happens from one frame of a clip to the next."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lp_core.batches import LossInputs
+from lp_core.losses.contract import Loss, LossValue, TrainingLabels
+from lp_models.losses.confident import ConfidentOptions, excess
+from lp_models.losses.divergence import kl_divergence, squared_error
+
+Steps = Float[Tensor, "steps keypoints"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalOptions(ConfidentOptions):
+    """Options of the temporal loss.
+
+    Attributes:
+        epsilon: How far a keypoint may move from frame to frame for free, in frame px; one number,
+            or one per keypoint.
+    """
+
+    epsilon: float | tuple[float, ...] = 20.0
+
+
+class ConsecutiveLoss(Loss):
+    """Compares each frame of a clip with the one before.
+
+    Rows must be consecutive frames of one clip. A keypoint that is doubted in either frame costs
+    nothing.
+    """
+
+    Options = ConfidentOptions
+    options: ConfidentOptions
+
+    @abstractmethod
+    def differences(self, inputs: LossInputs) -> Steps:
+        """(T - 1, K): how much each keypoint changes from a frame to the next."""
+
+    def fit_labels(self, labels: TrainingLabels) -> None:
+        """Check before training that ε fits the keypoints.
+
+        Raises:
+            LossError: There is neither one ε nor one per keypoint.
+        """
+        self.options.check_keypoints(len(labels.keypoint_names), self.name)
+
+    def forward(self, inputs: LossInputs) -> LossValue:
+        """The unweighted loss of a clip, and the share of steps above ε.
+
+        Raises:
+            LossError: There is neither one ε nor one per keypoint.
+        """
+        confidences = inputs["confidences"]
+        self.options.check_keypoints(confidences.shape[1], self.name)
+        differences = self.differences(inputs)
+        epsilon = differences.new_tensor(self.options.epsilons)
+        return excess(differences, self._believed(confidences), epsilon)
+
+    def _believed(
+        self, confidences: Float[Tensor, "time keypoints"]
+    ) -> Bool[Tensor, "steps keypoints"]:
+        """Steps whose two ends are both believed."""
+        believed = confidences.detach() >= self.options.prob_threshold
+        return believed[1:] & believed[:-1]
+
+
+class TemporalLoss(ConsecutiveLoss):
+    """The distance that a keypoint moves from frame to frame, in frame px, beyond ε."""
+
+    name = "temporal"
+    requires = frozenset({"keypoints_pred", "confidences"})
+    Options = TemporalOptions
+
+    def differences(self, inputs: LossInputs) -> Steps:
+        """(T - 1, K): Euclidean distances in frame px; 0 where a position is not a number."""
+        steps = inputs["keypoints_pred"].diff(dim=0).nan_to_num()
+        return torch.linalg.vector_norm(steps, dim=-1)
+
+
+class TemporalHeatmapMSELoss(ConsecutiveLoss):
+    """The squared difference between a keypoint's heatmaps in consecutive frames, beyond ε."""
+
+    name = "temporal_heatmap_mse"
+    requires = frozenset({"heatmaps_pred", "confidences"})
+
+    def differences(self, inputs: LossInputs) -> Steps:
+        """(T - 1, K): the mean squared difference of the cells, times their number."""
+        heatmaps = inputs["heatmaps_pred"]
+        return squared_error(heatmaps[1:], heatmaps[:-1])
+
+
+class TemporalHeatmapKLLoss(ConsecutiveLoss):
+    """The divergence of a keypoint's heatmap from that of the frame before, beyond ε."""
+
+    name = "temporal_heatmap_kl"
+    requires = frozenset({"heatmaps_pred", "confidences"})
+
+    def differences(self, inputs: LossInputs) -> Steps:
+        """(T - 1, K): KL(earlier ‖ later) in nats."""
+        heatmaps = inputs["heatmaps_pred"]
+        return kl_divergence(heatmaps[1:], heatmaps[:-1])

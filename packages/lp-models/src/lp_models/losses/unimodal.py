@@ -1,0 +1,90 @@
+"""Unsupervised losses that ask for one peak per heatmap."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+
+from lp_core.batches import LossInputs
+from lp_core.geometry.decoding import decode_heatmaps
+from lp_core.geometry.targets import heatmap_targets
+from lp_core.losses.contract import Loss, LossValue, TrainingLabels
+from lp_models.losses.confident import ConfidentOptions, excess
+from lp_models.losses.divergence import Maps, PerMap, kl_divergence, squared_error
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnimodalOptions(ConfidentOptions):
+    """Options of the unimodal losses.
+
+    Attributes:
+        prob_threshold: A keypoint with a lower confidence costs nothing; maps with two peaks have
+            low confidences, so that 0 is the value that reaches them.
+    """
+
+    prob_threshold: float = 0.0
+
+
+@torch.no_grad()
+def ideal_heatmaps(heatmaps: Maps) -> Maps:
+    """Target Gaussians (N, K, h, w) at the decoded positions of predicted heatmaps.
+
+    They carry no gradient: the map shall come to the position, not the position to the map.
+    """
+    size = (heatmaps.shape[2], heatmaps.shape[3])
+    cells, _ = decode_heatmaps(heatmaps, size)
+    return heatmap_targets(cells, size, size)
+
+
+class UnimodalLoss(Loss):
+    """Compares each predicted heatmap with the target Gaussian at its own peak."""
+
+    requires = frozenset({"heatmaps_pred", "confidences"})
+    Options = UnimodalOptions
+    options: UnimodalOptions
+
+    @abstractmethod
+    def divergence(self, maps: Maps, targets: Maps) -> PerMap:
+        """(N, K): how far each map is from its ideal."""
+
+    def fit_labels(self, labels: TrainingLabels) -> None:
+        """Check before training that ε fits the keypoints.
+
+        Raises:
+            LossError: There is neither one ε nor one per keypoint.
+        """
+        self.options.check_keypoints(len(labels.keypoint_names), self.name)
+
+    def forward(self, inputs: LossInputs) -> LossValue:
+        """The unweighted loss, and the share of maps above ε.
+
+        Raises:
+            LossError: There is neither one ε nor one per keypoint.
+        """
+        heatmaps, confidences = inputs["heatmaps_pred"], inputs["confidences"]
+        self.options.check_keypoints(confidences.shape[1], self.name)
+        errors = self.divergence(heatmaps, ideal_heatmaps(heatmaps))
+        believed = confidences.detach() >= self.options.prob_threshold
+        return excess(errors, believed, errors.new_tensor(self.options.epsilons))
+
+
+class UnimodalMSELoss(UnimodalLoss):
+    """Squared difference between a heatmap and the Gaussian at its peak, beyond ε."""
+
+    name = "unimodal_mse"
+
+    def divergence(self, maps: Maps, targets: Maps) -> PerMap:
+        """(N, K): the mean squared difference of the cells, times their number."""
+        return squared_error(maps, targets)
+
+
+class UnimodalKLLoss(UnimodalLoss):
+    """Divergence of a heatmap from the Gaussian at its peak, beyond ε."""
+
+    name = "unimodal_kl"
+
+    def divergence(self, maps: Maps, targets: Maps) -> PerMap:
+        """(N, K): KL(Gaussian ‖ map) in nats."""
+        return kl_divergence(maps, targets)
