@@ -257,3 +257,10 @@ def test_gray_and_colour_frames_are_treated_alike(effect):
     coloured = gray.copy()
     coloured[..., 2] = 255 - gray[..., 2]
     np.testing.assert_array_equal(augment(effect, gray)[..., 0], augment(effect, coloured)[..., 0])
+
+
+@pytest.mark.parametrize("channel", range(3))
+def test_one_coloured_pixel_is_kept(channel):
+    images = np.full((2, 20, 30, 3), 90, np.uint8)
+    images[1, 15, 20, channel] = 200
+    np.testing.assert_array_equal(augment(VerticalFlip(), images), images[:, ::-1])

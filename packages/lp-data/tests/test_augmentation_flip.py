@@ -76,3 +76,11 @@ def test_two_flips_are_a_turn_and_swap_nothing():
     result = both(images, keypoints, np.random.default_rng(0))
     assert result.permutation is None
     np.testing.assert_allclose(result.keypoints, [[8, 5], [4, 4]])
+
+
+def test_clip_without_labels_says_that_its_names_swap():
+    augmenter = Composition((HorizontalFlip(),), np.array([1, 0]))
+    frames = np.zeros((4, 8, 8, 3), np.uint8)
+    result = augmenter(frames, np.empty((0, 2)), np.random.default_rng(0))
+    assert result.permutation.tolist() == [1, 0]
+    assert result.keypoints.shape == (0, 2)

@@ -113,14 +113,14 @@ def test_matrix_is_the_affine_part_of_the_move(preset):
         np.testing.assert_allclose(result.keypoints, expected, atol=1e-9)
 
 
-def test_elastic_shifts_are_small_beside_the_matrix():
+def test_elastic_shifts_have_the_stated_size_and_stay_out_of_the_matrix():
     augmenter = Composition((ElasticDeformation(alpha=10.0, sigma=5.0),))
-    keypoints = np.stack(np.meshgrid(np.arange(8.0, 120, 8), np.arange(8.0, 120, 8)), -1)
+    keypoints = np.stack(np.meshgrid(np.arange(8.0, 248, 8), np.arange(8.0, 248, 8)), -1)
     keypoints = keypoints.reshape(-1, 2)
-    result = augmenter(np.zeros((1, 128, 128, 3), np.uint8), keypoints, np.random.default_rng(0))
+    result = augmenter(np.zeros((1, 256, 256, 3), np.uint8), keypoints, np.random.default_rng(0))
     np.testing.assert_array_equal(result.matrix, np.eye(2, 3))
     shifts = result.keypoints - keypoints
-    assert 0.2 < shifts.std() < 0.45
+    assert shifts.std() == pytest.approx(10 / (5 * np.sqrt(12 * np.pi)), rel=0.12)
     assert np.abs(shifts).max() < 2
 
 

@@ -43,7 +43,8 @@ class Composition:
 
         Args:
             images: (F, H, W, 3) RGB, model px; left as they are.
-            keypoints: (K, 2) model px, NaN where missing; left as they are.
+            keypoints: (K, 2) model px, NaN where missing; left as they are. (0, 2) for a clip
+                without labels.
             rng: The only source of chance.
 
         Returns:
@@ -63,7 +64,7 @@ class Composition:
             if isinstance(effect, PhotometricEffect):
                 frames = effect.apply(frames, rng)
         permutation = self._swapped(happening)
-        if permutation is not None:
+        if permutation is not None and len(keypoints):
             keypoints = keypoints[permutation]
         return Augmented(as_rgb(frames), keypoints, geometry.matrix, permutation)
 

@@ -1,0 +1,98 @@
+"""Drawing keypoints and heatmaps on images, and images on a contact sheet.
+
+All images here are (H, W, 3) RGB uint8, keypoints (K, 2) in px of the image that they belong to.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from lp_data.augmentation.values import Number
+from lp_data.errors import AugmentationError
+
+Image = UInt8[ndarray, "_ _ 3"]
+Keypoints = Float[ndarray, "_ 2"]
+GAP = 4
+SUBPIXEL_BITS = 4
+RED_TO_VIOLET = 0.85
+"""Share of the circle of hues that colours are from, so that the last differs from the first."""
+
+
+def keypoint_colours(count: int) -> list[tuple[int, int, int]]:
+    """``count`` RGB colours, alike only for neighbours in the list."""
+    colours = []
+    for index in range(count):
+        red, green, blue = colorsys.hsv_to_rgb(RED_TO_VIOLET * index / count, 1, 1)
+        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return colours
+
+
+def draw_keypoints(image: Image, keypoints: Keypoints, radius: Number | None = None) -> Image:
+    """A copy of the image with a circle at each keypoint that is not NaN.
+
+    Args:
+        image: (H, W, 3).
+        keypoints: (K, 2), each in the colour of its index.
+        radius: px; by default a hundredth of the longer side, at least 2.
+    """
+    drawn = image.copy()
+    size = max(2.0, max(image.shape[:2]) / 100) if radius is None else radius
+    scale = 1 << SUBPIXEL_BITS
+    for point, colour in zip(keypoints, keypoint_colours(len(keypoints)), strict=True):
+        if np.isfinite(point).all():
+            x, y = (round(float(value) * scale) for value in point)
+            for value, thickness in (((0, 0, 0), 3), (colour, 1)):
+                cv2.circle(
+                    drawn, (x, y), round(size * scale), value, thickness, cv2.LINE_AA, SUBPIXEL_BITS
+                )
+    return drawn
+
+
+def overlay_heatmaps(
+    image: Image, heatmaps: Float[ndarray, "keypoints cells_y cells_x"], opacity: Number = 0.6
+) -> Image:
+    """The image under its heatmaps, each in its keypoint's colour, from nothing to its maximum.
+
+    Args:
+        image: (H, W, 3).
+        heatmaps: (K, h, w), stretched over the image; maps of zeros show nothing.
+        opacity: How much of the image the peak of a heatmap hides, from 0 to 1.
+    """
+    size = (image.shape[1], image.shape[0])
+    shown = image.astype(np.float32)
+    for heatmap, colour in zip(heatmaps, keypoint_colours(len(heatmaps)), strict=True):
+        peak = float(heatmap.max())
+        if peak > 0:
+            weights = cv2.resize((heatmap * (opacity / peak)).astype(np.float32), size)[..., None]
+            shown = shown * (1 - weights) + np.array(colour, np.float32) * weights
+    return np.rint(shown).clip(0, 255).astype(np.uint8)
+
+
+def contact_sheet(rows: Sequence[Sequence[Image]], gap: int = GAP) -> Image:
+    """Images in rows, each cell as large as the largest image, on white.
+
+    Args:
+        rows: Images, top to bottom, left to right.
+        gap: px between cells.
+
+    Raises:
+        AugmentationError: There is no image.
+    """
+    tiles = [image for row in rows for image in row]
+    if not tiles:
+        raise AugmentationError("there is nothing to show", remedy="give at least one image")
+    height, width = (max(image.shape[axis] for image in tiles) for axis in (0, 1))
+    columns = max(len(row) for row in rows)
+    size = (len(rows) * (height + gap) - gap, columns * (width + gap) - gap)
+    sheet = np.full((*size, 3), 255, np.uint8)
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            top, left = row * (height + gap), column * (width + gap)
+            sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return sheet

@@ -1,0 +1,100 @@
+"""Contact sheets show what training sees."""
+
+import numpy as np
+import pytest
+
+from lp_data.augmentation.build import build_augmenter
+from lp_data.augmentation.drawing import (
+    contact_sheet,
+    draw_keypoints,
+    keypoint_colours,
+    overlay_heatmaps,
+)
+from lp_data.augmentation.preview import preview_clip, preview_images
+from lp_data.errors import AugmentationError
+
+GRAY = np.full((40, 60, 3), 90, np.uint8)
+FLIP = build_augmenter([{"name": "vertical_flip"}], ["nose", "tail"])
+
+
+def changed_places(image, background=GRAY):
+    """Middle (x, y) of what differs."""
+    rows, columns = np.nonzero((image != background).any(axis=-1))
+    return columns.mean(), rows.mean()
+
+
+def test_circle_is_drawn_around_its_keypoint_and_none_for_a_missing_one():
+    drawn = draw_keypoints(GRAY, np.array([[20.5, 10.25], [np.nan, np.nan]]), radius=3)
+    np.testing.assert_allclose(changed_places(drawn), [20.5, 10.25], atol=0.3)
+    assert (GRAY == 90).all()
+
+
+def test_each_keypoint_has_a_colour_of_its_own():
+    assert len(set(keypoint_colours(20))) == 20
+
+
+def test_heatmap_colours_its_place_and_a_map_of_zeros_nothing():
+    heatmaps = np.zeros((2, 10, 15))
+    heatmaps[0, 5, 3] = 0.2
+    shown = overlay_heatmaps(GRAY, heatmaps)
+    # the centre of cell (5, 3), 4 px to a cell
+    np.testing.assert_allclose(changed_places(shown), [13.5, 21.5], atol=0.5)
+
+
+def test_sheet_has_every_image_in_its_cell():
+    small, large = np.full((10, 20, 3), 50, np.uint8), np.full((30, 10, 3), 100, np.uint8)
+    sheet = contact_sheet([[small, large], [large]], gap=2)
+    assert sheet.shape == (62, 42, 3)
+    assert (sheet[:10, :20] == 50).all()
+    assert (sheet[:30, 22:32] == 100).all()
+    assert (sheet[32:62, :10] == 100).all()
+    assert (sheet[32:, 22:] == 255).all()
+
+
+@pytest.mark.parametrize("rows", [[], [[]]])
+def test_empty_sheet_is_refused(rows):
+    with pytest.raises(AugmentationError, match="nothing to show"):
+        contact_sheet(rows)
+
+
+def test_preview_shows_the_original_and_then_what_the_augmenter_made():
+    keypoints = np.array([[20.0, 5.0], [np.nan, np.nan]])
+    sheet = preview_images([(GRAY, keypoints)], FLIP, np.random.default_rng(0), copies=2)
+    assert sheet.shape == (40, 3 * 60 + 2 * 4, 3)
+    np.testing.assert_allclose(changed_places(sheet[:, :60]), [20, 5], atol=0.1)
+    np.testing.assert_allclose(changed_places(sheet[:, 64:124]), [20, 34], atol=0.1)
+
+
+def test_preview_lays_the_targets_of_the_augmented_keypoints_over_the_image():
+    seen = []
+
+    def heatmaps_of(keypoints, size):
+        seen.append((keypoints.copy(), size))
+        return np.zeros((len(keypoints), 10, 15))
+
+    keypoints = np.array([[20.0, 5.0], [30.0, 10.0]])
+    preview_images(
+        [(GRAY, keypoints)], FLIP, np.random.default_rng(0), copies=1, heatmaps_of=heatmaps_of
+    )
+    np.testing.assert_allclose(seen[0][0][0], [20, 5])
+    np.testing.assert_allclose(seen[1][0][0], [20, 34])
+    assert seen[1][1] == (40, 60)
+
+
+def test_clip_preview_has_a_row_for_each_version_and_marks_the_labelled_frame():
+    frames = np.repeat(GRAY[None], 5, axis=0)
+    keypoints = np.array([[20.0, 5.0], [np.nan, np.nan]])
+    sheet = preview_clip(
+        frames, FLIP, np.random.default_rng(0), keypoints=keypoints, copies=1, columns=5
+    )
+    assert sheet.shape == (2 * 40 + 4, 5 * 60 + 4 * 4, 3)
+    middle = slice(2 * 64, 2 * 64 + 60)
+    np.testing.assert_allclose(changed_places(sheet[:40, middle]), [20, 5], atol=0.1)
+    np.testing.assert_allclose(changed_places(sheet[44:, middle]), [20, 34], atol=0.1)
+    assert (sheet[:40, :60] == GRAY).all()
+
+
+def test_long_clip_is_shown_by_some_of_its_frames():
+    frames = np.repeat(GRAY[None], 32, axis=0)
+    sheet = preview_clip(frames, FLIP, np.random.default_rng(0), copies=1, columns=4)
+    assert sheet.shape[1] == 4 * 60 + 3 * 4
