@@ -16,16 +16,12 @@ from lp_data.video.open import open_video
 
 FILE_READERS = [name for name in registered(VIDEO_READERS) if not name.startswith("image")]
 # What a reader may refuse, since it could not be exact; anything else it must read.
+UNTIMED = {"b_frames_avi", "mpeg4_b_frames_avi", "vp8_hidden_frames", "raw_stream"}
+DAMAGED = {"truncated_mp4", "truncated_mkv", "beheaded_stream"}
 MAY_REFUSE: dict[str, set[str]] = {
     "pyav": set(),
-    "opencv": {
-        "b_frames_avi",  # AVI says nothing of when frames are shown
-        "mpeg4_b_frames_avi",
-        "vp8_hidden_frames",
-        "raw_stream",
-        "av1",  # no decoder
-        "mirrored",
-    },
+    "opencv": UNTIMED | {"mirrored", "av1"},
+    "torchcodec": UNTIMED | DAMAGED | {"mirrored", "transport_stream"},
 }
 
 

@@ -59,6 +59,12 @@ class FrameIndex:
             return None
         return place if self._order is None else int(self._order[place])
 
+    @property
+    def seeks_by_pts(self) -> bool:
+        """Whether the file is searched by the times at which frames are shown."""
+        times = self.keys[self.keyframes[1:]]
+        return self.key is Key.PTS and bool((times == self.seek_at[1:]).all())
+
     def seconds(self, index: int) -> float:
         """When frame ``index`` is shown, in seconds after frame 0; 0 where that is not known."""
         since = int(self.keys[index]) - int(self.keys[0])

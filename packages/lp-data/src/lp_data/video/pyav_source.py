@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ import av
 
 from lp_core.video import Frames
 from lp_data.errors import VideoError
-from lp_data.video.base import Source
 from lp_data.video.convert import Converter, Picture
 from lp_data.video.decoder import Decoder
-from lp_data.video.index import FrameIndex, build_index
+from lp_data.video.index import FrameIndex
+from lp_data.video.indexed import IndexedSource
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -24,7 +23,7 @@ _WORTH_A_SEEK = 16  # frames that are decoded in vain rather than searching for 
 _NOWHERE = sys.maxsize  # the decoder's place is not known: start anew
 
 
-class PyAVSource(Source):
+class PyAVSource(IndexedSource):
     """Frames of a video file, decoded by FFmpeg on the CPU.
 
     FFmpeg's threads decode ahead while frames are converted and resized on the caller's.
@@ -32,19 +31,13 @@ class PyAVSource(Source):
     Args:
         path: The video file.
         resize_to: (height, width) of the frames returned, or None for their own size.
-        index: What ``build_index`` found in this very file; give it where the same video is opened
-            again, as by the workers of a data loader, to save reading the file through.
+        index: What ``build_index`` found in this very file, if that is known.
 
     Raises:
         VideoError: The file is not a video, or no frame of it can be decoded.
     """
 
     priority = 20
-
-    @classmethod
-    def refusal(cls, path: Path) -> str | None:
-        """Why ``path`` cannot be read with this reader, or None."""
-        return "a folder is no video file" if path.is_dir() else None
 
     def __init__(
         self,
@@ -53,26 +46,16 @@ class PyAVSource(Source):
         resize_to: tuple[int, int] | None = None,
         index: FrameIndex | None = None,
     ) -> None:
-        super().__init__(path, resize_to)
-        self.index = build_index(path) if index is None else index
-        self.damage = self.index.damage
+        super().__init__(path, resize_to=resize_to, index=index)
         self._decoder: Decoder | None = None
         self._ahead: Iterator[tuple[int | None, VideoFrame]] = iter(())
         self._next = self._damaged = _NOWHERE
         self._converter = self._converter_for(self._frame(0))
 
     @property
-    def fps(self) -> Fraction:
-        """Average frames per second."""
-        return self.index.fps
-
-    @property
     def size(self) -> tuple[int, int]:
         """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
         return self._converter.size
-
-    def __len__(self) -> int:
-        return len(self.index)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (self.path, self.resize_to, self.index)
