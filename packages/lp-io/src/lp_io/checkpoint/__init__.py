@@ -1,0 +1,18 @@
+"""Saved models: ``model.safetensors`` with ``manifest.json`` beside it."""
+
+from lp_io.checkpoint.classes import get_model_class
+from lp_io.checkpoint.files import read_manifest
+from lp_io.checkpoint.loading import LeftOut, LoadedModel, load_model, load_weights
+from lp_io.checkpoint.manifest import Manifest
+from lp_io.checkpoint.saving import save_model
+
+__all__ = [
+    "LeftOut",
+    "LoadedModel",
+    "Manifest",
+    "get_model_class",
+    "load_model",
+    "load_weights",
+    "read_manifest",
+    "save_model",
+]

@@ -1,0 +1,112 @@
+"""The names of a saved model's files, and how both of them are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from lp_io import strict_json
+from lp_io.atomic import put_in_place
+from lp_io.checkpoint.manifest import Manifest, TensorRecord, parse_manifest
+from lp_io.errors import CheckpointError
+from lp_io.tensor_file import TensorFile, read_tensor_file
+from lp_io.tensor_file.dtypes import dtype_name
+
+WEIGHTS_NAME = "model.safetensors"
+MANIFEST_NAME = "manifest.json"
+NEW_WEIGHTS_NAME = f".{WEIGHTS_NAME}.new"
+NEW_MANIFEST_NAME = f".{MANIFEST_NAME}.new"
+LOSS_PREFIXES = ("losses.", "unsupervised_losses.")
+"""What the names of the losses' tensors begin with; nothing else of a tracker does."""
+
+
+class SavedModel(NamedTuple):
+    """A manifest, and the weights that it vouches for."""
+
+    manifest: Manifest
+    weights: TensorFile
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """The manifest of a saved model, without a look at its weights.
+
+    Raises:
+        CheckpointError: There is no saved model, or its manifest cannot be trusted.
+    """
+    return _read_manifest(Path(folder) / MANIFEST_NAME)
+
+
+def read_saved_model(folder: str | Path) -> SavedModel:
+    """Manifest and weights of a saved model, checked against each other.
+
+    Raises:
+        CheckpointError: There is no saved model, or it cannot be trusted.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    path = folder / WEIGHTS_NAME
+    weights = read_tensor_file(path)
+    if weights.sha256 != manifest.weights.sha256:
+        manifest = _newer_manifest(folder, weights)
+    _check_table(manifest, weights, path)
+    return SavedModel(manifest, weights)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        with path.open("rb") as file:
+            text = file.read(strict_json.MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            "there is no saved model here",
+            where=path,
+            remedy="give the folder that `litpose train` wrote; was the training interrupted?",
+        ) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"the manifest cannot be read: {error.strerror}", where=path
+        ) from error
+    if len(text) > strict_json.MAX_BYTES:
+        raise CheckpointError("the file is too large to be a manifest", where=path)
+    return parse_manifest(text, where=str(path))
+
+
+def finish_interrupted_save(folder: Path) -> None:
+    """Let the manifest of the weights take its name, if the last save stopped just before that."""
+    new_manifest = folder / NEW_MANIFEST_NAME
+    if not new_manifest.exists():
+        return
+    try:
+        _newer_manifest(folder, read_tensor_file(folder / WEIGHTS_NAME))
+    except CheckpointError:  # it belongs to weights that never took their place
+        new_manifest.unlink()
+    else:
+        put_in_place(new_manifest, folder / MANIFEST_NAME)
+
+
+def _newer_manifest(folder: Path, weights: TensorFile) -> Manifest:
+    """The manifest of weights that took their place just before their save was interrupted."""
+    path = folder / NEW_MANIFEST_NAME
+    if path.is_file():
+        manifest = _read_manifest(path)
+        if manifest.weights.sha256 == weights.sha256:
+            return manifest
+    raise CheckpointError(
+        "the weights are not those that the manifest was written for: "
+        "one of the two files was replaced or damaged",
+        where=folder / WEIGHTS_NAME,
+        remedy="copy the whole model directory again",
+    )
+
+
+def _check_table(manifest: Manifest, weights: TensorFile, path: Path) -> None:
+    """Refuse weights that are not those that the manifest lists."""
+    listed = {record.name: record for record in manifest.weights.tensors}
+    for name, tensor in weights.tensors.items():
+        found = TensorRecord(
+            name=name, dtype=str(dtype_name(tensor.dtype)), shape=tuple(tensor.shape)
+        )
+        if listed.pop(name, None) != found:
+            raise CheckpointError(f"'{name}' is not as the manifest says", where=path)
+    if listed:
+        raise CheckpointError(f"'{next(iter(listed))}' is missing from the weights", where=path)

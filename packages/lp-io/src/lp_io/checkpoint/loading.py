@@ -1,0 +1,183 @@
+"""Load a saved model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_io.checkpoint.building import build_tracker
+from lp_io.checkpoint.files import LOSS_PREFIXES, WEIGHTS_NAME, read_saved_model
+from lp_io.checkpoint.manifest import Manifest
+from lp_io.errors import CheckpointError
+
+
+class LeftOut(NamedTuple):
+    """A tensor that was not loaded, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A tracker, ready to predict.
+
+    Attributes:
+        tracker: The tracker, in evaluation mode.
+        manifest: What its maker said about it.
+        left_out: Tensors that were not loaded; empty where loading was strict.
+    """
+
+    tracker: BaseSupervisedTracker
+    manifest: Manifest
+    left_out: tuple[LeftOut, ...]
+
+
+def load_model(
+    folder: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    strict: bool = True,
+    with_losses: bool = False,
+) -> LoadedModel:
+    """Load the model that `save_model` wrote.
+
+    Nothing in the files is executed, nothing is fetched, and the random generators stay as they
+    were.
+
+    Args:
+        folder: The model directory.
+        device: Where to put the tracker.
+        dtype: Its floating-point type; None keeps that of the file.
+        strict: Refuse weights that do not fit the installed tracker class. If not, those that do
+            not fit are left out and listed, and keep their initial values.
+        with_losses: Also build its losses, with what they learnt from the labels, and the
+            semi-supervised twin if it was trained as one; only then can it be trained further.
+
+    Raises:
+        CheckpointError: There is no saved model, it cannot be trusted, it does not fit the
+            installed tracker class, or that class is not installed.
+    """
+    folder = Path(folder)
+    manifest, weights = read_saved_model(folder)
+    _check_finite(weights.tensors, folder / WEIGHTS_NAME)
+    tracker = build_tracker(manifest, draw_weights=not strict, with_losses=with_losses)
+    tensors = {
+        name: tensor
+        for name, tensor in weights.tensors.items()
+        if with_losses or not name.startswith(LOSS_PREFIXES)
+    }
+    left_out = _fill(tracker, tensors, folder / WEIGHTS_NAME, strict=strict)
+    tracker.to(device=torch.device(device), dtype=dtype)
+    return LoadedModel(tracker.eval(), manifest, left_out)
+
+
+def load_weights(tracker: BaseSupervisedTracker, folder: str | Path) -> tuple[LeftOut, ...]:
+    """Start a tracker from the weights of a saved model, as far as they fit.
+
+    What the losses of the saved model learnt from its labels is not taken over.
+
+    Args:
+        tracker: The tracker to start; it keeps its device and floating-point type.
+        folder: The saved model's directory.
+
+    Returns:
+        What was left out on either side, with the reason.
+
+    Raises:
+        CheckpointError: There is no saved model, it cannot be trusted, or nothing of it fits.
+    """
+    path = Path(folder) / WEIGHTS_NAME
+    tensors = read_saved_model(folder).weights.tensors
+    _check_finite(tensors, path)
+    own = {name: t for name, t in tensors.items() if not name.startswith(LOSS_PREFIXES)}
+    before = {name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)}
+    left_out = _misfits(tracker, own)
+    fitting = _without(own, left_out)
+    if not fitting:
+        raise CheckpointError(
+            f"none of the {len(own)} tensors fits {type(tracker).__name__} with its {len(before)}",
+            where=path,
+            remedy="use a model of the same model type and backbone",
+        )
+    tracker.load_state_dict(fitting, strict=False)
+    return left_out
+
+
+def _fill(
+    tracker: BaseSupervisedTracker, tensors: Mapping[str, Tensor], path: Path, *, strict: bool
+) -> tuple[LeftOut, ...]:
+    """Put the tensors into the tracker."""
+    left_out = _misfits(tracker, tensors)
+    if strict and left_out:
+        more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
+        raise CheckpointError(
+            f"the weights do not fit the installed {type(tracker).__name__}: "
+            f"'{left_out[0].name}' {left_out[0].reason}{more}",
+            where=path,
+            remedy="install the version that saved the model, or load it with strict=False",
+        )
+    try:
+        # Taking the tensors themselves saves a copy, but would part parameters that are tied.
+        tracker.load_state_dict(
+            _without(tensors, left_out), strict=strict, assign=not _has_ties(tracker)
+        )
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights do not fit the installed {type(tracker).__name__}: {str(error)[:300]}",
+            where=path,
+        ) from error
+    return left_out
+
+
+def _misfits(tracker: BaseSupervisedTracker, tensors: Mapping[str, Tensor]) -> tuple[LeftOut, ...]:
+    """Tensors that are on one side only, or differ in shape or kind of number."""
+    own = {
+        name: tensor
+        for name, tensor in tracker.state_dict().items()
+        if name in tensors or not name.startswith(LOSS_PREFIXES)
+    }
+    missing = [LeftOut(n, "is not in the file") for n in own.keys() - tensors.keys()]
+    unknown = [LeftOut(n, "is not in the tracker") for n in tensors.keys() - own.keys()]
+    unlike = [
+        LeftOut(name, f"is {_words(tensors[name])} in the file, {_words(own[name])} in the tracker")
+        for name in own.keys() & tensors.keys()
+        if not _alike(name, own[name], tensors[name])
+    ]
+    return tuple(sorted([*missing, *unknown, *unlike]))
+
+
+def _alike(name: str, own: Tensor, other: Tensor) -> bool:
+    """Whether one can stand for the other; what a loss learnt may have any shape."""
+    same_kind = own.dtype == other.dtype or (own.is_floating_point() and other.is_floating_point())
+    return same_kind and (own.shape == other.shape or name.startswith(LOSS_PREFIXES))
+
+
+def _words(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _without(tensors: Mapping[str, Tensor], left_out: tuple[LeftOut, ...]) -> dict[str, Tensor]:
+    names = {item.name for item in left_out}
+    return {name: tensor for name, tensor in tensors.items() if name not in names}
+
+
+def _has_ties(module: nn.Module) -> bool:
+    """Whether two names mean one parameter."""
+    every = sum(1 for _ in module.named_parameters(remove_duplicate=False))
+    return every != sum(1 for _ in module.parameters())
+
+
+def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that can only predict NaN; what a loss learnt may hold it."""
+    for name, tensor in tensors.items():
+        skipped = name.startswith(LOSS_PREFIXES) or not tensor.is_floating_point()
+        if not skipped and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"the weights '{name}' are not finite numbers", where=path)

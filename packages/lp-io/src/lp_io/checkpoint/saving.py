@@ -1,0 +1,189 @@
+"""Save a tracker as a model directory's weights and manifest."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lp_core.losses.factory import LossFactory
+from lp_core.options import plain_options
+from lp_core.registry import LOSSES, registered
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_io.atomic import flush_to_disk, put_in_place
+from lp_io.checkpoint.classes import registration_of
+from lp_io.checkpoint.files import (
+    LOSS_PREFIXES,
+    MANIFEST_NAME,
+    NEW_MANIFEST_NAME,
+    NEW_WEIGHTS_NAME,
+    WEIGHTS_NAME,
+    finish_interrupted_save,
+)
+from lp_io.checkpoint.manifest import (
+    Distribution,
+    LossRecord,
+    Manifest,
+    TensorRecord,
+    WeightsRecord,
+    manifest_text,
+)
+from lp_io.errors import CheckpointError
+from lp_io.tensor_file import WrittenFile, write_tensor_file
+from lp_io.tensor_file.dtypes import dtype_name
+
+_PACKAGES = (
+    "lp-core",
+    "lp-data",
+    "lp-io",
+    "lp-models",
+    "lp-pipeline",
+    "numpy",
+    "pytorch-lightning",
+    "timm",
+    "torch",
+)
+
+
+def save_model(
+    folder: str | Path,
+    tracker: BaseSupervisedTracker,
+    *,
+    split: Mapping[str, Sequence[str]] | None = None,
+    metrics: Mapping[str, float | None] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Write ``model.safetensors`` and ``manifest.json``, all that prediction needs.
+
+    A save that is interrupted, even by a power cut, leaves the model that was there before, or the
+    new one.
+
+    Args:
+        folder: The model directory; it is made if it is missing.
+        tracker: The tracker, or its semi-supervised twin; its losses' buffers are kept with it.
+        split: Image paths by name of the split: ``train``, ``validation``, ``test``, ``unused``.
+        metrics: Figures by name.
+        extra: Further plain values to keep.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        CheckpointError: The tracker is not registered, its weights are not finite, or the files
+            cannot be written.
+    """
+    folder = Path(folder)
+    tensors = tracker.state_dict()
+    _check_finite(tensors)
+    kind, plugin = registration_of(type(tracker))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        finish_interrupted_save(folder)
+        weights = write_tensor_file(folder / NEW_WEIGHTS_NAME, tensors, {"format": "pt"})
+        manifest = Manifest(
+            model_type=plugin.name,
+            semi_supervised=type(tracker) is not kind,
+            distribution=Distribution(name=plugin.distribution, version=plugin.version),
+            options=plain_options(tracker.options),
+            optimization=plain_options(tracker.optimization),
+            keypoint_names=tracker.options.keypoint_names,
+            weights=_weights_record(weights, tensors),
+            supervised_losses=_loss_records(tracker.losses),
+            unsupervised_losses=_loss_records(getattr(tracker, "unsupervised_losses", None)),
+            packages=_package_versions([plugin.distribution]),
+            split={name: tuple(paths) for name, paths in (split or {}).items()},
+            metrics={name: _finite(value) for name, value in (metrics or {}).items()},
+            extra=extra or {},
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        _put_both_in_place(folder, manifest_text(manifest))
+    except OSError as error:
+        raise CheckpointError(
+            f"the model cannot be saved: {error.strerror or error}", where=error.filename or folder
+        ) from error
+    finally:
+        _remove_unfinished(folder)
+    return manifest
+
+
+def _put_both_in_place(folder: Path, text: str) -> None:
+    """Let the two files take their names, the new manifest being on the disk before either does.
+
+    Where this stops between the two, the loader finds the new manifest under its own name.
+    """
+    new_manifest = folder / NEW_MANIFEST_NAME
+    new_manifest.write_text(text, encoding="utf-8")
+    flush_to_disk(new_manifest)
+    flush_to_disk(folder)
+    put_in_place(folder / NEW_WEIGHTS_NAME, folder / WEIGHTS_NAME)
+    put_in_place(new_manifest, folder / MANIFEST_NAME)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what an unsuccessful save left, unless the new weights already stand."""
+    new_weights = folder / NEW_WEIGHTS_NAME
+    if new_weights.exists():
+        new_weights.unlink()
+        (folder / NEW_MANIFEST_NAME).unlink(missing_ok=True)
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse to save a tracker that can only predict NaN."""
+    for name, tensor in tensors.items():
+        if name.startswith(LOSS_PREFIXES) or not tensor.is_floating_point():
+            continue
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"the weights '{name}' are not finite: the training has diverged",
+                remedy="lower training.optimizer_params.learning_rate",
+            )
+
+
+def _weights_record(written: WrittenFile, tensors: Mapping[str, Tensor]) -> WeightsRecord:
+    records = [
+        TensorRecord(
+            name=name, dtype=str(dtype_name(tensors[name].dtype)), shape=tuple(tensors[name].shape)
+        )
+        for name in sorted(tensors)
+    ]
+    return WeightsRecord(sha256=written.sha256, size=written.size, tensors=tuple(records))
+
+
+def _loss_records(factory: LossFactory | None) -> tuple[LossRecord, ...]:
+    if factory is None:
+        return ()
+    plugins = registered(LOSSES)
+    records = []
+    for name, loss in factory.losses.items():
+        plugin = plugins.get(name)
+        source = (plugin.distribution, plugin.version) if plugin else ("unknown", "unknown")
+        records.append(
+            LossRecord(
+                name=name,
+                options=plain_options(loss.options),
+                distribution=Distribution(name=source[0], version=source[1]),
+            )
+        )
+    return tuple(records)
+
+
+def _package_versions(others: Iterable[str]) -> dict[str, str]:
+    """The versions of Python and of the distributions that made the model."""
+    found = {"python": platform.python_version()}
+    for name in sorted({*_PACKAGES, *others}):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not isfinite(value) else float(value)

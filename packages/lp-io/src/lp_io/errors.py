@@ -1,0 +1,29 @@
+"""The public errors of lp-io."""
+
+from __future__ import annotations
+
+from lp_core.errors import LPError
+
+
+class FileFormatError(LPError):
+    """Any public error of lp-io."""
+
+
+class CheckpointError(FileFormatError):
+    """A saved model, or another file of tensors, that cannot be written or cannot be trusted."""
+
+
+class TrainingStateError(CheckpointError):
+    """A training state that cannot be written, or cannot be resumed from."""
+
+
+class PredictionFileError(FileFormatError):
+    """A prediction table that cannot be written, or cannot be read without guessing."""
+
+
+class ConversionError(FileFormatError):
+    """A file or project of another tool that cannot be converted."""
+
+
+class MissingExtraError(FileFormatError):
+    """A format whose library is not installed."""
