@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,9 @@ def _guess(path: KeyPath, siblings: list[str]) -> str:
 
 def resolve_interpolations(leaves: dict[KeyPath, Any], report: Report) -> dict[KeyPath, Any]:
     """Values for all keys, defaults included, with ``${...}`` replaced by what it refers to."""
+    values = {path: known.default for path, known in config_fields().items()} | leaves
+    if not _has_interpolation(list(leaves.values())):
+        return values
     tree = OmegaConf.create({})
     for path, known in config_fields().items():
         _assign(tree, path, known.default)
@@ -80,6 +84,15 @@ def resolve_interpolations(leaves: dict[KeyPath, Any], report: Report) -> dict[K
         except OmegaConfBaseException as error:
             report.problem(path, f"not a valid interpolation: {_first_line(error)}")
     return {path: _resolved(tree, path, report) for path in config_fields()}
+
+
+def _has_interpolation(value: Any) -> bool:
+    """Whether OmegaConf would read ``value`` as anything but itself."""
+    if isinstance(value, dict):
+        return any(_has_interpolation(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_has_interpolation(item) for item in value)
+    return isinstance(value, str) and ("${" in value or value == "???")
 
 
 def _assign(tree: Any, path: KeyPath, value: Any) -> None:
@@ -101,7 +114,7 @@ def _resolved(tree: Any, path: KeyPath, report: Report) -> Any:
     except MissingMandatoryValue:
         return None
     except OmegaConfBaseException as error:
-        report.problem(path, _first_line(error))
+        report.problem(path, _first_line(error), f"give {'.'.join(path)}=VALUE on the command line")
     except (ValueError, TypeError, RecursionError) as error:
         report.problem(path, f"the interpolation cannot be resolved: {error}")
     return config_fields()[path].default
@@ -116,13 +129,13 @@ def typed_values(resolved: dict[KeyPath, Any], report: Report) -> dict[KeyPath, 
     typed: dict[KeyPath, Any] = {}
     for path, known in config_fields().items():
         value = resolved[path]
-        typed[path] = known.default
+        typed[path] = copy.deepcopy(known.default)
         if value is None and not allows_none(known.annotation):
             continue
         try:
-            typed[path] = cast_value(value, known.annotation)
+            typed[path] = copy.deepcopy(cast_value(value, known.annotation))
         except ValueMismatchError as error:
-            report.problem(path, str(error))
+            report.problem((*path, *error.inside), str(error))
     return typed
 
 

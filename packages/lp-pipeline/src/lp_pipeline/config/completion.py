@@ -22,6 +22,10 @@ def complete(config: Config, report: Report) -> None:
     _complete_data(config, report.path)
     _complete_length(config)
     training = config.training
+    interval = training.val_check_interval
+    if interval is not None and not report.given("training.check_val_every_n_epoch"):
+        # batches are counted on from epoch to epoch, a share is one of a single epoch
+        training.check_val_every_n_epoch = None if interval > 1 else 1
     if training.unfreezing_step is not None and not report.given("training.unfreezing_epoch"):
         training.unfreezing_epoch = None
     steps = training.lr_scheduler_params.multisteplr

@@ -15,10 +15,10 @@ from lp_pipeline.config.report import KeyPath, Problem
 from lp_pipeline.errors import ConfigError
 
 LARGEST_FILE = 4 * 2**20
-_MOST_VALUES = 200_000
+_MOST_VALUES = 10_000
 _DEEPEST = 40
 _PREFIX = "tag:yaml.org,2002:"
-_SCALARS = {_PREFIX + kind for kind in ("null", "bool", "int", "float", "str")}
+_TAGS = {_PREFIX + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
 _FLOAT = re.compile(
     r"""^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
         |[0-9][0-9_]*[eE][-+]?[0-9]+
@@ -26,6 +26,7 @@ _FLOAT = re.compile(
         |\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$""",
     re.VERBOSE,
 )
+_LITERAL = re.compile(r"(\\*)\$\{")
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -115,6 +116,17 @@ def dump_value(value: Any, *, flow: bool = False) -> str:
     return text.removesuffix("...\n")
 
 
+def escaped(value: Any) -> Any:
+    """``value`` with every literal ``${`` written so that it is no interpolation when read."""
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    if isinstance(value, str):
+        return _LITERAL.sub(lambda match: 2 * match[1] + r"\${", value)
+    return value
+
+
 def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST_FILE:
@@ -187,6 +199,9 @@ class _Conversion:
         self.left -= 1
         if self.left < 0 or depth > _DEEPEST:
             raise ConfigError("the YAML holds too much, or repeats itself", where=self.place(node))
+        if node.tag not in _TAGS:
+            self.problem(path, node, f"the YAML tag {node.tag} is not supported")
+            return None
         if isinstance(node, MappingNode):
             return self.mapping(node, path, depth)
         if isinstance(node, SequenceNode):
@@ -201,9 +216,6 @@ class _Conversion:
 
     def scalar(self, node: Node, path: KeyPath) -> Any:
         """A number, a text, a truth value or nothing."""
-        if node.tag not in _SCALARS:
-            self.problem(path, node, f"the YAML tag {node.tag} is not supported")
-            return None
         try:
             return self.constructor.construct_object(node)
         except (ValueError, yaml.YAMLError):

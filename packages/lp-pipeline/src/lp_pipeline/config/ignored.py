@@ -9,28 +9,65 @@ from lp_pipeline.config.report import KeyPath, Report, key_path
 _NO_HYDRA = "there is no Hydra here; give overrides as key=value on the command line"
 _MULTI_VIEW = "it belongs to multi-view projects, and this is a single-view tool"
 
+_SINGLE_VIEW_REMEDY = "this is a single-view tool: remove the key, or set it to null"
+_VIEWER = "there is no FiftyOne here"
+_READ = "it is read from the files themselves"
+_OLD = "the public system no longer has it"
+_READER = "each video reader chooses for itself"
+
 IGNORED: dict[str, str] = {
     "hydra": _NO_HYDRA,
     "defaults": _NO_HYDRA,
+    "data.image_orig_dims": _READ,
+    "data.header_rows": _READ,
     "training.imgaug_3d": _MULTI_VIEW,
     "training.patch_mask": _MULTI_VIEW,
+    "training.gpu_id": "choose GPUs by training.devices, such as [0]",
+    "training.dropout_rate": _OLD,
+    "training.multiple_trainloader_mode": _OLD,
+    "training.rng_seed_data_dali": "dali.general.seed is the seed of the clips",
     "model.head": "each tracker has its own head",
+    "model.learn_weights": _OLD,
     "model.lightning_pose_version": "it names the program that wrote the config",
+    "dali.general.device": _READER,
+    "dali.general.device_id": _READER,
+    "dali.general.num_threads": _READER,
+    "dali.context.train.consecutive_sequences": "frames of a clip are always consecutive",
+    "dali.context.predict.batch_size": "dali.context.predict.sequence_length counts frames",
     "losses.supervised_pairwise_projections": _MULTI_VIEW,
     "losses.supervised_reprojection_heatmap_mse": _MULTI_VIEW,
-    "losses.unimodal_mse": "this loss no longer exists",
-    "losses.unimodal_kl": "this loss no longer exists",
-    "losses.unimodal_js": "this loss no longer exists",
+    "eval.hydra_paths": _NO_HYDRA,
+    "eval.fiftyone": _VIEWER,
+    "eval.saved_vid_preds_dir": "predictions go to the model directory",
+    "eval.video_file_to_plot": _VIEWER,
+    "eval.pred_csv_files_to_plot": _VIEWER,
+    "eval.create_labeled_video": "eval.save_vids_after_training says so",
 }
-"""Ignored keys with the reason. Where they are null, false or empty, nobody need be told."""
+"""Keys without effect, with the reason. Where they are null, false or empty, nobody need be told.
 
-REFUSED: dict[str, str] = {
-    "data.camera_params_file": "calibrated cameras belong to multi-view projects",
-    "data.bbox_file": "bounding boxes per frame are not supported",
+Some are of older versions of the public system.
+"""
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "data.camera_params_file": (
+        "calibrated cameras belong to multi-view projects",
+        _SINGLE_VIEW_REMEDY,
+    ),
+    "data.bbox_file": (
+        "bounding boxes are not supported",
+        "crop the images and videos first, or set it to null",
+    ),
+    "model.do_context": (
+        "trackers with and without context have names of their own",
+        "remove the key, and set model.model_type to a tracker with context",
+    ),
 }
-"""Keys that would change the results, and so must not be ignored."""
+"""Keys that would change the results, and so must not be ignored: what is wrong, and the remedy."""
 
-_SINGLE_VIEW_REMEDY = "this is a single-view tool: remove the key, or set it to null"
+ABSENT: dict[str, str] = {
+    "heatmap_multiview_transformer": "it tracks in several views, and this is a single-view tool",
+}
+"""Trackers of the public system that are not here, with the reason."""
 
 
 def drop_ignored(values: dict[str, Any], report: Report) -> None:
@@ -38,18 +75,23 @@ def drop_ignored(values: dict[str, Any], report: Report) -> None:
 
     Those that say more than null, false or nothing become notes and problems of ``report``.
     """
-    for key, reason in REFUSED.items():
+    for key, (reason, remedy) in REFUSED.items():
         if _take(values, key_path(key)):
-            report.problem(key, reason, _SINGLE_VIEW_REMEDY)
+            report.problem(key, reason, remedy)
     views = _take(values, ("data", "view_names"))
     if isinstance(views, list) and len(views) > 1:
         report.problem("data.view_names", f"there are {len(views)} views", _SINGLE_VIEW_REMEDY)
     elif views:
         report.note("data.view_names", "ignored: one view needs no name")
     for key, reason in IGNORED.items():
-        if _take(values, key_path(key)):
+        if _says_something(_take(values, key_path(key))):
             report.note(key, f"ignored: {reason}")
         report.forget(key_path(key))
+
+
+def _says_something(value: Any) -> bool:
+    """Whether a value is more than null, false or empty; 0 is, as the number of a GPU."""
+    return not (value is None or value is False or value in ("", [], {}))
 
 
 def _take(values: dict[str, Any], path: KeyPath) -> Any:

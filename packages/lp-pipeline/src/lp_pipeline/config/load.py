@@ -17,7 +17,7 @@ from lp_pipeline.config.assembly import (
 )
 from lp_pipeline.config.checks import check_values, value_of
 from lp_pipeline.config.completion import complete
-from lp_pipeline.config.document import Document, dump_value, read_document
+from lp_pipeline.config.document import Document, dump_value, escaped, read_document
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import drop_ignored
 from lp_pipeline.config.overrides import ORIGIN, apply_override
@@ -64,8 +64,7 @@ def save_config(config: Config, path: Path) -> None:
     """
     from lp_data.atomic import written_beside
 
-    # a literal ${ must not become an interpolation when it is read back
-    text = dump_value(asdict(config)).replace("${", "\\${")
+    text = dump_value(escaped(asdict(config)))
     with written_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
@@ -95,7 +94,8 @@ def load_config(
     if check_paths:
         paths.check_paths(config, report)
     report.raise_if_any()
-    return LoadedConfig(config, path, _origins(config, report), report.notes)
+    notes = [str(note) for note in sorted(report.notes, key=report.line)]
+    return LoadedConfig(config, path, _origins(config, report), notes)
 
 
 def _assemble(document: Document, report: Report) -> Config:

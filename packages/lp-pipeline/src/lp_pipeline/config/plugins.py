@@ -11,11 +11,9 @@ from lp_core.errors import LPError, nearest_name
 from lp_core.options import OptionError, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
 from lp_pipeline.config.fields import field_types
+from lp_pipeline.config.ignored import ABSENT
 from lp_pipeline.config.report import KeyPath, Report
 from lp_pipeline.config.schema import Config, ModelConfig
-
-MULTI_VIEW_MODELS = ("heatmap_multiview_transformer",)
-"""Of the public system; named here only so that the message can say why they are unknown."""
 
 SET_ELSEWHERE = {
     "keypoint_names": "data.keypoint_names",
@@ -55,12 +53,9 @@ def _load(group: str, name: str, path: KeyPath, report: Report) -> Any:
 
 def _check_tracker(config: Config, report: Report) -> None:
     name, models = config.model.model_type, registered(MODELS)
-    if name in MULTI_VIEW_MODELS:
-        report.problem(
-            "model.model_type", f"'{name}' is for several views", "this is a single-view tool"
-        )
-    elif name not in models:
-        report.problem("model.model_type", *_known(name, "model type", models))
+    if name not in models:
+        message, remedy = _known(name, "model type", models)
+        report.problem("model.model_type", message, ABSENT.get(name, remedy))
     elif config.model.options:
         tracker = _load(MODELS, name, ("model", "model_type"), report)
         if tracker is not None:
@@ -113,25 +108,10 @@ def _check_option(value: Any, annotation: Any, path: KeyPath, report: Report) ->
         read_options(alone, {path[-1]: value}, place=".".join(path[:-1]))
     except OptionError as error:
         report.problem(path, error.problem, error.remedy)
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if path[-1].endswith("_percentile") and number:
-        _check_percentile(value, path, report)
-
-
-def _check_percentile(value: float, path: KeyPath, report: Report) -> None:
-    if not 0 <= value <= 100:
-        report.problem(path, f"a percentage from 0 to 100, got {value:g}")
-    elif 0 < value < 1:
-        report.problem(
-            path,
-            f"{value:g} % is below 1 %: this is a percentage",
-            f"did you mean {100 * value:g}?",
-        )
 
 
 def _check_losses(config: Config, report: Report) -> None:
-    known = registered(LOSSES)
+    known = registered(LOSSES) if config.losses or config.model.losses_to_use else {}
     for index, name in enumerate(config.model.losses_to_use or []):
         path = ("model", "losses_to_use", str(index))
         if name not in known:
@@ -159,16 +139,31 @@ def _loss_options(values: dict[str, Any], path: KeyPath, report: Report) -> dict
     kind = loss.Options
     kept = _options_with_defaults(values, kind, path, report, list(field_types(kind)))
     if report.sound(".".join(path)):
-        try:
-            read_options(kind, kept, place=".".join(path))
-        except LPError as error:
-            report.problem(path, error.problem, error.remedy)
+        _check_together(kind, kept, path, report)
     return kept
 
 
+def _check_together(kind: type, values: dict[str, Any], path: KeyPath, report: Report) -> None:
+    """Let the options check themselves, again and again without the one that they complain of."""
+    left = dict(values)
+    while True:
+        try:
+            read_options(kind, left, place=".".join(path))
+        except LPError as error:
+            name = (error.where or "").split(".")[-1]
+            report.problem((*path, name) if name in left else path, error.problem, error.remedy)
+            if left.pop(name, None) is None:
+                return
+        else:
+            return
+
+
 def _check_reader(config: Config, report: Report) -> None:
-    name, readers = config.dali.reader, registered(VIDEO_READERS)
-    if name != "auto" and name not in readers:
+    name = config.dali.reader
+    if name == "auto":
+        return
+    readers = registered(VIDEO_READERS)
+    if name not in readers:
         message, remedy = _known(name, "video reader", {"auto": None, **readers})
         report.problem("dali.reader", message, remedy)
 

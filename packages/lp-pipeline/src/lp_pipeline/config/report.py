@@ -52,7 +52,7 @@ class Report:
     path: Path
     places: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
 
     def given(self, dotted: str) -> bool:
         """Whether the file or an override gives this key."""
@@ -73,7 +73,8 @@ class Report:
 
     def note(self, dotted: str, text: str) -> None:
         """Add a remark about a key."""
-        self.notes.append(f"{self.place(key_path(dotted))}: {dotted}: {text}")
+        path = key_path(dotted)
+        self.notes.append(Problem(self.place(path), f"{dotted}: {text}", key=path))
 
     def forget(self, path: KeyPath) -> None:
         """Drop the places of a key, and of all inside it."""
@@ -92,7 +93,7 @@ class Report:
             problem.key[: len(path)] == path for problem in self.problems for path in paths
         )
 
-    def _line(self, problem: Problem) -> int:
+    def line(self, problem: Problem) -> int:
         """The line of a problem in the file; those of overrides and defaults come last."""
         line = problem.where.removeprefix(f"{self.path}:")
         return int(line) if line.isdigit() else sys.maxsize
@@ -108,6 +109,6 @@ class Report:
         if len(self.problems) == 1:
             only = self.problems[0]
             raise ConfigError(only.message, where=only.where, remedy=only.remedy)
-        ordered = sorted(self.problems, key=self._line)
+        ordered = sorted(self.problems, key=self.line)
         lines = "\n".join(f"  {problem}" for problem in ordered)
         raise ConfigError(f"the config has {len(self.problems)} problems:\n{lines}")

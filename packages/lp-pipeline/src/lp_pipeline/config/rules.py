@@ -18,11 +18,11 @@ class Range:
         open_low: Whether ``low`` itself is left out.
     """
 
-    low: float = 0
-    high: float | None = None
+    low: int | float = 0
+    high: int | float | None = None
     open_low: bool = False
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: int | float) -> bool:
         """Whether the value lies in the range."""
         above = value > self.low if self.open_low else value >= self.low
         return above and (self.high is None or value <= self.high)

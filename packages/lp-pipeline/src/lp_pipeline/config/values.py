@@ -10,7 +10,13 @@ from typing import Any
 
 
 class ValueMismatchError(ValueError):
-    """A value that is not of the type that is asked for; the message says both."""
+    """A value that is not of the type that is asked for; the message says both.
+
+    Attributes:
+        inside: The place of the value inside the one that was cast, such as a list's index.
+    """
+
+    inside: tuple[str, ...] = ()
 
 
 def cast_value(value: Any, annotation: Any) -> Any:
@@ -33,10 +39,18 @@ def cast_value(value: Any, annotation: Any) -> Any:
         (annotation,) = (choice for choice in choices if choice is not types.NoneType)
         return cast_value(value, annotation)
     if typing.get_origin(annotation) is list:
-        return [cast_value(item, choices[0]) for item in _list(value)]
+        return [_cast_item(i, item, choices[0]) for i, item in enumerate(_list(value))]
     if typing.get_origin(annotation) is dict:
         return _mapping(value)
     return _SCALARS[annotation](value)
+
+
+def _cast_item(index: int, value: Any, annotation: Any) -> Any:
+    try:
+        return cast_value(value, annotation)
+    except ValueMismatchError as error:
+        error.inside = (str(index), *error.inside)
+        raise
 
 
 def allows_none(annotation: Any) -> bool:

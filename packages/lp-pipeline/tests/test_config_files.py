@@ -1,0 +1,107 @@
+"""The configs that come with the repository, and what editors are told about configs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lp_core.options import plain_options
+from lp_core.registry import LOSSES, load_plugin
+from lp_pipeline.config.document import read_document
+from lp_pipeline.config.fields import config_fields
+from lp_pipeline.config.json_schema import schema_json
+from lp_pipeline.config.load import load_config
+from lp_pipeline.config.schema import Config
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+def value_at(values, path):
+    for name in path:
+        values = values[name]
+    return values
+
+
+def test_default_yaml_gives_every_key_its_default():
+    values = read_document(CONFIGS / "default.yaml").values
+    for path, known in config_fields().items():
+        if path != ("losses",):
+            assert value_at(values, path) == known.default, ".".join(path)
+
+
+def test_default_yaml_explains_every_key_by_a_comment():
+    lines = (CONFIGS / "default.yaml").read_text().splitlines()
+    places = read_document(CONFIGS / "default.yaml").places
+    for path in config_fields():
+        number = int(places[path].rsplit(":", 1)[1])
+        # keys that belong together share a comment
+        above = lines[max(0, number - 7) : number - 1]
+        assert any(line.strip().startswith("# ") and "---" not in line for line in above), path
+        assert len(lines[number - 1]) <= 100
+
+
+def test_default_yaml_lists_every_option_of_the_losses_with_the_public_weight():
+    losses = load_config(CONFIGS / "default.yaml").config.losses
+    assert set(losses) == {"pca_singleview", "pca_multiview", "temporal"}
+    for name, options in losses.items():
+        defaults = plain_options(load_plugin(LOSSES, name).Options())
+        assert options == {**defaults, "log_weight": 11.0}
+
+
+def test_default_yaml_loads_as_the_defaults():
+    config = load_config(CONFIGS / "default.yaml").config
+    config.losses = {}
+    expected = Config()
+    expected.data.image_resize_dims.height = expected.data.image_resize_dims.width = 256
+    expected.training.max_epochs = 300
+    assert config == expected
+
+
+def test_the_mirror_mouse_config_pairs_the_keypoints_of_both_views():
+    data = load_config(CONFIGS / "mirror_mouse_example.yaml").config.data
+    assert data.keypoint_names is not None
+    top, bottom = ([data.keypoint_names[i] for i in view] for view in data.mirrored_column_matches)
+    assert len(top) == 7
+    assert [name.removesuffix("_top") for name in top] == [
+        name.removesuffix("_bot") for name in bottom
+    ]
+    body = [data.keypoint_names[i] for i in data.columns_for_singleview_pca or []]
+    assert body == [*top, *bottom]
+
+
+@pytest.mark.parametrize("name", ["mirror_mouse_example.yaml", "synthetic.yaml"])
+def test_the_examples_need_only_a_project_folder(name, tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "CollectedData.csv").touch()
+    loaded = load_config(CONFIGS / name, [f"data.data_dir={tmp_path}"], check_paths=True)
+    assert loaded.notes == []
+
+
+def test_the_json_schema_describes_every_key():
+    schema = schema_json()
+    for path, known in config_fields().items():
+        node = schema
+        for name in path[:-1]:
+            node = node["properties"][name]
+        entry = node["properties"][path[-1]]
+        assert entry["default"] == known.default
+        assert known.description
+
+
+def test_the_json_schema_knows_types_ranges_and_words():
+    training = schema_json()["properties"]["training"]["properties"]
+    assert training["train_batch_size"]["anyOf"][0] == {"type": "integer", "minimum": 1}
+    assert training["max_epochs"]["anyOf"][0] == {"type": ["integer", "null"], "minimum": 1}
+    assert training["train_prob"]["anyOf"][0] == {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": 1,
+    }
+    assert training["optimizer"]["anyOf"][0]["enum"] == ["Adam", "AdamW"]
+    assert None in training["profiler"]["anyOf"][0]["enum"]
+    assert training["imgaug"]["description"].startswith("Augmentation")
+    assert schema_json()["properties"]["data"]["additionalProperties"] is False
+
+
+def test_the_json_schema_is_plain_json(tmp_path):
+    assert yaml.safe_load(yaml.safe_dump(schema_json())) == schema_json()
