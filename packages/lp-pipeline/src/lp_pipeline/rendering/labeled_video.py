@@ -1,0 +1,121 @@
+"""Write a video with the predicted poses drawn on it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lp_core.video import Frames, VideoSource
+from lp_data.video.writer import VideoWriter
+from lp_pipeline.errors import RenderingError
+from lp_pipeline.rendering.draw import Confidences, Edge, Pose, PoseDrawer
+from lp_pipeline.rendering.style import DrawingStyle
+from lp_pipeline.rendering.text import Picture
+
+PredictedChunk = tuple[Float[ndarray, "_chunk _keypoints 2"], Float[ndarray, "_chunk _keypoints"]]
+"""Keypoints (n, K, 2) in frame px and confidences (n, K) of consecutive frames."""
+
+_CHUNK_BYTES = 32 * 2**20
+
+
+def write_labeled_video(
+    source: VideoSource,
+    predictions: Iterable[PredictedChunk],
+    path: str | Path,
+    keypoint_names: Sequence[str],
+    *,
+    skeleton: Sequence[Edge] = (),
+    style: DrawingStyle | None = None,
+    frames: range | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> int:
+    """Write the frames of a video with their poses, at its frame rate, one for one.
+
+    Memory does not grow with the length of the video.
+
+    Args:
+        source: The video, opened without ``resize_to``.
+        predictions: Chunks of any length, which together have one row for each of ``frames``.
+        path: The MP4 to write; it appears whole or not at all.
+        keypoint_names: K names.
+        skeleton: Pairs of keypoint names to join by a line.
+        style: How to draw.
+        frames: Consecutive frames to write, for a clip; None writes all.
+        on_progress: Called with the number of frames written, now and then.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        RenderingError: There are fewer or more predictions than frames.
+        VideoError: A frame cannot be read, or the video cannot be written.
+    """
+    frames = range(len(source)) if frames is None else frames
+    drawer = PoseDrawer(keypoint_names, source.size, skeleton=skeleton, style=style)
+    rows = _rows(predictions)
+    with VideoWriter(path, fps=source.fps, size=drawer.picture_size) as writer:
+        pictures = labeled_frames(_numbered(source, frames), rows, drawer, fps=source.fps)
+        for written, picture in enumerate(pictures, 1):
+            writer.write(picture)
+            if on_progress is not None and (written % 10 == 0 or written == len(frames)):
+                on_progress(written)
+        if next(rows, None) is not None:
+            raise RenderingError(
+                f"there are more predictions than the {len(frames)} frames of the video",
+                where=path,
+                remedy="check that the predictions are those of this video",
+            )
+    return len(frames)
+
+
+def labeled_frames(
+    frames: Iterable[tuple[int, Picture]],
+    rows: Iterator[tuple[Pose, Confidences]],
+    drawer: PoseDrawer,
+    *,
+    fps: Fraction,
+) -> Iterator[Picture]:
+    """Pictures of consecutive frames with their poses, and trails where the style has them.
+
+    Args:
+        frames: The number and the picture of each frame.
+        rows: A pose and its confidences for each frame.
+        drawer: How to draw.
+        fps: Frames per second, for the time in the stamp.
+
+    Raises:
+        RenderingError: There are fewer rows than frames.
+    """
+    past: deque[Pose] = deque(maxlen=drawer.style.trail)
+    for number, frame in frames:
+        row = next(rows, None)
+        if row is None:
+            raise RenderingError(
+                f"there is no prediction for frame {number}",
+                remedy="check that the predictions are those of this video",
+            )
+        keypoints, confidences = row
+        stamp = f"frame {number}  {float(number / fps):.3f} s" if drawer.style.stamp else ""
+        yield drawer.draw(frame, keypoints, confidences, past=list(past), stamp=stamp)
+        past.append(drawer.shown(keypoints, confidences))
+
+
+def _rows(predictions: Iterable[PredictedChunk]) -> Iterator[tuple[Pose, Confidences]]:
+    """Predictions frame by frame."""
+    for keypoints, confidences in predictions:
+        yield from zip(keypoints, confidences, strict=True)
+
+
+def _numbered(source: VideoSource, frames: range) -> Iterator[tuple[int, Picture]]:
+    """The chosen frames with their numbers, read in chunks of bounded size."""
+    height, width = source.size
+    chunk = int(np.clip(_CHUNK_BYTES // (3 * height * width), 1, 64))
+    for start in range(frames.start, frames.stop, chunk):
+        part: Frames = source.read(start, min(start + chunk, frames.stop))
+        yield from enumerate(part, start)

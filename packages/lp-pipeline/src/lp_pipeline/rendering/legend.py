@@ -1,0 +1,64 @@
+"""The panel that names the keypoints beside a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from lp_pipeline.rendering.palette import Colour
+from lp_pipeline.rendering.text import (
+    PAPER,
+    Picture,
+    fit_text,
+    line_height,
+    text_width,
+    write_text,
+)
+
+_WIDEST = 16  # text heights; longer names are cut
+
+
+def legend_panel(
+    keypoint_names: Sequence[str], colours: Sequence[Colour], height: int, text_size: int
+) -> Picture:
+    """A panel that names the keypoints, each behind a disc of its colour.
+
+    Args:
+        keypoint_names: K names.
+        colours: K colours.
+        height: Of the panel in px; where it cannot hold all names in one column, there are more.
+        text_size: Height of the text in px.
+
+    Returns:
+        (height, width, 3), as wide as the names need.
+    """
+    line = line_height(text_size)
+    per_column = max((height - line) // line, 1)
+    starts = range(0, len(keypoint_names), per_column)
+    columns = [
+        _column(
+            keypoint_names[start : start + per_column],
+            colours[start : start + per_column],
+            height,
+            text_size,
+        )
+        for start in starts
+    ]
+    return np.hstack(columns) if columns else np.zeros((height, 0, 3), np.uint8)
+
+
+def _column(
+    names: Sequence[str], colours: Sequence[Colour], height: int, text_size: int
+) -> Picture:
+    line = line_height(text_size)
+    names = [fit_text(name, text_size, _WIDEST * text_size) for name in names]
+    width = max(text_width(name, text_size) for name in names) + 2 * line
+    panel = np.full((height, width, 3), PAPER, np.uint8)
+    for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        y = line + row * line
+        centre = (round(0.8 * line), y)
+        cv2.circle(panel, centre, max(3, round(0.36 * text_size)), colour, cv2.FILLED, cv2.LINE_AA)
+        write_text(panel, name, 1.4 * line, float(y), size=text_size)
+    return panel

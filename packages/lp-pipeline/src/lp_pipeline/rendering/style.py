@@ -1,0 +1,75 @@
+"""How poses are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lp_pipeline.errors import RenderingError
+
+_FAINTEST, _SMALLEST = 0.35, 0.7  # share of opacity and radius that a confidence of 0 leaves
+
+
+@dataclass(frozen=True)
+class DrawingStyle:
+    """How poses are drawn. Lengths are relative to the picture unless said otherwise.
+
+    Attributes:
+        colormap: Matplotlib's name of the colours of the keypoints.
+        confidence_threshold: Keypoints with less confidence are not drawn.
+        trail: Past frames whose keypoints are joined to a fading trail.
+        radius: Of a keypoint in px of the picture; None takes one that suits the picture's size.
+        smallest_side: Frames are enlarged, by a whole factor, to about that many px on their
+            shorter side; 0 leaves every frame as it is.
+        legend: Whether a panel at the right names the keypoints.
+        stamp: Whether the frame's number and time stand in the lower left corner.
+
+    Raises:
+        RenderingError: A value makes no sense.
+    """
+
+    colormap: str = "cool"
+    confidence_threshold: float | int = 0.0
+    trail: int = 0
+    radius: float | int | None = None
+    smallest_side: int = 480
+    legend: bool = False
+    stamp: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.confidence_threshold <= 1:
+            raise RenderingError(
+                f"the confidence threshold is {self.confidence_threshold}",
+                remedy="choose one from 0 to 1",
+            )
+        if (
+            self.trail < 0
+            or self.smallest_side < 0
+            or (self.radius is not None and self.radius <= 0)
+        ):
+            raise RenderingError(
+                f"a trail of {self.trail} frames, a radius of {self.radius} px or a smallest side "
+                f"of {self.smallest_side} px cannot be drawn"
+            )
+
+    def scale(self, size: tuple[int, int]) -> int:
+        """How many times a frame of (height, width) is enlarged."""
+        return max(1, round(self.smallest_side / max(min(size), 1)))
+
+    def keypoint_radius(self, picture_size: tuple[int, int]) -> float:
+        """Radius of a keypoint in px, in a picture of (height, width)."""
+        return self.radius or max(2.5, 0.009 * min(picture_size))
+
+    @staticmethod
+    def text_size(picture_size: tuple[int, int]) -> int:
+        """Height of text in px, in a picture of (height, width)."""
+        return max(11, round(0.028 * min(picture_size)))
+
+    @staticmethod
+    def opacity(confidence: float) -> float:
+        """Opacity, from 0 to 1, of a keypoint with that confidence."""
+        return _FAINTEST + (1 - _FAINTEST) * confidence
+
+    @staticmethod
+    def shrinking(confidence: float) -> float:
+        """Share of the radius that a keypoint with that confidence has."""
+        return _SMALLEST + (1 - _SMALLEST) * confidence

@@ -1,0 +1,78 @@
+"""Text on pictures: any script that the font of matplotlib knows, evenly smoothed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+
+from lp_pipeline.rendering.palette import Colour
+
+Picture = UInt8[ndarray, "_height _width 3"]
+
+PAPER: Colour = (16, 19, 23)
+INK: Colour = (240, 242, 245)
+_OPACITY = 0.62
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(path), size)
+
+
+def _printable(text: str) -> str:
+    """The text on one line, without characters that steer."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def text_width(text: str, size: int) -> int:
+    """Width in px of a line of text of that size."""
+    return int(np.ceil(_font(size).getlength(_printable(text))))
+
+
+def line_height(size: int) -> int:
+    """Height in px of a line of text of that size, with room around it."""
+    return round(1.5 * size)
+
+
+def fit_text(text: str, size: int, width: int) -> str:
+    """The text, cut with an ellipsis where it is wider than ``width`` px."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text + "…", size) > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def write_text(
+    picture: Picture, text: str, x: float, y: float, *, size: int, colour: Colour = INK
+) -> None:
+    """Write a line of text onto a picture, in place.
+
+    Args:
+        picture: (H, W, 3).
+        text: The line; characters that steer become spaces.
+        x: Left end, in px of the picture.
+        y: Middle of the line, in px of the picture.
+        size: Height of the font in px.
+        colour: Of the text.
+    """
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((x, y), _printable(text), font=_font(size), fill=colour, anchor="lm")
+    picture[:] = np.asarray(canvas)
+
+
+def stamp_text(picture: Picture, text: str, *, size: int) -> None:
+    """Write text into the lower left corner, on a darkened ground, in place."""
+    height, width = picture.shape[:2]
+    text = fit_text(text, size, width - size)
+    ground = picture[max(height - line_height(size), 0) :, : text_width(text, size) + size]
+    ground[:] = ground * (1 - _OPACITY) + np.array(PAPER) * _OPACITY
+    write_text(ground, text, size / 2, ground.shape[0] / 2, size=size)
