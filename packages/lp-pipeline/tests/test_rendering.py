@@ -14,7 +14,7 @@ from lp_data.video.writer import VideoWriter
 from lp_pipeline.errors import RenderingError
 from lp_pipeline.rendering.contact_sheet import contact_sheet
 from lp_pipeline.rendering.draw import PoseDrawer
-from lp_pipeline.rendering.labeled_video import write_labeled_video
+from lp_pipeline.rendering.labeled_video import labeled_frames, write_labeled_video
 from lp_pipeline.rendering.palette import keypoint_colours
 from lp_pipeline.rendering.style import DrawingStyle
 from lp_pipeline.rendering.text import text_width, write_text
@@ -247,14 +247,32 @@ def test_clip_holds_the_chosen_frames_and_their_numbers(video, tmp_path):
     np.testing.assert_allclose(levels, [80, 90, 100, 110, 120], atol=8)
 
 
-def test_stamp_tells_number_and_time_of_each_frame(video, tmp_path, monkeypatch):
+class _Recorder(PoseDrawer):
+    """Remembers what it was asked to draw."""
+
+    def draw(self, frame, keypoints, confidences=None, **options):
+        self.last = options
+        return frame
+
+
+def test_stamp_tells_number_and_time_of_each_frame():
+    drawer = _Recorder(["nose"], GREY.shape[:2])
+    rows = iter(list(zip(*_predictions()[0], strict=True)))
     stamps = []
-    monkeypatch.setattr(
-        "lp_pipeline.rendering.draw.stamp_text", lambda picture, text, size: stamps.append(text)
-    )
-    write_labeled_video(video, _predictions(), tmp_path / "l.mp4", ["nose"])
-    assert stamps[0] == "frame 0  0.000 s"
-    assert stamps[15] == f"frame 15  {15 * 1001 / 30000:.3f} s"
+    for _ in labeled_frames(((n, GREY) for n in range(5, 5 + FRAMES)), rows, drawer, fps=FPS):
+        stamps.append(drawer.last["stamp"])
+    assert stamps[0] == f"frame 5  {5 * 1001 / 30000:.3f} s"
+    assert stamps[15] == f"frame 20  {20 * 1001 / 30000:.3f} s"
+
+
+def test_trail_of_a_video_is_bounded_and_leaves_out_what_was_not_sure():
+    style = DrawingStyle(trail=2, confidence_threshold=0.5)
+    drawer = _Recorder(["nose"], GREY.shape[:2], style=style)
+    keypoints, confidences = np.arange(8.0).reshape(4, 1, 2), np.array([[1.0], [0.4], [1.0], [1.0]])
+    rows = iter(list(zip(keypoints, confidences, strict=True)))
+    for _ in labeled_frames(((n, GREY) for n in range(4)), rows, drawer, fps=FPS):
+        past = drawer.last["past"]
+    np.testing.assert_array_equal(past, [[[np.nan, np.nan]], [[4.0, 5.0]]])
 
 
 @pytest.mark.parametrize("frames", [FRAMES - 1, FRAMES + 1])
