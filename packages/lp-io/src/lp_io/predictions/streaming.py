@@ -1,0 +1,158 @@
+"""Write the predictions of a video as they come, and go on where an interrupted run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from lp_io.atomic import put_in_place
+from lp_io.errors import PredictionFileError
+from lp_io.predictions.layout import COORDS, body_lines, header_lines
+
+_ROWS_PER_SYNC = 1024
+
+
+class PredictionCsvWriter:
+    """Writes rows to a file beside the final one, which takes its name when all went well.
+
+    A context manager. Memory does not grow with the number of rows. Where the block raises, or the
+    machine fails, the rows that were written stay in the file beside; with ``resume`` the next
+    writer takes them over.
+
+    Args:
+        path: The final file; an existing one is replaced at the end.
+        keypoint_names: K names.
+        scorer: Who makes the predictions; see `scorer_name`.
+        identity: What the rows depend on, such as the hashes of the model and the video; rows are
+            only taken over from a writer with the same one.
+        resume: Take over the rows of an interrupted writer.
+
+    Raises:
+        PredictionFileError: The file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        keypoint_names: Sequence[str],
+        *,
+        scorer: str,
+        identity: str = "",
+        resume: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.num_keypoints = len(keypoint_names)
+        self._header = header_lines(keypoint_names, scorer, with_sets=False).encode()
+        self._resume = resume
+        digest = hashlib.sha256(self._header + identity.encode()).hexdigest()
+        self.partial_path = self.path.with_name(f".{self.path.name}.{digest[:12]}.partial")
+        self._rows = 0
+        self._file: BinaryIO | None = None
+
+    @property
+    def complete_rows(self) -> int:
+        """The rows that are in the file, those of the interrupted writer included."""
+        return self._rows
+
+    def __enter__(self) -> PredictionCsvWriter:
+        with self._errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            end = self._usable_end() if self._resume else 0
+            self._file = self.partial_path.open("r+b" if end else "wb")
+            self._file.truncate(end)
+            self._file.seek(end)
+            if not end:
+                self._file.write(self._header)
+        return self
+
+    def append(
+        self,
+        keypoints: Float[ndarray, "rows keypoints 2"],
+        confidences: Float[ndarray, "rows keypoints"],
+    ) -> None:
+        """Write the predictions of the next frames.
+
+        Args:
+            keypoints: (N, K, 2) frame px.
+            confidences: (N, K).
+
+        Raises:
+            PredictionFileError: The disk is full, or the number of keypoints is another one.
+        """
+        if self._file is None:
+            raise PredictionFileError("the writer is used outside its 'with' block")
+        if keypoints.shape != (*confidences.shape, 2) or keypoints.shape[1] != self.num_keypoints:
+            raise PredictionFileError(
+                f"{self.num_keypoints} keypoint names do not go with keypoints of shape "
+                f"{keypoints.shape} and confidences of shape {confidences.shape}"
+            )
+        before = self._rows // _ROWS_PER_SYNC
+        index = (str(number) for number in range(self._rows, self._rows + len(keypoints)))
+        lines = body_lines(index, keypoints, confidences)
+        with self._errors():
+            self._file.write("".join(f"{line}\n" for line in lines).encode())
+            self._rows += len(keypoints)
+            self._file.flush()
+            if self._rows // _ROWS_PER_SYNC > before:
+                os.fsync(self._file.fileno())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        with self._errors():
+            file.close()
+            if kind is None:
+                put_in_place(self.partial_path, self.path)
+                self._remove_stale()
+
+    def _usable_end(self) -> int:
+        """Where the whole rows of the interrupted writer end, in bytes; counts them."""
+        if not self.partial_path.is_file():
+            return 0
+        with self.partial_path.open("rb") as file:
+            if file.read(len(self._header)) != self._header:
+                return 0
+            end = len(self._header)
+            for line in file:
+                if not self._is_next_row(line):
+                    break
+                self._rows += 1
+                end += len(line)
+        return end
+
+    def _is_next_row(self, line: bytes) -> bool:
+        """Whether a line is the whole row of the next frame; the last one may be torn."""
+        cells = len(COORDS) * self.num_keypoints
+        first = b"%d," % self._rows
+        return line.startswith(first) and line.endswith(b"\n") and line.count(b",") == cells
+
+    def _remove_stale(self) -> None:
+        """Remove what writers with another identity left of the same file."""
+        for other in self.path.parent.iterdir():
+            if other.name.startswith(f".{self.path.name}.") and other.suffix == ".partial":
+                other.unlink()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PredictionFileError(
+                f"the predictions cannot be written: {error.strerror or error}",
+                where=self.path,
+                remedy="what is written so far is kept; make room, then run the same again",
+            ) from error

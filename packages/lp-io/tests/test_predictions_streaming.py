@@ -1,0 +1,136 @@
+"""The predictions of a video survive whatever interrupts their writing."""
+
+import tracemalloc
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from lp_io.errors import PredictionFileError
+from lp_io.predictions import (
+    PredictionCsvWriter,
+    PredictionTable,
+    read_predictions_csv,
+    write_predictions_csv,
+)
+
+NAMES = ("nose", "tail")
+RNG = np.random.default_rng(4)
+KEYPOINTS = (RNG.random((50, 2, 2)) * 400).astype(np.float32)
+CONFIDENCES = RNG.random((50, 2)).astype(np.float32)
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def writer(path, **options):
+    return PredictionCsvWriter(path, NAMES, scorer="heatmap_tracker", **options)
+
+
+def append(to, begin, end):
+    to.append(KEYPOINTS[begin:end], CONFIDENCES[begin:end])
+
+
+def interrupted(path, rows, **options):
+    """Leave the partial file of a writer that stopped after some rows; gives its path."""
+    part = writer(path, **options)
+    with suppress(PowerCut), part:
+        append(part, 0, rows)
+        raise PowerCut
+    return part.partial_path
+
+
+def test_chunks_make_the_same_bytes_as_one_table(tmp_path):
+    with writer(tmp_path / "chunks.csv") as chunks:
+        for begin in range(0, 50, 7):
+            append(chunks, begin, begin + 7)
+    table = PredictionTable(
+        NAMES, KEYPOINTS, CONFIDENCES, tuple(range(50)), scorer="heatmap_tracker"
+    )
+    write_predictions_csv(table, tmp_path / "table.csv")
+    assert (tmp_path / "chunks.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_nothing_stands_under_the_final_name_before_the_end(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("an older run")
+    interrupted(path, 20)
+    assert path.read_text() == "an older run"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 10, 30])
+def test_a_torn_row_is_dropped_and_the_rest_is_taken_over(tmp_path, cut):
+    path = tmp_path / "p.csv"
+    partial = interrupted(path, 20)
+    partial.write_bytes(partial.read_bytes()[:-cut])
+    with writer(path, resume=True) as resumed:
+        assert resumed.complete_rows == 19
+        append(resumed, 19, 50)
+        assert resumed.complete_rows == 50
+    table = read_predictions_csv(path)
+    np.testing.assert_array_equal(table.keypoints.astype(np.float32), KEYPOINTS)
+    assert table.index == tuple(range(50))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_blocks_that_the_power_cut_left_empty_are_dropped(tmp_path):
+    partial = interrupted(tmp_path / "p.csv", 20)
+    content = partial.read_bytes()
+    partial.write_bytes(content[:-300] + b"\0" * 300)
+    with writer(tmp_path / "p.csv", resume=True) as resumed:
+        assert 0 < resumed.complete_rows < 20
+        append(resumed, resumed.complete_rows, 50)
+    keypoints = read_predictions_csv(tmp_path / "p.csv").keypoints
+    np.testing.assert_array_equal(keypoints.astype(np.float32), KEYPOINTS)
+
+
+def test_a_header_that_was_cut_short_starts_anew(tmp_path):
+    partial = interrupted(tmp_path / "p.csv", 5)
+    partial.write_bytes(partial.read_bytes()[:12])
+    with writer(tmp_path / "p.csv", resume=True) as resumed:
+        assert resumed.complete_rows == 0
+        append(resumed, 0, 50)
+    assert len(read_predictions_csv(tmp_path / "p.csv")) == 50
+
+
+@pytest.mark.parametrize("change", [{"identity": "model b"}, {"resume": False}])
+def test_rows_of_another_model_are_not_taken_over(tmp_path, change):
+    path = tmp_path / "p.csv"
+    interrupted(path, 20, identity="model a")
+    with writer(path, **{"identity": "model a", "resume": True, **change}) as other:
+        assert other.complete_rows == 0
+        append(other, 0, 50)
+    assert len(read_predictions_csv(path)) == 50
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path):
+    def peak(chunks):
+        tracemalloc.start()
+        with writer(tmp_path / "p.csv") as long:
+            for _ in range(chunks):
+                append(long, 0, 50)
+        return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
+
+    peak(2)
+    assert peak(200)[0] < 1.2 * peak(10)[0] + 10_000
+
+
+def test_a_wrong_number_of_keypoints_is_refused(tmp_path):
+    with writer(tmp_path / "p.csv") as part:
+        with pytest.raises(PredictionFileError, match="2 keypoint names"):
+            part.append(KEYPOINTS[:, :1], CONFIDENCES[:, :1])
+        append(part, 0, 50)
+    with pytest.raises(PredictionFileError, match="outside"):
+        append(part, 0, 1)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(PredictionFileError, match="cannot be written"),
+        writer(tmp_path / "file" / "p.csv"),
+    ):
+        pass
