@@ -1,0 +1,137 @@
+"""``litpose demo``: the whole job on a synthetic project, measured against the exact truth."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lp_pipeline.cli.session import quieten_libraries, start_session
+from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from lp_data.synthetic import SyntheticProject
+    from lp_pipeline.model import Model
+
+MODEL_FOLDER = "model"
+PROJECT_FOLDER = "project"
+TABLE = "predictions.csv"
+VIDEO = "labeled_video.mp4"
+PLOT = "error_plot.png"
+
+
+def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
+    """Generate, train, predict, compare, and say where everything is.
+
+    Raises:
+        PipelineError: The folder holds something that is no earlier demo, or must not be replaced.
+    """
+    start_session()
+    display = terminal_or_plain()
+    started = time.monotonic()
+    _clear(folder, overwrite=overwrite)
+    project = _generate(folder / PROJECT_FOLDER, seed, display)
+    model = _train(folder, display)
+    _predict(model, project, folder, display)
+    error = _compare(model, project, folder)
+    share = 100 * error / project.body_length_px
+    minutes = (time.monotonic() - started) / 60
+    display.message("")
+    display.message(
+        f"mean error on the held-out video, against the exact truth: {error:.2f} px, "
+        f"{share:.1f} % of the animal's body length ({project.body_length_px:.0f} px)"
+    )
+    display.message(f"labelled video: {folder / VIDEO}")
+    display.message(f"error plot:     {folder / PLOT}")
+    display.message(f"predictions:    {folder / TABLE}")
+    display.message(f"done in {minutes:.1f} minutes. What to try next:")
+    display.message(
+        f"  litpose predict {folder / MODEL_FOLDER} {project.ood_video} --labeled-video"
+    )
+    display.message("  litpose train configs/default.yaml data.data_dir=YOUR_PROJECT")
+
+
+def _clear(folder: Path, *, overwrite: bool) -> None:
+    """Make room for the demo."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    is_demo = (folder / PROJECT_FOLDER / "project.json").is_file()
+    if not (overwrite and is_demo):
+        remedy = (
+            "pass --overwrite to replace the earlier demo" if is_demo else "name another folder"
+        )
+        raise PipelineError("the folder for the demo is not empty", where=folder, remedy=remedy)
+    shutil.rmtree(folder)
+
+
+def _generate(folder: Path, seed: int, display: Display) -> SyntheticProject:
+    """The synthetic project."""
+    from lp_data.synthetic import SyntheticSettings, generate_project
+
+    with display.task("making a synthetic project", 100) as task:
+        return generate_project(
+            folder,
+            SyntheticSettings(seed=seed),
+            progress=lambda done, total: task.update(100 * done // total),
+        )
+
+
+def _train(folder: Path, display: Display) -> Model:
+    """The tracker trained with the demo's config, and its errors on the labelled frames."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.model import Model
+    from lp_pipeline.training.after import evaluate_training
+    from lp_pipeline.training.run import train
+
+    quieten_libraries()
+    with as_file(files("lp_pipeline.cli").joinpath("synthetic.yaml")) as config:
+        loaded = load_config(config, [f"data.data_dir={folder / PROJECT_FOLDER}"])
+    model_dir = folder / MODEL_FOLDER
+    setup = train(loaded, model_dir, display=display)
+    evaluate_training(setup, loaded.config, model_dir, display=display)
+    return Model.from_dir(model_dir)
+
+
+def _predict(model: Model, project: SyntheticProject, folder: Path, display: Display) -> None:
+    """The held-out video: its table and the labelled video."""
+    from lp_pipeline.prediction.videos import predict_video_file
+    from lp_pipeline.rendering.prediction_video import render_prediction
+    from lp_pipeline.rendering.style import DrawingStyle
+
+    predict_video_file(
+        model.handler, project.test_video, folder / TABLE, scorer=model.scorer, display=display
+    )
+    style = DrawingStyle(confidence_threshold=0.1, trail=6)
+    render_prediction(
+        project.test_video,
+        folder / TABLE,
+        folder / VIDEO,
+        skeleton=project.skeleton,
+        style=style,
+        display=display,
+    )
+
+
+def _compare(model: Model, project: SyntheticProject, folder: Path) -> float:
+    """Mean error over all keypoints that are not hidden in the held-out video, in frame px."""
+    import numpy as np
+
+    from lp_data.labels import read_labels
+    from lp_io.predictions import read_predictions_csv
+    from lp_pipeline.evaluation.metrics import pixel_error
+    from lp_pipeline.evaluation.plots import write_error_plot
+
+    truth = read_labels(project.truth[project.test_video.stem])
+    predicted = read_predictions_csv(folder / TABLE)
+    errors = pixel_error(truth.keypoints, predicted.keypoints)
+    write_error_plot(
+        folder / PLOT,
+        errors,
+        model.keypoint_names,
+        ["test"] * len(errors),
+        title="held-out video against the exact truth",
+    )
+    return float(np.nanmean(errors))

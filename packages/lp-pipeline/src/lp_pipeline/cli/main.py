@@ -1,0 +1,131 @@
+"""The entry point of ``litpose``. Nothing heavy is imported here, so that help is instant."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lp_core.errors import LPError
+
+app = typer.Typer(
+    name="litpose",
+    help="Track keypoints on animals in video.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Values that replace those of the config."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"litpose {importlib.metadata.version('lp-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Track keypoints on animals in video."""
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path(
+        "demo"
+    ),
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier demo.")] = False,
+    seed: Annotated[int, typer.Option(help="Another seed makes another animal.")] = 0,
+) -> None:
+    """Make a synthetic project, train a tracker on it, and track a video."""
+    from lp_pipeline.cli.demo import run_demo
+
+    run_demo(folder, overwrite=overwrite, seed=seed)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A config in YAML.")],
+    overrides: Overrides = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "--output_dir", "-o", help="The model directory to make."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier model directory.")] = False,
+) -> None:
+    """Train a tracker."""
+    from lp_pipeline.cli.train import run_train
+
+    run_train(config, overrides or [], output_dir, overwrite=overwrite)
+
+
+@app.command()
+def predict(
+    model_dir: Annotated[Path, typer.Argument(help="What `litpose train` made.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Videos, folders of videos or images, or label files (CSV)."),
+    ],
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "-o", help="Where tables go; default: in MODEL_DIR."),
+    ] = None,
+    labeled_video: Annotated[
+        bool, typer.Option("--labeled-video", help="Also write videos with the keypoints drawn.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Predict again what is done.")] = False,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames at once.")] = 32,
+    reader: Annotated[str, typer.Option(help="A video reader, or auto.")] = "auto",
+) -> None:
+    """Predict videos, folders and label files with a trained tracker."""
+    from lp_pipeline.cli.predict import PredictRequest, run_predict
+
+    run_predict(
+        PredictRequest(
+            model_dir=model_dir,
+            inputs=tuple(inputs),
+            output_dir=output_dir,
+            labeled_video=labeled_video,
+            overwrite=overwrite,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            reader=reader,
+        )
+    )
+
+
+def main() -> None:
+    """Run the command; print an error in a line or three and exit with 2."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except LPError as error:
+        if debug:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A trained tracker, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from lp_core.batches import Prediction
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.images import resize
+from lp_data.video.open import open_video
+from lp_io.checkpoint import Manifest, load_model
+from lp_io.predictions import scorer_name
+from lp_pipeline.prediction.device import Precision
+from lp_pipeline.prediction.handler import DEFAULT_CHUNK, PredictionHandler
+
+Frame = UInt8[ndarray, "height width 3"]
+
+
+class Model:
+    """A tracker that was trained by ``litpose train``, ready to predict.
+
+    Args:
+        tracker: The tracker.
+        manifest: What its model directory says of it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: Of the network.
+        chunk: Frames that go through the network at once.
+    """
+
+    def __init__(
+        self,
+        tracker: BaseSupervisedTracker,
+        manifest: Manifest,
+        *,
+        device: str = "auto",
+        precision: Precision = "32-true",
+        chunk: int = DEFAULT_CHUNK,
+    ) -> None:
+        self.manifest = manifest
+        self.handler = PredictionHandler(tracker, device=device, precision=precision, chunk=chunk)
+
+    @classmethod
+    def from_dir(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "auto",
+        precision: Precision = "32-true",
+        chunk: int = DEFAULT_CHUNK,
+    ) -> Self:
+        """Load a model directory.
+
+        Raises:
+            CheckpointError: The directory is not one, or its files cannot be trusted.
+            PredictionError: The device is not there.
+        """
+        loaded = load_model(Path(folder))
+        return cls(loaded.tracker, loaded.manifest, device=device, precision=precision, chunk=chunk)
+
+    @property
+    def tracker(self) -> BaseSupervisedTracker:
+        """The tracker itself."""
+        return self.handler.tracker
+
+    @property
+    def scorer(self) -> str:
+        """What the first header row of its tables says."""
+        return scorer_name(self.manifest.model_type)
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """The K keypoints, in the order of every output."""
+        return self.tracker.options.keypoint_names
+
+    def predict_frame(
+        self, frame: Frame
+    ) -> tuple[Float[ndarray, "keypoints 2"], Float[ndarray, " keypoints"]]:
+        """Keypoints (K, 2) in frame px, and confidences (K,), of one RGB frame."""
+        prediction = next(iter(self.predict_frames([frame])))
+        return prediction.keypoints[0].numpy(), prediction.confidences[0].numpy()
+
+    def predict_frames(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
+        """Predictions of consecutive RGB frames of one size, some at a time, as they come."""
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            return iter(())
+        chunks = self._chunks(chain([first], frames))
+        return self.handler.predict_frames(chunks, (first.shape[0], first.shape[1]))
+
+    def _chunks(self, frames: Iterable[Frame]) -> Iterator[UInt8[ndarray, "frames h w 3"]]:
+        """The frames at model size, some at a time."""
+        collected: list[Frame] = []
+        for frame in frames:
+            collected.append(resize(frame, self.handler.image_size))
+            if len(collected) == self.handler.chunk:
+                yield np.stack(collected)
+                collected = []
+        if collected:
+            yield np.stack(collected)
+
+    def predict_video(self, path: str | Path, *, reader: str = "auto") -> Prediction:
+        """Keypoints (N, K, 2) in frame px, and confidences (N, K), of all N frames of a video.
+
+        For a video too long for memory, use ``litpose predict``, which writes as it goes.
+
+        Raises:
+            VideoError: The file is no video that can be read exactly.
+        """
+        with open_video(Path(path), reader=reader, resize_to=self.handler.image_size) as source:
+            parts = list(self.handler.predict_video(source))
+        return Prediction(
+            torch.cat([part.keypoints for part in parts]),
+            torch.cat([part.confidences for part in parts]),
+        )

@@ -1,0 +1,41 @@
+"""Where a tracker runs, and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from lp_pipeline.errors import PredictionError
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device ``name``, or the fastest that there is.
+
+    Raises:
+        PredictionError: There is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device("cuda" if name == "gpu" else name)
+    except RuntimeError as error:
+        raise PredictionError(f"there is no kind of device '{name}'", remedy="use auto") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise PredictionError("there is no CUDA GPU on this machine", remedy="use cpu or auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise PredictionError("there is no Apple GPU on this machine", remedy="use cpu or auto")
+    return device
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """The context in which a tracker computes with ``precision``."""
+    if precision == "32-true":
+        return nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
+    return torch.autocast(device.type, dtype=dtype)

@@ -1,0 +1,127 @@
+"""Run a tracker over frames, whatever their number, with constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
+from lp_core.geometry.affine import resizing
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_core.video import VideoSource
+from lp_pipeline.prediction.device import Precision, autocast, choose_device
+from lp_pipeline.prediction.prefetch import prefetch
+
+Frames = UInt8[ndarray, "frames height width 3"]
+
+DEFAULT_CHUNK = 32
+"""Frames that go through the network at once."""
+
+
+class PredictionHandler:
+    """Predicts streams of frames and batches of labelled images with one tracker.
+
+    Args:
+        tracker: A trained tracker; it is moved to the device and put into evaluation mode.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``.
+        precision: Of the network.
+        chunk: Frames that go through the network at once.
+
+    Raises:
+        PredictionError: The device is not there.
+    """
+
+    def __init__(
+        self,
+        tracker: BaseSupervisedTracker,
+        *,
+        device: str = "auto",
+        precision: Precision = "32-true",
+        chunk: int = DEFAULT_CHUNK,
+    ) -> None:
+        self.device = choose_device(device)
+        self.precision = precision
+        self.chunk = chunk
+        self.tracker = tracker.to(self.device).eval()
+        self.tracker.backbone.to(memory_format=torch.channels_last)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) in model px of the frames that the tracker takes."""
+        return self.tracker.options.image_size
+
+    def predict_video(self, source: VideoSource) -> Iterator[Prediction]:
+        """Predictions of all frames of a video, in order, some at a time.
+
+        Args:
+            source: Opened with ``resize_to`` the tracker's image size.
+
+        Yields:
+            Keypoints in frame px and confidences, on the CPU; together exactly ``len(source)``
+            rows.
+        """
+        return self.predict_frames(source.chunks(self.chunk), source.size)
+
+    def predict_frames(
+        self, chunks: Iterable[Frames], frame_size: tuple[int, int]
+    ) -> Iterator[Prediction]:
+        """Predictions of consecutive frames, some at a time.
+
+        Args:
+            chunks: Consecutive frames at model size, uint8 RGB.
+            frame_size: (height, width) of the frames before they were resized, in frame px.
+
+        Yields:
+            Keypoints in frame px and confidences, on the CPU; one row per frame.
+        """
+        margin = self.tracker.context_frames // 2
+        matrix = resizing(self.image_size, frame_size).float()
+        for run in with_context(prefetch(chunks), margin):
+            frames = torch.from_numpy(run).permute(0, 3, 1, 2)
+            yield self._predict(
+                {"frames": frames, "to_frame": matrix.expand(len(run), 2, 3).contiguous()}
+            )
+
+    def predict_labeled(self, batch: LabeledBatch) -> Prediction:
+        """Predictions of a labelled batch, on the CPU."""
+        return self._predict(batch)
+
+    @torch.inference_mode()
+    def _predict(self, batch: LabeledBatch | UnlabeledBatch) -> Prediction:
+        """One batch through the network."""
+        moved = {name: value.to(self.device) for name, value in batch.items()}  # type: ignore[attr-defined]
+        with autocast(self.device, self.precision):
+            prediction = self.tracker.predict_step(moved)  # type: ignore[arg-type]
+        return Prediction(prediction.keypoints.float().cpu(), prediction.confidences.float().cpu())
+
+
+def with_context(chunks: Iterable[Frames], margin: int) -> Iterator[Frames]:
+    """Runs of consecutive frames that overlap, so that each frame has its context in one run.
+
+    Args:
+        chunks: Consecutive frames, some at a time.
+        margin: Frames of context on each side.
+
+    Yields:
+        Runs of frames; the first and the last frame of the stream are repeated as their own missing
+        context. A run of n + 2·margin frames predicts n frames.
+    """
+    if margin == 0:
+        yield from chunks
+        return
+    kept: Frames | None = None
+    for chunk in chunks:
+        if kept is None:
+            kept = np.repeat(chunk[:1], margin, axis=0)
+        run = np.concatenate([kept, chunk])
+        if len(run) > 2 * margin:
+            yield run
+            kept = run[-2 * margin :]
+        else:
+            kept = run
+    if kept is not None:
+        yield np.concatenate([kept, np.repeat(kept[-1:], margin, axis=0)])

@@ -1,0 +1,119 @@
+"""Predict the images of a label table, and compare with the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch.utils.data import DataLoader
+
+from lp_core.batches import Prediction
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.labels import LabelTable
+from lp_io.predictions import PredictionTable, write_predictions_csv
+from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.evaluation.metric_files import MetricTable, metric_path, write_metric_file
+from lp_pipeline.evaluation.metrics import pixel_error
+from lp_pipeline.prediction.handler import PredictionHandler
+
+UNSPLIT = "test"
+
+
+@dataclass(frozen=True)
+class LabeledPrediction:
+    """Predictions of labelled images beside the labels.
+
+    Attributes:
+        table: The labels, N images of K keypoints.
+        keypoints: (N, K, 2) predicted, in frame px.
+        confidences: (N, K) from 0 to 1.
+        errors: (N, K) distances to the labels in frame px, NaN where there is no label.
+        sets: N names of the split that each image belongs to.
+    """
+
+    table: LabelTable
+    keypoints: Float[ndarray, "images keypoints 2"]
+    confidences: Float[ndarray, "images keypoints"]
+    errors: Float[ndarray, "images keypoints"]
+    sets: tuple[str, ...]
+
+
+def predict_labels(
+    handler: PredictionHandler,
+    table: LabelTable,
+    data_dir: Path,
+    *,
+    sets: Sequence[str] | None = None,
+    display: Display | None = None,
+) -> LabeledPrediction:
+    """Predict every image of a label table.
+
+    Args:
+        handler: Runs the tracker.
+        table: The labels; their keypoints must include the tracker's.
+        data_dir: The folder that the table's paths are relative to.
+        sets: The split of each image; None for a table that was not trained on.
+        display: Where to report to.
+
+    Raises:
+        DataError: An image is missing or no image, or the table lacks a keypoint of the tracker.
+    """
+    tracker = handler.tracker
+    table = table.select_keypoints(tracker.options.keypoint_names)
+    dataset = LabeledDataset(
+        table, data_dir, handler.image_size, context_frames=tracker.context_frames
+    )
+    loader = DataLoader(dataset, batch_size=handler.chunk)
+    parts: list[Prediction] = []
+    done = 0
+    with (display or SilentDisplay()).task("labelled images", len(dataset)) as task:
+        for batch in loader:
+            parts.append(handler.predict_labeled(batch))
+            done += len(batch["indices"])
+            task.update(done)
+    keypoints = torch.cat([part.keypoints for part in parts]).double().numpy()
+    return LabeledPrediction(
+        table=table,
+        keypoints=keypoints,
+        confidences=torch.cat([part.confidences for part in parts]).double().numpy(),
+        errors=pixel_error(table.keypoints, keypoints),
+        sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
+    )
+
+
+def write_labeled_prediction(prediction: LabeledPrediction, path: Path, scorer: str) -> None:
+    """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in the public layout.
+
+    Raises:
+        LPError: A file cannot be written.
+    """
+    table = prediction.table
+    write_predictions_csv(
+        PredictionTable(
+            keypoint_names=table.keypoint_names,
+            keypoints=prediction.keypoints,
+            confidences=prediction.confidences,
+            index=table.image_paths,
+            sets=prediction.sets,
+            scorer=scorer,
+        ),
+        path,
+    )
+    write_metric_file(
+        MetricTable(
+            table.keypoint_names, table.image_paths, prediction.errors, sets=prediction.sets
+        ),
+        metric_path(path, "pixel_error"),
+    )
+
+
+def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
+    """Mean pixel error over the images of some splits, in frame px; NaN where there is none."""
+    chosen = np.isin(np.array(prediction.sets), list(sets))
+    errors = prediction.errors[chosen]
+    return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")

@@ -1,0 +1,103 @@
+"""What follows a training: predictions of all labels, tables, plots, and predictions of videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.labels import read_labels
+from lp_io.predictions import scorer_name
+from lp_pipeline.builders.labels import data_dir, label_files
+from lp_pipeline.builders.videos import list_videos
+from lp_pipeline.config.schema import Config
+from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.evaluation.curves import read_training_curves
+from lp_pipeline.evaluation.plots import write_error_plot
+from lp_pipeline.evaluation.summary import PixelErrorSummary
+from lp_pipeline.evaluation.tables import write_pixel_error_summary
+from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.labeled import (
+    LabeledPrediction,
+    predict_labels,
+    write_labeled_prediction,
+)
+from lp_pipeline.prediction.videos import predict_video_file
+from lp_pipeline.training.setup import TrainingSetup
+from lp_pipeline.training.trainer import CSV_FOLDER
+
+OUT_OF_DISTRIBUTION = ("new", "test")
+"""Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
+
+
+def evaluate_training(
+    setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display | None = None
+) -> LabeledPrediction:
+    """Predict all labels; write ``predictions.csv``, its metrics, a summary and an error plot.
+
+    Returns:
+        The predictions of the project's labels, with their splits.
+    """
+    handler = PredictionHandler(setup.tracker, device=config.training.accelerator)
+    scorer = scorer_name(config.model.model_type)
+    dataset = setup.data.dataset
+    sets = setup.data.split.use_of_rows()
+    result = predict_labels(handler, dataset.table, dataset.data_dir, sets=sets, display=display)
+    write_labeled_prediction(result, model_dir / "predictions.csv", scorer)
+    summary = PixelErrorSummary.from_errors(result.errors, result.table.keypoint_names, sets)
+    write_pixel_error_summary(summary, model_dir / "pixel_error_summary.csv")
+    write_error_plot(
+        model_dir / "error_plot.png",
+        result.errors,
+        result.table.keypoint_names,
+        sets,
+        curves=read_training_curves(model_dir / CSV_FOLDER / "metrics.csv"),
+    )
+    for name, file in other_label_files(config):
+        other = predict_labels(handler, read_labels(file), dataset.data_dir, display=display)
+        write_labeled_prediction(other, model_dir / f"predictions_{name}.csv", scorer)
+    return result
+
+
+def other_label_files(config: Config) -> list[tuple[str, Path]]:
+    """Label files beside the project's own that hold frames of another distribution."""
+    found = []
+    for file in label_files(config):
+        for name in OUT_OF_DISTRIBUTION:
+            other = file.with_name(f"{file.stem}_{name}.csv")
+            if other.is_file():
+                found.append((name, other))
+    return found
+
+
+def videos_to_predict(config: Config) -> list[Path]:
+    """The videos that the config wants predicted after training."""
+    folder = config.eval.test_videos_directory or config.data.video_dir
+    if not config.eval.predict_vids_after_training or not folder:
+        return []
+    path = data_dir(config) / folder
+    return list_videos(path) if path.exists() else []
+
+
+def predict_videos(
+    tracker: BaseSupervisedTracker,
+    config: Config,
+    model_dir: Path,
+    *,
+    display: Display | None = None,
+) -> list[Path]:
+    """Predict the config's videos into ``video_preds/``.
+
+    Returns:
+        The tables written.
+    """
+    display = display or SilentDisplay()
+    handler = PredictionHandler(tracker, device=config.training.accelerator)
+    tables = []
+    for video in videos_to_predict(config):
+        table = model_dir / "video_preds" / f"{video.stem}.csv"
+        scorer = scorer_name(config.model.model_type)
+        result = predict_video_file(handler, video, table, scorer=scorer, display=display)
+        if result.damage:
+            display.message(f"warning: {video.name}: {result.damage}")
+        tables.append(result.path)
+    return tables

@@ -1,0 +1,72 @@
+"""Report a Lightning training to a `Display`, and to a file for other programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lp_pipeline.display import Task
+
+PROGRESS_FILE = "progress.json"
+SECONDS_BETWEEN_FILES = 2.0
+
+
+class ReportProgress(Callback):
+    """Tells the task and ``progress.json`` how many steps are done.
+
+    Args:
+        task: Where to report to.
+        total_steps: Batches of the whole training.
+        folder: Where the file goes.
+    """
+
+    def __init__(self, task: Task, total_steps: int, folder: Path) -> None:
+        self.task = task
+        self.total_steps = total_steps
+        self.file = folder / PROGRESS_FILE
+        self.batches = 0
+        self._written = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start where a resumed training left off."""
+        self.batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Report one step."""
+        self.batches += 1
+        self.task.update(min(self.batches, self.total_steps), _note(trainer))
+        if trainer.is_global_zero and time.monotonic() - self._written > SECONDS_BETWEEN_FILES:
+            self._write("TRAINING", trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the end."""
+        if trainer.is_global_zero:
+            self._write("COMPLETED" if not trainer.interrupted else "INTERRUPTED", trainer)
+
+    def _write(self, status: str, trainer: Trainer) -> None:
+        self._written = time.monotonic()
+        content = {
+            "status": status,
+            "completed": self.batches,
+            "total": self.total_steps,
+            "epoch": trainer.current_epoch,
+        }
+        beside = self.file.with_suffix(".json.partial")
+        beside.write_text(json.dumps(content))
+        beside.replace(self.file)
+
+
+def _note(trainer: Trainer) -> str:
+    """The epoch, and the errors that are known so far."""
+    parts = [f"epoch {trainer.current_epoch + 1}"]
+    for key, name in (("train_pixel_error", "train"), ("val_pixel_error", "validation")):
+        value = trainer.callback_metrics.get(key)
+        if value is not None:
+            parts.append(f"{name} {float(value):.1f} px")
+    return "  ".join(parts)

@@ -1,0 +1,40 @@
+"""Everything that a training needs, built from a config before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytorch_lightning import seed_everything
+
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.datamodule import LabeledDataModule
+from lp_pipeline.builders.data import get_data_module, get_dataset
+from lp_pipeline.builders.labels import get_labels
+from lp_pipeline.builders.losses import get_loss_factories
+from lp_pipeline.builders.model import get_model
+from lp_pipeline.builders.tracker_class import get_tracker_class
+from lp_pipeline.config.schema import Config
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """A tracker, and the data that it learns from."""
+
+    tracker: BaseSupervisedTracker
+    data: LabeledDataModule
+
+
+def set_up(config: Config) -> TrainingSetup:
+    """Build the data, the losses and the tracker.
+
+    Raises:
+        LPError: Anything of it cannot be used; nothing has been written by then.
+    """
+    tracker_class = get_tracker_class(config)
+    labels = get_labels(config)
+    dataset = get_dataset(config, tracker_class, labels)
+    data = get_data_module(config, tracker_class, dataset)
+    losses = get_loss_factories(config, tracker_class, data)
+    seed_everything(config.training.rng_seed_model_pt, workers=True, verbose=False)
+    tracker = get_model(config, tracker_class, labels.keypoint_names, losses, data.steps_per_epoch)
+    return TrainingSetup(tracker, data)

@@ -1,0 +1,94 @@
+"""Lightning's trainer, as a config describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from lp_core.callbacks import AnnealWeight, UnfreezeBackbone
+from lp_pipeline.config.schema import Config, TrainingConfig
+from lp_pipeline.training.best_weights import MONITOR
+
+TENSORBOARD_FOLDER = "tb_logs"
+CSV_FOLDER = "csv_logs"
+
+
+def get_callbacks(config: Config) -> list[Callback]:
+    """The callbacks that follow from the config alone."""
+    callbacks: list[Callback] = [UnfreezeBackbone(), LearningRateMonitor()]
+    if config.model.losses_to_use:
+        anneal = config.callbacks.anneal_weight
+        callbacks.append(
+            AnnealWeight(
+                init_val=anneal.init_val,
+                increase_factor=anneal.increase_factor,
+                final_val=anneal.final_val,
+                freeze_until_epoch=anneal.freeze_until_epoch,
+            )
+        )
+    if config.training.early_stopping:
+        patience = config.training.early_stop_patience
+        callbacks.append(EarlyStopping(monitor=MONITOR, patience=patience, verbose=False))
+    return callbacks
+
+
+def get_trainer(config: Config, model_dir: Path, callbacks: list[Callback], steps: int) -> Trainer:
+    """The trainer.
+
+    Args:
+        config: How to train.
+        model_dir: Where logs go.
+        callbacks: All callbacks.
+        steps: Optimiser steps per epoch; values are logged at least once per epoch.
+    """
+    training = config.training
+    return Trainer(
+        **_length(training),
+        **_validation(training),
+        accelerator=training.accelerator,
+        devices=training.devices,
+        num_nodes=training.num_nodes,
+        strategy=training.strategy,
+        precision=training.precision,  # type: ignore[arg-type]
+        accumulate_grad_batches=training.accumulate_grad_batches,
+        gradient_clip_val=training.gradient_clip_val,
+        limit_train_batches=_limit(training.limit_train_batches),
+        log_every_n_steps=max(1, min(training.log_every_n_steps, steps)),
+        profiler=training.profiler,
+        logger=[
+            TensorBoardLogger(model_dir / TENSORBOARD_FOLDER, name=config.model.model_name),
+            CSVLogger(model_dir, name=CSV_FOLDER, version=""),
+        ],
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _length(training: TrainingConfig) -> dict[str, Any]:
+    """How long to train: steps or epochs."""
+    if training.max_steps is not None:
+        return {"max_steps": training.max_steps, "min_steps": training.min_steps, "max_epochs": -1}
+    return {"max_epochs": training.max_epochs, "min_epochs": training.min_epochs}
+
+
+def _validation(training: TrainingConfig) -> dict[str, Any]:
+    """When to validate."""
+    if training.val_check_interval is None:
+        return {"check_val_every_n_epoch": training.check_val_every_n_epoch}
+    return {
+        "val_check_interval": _limit(training.val_check_interval),
+        "check_val_every_n_epoch": None if training.val_check_interval > 1 else 1,
+    }
+
+
+def _limit(value: float | None) -> float | int | None:
+    """Lightning reads an int as a number of batches and a float as a share."""
+    return int(value) if value is not None and value > 1 else value

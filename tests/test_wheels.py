@@ -1,0 +1,95 @@
+"""Each distribution works from its wheel, alone with what it declares, in an empty environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+OTHERS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_pipeline")
+
+# What each distribution can do with nothing of ours but what it depends on.
+SMOKE = {
+    "lp-core": (
+        {"lp_core"},
+        "import torch\n"
+        "from lp_core.geometry.targets import heatmap_targets\n"
+        "from lp_core.geometry.decoding import decode_heatmaps\n"
+        "maps = heatmap_targets(torch.tensor([[[9.0, 5.0]]]), (32, 32), (8, 8))\n"
+        "assert (decode_heatmaps(maps, (32, 32))[0] - torch.tensor([9.0, 5.0])).abs().max() < 1e-3\n",
+    ),
+    "lp-models": (
+        {"lp_core", "lp_models"},
+        "import torch\n"
+        "from lp_core.registry import MODELS, load_plugin\n"
+        "tracker_class = load_plugin(MODELS, 'heatmap')\n"
+        "options = tracker_class.Options(keypoint_names=('a', 'b'), image_size=(64, 64),\n"
+        "    backbone='resnet10t', backbone_pretrained=False)\n"
+        "tracker = tracker_class(options).eval()\n"
+        "assert tracker(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape == (1, 2, 16, 16)\n",
+    ),
+    "lp-data": (
+        {"lp_core", "lp_data"},
+        "import tempfile, pathlib\n"
+        "from lp_data.labels import read_labels\n"
+        "file = pathlib.Path(tempfile.mkdtemp()) / 'labels.csv'\n"
+        "file.write_text('scorer,a,a\\nbodyparts,nose,nose\\ncoords,x,y\\nimg1.png,1,2\\n')\n"
+        "assert read_labels(file).keypoint_names == ('nose',)\n",
+    ),
+    "lp-io": (
+        {"lp_core", "lp_io"},
+        "import tempfile, pathlib\n"
+        "from lp_io.checkpoint import load_model\n"
+        "from lp_core.errors import LPError\n"
+        "try:\n"
+        "    load_model(pathlib.Path(tempfile.mkdtemp()))\n"
+        "except LPError:\n"
+        "    pass\n"
+        "else:\n"
+        "    raise SystemExit('an empty folder was taken for a model')\n",
+    ),
+    "lp-pipeline": (
+        set(OTHERS),
+        "import subprocess, sys, pathlib\n"
+        "command = pathlib.Path(sys.executable).with_name('litpose')\n"
+        "assert 'predict' in subprocess.run([command, '--help'], capture_output=True, text=True,"
+        " check=True).stdout\n"
+        "from lp_pipeline.config.load import load_config\n",
+    ),
+}
+
+
+def run(*command, **options):
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheels")
+    run(UV, "build", "--wheel", "--all-packages", "--out-dir", str(folder), cwd=ROOT)
+    return folder
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_a_wheel_works_alone(name, wheels, tmp_path):
+    (wheel,) = wheels.glob(f"{name.replace('-', '_')}-*.whl")
+    run(UV, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "env"))
+    python = str(tmp_path / "env" / "bin" / "python")
+    install = (UV, "pip", "install", "--quiet", "--python", python, "--find-links", str(wheels))
+    run(*install, "--exclude-newer", "2026-11-15", str(wheel), cwd=tmp_path)
+    expected, code = SMOKE[name]
+    present = run(
+        python,
+        "-c",
+        "import importlib.util as u;"
+        f"print(*[n for n in {OTHERS!r} if u.find_spec(n) is not None])",
+    )
+    assert set(present.split()) == expected
+    run(python, "-c", code, cwd=tmp_path)
