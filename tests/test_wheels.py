@@ -20,7 +20,8 @@ SMOKE = {
         "from lp_core.geometry.targets import heatmap_targets\n"
         "from lp_core.geometry.decoding import decode_heatmaps\n"
         "maps = heatmap_targets(torch.tensor([[[9.0, 5.0]]]), (32, 32), (8, 8))\n"
-        "assert (decode_heatmaps(maps, (32, 32))[0] - torch.tensor([9.0, 5.0])).abs().max() < 1e-3\n",
+        "found = decode_heatmaps(maps, (32, 32))[0]\n"
+        "assert (found - torch.tensor([9.0, 5.0])).abs().max() < 1e-3\n",
     ),
     "lp-models": (
         {"lp_core", "lp_models"},
@@ -88,8 +89,7 @@ def test_a_wheel_works_alone(name, wheels, tmp_path):
     present = run(
         python,
         "-c",
-        "import importlib.util as u;"
-        f"print(*[n for n in {OTHERS!r} if u.find_spec(n) is not None])",
+        f"import importlib.util as u;print(*[n for n in {OTHERS!r} if u.find_spec(n) is not None])",
     )
     assert set(present.split()) == expected
     run(python, "-c", code, cwd=tmp_path)

@@ -112,6 +112,71 @@ def predict(
     )
 
 
+@app.command()
+def check(
+    project: Annotated[Path, typer.Argument(help="A project's folder.")],
+) -> None:
+    """List everything that is wrong with a project, and what it holds."""
+    from lp_pipeline.cli.inspect import run_check
+
+    run_check(project)
+
+
+@app.command()
+def preview(
+    config: Annotated[Path, typer.Argument(help="A config in YAML.")],
+    overrides: Overrides = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path(
+        "preview.png"
+    ),
+) -> None:
+    """Write a picture of augmented training images with their keypoints."""
+    from lp_pipeline.cli.preview import run_preview
+
+    run_preview(config, overrides or [], output)
+
+
+@app.command("list")
+def list_plugins(
+    kind: Annotated[
+        str, typer.Argument(help="models, backbones, losses, readers or augmentations.")
+    ],
+) -> None:
+    """List what is registered, and by which distribution."""
+    from lp_pipeline.cli.inspect import run_list
+
+    run_list(kind)
+
+
+config_app = typer.Typer(help="Look at a config.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(config_app, name="config")
+ConfigFile = Annotated[Path, typer.Argument(help="A config in YAML.")]
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Print the resolved config, with the origin of each value."""
+    from lp_pipeline.cli.inspect import run_config_show
+
+    run_config_show(config, overrides or [])
+
+
+@config_app.command("check")
+def config_check(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Check a config without training."""
+    from lp_pipeline.cli.inspect import run_config_check
+
+    run_config_check(config, overrides or [])
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of configs, for editors."""
+    from lp_pipeline.cli.inspect import run_config_schema
+
+    run_config_schema()
+
+
 def main() -> None:
     """Run the command; print an error in a line or three and exit with 2."""
     debug = "--debug" in sys.argv[1:]

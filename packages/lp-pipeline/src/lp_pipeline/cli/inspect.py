@@ -1,0 +1,80 @@
+"""``litpose check``, ``list`` and ``config``: look, and change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from lp_core.errors import unknown_name
+from lp_core.registry import (
+    AUGMENTATIONS,
+    BACKBONES,
+    LOSSES,
+    MODELS,
+    VIDEO_READERS,
+    registered,
+)
+
+GROUPS = {
+    "models": MODELS,
+    "backbones": BACKBONES,
+    "losses": LOSSES,
+    "readers": VIDEO_READERS,
+    "augmentations": AUGMENTATIONS,
+}
+"""What can be listed."""
+
+
+def run_list(kind: str) -> None:
+    """Print what is registered, and by which distribution.
+
+    Raises:
+        UnknownNameError: There is nothing of that kind to list.
+    """
+    if kind not in GROUPS:
+        raise unknown_name("kind of plug-in", kind, GROUPS)
+    group = GROUPS[kind]
+    plugins = registered(group).values()
+    width = max((len(plugin.name) for plugin in plugins), default=0)
+    for plugin in plugins:
+        typer.echo(f"{plugin.name:{width}}  {plugin.distribution} {plugin.version}")
+    if group == BACKBONES:
+        typer.echo("and every timm model that gives feature maps, by its timm name")
+
+
+def run_check(project: Path) -> None:
+    """Print every problem of a project, and a summary; exit with 2 if one stops training."""
+    from lp_data.check import check_project
+    from lp_data.check.text import report_text
+
+    report = check_project(project)
+    typer.echo(report_text(report))
+    if report.errors:
+        raise typer.Exit(2)
+
+
+def run_config_show(path: Path, overrides: list[str]) -> None:
+    """Print the resolved config with the origin of each value."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.config.show import show_config
+
+    typer.echo(show_config(load_config(path, overrides)))
+
+
+def run_config_check(path: Path, overrides: list[str]) -> None:
+    """Check a config with its paths, without training."""
+    from lp_pipeline.config.load import load_config
+
+    loaded = load_config(path, overrides, check_paths=True)
+    for note in loaded.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{path} can be used")
+
+
+def run_config_schema() -> None:
+    """Print the JSON schema of configs, for editors."""
+    from lp_pipeline.config.json_schema import schema_json
+
+    typer.echo(json.dumps(schema_json(), indent=2))
