@@ -6,8 +6,6 @@ label file end with a column ``set``.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -34,9 +32,7 @@ def header_lines(keypoint_names: Sequence[str], scorer: str, *, with_sets: bool)
 
 def csv_line(cells: Iterable[str]) -> str:
     """Cells as a line of CSV, quoted where they need it."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(list(cells))
-    return text.getvalue()
+    return ",".join(map(quoted, cells)) + "\n"
 
 
 def body_lines(
@@ -59,7 +55,7 @@ def body_lines(
 
 
 def quoted(cell: str) -> str:
-    """A cell as CSV has it."""
-    if cell and not any(mark in cell for mark in ',"\r\n'):
+    """A cell as CSV has it; Python's own writer leaves a lone carriage return bare."""
+    if not any(mark in cell for mark in ',"\r\n'):
         return cell
-    return csv_line([cell]).removesuffix("\n")
+    return '"' + cell.replace('"', '""') + '"'

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,12 +28,17 @@ class TensorFile:
     Attributes:
         tensors: By name; they share one block of memory of the file's size.
         metadata: The texts that the writer put in the header.
-        sha256: Hash of the whole file, in hexadecimal.
+        content: That block.
     """
 
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
-    sha256: str
+    content: bytearray = field(repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the whole file, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def read_tensor_file(path: Path) -> TensorFile:
         ) from error
     entries, metadata = _entries(header, size - start, path)
     tensors = {entry.name: _tensor(entry, content, start, path) for entry in entries}
-    return TensorFile(tensors, metadata, hashlib.sha256(content).hexdigest())
+    return TensorFile(tensors, metadata, content)
 
 
 def _read_header(file: BinaryIO, size: int, path: Path) -> tuple[dict[str, Any], int]:
