@@ -16,7 +16,7 @@ from lp_data.augmentation.protocol import Augmented
 from lp_data.augmentation.warp import Geometry, move_keypoints, resample, sum_of_fields
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Composition:
     """The augmenter of a sequence of effects.
 
@@ -52,7 +52,8 @@ class Composition:
             leaves out warps, which move nothing far.
         """
         size = (images.shape[1], images.shape[2])
-        happening = [effect for effect in self.effects if rng.random() < effect.probability]
+        chances = rng.random(len(self.effects)).tolist()
+        happening = [e for e, c in zip(self.effects, chances, strict=True) if c < e.probability]
         geometry = _draw_geometry(happening, size, rng)
         if not happening:
             return Augmented(images, keypoints, geometry.matrix)

@@ -80,7 +80,7 @@ def _mover(geometry: Geometry, size: tuple[int, int]) -> Callable[[ndarray], nda
         return lambda frame: np.asarray(cv2.warpAffine(frame, matrix, size[::-1]))
     # affine maps and bilinear interpolation commute, so the nodes are mapped and not the pixels
     places = _padded_nodes(field) + _padded_shifts(field)
-    inverse = affine.invert(torch.from_numpy(matrix)).numpy()
+    inverse = cv2.invertAffineTransform(matrix)  # as warpAffine does
     sources = _at_pixels(cv2.transform(places, inverse), field.step, size)
     return lambda frame: np.asarray(cv2.remap(frame, sources, None, cv2.INTER_LINEAR))
 
