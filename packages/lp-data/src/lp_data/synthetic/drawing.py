@@ -1,0 +1,81 @@
+"""Discs, strips and look-alike blobs, anti-aliased and placed to a sixteenth of a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from lp_data.synthetic.look import Colour
+
+_SHIFT = 4
+
+Image = UInt8[ndarray, "h w"] | UInt8[ndarray, "h w 3"]
+Points = Float[ndarray, "n 2"]
+Radii = Float[ndarray, " n"]
+
+
+def draw_discs(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
+    """Draw filled discs.
+
+    Args:
+        image: The picture, which is changed.
+        centres: Pixels (x, y) of the picture.
+        radii: Radii in px.
+        colour: A colour, or a grey level.
+    """
+    sizes = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
+    for (x, y), size in zip(_fixed_point(centres).tolist(), sizes, strict=True):
+        cv2.circle(image, (x, y), size, colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def draw_strip(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
+    """Draw a tapered strip with round ends along a centre line; see ``draw_discs``."""
+    along = np.empty_like(centres)
+    along[1:-1] = centres[2:] - centres[:-2]
+    along[0], along[-1] = centres[1] - centres[0], centres[-1] - centres[-2]
+    length = np.sqrt((along * along).sum(axis=-1))
+    across = along[:, ::-1] * np.array([-1.0, 1.0]) * (radii / np.maximum(length, 1e-6))[:, None]
+    outline = np.concatenate([centres + across, (centres - across)[::-1]])
+    cv2.fillPoly(image, [_fixed_point(outline)], colour, cv2.LINE_AA, _SHIFT)
+    draw_discs(image, centres[[0, -1]], radii[[0, -1]], colour)
+
+
+def draw_lines(image: Image, lines: list[Points], colour: Colour | int) -> None:
+    """Draw lines of one pixel's width."""
+    cv2.polylines(
+        image, [_fixed_point(line) for line in lines], False, colour, 1, cv2.LINE_AA, _SHIFT
+    )
+
+
+def paw_like_blob(rng: np.random.Generator, scale: float) -> tuple[Points, Radii]:
+    """Discs that may be taken for a paw, around (0, 0)."""
+    spread = rng.uniform(0, 2 * np.pi) + np.array([-0.6, 0.0, 0.6])
+    toes = np.stack([np.cos(spread), np.sin(spread)], axis=-1) * 5.0
+    centres = np.concatenate([np.zeros((1, 2)), toes])
+    return centres * scale, np.array([3.6, 1.7, 1.9, 1.7]) * scale
+
+
+def tail_like_blob(rng: np.random.Generator, scale: float) -> tuple[Points, Radii]:
+    """A strip that may be taken for a tail, around (0, 0)."""
+    along = np.linspace(0.0, 1.0, 12)
+    bend = rng.uniform(0, 2 * np.pi) + rng.uniform(-1.2, 1.2) * along
+    centres = np.cumsum(np.stack([np.cos(bend), np.sin(bend)], axis=-1) * 4.0, axis=0)
+    return (centres - centres.mean(axis=0)) * scale, np.linspace(2.4, 1.0, 12) * scale
+
+
+BLOBS: tuple[
+    tuple[
+        Callable[[np.random.Generator, float], tuple[Points, Radii]],
+        Callable[[Image, Points, Radii, Colour | int], None],
+    ],
+    ...,
+] = ((paw_like_blob, draw_discs), (tail_like_blob, draw_strip))
+"""Each kind of look-alike: what makes its shape, and what draws it."""
+
+
+def _fixed_point(points: Points) -> ndarray:
+    return np.rint(points * (1 << _SHIFT)).astype(np.int32)

@@ -1,0 +1,168 @@
+"""Write a synthetic project: labelled images, videos, and the truth of every frame."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from lp_data.errors import SyntheticProjectError
+from lp_data.labels import join_tables, write_labels
+from lp_data.synthetic.labelling import Notes, label_table, truth_table
+from lp_data.synthetic.project import (
+    LABEL_FILE,
+    OOD_LABEL_FILE,
+    SyntheticProject,
+    is_project,
+    read_project,
+    write_project_file,
+)
+from lp_data.synthetic.session import (
+    Session,
+    held_out_session,
+    training_sessions,
+    unfamiliar_session,
+)
+from lp_data.synthetic.settings import SyntheticSettings
+from lp_data.synthetic.skeleton import KEYPOINTS
+from lp_data.video.writer import VideoWriter
+
+_QUALITY = 20
+_QUICK_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_DEFAULT = SyntheticSettings()
+
+
+def generate_project(
+    folder: str | Path,
+    settings: SyntheticSettings = _DEFAULT,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> SyntheticProject:
+    """Make up a project to try lp on: a mouse on a glass floor with a mirror below it.
+
+    It is an ordinary Lightning Pose project (``CollectedData.csv``, ``labeled-data``, ``videos``,
+    and ``CollectedData_new.csv`` with frames of another look), and has besides ``videos_test``,
+    ``videos_ood`` and, in ``truth``, where every keypoint is in every frame of every video.
+    The same settings give the same label files and images.
+
+    Args:
+        folder: Where to write it. It appears there whole or not at all.
+        settings: Its size and difficulty.
+        overwrite: Whether to replace a synthetic project that is there already.
+        progress: Called with the number of frames rendered so far and their total.
+
+    Returns:
+        The project.
+
+    Raises:
+        SyntheticProjectError: The folder holds something else, or cannot be written.
+    """
+    folder = Path(folder)
+    _check_folder(folder, overwrite=overwrite)
+    training = training_sessions(settings)
+    test, ood = held_out_session(settings), unfamiliar_session(settings)
+    everything = [*training, test, ood]
+    count = _Count(sum(len(session.rendered) for session in everything), progress)
+    with _built_beside(folder) as beside:
+        notes = {session.name: _record(beside, session, count) for session in everything}
+        tables = [label_table(session, notes[session.name]) for session in training]
+        write_labels(join_tables(tables), beside / LABEL_FILE)
+        write_labels(label_table(ood, notes[ood.name]), beside / OOD_LABEL_FILE)
+        write_project_file(beside, settings, _body_length(training))
+    return read_project(folder)
+
+
+class _Count:
+    """Counts rendered frames for whoever wants to know."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def tick(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
+    """Write a session's images, video and truth; returns what was seen in each frame."""
+    images, notes = set(session.images), {}
+    with ExitStack() as stack:
+        video = stack.enter_context(_writer(folder, session)) if session.video else None
+        for frame in session.rendered:
+            shot = session.shoot(frame)
+            notes[frame] = Notes(shot.codes, shot.unguessable)
+            if video is not None:
+                video.write(shot.image)
+            if frame in images:
+                _write_image(folder / session.image_path(frame), shot.image)
+            count.tick()
+    if session.video:
+        write_labels(truth_table(session, notes), folder / f"truth/{session.name}.csv")
+    return notes
+
+
+def _writer(folder: Path, session: Session) -> VideoWriter:
+    size = (session.camera.height, session.camera.width)
+    path = folder / str(session.video)
+    return VideoWriter(path, fps=Fraction(session.fps), size=size, quality=_QUALITY)
+
+
+def _write_image(path: Path, image: UInt8[ndarray, "height width 3"]) -> None:
+    """Write a PNG; through memory, since cv2 opens no path that is not ASCII on some systems."""
+    _, encoded = cv2.imencode(".png", image[..., ::-1], _QUICK_PNG)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded.tobytes())
+
+
+def _body_length(sessions: list[Session]) -> float:
+    """Mean distance from nose to tail base in the direct view of the labelled frames, frame px."""
+    nose, tail = KEYPOINTS.index("nose"), KEYPOINTS.index("tail_base")
+    keypoints = np.concatenate([session.keypoints[list(session.labeled)] for session in sessions])
+    return float(np.linalg.norm(keypoints[:, nose] - keypoints[:, tail], axis=-1).mean().round(3))
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to touch what is not ours."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not is_project(folder):
+        raise SyntheticProjectError(
+            "there is something else already",
+            where=folder,
+            remedy="name a folder that does not exist yet, or an empty one",
+        )
+    if not overwrite:
+        raise SyntheticProjectError(
+            "there is a synthetic project already",
+            where=folder,
+            remedy="pass overwrite=True to replace it, or name another folder",
+        )
+
+
+@contextmanager
+def _built_beside(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` that takes its place when the block ends well."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
+            beside = Path(work) / "new"
+            beside.mkdir()
+            yield beside
+            if folder.exists():
+                folder.rename(Path(work) / "old")
+            beside.rename(folder)
+    except OSError as error:
+        raise SyntheticProjectError(
+            f"the project cannot be written: {error.strerror or error}",
+            where=folder,
+            remedy="check the folder's permissions and that the disk is not full",
+        ) from error

@@ -1,0 +1,186 @@
+"""From behaviour to the 3-D positions of all joints, with bones of constant length."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lp_data.synthetic.behaviour import Motion, behave, smooth, wander
+from lp_data.synthetic.gait import walk
+from lp_data.synthetic.skeleton import (
+    CHEST_TO_NECK,
+    JOINTS,
+    LIMB_BUILD,
+    LIMBS,
+    NECK_TO_EAR,
+    NECK_TO_NOSE,
+    PELVIS_TO_CHEST,
+    PELVIS_TO_TAIL,
+    TAIL_SEGMENT,
+    TAIL_SEGMENTS,
+)
+
+_WARM_UP_SECONDS = 2.0
+_PELVIS_HEIGHT = 29.0
+_STRETCH_LIMIT = 0.985
+
+Joints = dict[str, Float[ndarray, "frames 3"]]
+
+
+def animate(
+    rng: np.random.Generator, frames: int, fps: float, max_turn: float, size: float = 1.0
+) -> tuple[Float[ndarray, "frames joints 3"], Motion]:
+    """Draw the poses of one session.
+
+    Args:
+        rng: Source of all choices.
+        frames: Number of frames.
+        fps: Frames per second.
+        max_turn: Largest heading away from +x, in degrees.
+        size: Size of the animal relative to the skeleton's units.
+
+    Returns:
+        World positions of the joints, in the order of ``JOINTS``, and the motion of the body in
+        the same frames.
+    """
+    warm_up = max(2 * TAIL_SEGMENTS + 4, round(_WARM_UP_SECONDS * fps))
+    motion = behave(rng, frames + warm_up, fps, max_turn)
+    joints = _trunk(rng, motion, fps)
+    joints |= _tail(rng, joints["tail_base"], motion, fps)
+    joints |= _limbs(joints, motion, fps)
+    poses = np.stack([joints[name] for name in JOINTS], axis=1)[warm_up:]
+    kept = Motion(
+        motion.speed[warm_up:] * size,
+        motion.heading[warm_up:],
+        motion.position[warm_up:],
+        motion.floor_velocity[warm_up:],
+    )
+    return _resize(poses, kept.position, size), kept
+
+
+def _resize(
+    poses: Float[ndarray, "frames joints 3"], centre: Float[ndarray, "frames 2"], size: float
+) -> Float[ndarray, "frames joints 3"]:
+    """Make the animal larger or smaller about the point of the floor below it."""
+    anchor = np.concatenate([centre, np.zeros((len(centre), 1))], axis=-1)[:, None]
+    return anchor + size * (poses - anchor)
+
+
+def _trunk(rng: np.random.Generator, motion: Motion, fps: float) -> Joints:
+    """Spine, head and ears."""
+    frames = len(motion.speed)
+    turn = smooth(np.gradient(motion.heading) * fps, 0.1 * fps)
+    calm = np.clip(1.0 - motion.speed / 150.0, 0.0, 1.0)
+    bend = np.clip(0.13 * turn, -0.5, 0.5) + 0.08 * wander(rng, frames, 0.8 * fps)
+    nod = wander(rng, frames, 0.35 * fps)
+    look = wander(rng, frames, 0.4 * fps)
+
+    hip_yaw = motion.heading - 0.5 * bend
+    chest_yaw = motion.heading + 0.5 * bend
+    head_yaw = chest_yaw + 0.6 * bend + (0.12 + 0.3 * calm) * look
+    spine_pitch = 0.02 + 0.06 * wander(rng, frames, 0.6 * fps)
+    head_pitch = -0.2 + (0.12 + 0.16 * calm) * nod
+
+    spine = _direction(chest_yaw, spine_pitch)
+    middle = np.concatenate([motion.position, np.full((frames, 1), _PELVIS_HEIGHT)], axis=-1)
+    middle[:, 2] += _bob(motion, fps)
+    pelvis = middle - 0.5 * PELVIS_TO_CHEST * spine
+    chest = middle + 0.5 * PELVIS_TO_CHEST * spine
+    neck = chest + CHEST_TO_NECK * _direction(chest_yaw + 0.4 * bend, spine_pitch + 0.1)
+    head = _direction(head_yaw, head_pitch)
+    left, up = _sideways(head_yaw), _direction(head_yaw, head_pitch + np.pi / 2)
+    forward_ear, side_ear, up_ear = NECK_TO_EAR
+    ear = neck + forward_ear * head + up_ear * up
+    return {
+        "pelvis": pelvis,
+        "chest": chest,
+        "neck": neck,
+        "nose": neck + NECK_TO_NOSE * head,
+        "ear_left": ear + side_ear * left,
+        "ear_right": ear - side_ear * left,
+        "tail_base": pelvis - PELVIS_TO_TAIL * _direction(hip_yaw, spine_pitch + 0.2),
+    }
+
+
+def _tail(
+    rng: np.random.Generator, base: Float[ndarray, "frames 3"], motion: Motion, fps: float
+) -> Joints:
+    """A chain that trails behind, swings with the stride and lifts now and then."""
+    frames = len(motion.speed)
+    sway = 0.75 * wander(rng, frames, 0.5 * fps)
+    lift = 0.22 * wander(rng, frames, 0.7 * fps)
+    swing = 0.22 * np.sin(2 * np.pi * np.cumsum(motion.speed / 60.0 + 0.3) / fps)
+    joints: Joints = {}
+    joint = base
+    for number in range(1, TAIL_SEGMENTS + 1):
+        along = number / TAIL_SEGMENTS
+        trailing = smooth(np.roll(motion.heading, 2 * number), 2.0)
+        yaw = trailing + np.pi + along * (sway + np.roll(swing, number))
+        pitch = -0.28 + 0.3 * along**2 + along * lift
+        joint = joint + TAIL_SEGMENT * _direction(yaw, pitch)
+        joints[f"tail_{number}"] = joint
+    return joints
+
+
+def _limbs(joints: Joints, motion: Motion, fps: float) -> Joints:
+    """Hips and shoulders, paws by the gait, and the joints between by two-bone geometry."""
+    roots = np.stack([_root(joints, limb) for limb in LIMBS], axis=1)
+    paws = walk(motion, roots, fps)
+    forward = np.concatenate([motion.direction, np.zeros((len(roots), 1))], axis=-1)
+    limbs: Joints = {}
+    for number, limb in enumerate(LIMBS):
+        build = LIMB_BUILD[limb]
+        root = roots[:, number]
+        knee, paw = _two_bones(
+            root, paws[:, number], build.bend * forward, build.upper, build.lower
+        )
+        limbs |= {f"root_{limb}": root, f"knee_{limb}": knee, f"paw_{limb}": paw}
+    return limbs
+
+
+def _root(joints: Joints, limb: str) -> Float[ndarray, "frames 3"]:
+    base = joints["chest"] if limb.startswith("front") else joints["pelvis"]
+    spine = joints["chest"] - joints["pelvis"]
+    yaw = np.arctan2(spine[:, 1], spine[:, 0])
+    forward, left, up = LIMB_BUILD[limb].root
+    offset = forward * _direction(yaw, np.zeros_like(yaw)) + left * _sideways(yaw)
+    return base + offset + np.array([0.0, 0.0, up])
+
+
+def _two_bones(
+    root: Float[ndarray, "frames 3"],
+    paw: Float[ndarray, "frames 3"],
+    bend: Float[ndarray, "frames 3"],
+    upper: float,
+    lower: float,
+) -> tuple[Float[ndarray, "frames 3"], Float[ndarray, "frames 3"]]:
+    """Middle joint and paw of a limb of two bones (law of cosines), bent towards ``bend``."""
+    reach = paw - root
+    wanted = np.linalg.norm(reach, axis=-1, keepdims=True)
+    axis = reach / wanted
+    length = np.clip(wanted, abs(upper - lower) + 1.0, _STRETCH_LIMIT * (upper + lower))
+    along = (upper**2 - lower**2 + length**2) / (2.0 * length)
+    side = bend - np.sum(bend * axis, axis=-1, keepdims=True) * axis
+    side = side / np.linalg.norm(side, axis=-1, keepdims=True)
+    knee = root + along * axis + np.sqrt(upper**2 - along**2) * side
+    return knee, root + length * axis
+
+
+def _bob(motion: Motion, fps: float) -> Float[ndarray, " frames"]:
+    """The trunk rises and falls twice a stride."""
+    haste = np.clip(motion.speed / 200.0, 0.0, 1.0)
+    phase = np.cumsum(motion.speed / (44.0 + 0.09 * motion.speed)) / fps
+    return haste * (1.4 * np.sin(4 * np.pi * phase))
+
+
+def _direction(yaw: Float[ndarray, " frames"], pitch: Float[ndarray, " frames"] | float) -> ndarray:
+    """Unit vector (x, y, z) of a yaw about z and a pitch above the floor, in radians."""
+    flat = np.cos(pitch)
+    up = np.broadcast_to(np.sin(pitch), yaw.shape)
+    return np.stack([flat * np.cos(yaw), flat * np.sin(yaw), up], axis=-1)
+
+
+def _sideways(yaw: Float[ndarray, " frames"]) -> Float[ndarray, "frames 3"]:
+    """Unit vector to the animal's left."""
+    return np.stack([-np.sin(yaw), np.cos(yaw), np.zeros_like(yaw)], axis=-1)

@@ -1,0 +1,147 @@
+"""A synthetic project on disk, and the file that describes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lp_data.errors import SyntheticProjectError
+from lp_data.synthetic.settings import SyntheticSettings
+from lp_data.synthetic.skeleton import (
+    keypoint_names,
+    mirrored_column_matches,
+    singleview_columns,
+    skeleton_edges,
+)
+
+PROJECT_FILE = "project.json"
+LABEL_FILE = "CollectedData.csv"
+OOD_LABEL_FILE = "CollectedData_new.csv"
+TEST_VIDEO = "videos_test/test.mp4"
+OOD_VIDEO = "videos_ood/ood.mp4"
+_KIND = "lp synthetic project"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SyntheticProject:
+    """A Lightning Pose project whose truth is known.
+
+    Attributes:
+        folder: The project's folder.
+        label_file: The labels to train with, ``CollectedData.csv``.
+        ood_label_file: Labels of out-of-distribution frames, ``CollectedData_new.csv``.
+        train_videos: Unlabelled videos of the same look as the labelled frames.
+        test_video: A held-out video of the same look.
+        ood_video: A held-out video of another look.
+        truth: Per video stem the label file with the truth of every frame; its rows are named by
+            the number of the frame. Codes: 0 outside the view, 1 hidden, 2 visible.
+        keypoint_names: Names of the keypoints, first those of the direct view.
+        skeleton: Pairs of keypoint names to join by a line.
+        mirrored_column_matches: Per view the columns of its keypoints (multi-view PCA).
+        columns_for_singleview_pca: Columns of the keypoints that suit single-view PCA.
+        body_length_px: Mean distance from nose to tail base in the direct view of the labelled
+            frames, in frame px.
+    """
+
+    folder: Path
+    label_file: Path
+    ood_label_file: Path
+    train_videos: tuple[Path, ...]
+    test_video: Path
+    ood_video: Path
+    truth: dict[str, Path]
+    keypoint_names: tuple[str, ...]
+    skeleton: tuple[tuple[str, str], ...]
+    mirrored_column_matches: list[list[int]]
+    columns_for_singleview_pca: list[int]
+    body_length_px: float
+
+
+def write_project_file(folder: Path, settings: SyntheticSettings, body_length_px: float) -> None:
+    """Describe a project in its ``project.json``."""
+    content = {
+        "kind": _KIND,
+        "version": _VERSION,
+        "settings": asdict(settings),
+        "body_length_px": body_length_px,
+    }
+    (folder / PROJECT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds a synthetic project."""
+    try:
+        return bool(_content(folder / PROJECT_FILE))
+    except SyntheticProjectError:
+        return False
+
+
+def read_project(folder: str | Path) -> SyntheticProject:
+    """Read a project that ``generate_project`` has written.
+
+    Args:
+        folder: The project's folder.
+
+    Returns:
+        The project, with paths below ``folder``.
+
+    Raises:
+        SyntheticProjectError: The folder holds no such project, or its file is damaged.
+    """
+    folder = Path(folder)
+    path = folder / PROJECT_FILE
+    content = _content(path)
+    try:
+        settings = SyntheticSettings(**content["settings"])
+        body_length_px = float(content["body_length_px"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SyntheticProjectError(
+            f"the description of the project is damaged: {error}", where=path, remedy=_ANEW
+        ) from error
+    return _project(folder, settings, body_length_px)
+
+
+_ANEW = "generate the project anew"
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The project file as far as it is one of ours."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SyntheticProjectError(
+            f"no synthetic project can be read here: {error}",
+            where=path,
+            remedy="name a folder that generate_project has written",
+        ) from error
+    if not isinstance(content, dict) or content.get("kind") != _KIND:
+        raise SyntheticProjectError("the file describes no synthetic project", where=path)
+    if content.get("version") != _VERSION:
+        raise SyntheticProjectError(
+            f"the project is of version {content.get('version')!r}, not {_VERSION}",
+            where=path,
+            remedy=_ANEW,
+        )
+    return content
+
+
+def _project(folder: Path, settings: SyntheticSettings, body_length_px: float) -> SyntheticProject:
+    names = settings.video_names
+    stems = (*names, Path(TEST_VIDEO).stem, Path(OOD_VIDEO).stem)
+    return SyntheticProject(
+        folder=folder,
+        label_file=folder / LABEL_FILE,
+        ood_label_file=folder / OOD_LABEL_FILE,
+        train_videos=tuple(folder / f"videos/{name}.mp4" for name in names),
+        test_video=folder / TEST_VIDEO,
+        ood_video=folder / OOD_VIDEO,
+        truth={stem: folder / f"truth/{stem}.csv" for stem in stems},
+        keypoint_names=tuple(keypoint_names()),
+        skeleton=tuple(skeleton_edges()),
+        mirrored_column_matches=mirrored_column_matches(),
+        columns_for_singleview_pca=singleview_columns(),
+        body_length_px=body_length_px,
+    )
