@@ -1,0 +1,110 @@
+"""Checks of how a tracker learns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lp_core.testing.outputs import heads_of
+from lp_core.testing.subject import Subject
+from lp_core.trackers.supervised import BaseSupervisedTracker
+
+_STEPS = 40
+_FALL = 0.9
+
+
+def teaches_every_parameter(subject: Subject) -> None:
+    """Gradients reach the backbone, and every parameter outside it within a few steps."""
+    tracker = subject.build()
+    optimizer = tracker.configure_optimizers()["optimizer"]
+    reached: set[str] = set()
+    for step in range(3):  # a layer may start at 0 and so hide what lies before it
+        optimizer.zero_grad()
+        tracker.training_step(subject.batch(seed=step), step).backward()
+        for name, parameter in tracker.named_parameters():
+            if parameter.grad is None:
+                continue
+            if not parameter.grad.isfinite().all():
+                raise subject.fault(f"the gradient of '{name}' is not finite")
+            if parameter.grad.any():
+                reached.add(name)
+        optimizer.step()
+    own = {id(parameter) for parameter in tracker.head_parameters()}
+    for name, parameter in tracker.named_parameters():
+        if id(parameter) in own and parameter.requires_grad and name not in reached:
+            raise subject.fault(
+                f"the parameter '{name}' never gets a gradient: it is dead",
+                "use it in forward, or remove it",
+            )
+    if not any(name.startswith("backbone.") for name in reached):
+        raise subject.fault("no gradient reaches the backbone")
+
+
+def _differentiable(
+    subject: Subject, tracker: BaseSupervisedTracker, value: Tensor, key: str
+) -> None:
+    """Refuse a value whose gradient does not reach the backbone."""
+    remedy = "a hard argmax has no gradient; use lp_core.geometry.decoding.decode_heatmaps"
+    if not value.requires_grad:
+        raise subject.fault(f"{key} is not differentiable: it carries no gradient", remedy)
+    weights = torch.linspace(0.5, 1.5, value.numel()).reshape(value.shape)
+    parameters = [p for p in tracker.backbone.parameters() if p.requires_grad]
+    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
+        (value * weights).sum(), parameters, retain_graph=True, allow_unused=True
+    )
+    given = [gradient for gradient in gradients if gradient is not None]
+    if not any(gradient.any() for gradient in given):
+        raise subject.fault(
+            f"{key} is not differentiable: no gradient reaches the backbone", remedy
+        )
+    if not all(gradient.isfinite().all() for gradient in given):
+        raise subject.fault(f"the gradient through {key} is not finite")
+
+
+def gives_differentiable_outputs(subject: Subject) -> None:
+    """What unsupervised losses read can be learned from."""
+    tracker, toy = subject.build(), subject.toy()
+    if subject.semi_supervised:
+        outputs = tracker.get_loss_inputs_unlabeled(toy.clip())  # type: ignore[operator]
+    else:
+        outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(toy.labeled()))
+    for head in heads_of(outputs):
+        for key in ("keypoints_pred", "heatmaps_pred"):
+            if key in head:
+                _differentiable(subject, tracker, head[key], key)
+
+
+def lowers_its_loss(subject: Subject) -> None:
+    """The supervised loss of one toy batch falls when it is learned by heart."""
+    tracker, batch = subject.build(), subject.toy().labeled()
+    optimizer = tracker.configure_optimizers()["optimizer"]
+    first = last = float("nan")
+    for step in range(_STEPS):
+        loss = tracker.evaluate_labeled(batch, "train")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        last = float(loss.detach())
+        first = last if step == 0 else first
+        if last < _FALL * first:
+            return
+    raise subject.fault(
+        f"its loss does not fall: {first:.3g} at first, {last:.3g} after {_STEPS} steps"
+    )
+
+
+def bears_missing_labels(subject: Subject) -> None:
+    """Keypoints without a label, even all of them, poison neither loss nor gradients."""
+    for share in (0.5, 1.0):
+        tracker, batch = subject.build(), subject.toy().labeled()
+        hidden = torch.arange(batch["visibility"].numel()) < share * batch["visibility"].numel()
+        hidden = hidden.reshape(batch["visibility"].shape)
+        batch["keypoints"][hidden] = torch.nan
+        batch["visibility"][hidden] = 0
+        loss = tracker.evaluate_labeled(batch, "train")
+        if not loss.isfinite():
+            raise subject.fault("keypoints without a label make its loss infinite or NaN")
+        loss.backward()
+        for name, parameter in tracker.named_parameters():
+            if parameter.grad is not None and not parameter.grad.isfinite().all():
+                raise subject.fault(f"keypoints without a label make the gradient of '{name}' NaN")

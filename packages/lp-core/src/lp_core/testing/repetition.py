@@ -1,0 +1,73 @@
+"""Checks of what must come out the same: again, after a restart, at another precision."""
+
+from __future__ import annotations
+
+import torch
+
+from lp_core.geometry.affine import transform
+from lp_core.testing.subject import Subject, predict, train
+from lp_core.testing.toy import with_frame_at_model
+
+_MARGIN = 1e-3
+
+
+def repeats_itself(subject: Subject) -> None:
+    """The same seed trains the same tracker, and one image has one prediction."""
+    runs = []
+    for _ in range(2):
+        tracker = subject.build(seed=3)
+        losses = train(tracker, [subject.batch(seed) for seed in range(2)])
+        clip = subject.toy().clip()
+        runs.append((losses, predict(tracker, clip).keypoints, predict(tracker, clip).keypoints))
+    (losses, keypoints, again), (other_losses, other_keypoints, _) = runs
+    if not torch.allclose(keypoints, again, atol=_MARGIN):
+        raise subject.fault("it predicts the same clip differently the second time")
+    same = torch.allclose(torch.tensor(losses), torch.tensor(other_losses), rtol=1e-4)
+    if not (same and torch.allclose(keypoints, other_keypoints, atol=_MARGIN)):
+        raise subject.fault(
+            "it is not deterministic: two runs with one seed differ",
+            "draw random numbers from torch's global generator only",
+        )
+
+
+def keeps_its_state(subject: Subject) -> None:
+    """A state dict restores every prediction exactly, in a tracker without losses as well."""
+    tracker = subject.build(seed=0)
+    train(tracker, [subject.batch(seed) for seed in range(3)])
+    state = {name: value.clone() for name, value in tracker.state_dict().items()}
+    clip = subject.toy().clip()
+    expected = predict(tracker, clip)
+    for learning in (True, False):
+        restored = subject.build(seed=1, learning=learning)
+        wanted = state.keys() if learning else restored.state_dict().keys()
+        restored.load_state_dict({name: state[name] for name in wanted})
+        found = predict(restored, clip)
+        difference = (found.keypoints - expected.keypoints).abs().max().item()
+        trust = (found.confidences - expected.confidences).abs().max().item()
+        if difference > _MARGIN or trust > _MARGIN:
+            raise subject.fault(
+                f"its state is lost: restored from its state dict, it predicts {difference:.3g} px "
+                f"and {trust:.3g} of confidence off",
+                "keep whatever predictions depend on in parameters or buffers",
+            )
+
+
+def works_in_bfloat16(subject: Subject) -> None:
+    """Under autocast it learns, and coordinates keep their full precision."""
+    tracker, toy = subject.build(), subject.toy()
+    clip = toy.clip()
+    margin = tracker.context_frames // 2
+    maps = clip["to_frame"][margin : len(clip["to_frame"]) - margin]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = train(tracker, [subject.batch()])[0]
+        in_frame = predict(tracker, clip).keypoints
+        in_model = predict(tracker, with_frame_at_model(clip)).keypoints
+    if not torch.isfinite(torch.tensor(loss)):
+        raise subject.fault("its loss is not finite under bfloat16 autocast")
+    if in_frame.dtype != torch.float32:
+        raise subject.fault(f"it predicts {in_frame.dtype} under autocast, not float32")
+    if not torch.allclose(in_frame, transform(in_model, maps), atol=0.05):
+        raise subject.fault(
+            "coordinates lose their precision under bfloat16 autocast",
+            "use lp_core.geometry.affine.transform instead of a matrix product",
+        )

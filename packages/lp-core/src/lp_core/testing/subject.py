@@ -1,0 +1,176 @@
+"""What is checked: a tracker class with a way to build instances of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
+from lp_core.errors import UnknownNameError
+from lp_core.losses.contract import Loss
+from lp_core.losses.factory import LossFactory
+from lp_core.optimization import OptimizationOptions
+from lp_core.options import read_options
+from lp_core.registry import LOSSES, load_plugin
+from lp_core.testing.errors import ConformanceError
+from lp_core.testing.losses import SameHeatmapLoss, StillnessLoss
+from lp_core.testing.toy import ToyProblem
+from lp_core.trackers.options import TrackerOptions
+from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
+from lp_core.trackers.supervised import BaseSupervisedTracker
+
+_KEYPOINTS = ("nose", "left_ear", "tail")
+_RATE = 3e-3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A tracker class, and what to build it with.
+
+    Attributes:
+        tracker_class: The class, supervised or semi-supervised.
+        options_overrides: Its options, where they are not those of a small toy problem.
+        backbone: A small backbone: a registered name or a timm model; no weights are fetched.
+        loss_classes: What supervises it; None takes the first of its ``supervised_losses`` and all
+            its ``auxiliary_losses`` from the registry.
+    """
+
+    tracker_class: type[BaseSupervisedTracker]
+    options_overrides: Mapping[str, Any] = field(default_factory=dict)
+    backbone: str = "test_resnet"
+    loss_classes: Sequence[type[Loss]] | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.tracker_class.__name__
+
+    @property
+    def semi_supervised(self) -> bool:
+        """Whether it also learns from unlabelled clips."""
+        return issubclass(self.tracker_class, SemiSupervisedTrackerMixin)
+
+    def fault(self, problem: str, remedy: str | None = None) -> ConformanceError:
+        """An error about this tracker."""
+        return ConformanceError(problem, where=self.name, remedy=remedy)
+
+    def options(self) -> TrackerOptions:
+        """The options of a small toy problem, with the overrides."""
+        values = {
+            "keypoint_names": _KEYPOINTS,
+            "image_size": (64, 64),
+            "backbone": self.backbone,
+            "backbone_pretrained": False,
+        }
+        given = values | dict(self.options_overrides)
+        return read_options(self.tracker_class.Options, given, place=self.name)
+
+    def toy(self) -> ToyProblem:
+        """The toy problem in the sizes that the options say."""
+        options = self.options()
+        return ToyProblem(
+            image_size=options.image_size,
+            keypoints=options.num_keypoints,
+            context_frames=self.tracker_class.context_frames,
+        )
+
+    def losses(self) -> LossFactory:
+        """What supervises it, fitted to the toy problem's labels.
+
+        Raises:
+            ConformanceError: A loss that the tracker names is not registered.
+        """
+        factory = LossFactory(
+            [kind() for kind in self.loss_classes or self._registered_losses()],
+            self.tracker_class.labeled_outputs,
+            tracker=self.name,
+        )
+        factory.fit_labels(self.toy().labels(self.options().keypoint_names))
+        return factory
+
+    def _registered_losses(self) -> list[type[Loss]]:
+        names = (*self.tracker_class.supervised_losses[:1], *self.tracker_class.auxiliary_losses)
+        try:
+            return [cast("type[Loss]", load_plugin(LOSSES, name)) for name in names]
+        except UnknownNameError as error:
+            raise self.fault(
+                f"it names a loss that no installed distribution registers: {error.problem}",
+                "install that distribution, or pass loss_classes",
+            ) from error
+
+    def unsupervised_losses(self) -> LossFactory:
+        """What a semi-supervised tracker learns from clips.
+
+        Raises:
+            ConformanceError: It gives nothing to learn from.
+        """
+        provided = self.tracker_class.unlabeled_outputs
+        usable = [kind() for kind in (StillnessLoss, SameHeatmapLoss) if kind.requires <= provided]
+        if not usable:
+            raise self.fault(
+                "unlabeled_outputs has neither keypoints_pred nor heatmaps_pred, "
+                "so no unsupervised loss can run"
+            )
+        return LossFactory(usable, provided, tracker=self.name)
+
+    def build(self, seed: int = 0, *, learning: bool = True) -> BaseSupervisedTracker:
+        """A fresh tracker, the same for the same seed.
+
+        Args:
+            seed: Of every random number generator, here and from here on.
+            learning: Give it losses.
+        """
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        keywords: dict[str, Any] = {"losses": self.losses() if learning else None}
+        if self.semi_supervised:
+            keywords["unsupervised_losses"] = self.unsupervised_losses() if learning else None
+        optimization = OptimizationOptions(learning_rate=_RATE, scheduler="constant")
+        return self.tracker_class(self.options(), optimization=optimization, **keywords)
+
+    def batch(self, seed: int = 0) -> LabeledBatch | SemiSupervisedBatch:
+        """What one training step of it takes."""
+        toy = self.toy()
+        return toy.both(seed) if self.semi_supervised else toy.labeled(seed=seed)
+
+
+@contextmanager
+def quiet_generators() -> Iterator[None]:
+    """Leave every random number generator as it was."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def train(
+    tracker: BaseSupervisedTracker, batches: Sequence[LabeledBatch | SemiSupervisedBatch]
+) -> list[float]:
+    """Take one step of the tracker's own optimiser per batch; the losses before each."""
+    optimizer = tracker.configure_optimizers()["optimizer"]
+    tracker.train()
+    values = []
+    for number, batch in enumerate(batches):
+        loss = tracker.training_step(batch, number)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(float(loss.detach()))
+    return values
+
+
+def predict(tracker: BaseSupervisedTracker, batch: LabeledBatch | UnlabeledBatch) -> Any:
+    """What the tracker predicts, as at prediction time; it ought to be a `Prediction`."""
+    tracker.eval()
+    with torch.no_grad():
+        return tracker.predict_step(batch, 0)

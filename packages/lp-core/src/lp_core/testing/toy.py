@@ -1,0 +1,106 @@
+"""A toy problem: coloured blobs on grey noise, one colour for each keypoint."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
+from lp_core.geometry.targets import VISIBLE
+from lp_core.losses.contract import TrainingLabels
+
+_BLOB = 2.5
+_SPEED = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyProblem:
+    """Batches of every form, the same for the same seed.
+
+    Attributes:
+        image_size: (H, W) in model px.
+        keypoints: How many, K.
+        context_frames: F; labelled images come with their context if it exceeds 1.
+    """
+
+    image_size: tuple[int, int]
+    keypoints: int
+    context_frames: int
+
+    def labeled(self, batch: int = 2, seed: int = 0) -> LabeledBatch:
+        """A labelled batch; every row has its own map to frame px."""
+        random = torch.Generator().manual_seed(seed)
+        positions = self._positions(batch, random)
+        shape = (batch, self.context_frames, self.keypoints, 2)
+        velocity = _SPEED * torch.randn(batch, 1, self.keypoints, 2, generator=random)
+        steps = torch.arange(self.context_frames) - self.context_frames // 2
+        moving = positions[:, None] + velocity * steps[:, None, None]
+        images = self._draw(moving.reshape(-1, *shape[2:]), random).unflatten(0, shape[:2])
+        return {
+            "images": images if self.context_frames > 1 else images[:, 0],
+            "keypoints": positions,
+            "visibility": torch.full((batch, self.keypoints), VISIBLE),
+            "to_frame": frame_maps(batch),
+            "indices": torch.arange(batch),
+        }
+
+    def clip(self, frames: int | None = None, seed: int = 1) -> UnlabeledBatch:
+        """A clip in which every blob moves evenly; three more frames than a window by default."""
+        random = torch.Generator().manual_seed(seed)
+        frames = self.context_frames + 3 if frames is None else frames
+        start = self._positions(1, random)
+        velocity = _SPEED * torch.randn(1, self.keypoints, 2, generator=random)
+        moving = start + velocity * torch.arange(frames)[:, None, None]
+        return {"frames": self._draw(moving, random), "to_frame": frame_maps(frames)}
+
+    def both(self, seed: int = 0) -> SemiSupervisedBatch:
+        """A labelled batch and a clip."""
+        return {"labeled": self.labeled(seed=seed), "unlabeled": self.clip(seed=seed + 100)}
+
+    def labels(self, names: tuple[str, ...]) -> TrainingLabels:
+        """Labels for losses that learn from them."""
+        random = torch.Generator().manual_seed(7)
+        return TrainingLabels(keypoints=self._positions(64, random), keypoint_names=names)
+
+    def _positions(self, rows: int, random: torch.Generator) -> Float[Tensor, "rows keypoints 2"]:
+        """Positions in model px that keep away from the edge."""
+        height, width = self.image_size
+        share = 0.2 + 0.6 * torch.rand(rows, self.keypoints, 2, generator=random)
+        return share * torch.tensor([width, height])
+
+    def _draw(
+        self, positions: Float[Tensor, "rows keypoints 2"], random: torch.Generator
+    ) -> UInt8[Tensor, "rows 3 height width"]:
+        """Images with a blob at each position."""
+        height, width = self.image_size
+        rows = torch.arange(height)[:, None] - positions[..., 1, None, None]
+        columns = torch.arange(width) - positions[..., 0, None, None]
+        blobs = ((rows.square() + columns.square()) / (-2 * _BLOB**2)).exp()
+        colours = torch.tensor(
+            [colorsys.hsv_to_rgb(k / self.keypoints, 1, 1) for k in range(self.keypoints)]
+        )
+        light = torch.einsum("nkyx,kc->ncyx", blobs, colours)
+        noise = 0.1 * torch.rand(len(positions), 1, height, width, generator=random)
+        return (255 * (0.2 + noise + 0.7 * light)).clamp(0, 255).to(torch.uint8)
+
+
+def frame_maps(rows: int) -> Float[Tensor, "rows 2 3"]:
+    """A different map from model px to frame px for every row, with a far-off origin."""
+    maps = []
+    for row in range(rows):
+        angle, scale = 0.1 * row, 3.0 + 0.5 * row
+        cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+        maps.append([[cos, -sin, 1000.0 + 50 * row], [sin, cos, 700.0 - 30 * row]])
+    return torch.tensor(maps).reshape(rows, 2, 3)
+
+
+def with_frame_at_model(batch: LabeledBatch | UnlabeledBatch) -> LabeledBatch | UnlabeledBatch:
+    """The batch, as if frame px were model px."""
+    identity = torch.eye(3)[:2].expand(len(batch["to_frame"]), 2, 3)
+    return cast("LabeledBatch | UnlabeledBatch", {**batch, "to_frame": identity})
