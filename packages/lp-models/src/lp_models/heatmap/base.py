@@ -1,0 +1,85 @@
+"""What all trackers that give heatmaps share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lp_core.batches import LabeledBatch, LossInputs, Prediction
+from lp_core.geometry.affine import transform
+from lp_core.geometry.decoding import decode_heatmaps
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_models.heatmap.head import check_sizes
+from lp_models.heatmap.options import HeatmapOptions
+
+Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
+
+
+class BaseHeatmapTracker(BaseSupervisedTracker):
+    """Learns from target heatmaps, and decodes the heatmaps that its head predicts.
+
+    Args:
+        options: What the tracker is told.
+        **keywords: ``losses`` and ``optimization``, as in `BaseSupervisedTracker`.
+
+    Raises:
+        TrackerError: Image size, feature stride and downsample factor do not fit together.
+    """
+
+    Options = HeatmapOptions
+    options: HeatmapOptions
+    target_kind = "heatmaps"
+    supervised_losses = ("heatmap_mse", "heatmap_kl", "heatmap_js")
+    labeled_outputs = frozenset(
+        {"heatmaps_targ", "heatmaps_pred", "keypoints_targ", "keypoints_pred", "confidences"}
+    )
+    unlabeled_outputs = frozenset({"heatmaps_pred", "keypoints_pred", "confidences"})
+
+    def __init__(self, options: HeatmapOptions, **keywords: Any) -> None:
+        super().__init__(options, **keywords)
+        doublings = check_sizes(options.image_size, self.backbone.stride, options.cell_size)
+        self.head = self.build_head(doublings)
+
+    @abstractmethod
+    def build_head(self, doublings: int) -> nn.Module:
+        """The module from features to heatmaps, which doubles their size so often."""
+
+    @property
+    def heatmap_size(self) -> tuple[int, int]:
+        """(h, w) of the heatmaps in cells."""
+        return self.options.heatmap_size
+
+    @property
+    def uniform_targets(self) -> bool:
+        """Whether a missing keypoint gets a uniform target heatmap rather than none."""
+        return self.options.uniform_heatmaps
+
+    def decode(self, heatmaps: Maps, to_frame: Float[Tensor, "batch 2 3"]) -> Prediction:
+        """Keypoints in frame px, differentiable, and confidences.
+
+        Args:
+            heatmaps: (N, K, h, w), each with sum 1.
+            to_frame: (N, 2, 3), model px → frame px.
+        """
+        keypoints, confidences = decode_heatmaps(heatmaps, self.options.image_size)
+        return Prediction(transform(keypoints, to_frame), confidences)
+
+    def labeled_inputs(self, heatmaps: Maps, batch: LabeledBatch) -> LossInputs:
+        """What one head predicts and what it should, for a labelled batch with ``heatmaps``."""
+        return {
+            **self.unlabeled_inputs(heatmaps, batch["to_frame"]),
+            "heatmaps_targ": batch["heatmaps"],
+            "keypoints_targ": transform(batch["keypoints"], batch["to_frame"]),
+        }
+
+    def unlabeled_inputs(self, heatmaps: Maps, to_frame: Float[Tensor, "batch 2 3"]) -> LossInputs:
+        """What one head predicts."""
+        keypoints, confidences = self.decode(heatmaps, to_frame)
+        return {
+            "heatmaps_pred": heatmaps,
+            "keypoints_pred": keypoints,
+            "confidences": confidences,
+        }

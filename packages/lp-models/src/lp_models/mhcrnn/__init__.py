@@ -1,0 +1,1 @@
+"""The temporal context tracker: one frame's heatmaps, and the same from five frames."""

@@ -1,0 +1,97 @@
+"""The temporal context tracker and its semi-supervised twin."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch, images_of
+from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_models.heatmap.base import BaseHeatmapTracker, Maps
+from lp_models.mhcrnn.fusion import FusionHeads
+from lp_models.mhcrnn.options import ContextOptions
+from lp_models.mhcrnn.recurrent import RecurrentHeads
+
+
+class MHCRNNTracker(BaseHeatmapTracker):
+    """Predicts the middle of five frames twice, from that frame alone and from all five.
+
+    Both heads learn from the same labels. At prediction the more confident of the two decides, for
+    each keypoint.
+    """
+
+    Options = ContextOptions
+    options: ContextOptions
+    context_frames = 5
+
+    def build_head(self, doublings: int) -> nn.Module:
+        """The module from windows of features to the heatmaps of both heads.
+
+        Raises:
+            TrackerError: The recurrent head cannot double that often.
+        """
+        channels = self.backbone.channels
+        if self.options.context_head == "recurrent":
+            return RecurrentHeads(channels, self.num_keypoints, doublings)
+        return FusionHeads(channels, self.num_keypoints, doublings, self.context_frames)
+
+    @classmethod
+    def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:
+        """The twin that also learns from unlabelled clips."""
+        return SemiSupervisedMHCRNNTracker
+
+    def forward(self, images: Tensor) -> tuple[Maps, Maps]:
+        """Heatmaps (N, K, h, w) of the single-frame and of the multi-frame head, of N windows.
+
+        Args:
+            images: (B, 5, 3, H, W) windows, so that N = B; or (T, 3, H, W) consecutive frames, so
+                that N = T - 4; uint8 or 0 to 255.
+        """
+        single, multi = self.head(self.get_representations(images))
+        return single, multi
+
+    def get_loss_inputs_labeled(self, batch: LabeledBatch) -> list[LossInputs]:
+        """Heatmaps and keypoints, in frame px, both predicted and targeted, of each head.
+
+        Args:
+            batch: A labelled batch with context and with ``heatmaps``.
+        """
+        return [self.labeled_inputs(heatmaps, batch) for heatmaps in self(batch["images"])]
+
+    def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
+        """Keypoints in frame px, and confidences, from the more confident head for each keypoint.
+
+        Args:
+            batch: A labelled batch with context; or a clip, of which the first and the last two
+                frames are not predicted.
+            batch_idx: Lightning's number of the batch.
+        """
+        single, multi = (
+            self.decode(heatmaps, self.middle_maps(batch)) for heatmaps in self(images_of(batch))
+        )
+        better = (multi.confidences > single.confidences).unsqueeze(-1)
+        return Prediction(
+            torch.where(better, multi.keypoints, single.keypoints),
+            torch.maximum(multi.confidences, single.confidences),
+        )
+
+    def middle_maps(self, batch: LabeledBatch | UnlabeledBatch) -> Tensor:
+        """``to_frame`` (N, 2, 3) of the frames that stand in the middle of a window."""
+        to_frame = batch["to_frame"]
+        if images_of(batch).ndim == 5:
+            return to_frame
+        margin = self.context_frames // 2
+        return to_frame[margin : len(to_frame) - margin]
+
+
+class SemiSupervisedMHCRNNTracker(SemiSupervisedTrackerMixin, MHCRNNTracker):
+    """A temporal context tracker that also learns from unlabelled clips."""
+
+    def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> list[LossInputs]:
+        """Predicted heatmaps and keypoints, in frame px, of each head.
+
+        The rows are the T - 4 frames that stand in the middle of a window, in their order.
+        """
+        to_frame = self.middle_maps(batch)
+        return [self.unlabeled_inputs(heatmaps, to_frame) for heatmaps in self(batch["frames"])]
