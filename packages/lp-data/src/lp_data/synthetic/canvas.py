@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from lp_data.synthetic.body import SeenPart
-from lp_data.synthetic.drawing import draw_discs, draw_strip
+from lp_data.synthetic.drawing import Points, Radii, Shape, draw_discs
 from lp_data.synthetic.look import Colour
 
 
@@ -106,14 +107,23 @@ class Canvas:
         self.alpha = np.zeros(self.box.shape, np.uint8)
         self.relief = np.zeros(self.box.shape, np.float32)
 
-    def paint(self, name: str, part: SeenPart, colour: Colour, *, strip: bool) -> Trace | None:
+    def paint(
+        self,
+        name: str,
+        part: SeenPart,
+        colour: Colour,
+        *,
+        outline: Callable[[Points, Radii], Shape],
+        on_top: bool = False,
+    ) -> Trace | None:
         """Paint a part over what is there.
 
         Args:
             name: Name of the part.
             part: Its balls, or its centre line.
             colour: Its colour.
-            strip: Whether it is a tapered strip along the centre line.
+            outline: Whether it is made of ``discs`` or a ``strip``.
+            on_top: Whether its roundness adds to that of what it grows from.
 
         Returns:
             What it covers; None where it lies outside the canvas.
@@ -123,12 +133,11 @@ class Canvas:
             return None
         mask = np.zeros(box.shape, np.uint8)
         rows, columns = box.inside(self.box)
-        draw = draw_strip if strip else draw_discs
-        centres = part.centres - box.origin
-        draw(mask, centres, part.radii, 255)
-        draw(self.colour[rows, columns], centres, part.radii, colour)
+        shape = outline(part.centres - box.origin, part.radii)
+        shape.fill(mask, 255)
+        shape.fill(self.colour[rows, columns], colour)
         cv2.max(self.alpha[rows, columns], mask, self.alpha[rows, columns])
-        self._raise(box, mask, float(part.radii.max()), on_top=strip)
+        self._raise(box, mask, float(part.radii.max()), on_top=on_top)
         return Trace(name, box, mask)
 
     def spot(self, part: SeenPart, colour: Colour) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -18,37 +19,58 @@ Points = Float[ndarray, "n 2"]
 Radii = Float[ndarray, " n"]
 
 
-def draw_discs(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
-    """Draw filled discs.
+@dataclass(frozen=True)
+class Shape:
+    """Discs and polygons in fixed-point coordinates, to be filled in several pictures.
+
+    Attributes:
+        polygons: Corners (x, y).
+        discs: Centres (x, y) and radii.
+    """
+
+    polygons: list[ndarray]
+    discs: list[tuple[list[int], int]]
+
+    def fill(self, image: Image, colour: Colour | int) -> None:
+        """Fill the shape with a colour, or a grey level."""
+        if self.polygons:
+            cv2.fillPoly(image, self.polygons, colour, cv2.LINE_AA, _SHIFT)
+        for centre, radius in self.discs:
+            cv2.circle(image, centre, radius, colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def discs(centres: Points, radii: Radii) -> Shape:
+    """Discs around pixels (x, y), of radii in px."""
+    sizes = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
+    return Shape([], list(zip(_fixed_point(centres).tolist(), sizes, strict=True)))
+
+
+def strip(centres: Points, radii: Radii, every: int = 0) -> Shape:
+    """A tapered strip with round ends along a centre line.
 
     Args:
-        image: The picture, which is changed.
-        centres: Pixels (x, y) of the picture.
-        radii: Radii in px.
-        colour: A colour, or a grey level.
+        centres: Pixels (x, y) of the centre line.
+        radii: Half the width at each in px.
+        every: Also a disc at every so many points, where the line may be seen end-on; 0 for none.
     """
-    sizes = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
-    for (x, y), size in zip(_fixed_point(centres).tolist(), sizes, strict=True):
-        cv2.circle(image, (x, y), size, colour, -1, cv2.LINE_AA, _SHIFT)
-
-
-def draw_strip(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
-    """Draw a tapered strip with round ends along a centre line; see ``draw_discs``."""
     along = np.empty_like(centres)
     along[1:-1] = centres[2:] - centres[:-2]
     along[0], along[-1] = centres[1] - centres[0], centres[-1] - centres[-2]
     length = np.sqrt((along * along).sum(axis=-1))
     across = along[:, ::-1] * np.array([-1.0, 1.0]) * (radii / np.maximum(length, 1e-6))[:, None]
     outline = np.concatenate([centres + across, (centres - across)[::-1]])
-    cv2.fillPoly(image, [_fixed_point(outline)], colour, cv2.LINE_AA, _SHIFT)
-    draw_discs(image, centres[[0, -1]], radii[[0, -1]], colour)
+    chosen = [0, *(range(every, len(centres) - 1, every) if every else ()), -1]
+    return Shape([_fixed_point(outline)], discs(centres[chosen], radii[chosen]).discs)
 
 
-def draw_lines(image: Image, lines: list[Points], colour: Colour | int) -> None:
-    """Draw lines of one pixel's width."""
-    cv2.polylines(
-        image, [_fixed_point(line) for line in lines], False, colour, 1, cv2.LINE_AA, _SHIFT
-    )
+def draw_discs(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
+    """Draw filled discs, see ``discs``."""
+    discs(centres, radii).fill(image, colour)
+
+
+def draw_strip(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
+    """Draw a tapered strip with round ends, see ``strip``."""
+    strip(centres, radii).fill(image, colour)
 
 
 def paw_like_blob(rng: np.random.Generator, scale: float) -> tuple[Points, Radii]:

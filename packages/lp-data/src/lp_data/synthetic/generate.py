@@ -35,7 +35,10 @@ from lp_data.synthetic.skeleton import KEYPOINTS
 from lp_data.video.writer import VideoWriter
 
 _QUALITY = 20
-_QUICK_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_QUICK_PNG = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+]
 _DEFAULT = SyntheticSettings()
 
 

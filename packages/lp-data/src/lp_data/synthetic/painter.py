@@ -13,6 +13,7 @@ from numpy import ndarray
 from lp_data.synthetic.body import BELLY, EARS, TAIL, TRUNK, SeenBody, SeenPart
 from lp_data.synthetic.camera import Camera
 from lp_data.synthetic.canvas import Box, Canvas, Trace
+from lp_data.synthetic.drawing import Points, Radii, Shape, discs, strip
 from lp_data.synthetic.look import Colour, Look, darker, mixed
 from lp_data.synthetic.skeleton import KEYPOINTS, LIMBS
 from lp_data.synthetic.texture import fractal_noise
@@ -27,6 +28,7 @@ _PART_OF_KEYPOINT = {
 }
 _JOINED_PARTS = {"tail_base": (TAIL,)}  # They begin at the keypoint, and so do not hide it.
 _FUR_SIDE = 320
+_BALLS_BETWEEN = 4
 _FAR_SIDE = 0.72
 _FAR_DEPTH = 8.0
 _PUPIL: Colour = (22.0, 18.0, 18.0)
@@ -86,11 +88,13 @@ class Painter:
             part = body.part(name, pose, view)
             gain = 1.0 if name == TRUNK else _dimmed(float(body.behind[name][pose, view]))
             colour = darker(self._colours[name], gain)
-            trace = canvas.paint(name, part, colour, strip=name in LIMBS or name == TAIL)
+            outline = _tube if name == TRUNK else discs if name in EARS else strip
+            trace = canvas.paint(name, part, colour, outline=outline, on_top=outline is strip)
             traces.append(trace)
             if name in LIMBS:
                 paw = body.part(f"paw_{name}", pose, view)
-                traces.append(canvas.paint(name, paw, darker(self._look.skin, gain), strip=False))
+                skin = darker(self._look.skin, gain)
+                traces.append(canvas.paint(name, paw, skin, outline=discs))
             if name == TRUNK and trace is not None:
                 belly = body.part(BELLY, pose, view)
                 canvas.tint(belly, self._look.belly, 4.0 * self._scale, trace)
@@ -143,3 +147,8 @@ def _dimmed(behind: float) -> float:
     return float(
         np.clip(1.0 - (1.0 - _FAR_SIDE) * (0.5 + 0.5 * behind / _FAR_DEPTH), _FAR_SIDE, 1.0)
     )
+
+
+def _tube(centres: Points, radii: Radii) -> Shape:
+    """The outline of the trunk, which may be seen end-on."""
+    return strip(centres, radii, every=_BALLS_BETWEEN)

@@ -20,8 +20,9 @@ from lp_data.synthetic.skeleton import keypoint_joints
 OUT_OF_VIEW, OCCLUDED, VISIBLE = 0, 1, 2
 
 _MARGIN = 24.0
-_BLUR_STEP = 3.0
-_MOST_EXPOSURES = 7
+_SHARP_WITHIN = 6.0
+_BLUR_STEP = 4.0
+_MOST_EXPOSURES = 5
 _SHADOW = 0.4
 
 
@@ -107,9 +108,9 @@ class Scene:
         """
         before, now, after = poses
         travel = self._look.shutter * self._camera.scale * np.abs(after - before).max() / 2.0
-        count = min(_MOST_EXPOSURES, 2 * int(travel / (2 * _BLUR_STEP) + 0.5) + 1)
-        if count == 1:
+        if travel < _SHARP_WITHIN:
             return poses[1:2]
+        count = min(_MOST_EXPOSURES, 2 * round(travel / (2 * _BLUR_STEP)) + 1)
         t = np.linspace(-0.5, 0.5, count)[:, None, None] * self._look.shutter
         return now + 0.5 * t * (after - before) + 0.5 * t * t * (after - 2.0 * now + before)
 

@@ -66,11 +66,12 @@ class Session:
         look = vary(look, rng)
         self.name, self.frames, self.video, self.fps = name, frames, video, settings.fps
         self.camera = Camera(settings.height, settings.width)
-        self.poses, motion = animate(rng, frames, settings.fps, settings.max_turn, look.size)
+        rate = float(settings.fps)
+        self.poses, motion = animate(rng, frames, rate, float(settings.max_turn), look.size)
         self.keypoints = _keypoints(self.camera, self.poses)
         self.labeled = _spread(rng, frames, labels)
-        self._slid = _floor_slid(motion, look.size, settings.fps)
-        self._lamps = _lamps(rng, look, frames, settings.fps)
+        self._slid = _floor_slid(motion, look.size, rate)
+        self._lamps = _lamps(rng, look, frames, rate)
         self._scene = Scene(self.camera, look, rng)
         self._seed = seed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from lp_data.errors import SyntheticProjectError
 
@@ -55,7 +54,7 @@ class SyntheticSettings:
         self._check_counts()
 
     @classmethod
-    def tiny(cls, seed: int = 0) -> Self:
+    def tiny(cls, seed: int = 0) -> SyntheticSettings:
         """A project that is made in about a second, for tests."""
         return cls(
             seed=seed,
