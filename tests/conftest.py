@@ -35,6 +35,12 @@ class Outcome:
     err: str
 
 
+@pytest.fixture(scope="session")
+def tiny_training():
+    """Overrides for a training that takes a second."""
+    return TINY_TRAINING
+
+
 @pytest.fixture
 def litpose(monkeypatch, capsys):
     """Calls ``litpose`` with arguments, in this process."""

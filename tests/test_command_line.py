@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pandas as pd
-from conftest import TINY_TRAINING
 
 from lp_data.video.open import open_video
 
@@ -79,16 +78,20 @@ def test_a_model_directory_alone_predicts(litpose, model_dir, project, tmp_path)
     assert (alone / "video_preds" / "test.csv").is_file()
 
 
-def test_the_same_seed_trains_the_same_weights(litpose, config_file, model_dir, tmp_path):
-    outcome = litpose("train", config_file, "-o", tmp_path / "again", *TINY_TRAINING)
+def test_the_same_seed_trains_the_same_weights(
+    litpose, config_file, model_dir, tiny_training, tmp_path
+):
+    outcome = litpose("train", config_file, "-o", tmp_path / "again", *tiny_training)
     assert outcome.code == 0, outcome.err
     first, again = (folder / "model.safetensors" for folder in (model_dir, tmp_path / "again"))
     assert first.read_bytes() == again.read_bytes()
 
 
-def test_an_earlier_model_is_only_replaced_when_asked(litpose, config_file, model_dir):
+def test_an_earlier_model_is_only_replaced_when_asked(
+    litpose, config_file, model_dir, tiny_training
+):
     before = (model_dir / "model.safetensors").read_bytes()
-    outcome = litpose("train", config_file, "-o", model_dir, *TINY_TRAINING)
+    outcome = litpose("train", config_file, "-o", model_dir, *tiny_training)
     assert outcome.code == 2
     assert "--overwrite" in outcome.err
     assert (model_dir / "model.safetensors").read_bytes() == before

@@ -4,7 +4,6 @@ import os
 import shutil
 
 import pytest
-from conftest import TINY_TRAINING
 
 
 @pytest.fixture
@@ -14,13 +13,13 @@ def own_project(project, tmp_path):
 
 
 @pytest.fixture
-def train(litpose, config_file, tmp_path):
+def train(litpose, config_file, tiny_training, tmp_path):
     """Trains into a folder that must not be there afterwards."""
 
     def call(folder, *overrides):
         out = tmp_path / "model"
         outcome = litpose(
-            "train", config_file, "-o", out, *TINY_TRAINING, f"data.data_dir={folder}", *overrides
+            "train", config_file, "-o", out, *tiny_training, f"data.data_dir={folder}", *overrides
         )
         assert not out.exists(), "a refused training left its folder behind"
         return outcome
@@ -93,13 +92,13 @@ def test_a_number_of_keypoints_that_disagrees(train, own_project):
     check(train(own_project, "data.num_keypoints=3"), "data.num_keypoints is 3")
 
 
-def test_an_output_folder_that_cannot_be_written(litpose, config_file, tmp_path):
+def test_an_output_folder_that_cannot_be_written(litpose, config_file, tiny_training, tmp_path):
     blocked = tmp_path / "blocked"
     if os.geteuid() == 0:  # root may write into a read-only folder, but not below a file
         blocked.write_text("a file")
     else:
         blocked.mkdir(mode=0o500)
-    outcome = litpose("train", config_file, "-o", blocked / "model", *TINY_TRAINING)
+    outcome = litpose("train", config_file, "-o", blocked / "model", *tiny_training)
     check(outcome, blocked)
 
 

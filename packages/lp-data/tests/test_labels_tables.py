@@ -124,3 +124,16 @@ def test_subset_and_selection_keep_rows_together():
 def test_sizes_must_agree():
     with pytest.raises(LabelFileError, match="do not go with"):
         LabelTable(("a.png",), ("n", "m"), np.zeros((1, 1, 2)), np.zeros((1, 1), np.int8))
+
+
+def test_a_table_tells_whether_its_file_states_visibility(tmp_path):
+    plain, stated = tmp_path / "plain.csv", tmp_path / "stated.csv"
+    plain.write_text("scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n1.png,1,2\n2.png,,\n3.png,4,5\n")
+    stated.write_text(
+        "scorer,a,a,a\nbodyparts,nose,nose,nose\ncoords,x,y,visible\n1.png,1,2,2\n2.png,,,0\n"
+    )
+    assert not read_labels(plain).states_visibility
+    assert read_labels(stated).states_visibility
+    assert read_labels(plain).with_missing_as_occluded().visibility[:, 0].tolist() == [2, 1, 2]
+    write_labels(read_labels(stated), tmp_path / "again.csv")
+    assert read_labels(tmp_path / "again.csv").states_visibility

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -25,6 +25,7 @@ from rich.progress import (
 SECONDS_BETWEEN_LINES = 10.0
 
 
+@runtime_checkable
 class Task(Protocol):
     """One piece of work with a known size."""
 
@@ -33,6 +34,7 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
 class Display(Protocol):
     """Where work reports to."""
 

@@ -79,6 +79,7 @@ def join_tables(
         visibility=visibility,
         scorer="+".join(dict.fromkeys(table.scorer for table in tables)),
         origins=tuple(origins[image] for image in images),
+        states_visibility=any(table.states_visibility for table in tables),
     )
 
 

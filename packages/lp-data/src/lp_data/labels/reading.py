@@ -114,6 +114,7 @@ def _table(path: Path, body: Sequence[Row], header: Header, note: Note) -> Label
         visibility=labels[..., 2].astype(np.int8),
         scorer=header.scorer,
         origins=tuple(place(path, row.line) for row in images.values()),
+        states_visibility=any(each.visible is not None for each in header.columns.values()),
     )
 
 

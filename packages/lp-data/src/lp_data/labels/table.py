@@ -34,6 +34,8 @@ class LabelTable:
             one has; an occluded one may have one.
         scorer: Who labelled, as the label file names them.
         origins: N places for messages, such as ``"CollectedData.csv, line 7"``; or empty.
+        states_visibility: Whether the label file has a column ``visible``; where it has none, a
+            missing position may mean either that nobody labelled it or that it cannot be seen.
 
     Raises:
         LabelFileError: The sizes of the attributes disagree.
@@ -45,6 +47,7 @@ class LabelTable:
     visibility: Int8[ndarray, "rows keypoints"]
     scorer: str = "scorer"
     origins: tuple[str, ...] = field(default=(), repr=False)
+    states_visibility: bool = False
 
     def __post_init__(self) -> None:
         size = (len(self.image_paths), len(self.keypoint_names))
@@ -96,6 +99,11 @@ class LabelTable:
             keypoints=self.keypoints[:, columns],
             visibility=self.visibility[:, columns],
         )
+
+    def with_missing_as_occluded(self) -> LabelTable:
+        """The same table, every keypoint without a position counted as one that cannot be seen."""
+        occluded = np.int8(Visibility.OCCLUDED)
+        return replace(self, visibility=np.where(self.has_position, self.visibility, occluded))
 
     def _column(self, name: str) -> int:
         """The position of the keypoint ``name``."""

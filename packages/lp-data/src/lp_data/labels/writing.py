@@ -41,9 +41,9 @@ def write_labels(table: LabelTable, path: str | Path) -> None:
 
 
 def _says_more(table: LabelTable) -> bool:
-    """Whether the visibility cannot be told from the positions alone."""
+    """Whether the visibility is stated, or cannot be told from the positions alone."""
     implied = np.where(table.has_position, Visibility.VISIBLE, Visibility.UNLABELED)
-    return bool((table.visibility != implied).any())
+    return table.states_visibility or bool((table.visibility != implied).any())
 
 
 def _header(table: LabelTable, coords: tuple[str, ...]) -> Iterator[list[str]]:

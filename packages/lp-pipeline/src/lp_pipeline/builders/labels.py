@@ -35,6 +35,9 @@ def label_files(config: Config) -> list[Path]:
 def get_labels(config: Config) -> LabelTable:
     """All labels of the project, with the keypoints that the config selects.
 
+    Where the label file does not state visibility and missing keypoints are to have uniform
+    heatmaps, a keypoint without a position counts as one that cannot be seen, as in Lightning Pose.
+
     Raises:
         LabelFileError: A label file is malformed or lacks a keypoint.
         ConfigError: The number of keypoints is not the one that the config states.
@@ -43,6 +46,8 @@ def get_labels(config: Config) -> LabelTable:
     table = read_label_files(files)
     if config.data.keypoint_names:
         table = table.select_keypoints(config.data.keypoint_names)
+    if config.training.uniform_heatmaps_for_nan_keypoints and not table.states_visibility:
+        table = table.with_missing_as_occluded()
     stated = config.data.num_keypoints
     if stated is not None and stated != table.num_keypoints:
         raise ConfigError(

@@ -71,8 +71,9 @@ def get_loss_factories(
             unsupervised, or cannot learn from these labels.
     """
     name = config.model.model_type
+    names = (supervised_loss_name(config, tracker_class), *tracker_class.auxiliary_losses)
     supervised = LossFactory(
-        [build_loss(config, supervised_loss_name(config, tracker_class))],
+        [build_loss(config, loss) for loss in names],
         tracker_class.labeled_outputs,
         tracker=f"the tracker '{name}'",
     )

@@ -27,7 +27,7 @@ Overrides = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
-def _print_version(value: bool) -> None:
+def _print_version(value: bool | None) -> None:
     if value:
         typer.echo(f"litpose {importlib.metadata.version('lp-pipeline')}")
         raise typer.Exit
@@ -37,9 +37,9 @@ def _print_version(value: bool) -> None:
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
-        bool,
+        bool | None,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
-    ] = False,
+    ] = None,
 ) -> None:
     """Track keypoints on animals in video."""
 
