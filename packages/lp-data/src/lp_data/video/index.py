@@ -19,11 +19,8 @@ from lp_data.video.decoder import Decoder, Key
 from lp_data.video.packets import PacketTable, scan_packets
 from lp_data.video.truncation import is_cut_off
 
-# The frames after the last keyframe are decoded on opening where there are no more than these, or
-# where there is reason to doubt them: a video with one keyframe would else be decoded whole.
-_TAIL = 300
 # So many of the first frames must come in the order that their times say.
-_HEAD = 32
+_HEAD = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +85,10 @@ def build_index(path: Path) -> FrameIndex:
     """Find every frame of the video at ``path``.
 
     Where each packet has a presentation time of its own, the packets are read but not decoded, save
-    the first frames and those after the last keyframe, which tell whether the times are true and
-    whether the file's ends can be decoded. Else the whole video is decoded once. A frame in between
-    that turns out to be damaged is an error when it is read, never a shift of the frames behind it.
+    the first few frames, which tell whether the times are true; and, where there is a sign that the
+    file was cut off, those after the last keyframe, which tell how far it can be decoded. Else the
+    whole video is decoded once. A frame that turns out to be damaged only when it is read is an
+    error then, never a shift of the frames behind it.
 
     Raises:
         VideoError: The file is not a video, or no frame of it can be decoded.
@@ -99,12 +97,11 @@ def build_index(path: Path) -> FrameIndex:
     cut_off = table.last_is_partial or is_cut_off(path)
     # An MP4 counts the frames that its edit list hides, too; its packets are complete if it is.
     promised = table.promised if cut_off or "mp4" not in table.container else 0
-    index = _index_of_packets(path, table, cut_off) if table.names_frames else None
+    index, lost = _index_of_packets(path, table, cut_off) if table.names_frames else None, 0
     if index is None:
         index, lost = _index_of_decoded(path, table, cut_off)
-    else:
-        doubtful = cut_off or promised > len(table)
-        index, lost = _without_undecodable_tail(path, index, _TAIL if not doubtful else len(index))
+    elif cut_off or table.last_is_blank or promised > len(table):
+        index, lost = _without_undecodable_tail(path, index)
     if len(index) == 0:
         raise VideoError("no frame of the video can be decoded", where=path)
     promised = max(promised - len(table) + int(table.shown.sum()), len(index) + lost)
@@ -193,20 +190,13 @@ def _from_zero(later: Int64[ndarray, " later"]) -> Int64[ndarray, " all"]:
     return np.concatenate([np.zeros(1, np.int64), later])
 
 
-def _without_undecodable_tail(
-    path: Path, index: FrameIndex, longest: int
-) -> tuple[FrameIndex, int]:
+def _without_undecodable_tail(path: Path, index: FrameIndex) -> tuple[FrameIndex, int]:
     """Drop the frames from the first one after the last keyframe that cannot be decoded whole.
-
-    Args:
-        path: The video.
-        index: Its frames so far.
-        longest: The tail is left unseen where it has more frames.
 
     Returns:
         The index of what is left, and the number of frames dropped.
     """
-    if len(index) == 0 or len(index) - int(index.keyframes[-1]) > longest:
+    if len(index) == 0:
         return index, 0
     for place in reversed(range(len(index.keyframes))):
         end = _clean_run(path, index, place)

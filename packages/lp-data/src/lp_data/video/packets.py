@@ -6,10 +6,12 @@ from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 from jaxtyping import Bool, Int64
 from numpy import ndarray
@@ -18,6 +20,7 @@ from lp_data.errors import VideoError
 from lp_data.video.container import open_container
 
 _NONE = -(2**63)
+_BLANK = 64  # bytes; the coded data of a frame never ends in so many zeros
 _PROGRESSIVE = (0, 1)  # AV_FIELD_UNKNOWN, AV_FIELD_PROGRESSIVE
 # Codecs that put frames that are never shown into packets of their own.
 _HIDING = frozenset({"vp8", "libvpx"})
@@ -33,6 +36,7 @@ class PacketTable:
         key: Whether decoding may start there.
         shown: Whether its frame is meant to be shown; edit lists hide some.
         last_is_partial: Whether the file ended within the last packet.
+        last_is_blank: Whether the last packet ends in nothing but zeros, as where a disk was full.
         time_base: Seconds per unit of ``pts`` and ``dts``.
         promised: The number of frames that the header claims; 0 where it claims nothing.
         declared_fps: Frames per second by the header, if it says so.
@@ -47,6 +51,7 @@ class PacketTable:
     key: Bool[ndarray, " packets"]
     shown: Bool[ndarray, " packets"]
     last_is_partial: bool
+    last_is_blank: bool
     time_base: Fraction
     promised: int
     declared_fps: Fraction | None
@@ -103,6 +108,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
     pts, dts = array("q"), array("q")
     key, shown = array("b"), array("b")
     partial, corrupt = False, 0
+    last: Packet[Any] = Packet(0)
     try:
         for packet in container.demux(stream):
             if packet.size == 0 and packet.dts is None:
@@ -113,6 +119,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
             shown.append(not packet.is_discard and packet.size > 0)
             partial = packet.is_corrupt
             corrupt += partial
+            last = packet
     except av.FFmpegError:
         partial, corrupt = True, corrupt + 1  # what was read up to here stands
     context = stream.codec_context
@@ -122,6 +129,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
         key=np.array(key, np.bool_),
         shown=np.array(shown, np.bool_),
         last_is_partial=partial,
+        last_is_blank=last.size > 0 and not any(bytes(last)[-_BLANK:]),
         time_base=stream.time_base or Fraction(1, 1),
         promised=stream.frames,
         declared_fps=stream.average_rate or stream.guessed_rate,
