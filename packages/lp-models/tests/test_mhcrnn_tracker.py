@@ -1,0 +1,147 @@
+import pytest
+import torch
+from torch import nn
+
+from lp_core.errors import TrackerError
+from lp_core.losses.factory import LossFactory
+from lp_core.registry import LOSSES, MODELS, load_plugin
+from lp_models.mhcrnn.fusion import ContextFusion
+from lp_models.mhcrnn.recurrent import RecurrentHeads, UpsamplingCRNN
+
+HEADS = ["recurrent", "fusion"]
+
+
+def _tracker(head="recurrent", *, semi=False, **options):
+    kind = load_plugin(MODELS, "heatmap_mhcrnn")
+    kind = kind.semi_supervised_class() if semi else kind
+    defaults = {
+        "keypoint_names": ("nose", "tail"),
+        "image_size": (64, 64),
+        "backbone": "test_resnet",
+        "backbone_pretrained": False,
+        "context_head": head,
+    }
+    torch.manual_seed(0)
+    return kind(kind.Options(**(defaults | options))).eval()
+
+
+def _frames(count):
+    images = torch.randint(
+        0, 255, (count, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+    return {"frames": images, "to_frame": torch.eye(3)[:2].repeat(count, 1, 1)}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_window_and_the_same_frames_of_a_clip_are_predicted_alike(head):
+    tracker, clip = _tracker(head), _frames(6)
+    windows = clip["frames"].unfold(0, 5, 1).movedim(-1, 1)
+    for of_clip, of_windows in zip(tracker(clip["frames"]), tracker(windows), strict=True):
+        torch.testing.assert_close(of_clip, of_windows)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_each_frame_keeps_its_own_map_to_frame_px(head):
+    tracker, clip = _tracker(head), _frames(7)
+    clip["to_frame"][:, 0, 2] = 1000.0 * torch.arange(7)
+    keypoints = tracker.predict_step(clip).keypoints
+    assert (keypoints[..., 0] // 1000).tolist() == [[2, 2], [3, 3], [4, 4]]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_more_confident_head_decides_for_each_keypoint(head):
+    tracker, clip = _tracker(head), _frames(5)
+    maps = torch.zeros(2, 1, 2, 16, 16)
+    maps[0, 0, 0, 3, 4] = maps[1, 0, 1, 10, 12] = 1  # each head is sure of one keypoint
+    maps[0, 0, 1] = maps[1, 0, 0] = 1 / 256
+    tracker.head.forward = lambda features: (maps[0], maps[1])
+    keypoints, confidences = tracker.predict_step(clip)
+    expected = torch.tensor([[17.5, 13.5], [49.5, 41.5]])
+    torch.testing.assert_close(keypoints[0], expected, atol=0.01, rtol=0)
+    assert (confidences > 0.5).all()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_neighbouring_frames_change_the_second_head_only(head):
+    tracker, clip = _tracker(head), _frames(5)
+    for parameter in tracker.head.parameters():
+        nn.init.normal_(parameter, std=0.3)  # away from where the heads start alike
+    with torch.no_grad():
+        single, multi = tracker(clip["frames"])
+        other = clip["frames"].clone()
+        other[[0, 4]] = 255 - other[[0, 4]]
+        single_other, multi_other = tracker(other)
+    torch.testing.assert_close(single, single_other)
+    assert (multi - multi_other).abs().max() > 1e-3
+
+
+def test_no_loss_compares_the_end_of_one_head_with_the_start_of_the_other():
+    tracker, clip = _tracker(semi=True), _frames(9)
+    outputs = tracker.get_loss_inputs_unlabeled(clip)
+    assert [head["keypoints_pred"].shape for head in outputs] == [(5, 2, 2)] * 2
+    outputs[1]["keypoints_pred"] = outputs[0]["keypoints_pred"] + 500
+    for head in outputs:
+        head["confidences"] = torch.ones(5, 2)
+    temporal = load_plugin(LOSSES, "temporal")
+    factory = LossFactory(
+        [temporal(temporal.Options(epsilon=200.0))], type(tracker).unlabeled_outputs
+    )
+    assert factory("train", outputs).total.item() == 0
+
+
+def test_the_public_parameters_fit_with_their_duplicates():
+    heads = RecurrentHeads(64, 2, 3)
+    public = {name: torch.randn_like(value) for name, value in heads.state_dict().items()}
+    assert set(public) == {
+        f"head_{name}.{kind}"
+        for name in (
+            "sf.upsampling_layers.1",
+            "sf.upsampling_layers.2",
+            "mf.W_pre",
+            "mf.W_f",
+            "mf.H_f.0",
+            "mf.H_f.1",
+            "mf.W_b",
+            "mf.H_b.0",
+            "mf.H_b.1",
+        )
+        for kind in ("weight", "bias")
+    }
+    assert public["head_mf.H_f.0.weight"].shape == (32, 1, 2, 2)
+    assert public["head_mf.H_f.1.weight"].shape == (32, 1, 2, 2)
+    for index, name in enumerate(["W_pre", "W_f", "H_f", "W_b", "H_b"]):
+        for key in [key for key in public if key.startswith(f"head_mf.{name}.")]:
+            public[key.replace(f"head_mf.{name}", f"head_mf.layers.{index}")] = public[key]
+    heads.load_state_dict(public)
+    torch.testing.assert_close(heads.head_mf.W_b.weight, public["head_mf.W_b.weight"])
+
+
+def test_the_recurrence_is_the_public_one():
+    torch.manual_seed(0)
+    head, features = UpsamplingCRNN(32, 3, 2), torch.randn(2, 5, 32, 4, 4)
+    frames = [nn.functional.pixel_shuffle(features[:, t], 2) for t in range(5)]
+    forwards, backwards = head.W_f(frames[0]), head.W_b(frames[4])
+    for t in (1, 2, 3, 4):
+        forwards = head.W_f(frames[t]) + head.H_f(forwards)
+        backwards = head.W_b(frames[4 - t]) + head.H_b(backwards)
+    logits = (forwards + backwards) / 2
+    expected = logits.flatten(2).softmax(2).unflatten(2, logits.shape[2:])
+    torch.testing.assert_close(head(features), expected)
+
+
+def test_fusion_starts_as_the_single_frame_tracker():
+    single, multi = _tracker("fusion")(_frames(5)["frames"])
+    assert (multi / single - 1).abs().max() < 0.05
+
+
+def test_fusion_sees_motion():
+    # with shuffled frames the same features mean something else
+    fusion, features = ContextFusion(16, 5), torch.randn(1, 5, 16, 4, 4)
+    shuffled = features[:, [4, 1, 2, 3, 0]]
+    assert (fusion(features) - fusion(shuffled)).abs().max() > 1e-4
+
+
+def test_strides_that_the_recurrent_head_cannot_enlarge_are_refused():
+    with pytest.raises(TrackerError, match="4 or 8 times, not 2"):
+        _tracker("recurrent", feature_stride=8)
+    assert _tracker("fusion", feature_stride=8)(_frames(5)["frames"])[1].shape == (1, 2, 16, 16)
