@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -55,7 +54,7 @@ class Model:
         device: str = "auto",
         precision: Precision = "32-true",
         chunk: int = DEFAULT_CHUNK,
-    ) -> Self:
+    ) -> Model:
         """Load a model directory.
 
         Raises:
