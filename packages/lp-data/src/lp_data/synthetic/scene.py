@@ -56,6 +56,11 @@ class Scene:
         self._backdrop = Backdrop(camera, look, rng)
         self._painter = Painter(camera, look, rng)
         self._noise = self._camera_noise(rng)
+        cover = self._backdrop.cover.ravel()
+        self._post_pixels = np.flatnonzero(cover)
+        share = cover[self._post_pixels, None].astype(np.float32) * np.float32(1 / 255)
+        self._post_keep = 1 - share
+        self._post_colour = share * self._backdrop.cover_colour.reshape(-1, 3)[self._post_pixels]
         warmth = np.array([1.0 + look.warmth, 1.0, 1.0 - look.warmth], np.float32)
         self._lamps = [lamp[..., None] * warmth for lamp in self._backdrop.lamps]
 
@@ -154,10 +159,9 @@ class Scene:
         return cv2.blur(cv2.blur(moved, (side, side)), (side, side))
 
     def _add_posts(self, image: Float[ndarray, "h w 3"]) -> None:
-        cover = self._backdrop.cover
-        touched = cover > 0
-        share = cover[touched].astype(np.float32)[:, None] * np.float32(1 / 255)
-        image[touched] += share * (self._backdrop.cover_colour[touched] - image[touched])
+        pixels = image.reshape(-1, 3)
+        pixels[self._post_pixels] *= self._post_keep
+        pixels[self._post_pixels] += self._post_colour
 
     def _expose(
         self, image: Float[ndarray, "h w 3"], lamp: tuple[float, float], rng: np.random.Generator
