@@ -63,16 +63,15 @@ def test_the_more_confident_head_decides_for_each_keypoint(head):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_neighbouring_frames_change_the_second_head_only(head):
-    tracker, clip = _tracker(head), _frames(5)
-    for parameter in tracker.head.parameters():
-        nn.init.normal_(parameter, std=0.3)  # away from where the heads start alike
-    with torch.no_grad():
-        single, multi = tracker(clip["frames"])
-        other = clip["frames"].clone()
-        other[[0, 4]] = 255 - other[[0, 4]]
-        single_other, multi_other = tracker(other)
+    heads, features = _tracker(head).head, torch.randn(1, 5, 96, 2, 2)
+    for parameter in heads.parameters():
+        nn.init.normal_(parameter, std=0.1)  # away from where the heads start alike
+    other = features.clone()
+    other[:, [0, 4]] = torch.randn(1, 2, 96, 2, 2)
+    single, multi = heads(features)
+    single_other, multi_other = heads(other)
     torch.testing.assert_close(single, single_other)
-    assert (multi - multi_other).abs().max() > 1e-3
+    assert (multi / multi_other - 1).abs().max() > 0.1
 
 
 def test_no_loss_compares_the_end_of_one_head_with_the_start_of_the_other():
