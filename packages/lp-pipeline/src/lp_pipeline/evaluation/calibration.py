@@ -25,6 +25,9 @@ Method = Literal["auto", "logistic", "isotonic"]
 ISOTONIC_POINTS, ISOTONIC_OF_EACH = 500, 50
 """Points, and points of each outcome, from which ``auto`` trusts isotonic regression."""
 
+USUAL_FRACTION = 0.05
+"""The radius that confidences are usually about, as a fraction of `pose_size`."""
+
 _CERTAIN = 1e-6  # likelihoods are kept this far from 0 and 1
 _FORMAT = 1
 
@@ -132,12 +135,30 @@ def fit_calibration(
     enough = len(scores) >= ISOTONIC_POINTS and rarer >= ISOTONIC_OF_EACH
     if method == "isotonic" or (method == "auto" and enough):
         knots, values = fit_steps(scores, outcomes)
-        curve = tuple(knots.tolist()), tuple(log_odds(_certainties_removed(values)).tolist())
+        bound = _boldest(len(scores))
+        curve = tuple(knots.tolist()), tuple(np.clip(log_odds(values), -bound, bound).tolist())
     else:
-        slope, intercept = fit_logistic(scores, outcomes)
-        end = float(_score(np.array(1.0)))
-        curve = (-end, end), (intercept - slope * end, intercept + slope * end)
+        curve = _line(*fit_logistic(scores, outcomes), len(scores))
     return ConfidenceCalibration(float(radius), len(scores), *curve)
+
+
+def _boldest(points: int) -> float:
+    """The largest log-odds, of either sign, that so many points can justify.
+
+    By Laplace's rule, P points that all agree make the next one likely by (P + 1) / (P + 2).
+    """
+    return math.log(points + 1)
+
+
+def _line(
+    slope: float, intercept: float, points: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Knots of a line between log-odds, cut where it would be too bold."""
+    end, bound = float(_score(np.array(1.0))), _boldest(points)
+    cuts = [(value - intercept) / slope for value in (-bound, bound)] if slope > 0 else []
+    knots = np.unique(np.clip([-end, *cuts, end], -end, end))
+    values = np.clip(slope * knots + intercept, -bound, bound)
+    return tuple(knots.tolist()), tuple(values.tolist())
 
 
 def cross_calibrated(
@@ -198,10 +219,6 @@ def pose_size(keypoints: Keypoints) -> float:
 def _score(likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
     """Log-odds of likelihoods, bounded."""
     return log_odds(np.clip(likelihood.astype(np.float64), _CERTAIN, 1 - _CERTAIN))
-
-
-def _certainties_removed(probabilities: Float[ndarray, ...]) -> Float[ndarray, ...]:
-    return np.clip(probabilities, _CERTAIN, 1 - _CERTAIN)
 
 
 def _finite(value: object) -> float:

@@ -10,7 +10,7 @@ Values = Float[ndarray, " points"]
 Outcomes = Bool[ndarray, " points"]
 
 SHRINKAGE = 1.0
-"""Strength of the pull of a logistic slope towards 0, in points."""
+"""Weight of the square of a logistic slope: a normal prior around 0 whose deviation is 1."""
 
 _ITERATIONS = 100
 _TOLERANCE = 1e-10
@@ -31,7 +31,8 @@ def fit_logistic(scores: Values, outcomes: Outcomes) -> tuple[float, float]:
 
     Platt's regularised maximum likelihood (Platt, 1999, "Probabilistic outputs for support vector
     machines"): outcomes count as (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2) instead of 1 and 0, so that
-    few or perfectly separated points give no certainty. A ridge pulls the slope towards 0.
+    few or perfectly separated points give no certainty. A ridge pulls the slope towards 0, so that
+    few points of nearly equal score give no steep curve.
 
     Args:
         scores: P finite scores.
@@ -47,15 +48,17 @@ def fit_logistic(scores: Values, outcomes: Outcomes) -> tuple[float, float]:
     if scale <= 1e-12 * max(abs(centre), 1.0):
         return 0.0, float(log_odds(target.mean()))
     design = np.stack([(scores - centre) / scale, np.ones_like(scores)], axis=1)
-    slope, intercept = _maximum_likelihood(design, target)
+    slope, intercept = _maximum_likelihood(design, target, SHRINKAGE / scale**2)
     if slope <= 0:
         return 0.0, float(log_odds(target.mean()))
     return slope / scale, intercept - slope * centre / scale
 
 
-def _maximum_likelihood(design: Float[ndarray, "points 2"], target: Values) -> tuple[float, float]:
+def _maximum_likelihood(
+    design: Float[ndarray, "points 2"], target: Values, shrinkage: float
+) -> tuple[float, float]:
     """Newton's method with step halving on the penalised cross-entropy, which is convex."""
-    penalty = np.array([SHRINKAGE, 0.0])
+    penalty = np.array([shrinkage, 0.0])
     weights = np.array([0.0, log_odds(target.mean())])
 
     def loss(candidate: Float[ndarray, " 2"]) -> float:
@@ -109,8 +112,7 @@ def fit_steps(
 ) -> tuple[Float[ndarray, " levels"], Float[ndarray, " levels"]]:
     """Isotonic regression of the outcome, as few points of a rising curve.
 
-    The probability of each level counts one point more of the overall rate, so that no level is
-    certain.
+    Each level counts one point more, of the overall rate by Laplace's rule, so that none is sure.
 
     Args:
         scores: P finite scores.
@@ -126,5 +128,6 @@ def fit_steps(
     starts = np.flatnonzero(np.append(True, np.diff(pooled) > 0))
     masses = np.add.reduceat(counts, starts)
     centres = np.add.reduceat(levels * counts, starts) / masses
-    smoothed = (pooled[starts] * masses + outcomes.mean()) / (masses + 1)
+    overall = (outcomes.sum() + 1) / (len(outcomes) + 2)
+    smoothed = (pooled[starts] * masses + overall) / (masses + 1)
     return centres, isotonic_regression(smoothed, masses)

@@ -34,6 +34,7 @@ from lp_pipeline.evaluation.theme import (
     style_axes,
     style_legend,
 )
+from lp_pipeline.rendering.text import printable
 
 ERROR_LABEL = "pixel error (frame px)"
 _SMALLEST = 1e-3  # frame px; an error of 0 has no place on a logarithmic axis
@@ -71,7 +72,9 @@ def error_figure(
     if panels == 2 and curves is not None:
         draw_training_curve(figure.add_subplot(grid[1, 1]), curves, "supervised_loss", theme)
     if title:
-        heading = figure.suptitle(title, color=theme.foreground, fontsize=LARGE, x=0.01, ha="left")
+        heading = figure.suptitle(
+            printable(title), color=theme.foreground, fontsize=LARGE, x=0.01, ha="left"
+        )
         heading.set_parse_math(False)
     return figure
 
@@ -118,7 +121,8 @@ def draw_error_strips(
     for row in range(1, len(keypoint_names), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=theme.grid, alpha=0.4, linewidth=0, zorder=0)
     style_axes(axes, theme, title="Error per keypoint", x=ERROR_LABEL)
-    axes.set_yticks(range(len(keypoint_names)), list(keypoint_names), parse_math=False)
+    names = [printable(name) for name in keypoint_names]
+    axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_ylim(len(keypoint_names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     _pixel_axis(axes, errors)
@@ -212,9 +216,9 @@ def draw_training_curve(
         axes.yaxis.set_major_formatter(_plain_numbers())
         axes.yaxis.set_minor_formatter(NullFormatter())
     name = quantity.replace("_", " ")
-    style_axes(axes, theme, title=name.capitalize(), x="epoch" if by_epoch else "step", y=name)
-    axes.title.set_parse_math(False)
-    axes.yaxis.label.set_parse_math(False)
+    title = name[:1].upper() + name[1:]
+    unit = f"{name} (frame px)" if name.endswith("rmse") else name
+    style_axes(axes, theme, title=title, x="epoch" if by_epoch else "step", y=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if group:
         style_legend(axes.legend(loc="upper right"), theme)

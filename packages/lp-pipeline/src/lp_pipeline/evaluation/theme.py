@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -9,6 +10,8 @@ from io import BytesIO
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+
+from lp_pipeline.rendering.text import printable
 
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0
 """Sizes of text in points."""
@@ -74,14 +77,19 @@ def new_figure(width: float, height: float, theme: Theme) -> Figure:
 
 
 def style_axes(axes: Axes, theme: Theme, *, title: str, x: str, y: str | None = None) -> None:
-    """Give axes the theme's look, a title, and labels with units."""
+    """Give axes the theme's look, a title, and labels with units; any text is shown as it is."""
     axes.set_facecolor(theme.background)
     axes.set_title(
-        title, loc="left", color=theme.foreground, fontsize=NORMAL + 1, fontweight="bold"
+        printable(title),
+        loc="left",
+        color=theme.foreground,
+        fontsize=NORMAL + 1,
+        fontweight="bold",
+        parse_math=False,
     )
-    axes.set_xlabel(x, color=theme.muted, fontsize=NORMAL)
+    axes.set_xlabel(printable(x), color=theme.muted, fontsize=NORMAL, parse_math=False)
     if y:
-        axes.set_ylabel(y, color=theme.muted, fontsize=NORMAL)
+        axes.set_ylabel(printable(y), color=theme.muted, fontsize=NORMAL, parse_math=False)
     axes.tick_params(colors=theme.muted, labelsize=SMALL, which="both", length=0)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
@@ -95,10 +103,13 @@ def style_legend(legend: Legend, theme: Theme) -> None:
     legend.get_frame().set(facecolor=theme.background, edgecolor=theme.grid, alpha=0.9)
     for text in (legend.get_title(), *legend.get_texts()):
         text.set(color=theme.foreground, fontsize=SMALL, parse_math=False)
+        text.set_text(printable(text.get_text()))
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
     """A figure as the bytes of a PNG file."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in any script
+        figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
     return buffer.getvalue()

@@ -26,14 +26,23 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size)
 
 
-def _printable(text: str) -> str:
-    """The text on one line, without characters that steer."""
-    return "".join(character if character.isprintable() else " " for character in text)
+def printable(text: str, *, keep: str = "") -> str:
+    """The text with a replacement mark for each character that steers instead of showing.
+
+    Those are control characters, line ends, marks that turn the direction of writing, and halves of
+    surrogate pairs, which stand in file names that are no UTF-8 and which no font and no page can
+    take.
+
+    Args:
+        text: Any text.
+        keep: Characters to let pass all the same.
+    """
+    return "".join(c if c.isprintable() or c in keep else "\ufffd" for c in text)
 
 
 def text_width(text: str, size: int) -> int:
     """Width in px of a line of text of that size."""
-    return int(np.ceil(_font(size).getlength(_printable(text))))
+    return int(np.ceil(_font(size).getlength(printable(text))))
 
 
 def line_height(size: int) -> int:
@@ -65,7 +74,7 @@ def write_text(
     """
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
-    draw.text((x, y), _printable(text), font=_font(size), fill=colour, anchor="lm")
+    draw.text((x, y), printable(text), font=_font(size), fill=colour, anchor="lm")
     picture[:] = np.asarray(canvas)
 
 
