@@ -46,6 +46,13 @@ class AnnealWeight(Callback):
         steps = max(0, epoch - self.freeze_until_epoch)
         return min(self.final_val, self.init_val + self.increase_factor * steps)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the importance of the epoch in whose middle a resumed training goes on.
+
+        Lightning does not start that epoch anew.
+        """
+        self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the importance for this epoch."""
         if not isinstance(pl_module, SemiSupervisedTrackerMixin):
