@@ -77,6 +77,8 @@ def get_loss_factories(
         tracker_class.labeled_outputs,
         tracker=f"the tracker '{name}'",
     )
+    labels = training_labels(config, data_module)
+    supervised.fit_labels(labels)
     chosen = [build_loss(config, loss) for loss in config.model.losses_to_use or []]
     if not chosen:
         return LossFactories(supervised, None)
@@ -90,5 +92,5 @@ def get_loss_factories(
     unsupervised = LossFactory(
         chosen, tracker_class.unlabeled_outputs, tracker=f"the tracker '{name}' on unlabelled video"
     )
-    unsupervised.fit_labels(training_labels(config, data_module))
+    unsupervised.fit_labels(labels)
     return LossFactories(supervised, unsupervised)
