@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lp_core.geometry import affine
 
 coordinate = st.floats(-500, 500, allow_nan=False)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lp_core.geometry.decoding import decode_heatmaps
 from lp_core.geometry.targets import heatmap_targets
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lp_core.geometry.targets import cells_to_pixels, heatmap_targets, pixels_to_cells
 
 SIZE, CELLS = (128, 192), (32, 48)

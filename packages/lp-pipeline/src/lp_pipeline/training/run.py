@@ -47,11 +47,27 @@ def train(
     display.message("building the model and reading the data")
     check_model_dir(model_dir, overwrite=overwrite)
     setup = set_up(loaded.config)
+    _read_images(setup, display)
     with display.task("training", _total_batches(loaded, setup.data.steps_per_epoch)) as task:
         _fit(loaded, setup, model_dir, task, overwrite=overwrite)
     if not (model_dir / "manifest.json").is_file():  # shorter than the first validation
         _save(setup, model_dir, {})
     return TrainingSetup(load_model(model_dir).tracker, setup.data)
+
+
+def _read_images(setup: TrainingSetup, display: Display) -> None:
+    """Decode every image once, so that a broken one is told before anything is written.
+
+    They stay in the dataset's cache, so the first epoch is no slower than the others.
+
+    Raises:
+        ImageFileError: A file is no image.
+    """
+    plain = setup.data.dataset.without_augmentation()
+    with display.task("reading images", len(plain)) as task:
+        for row in range(len(plain)):
+            plain[row]
+            task.update(row + 1)
 
 
 def _fit(
