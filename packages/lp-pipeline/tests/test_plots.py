@@ -91,6 +91,12 @@ def test_error_plot_shows_every_known_error_at_its_value(errors):
     assert "px" in axes.get_xlabel()
 
 
+def test_long_names_leave_room_for_the_errors(errors):
+    figure = error_figure(errors, ["nose", "x" * 500], SETS)
+    png(figure, dpi=40)
+    assert _axes(figure, "Error per keypoint").get_position().width > 0.3
+
+
 def test_points_of_a_keypoint_stay_within_its_row(errors):
     axes = _axes(error_figure(errors, NAMES, SETS), "Error per keypoint")
     for points in axes.collections[::2]:

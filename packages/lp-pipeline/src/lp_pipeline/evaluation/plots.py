@@ -38,6 +38,7 @@ from lp_pipeline.rendering.text import printable
 
 ERROR_LABEL = "pixel error (frame px)"
 _SMALLEST = 1e-3  # frame px; an error of 0 has no place on a logarithmic axis
+_LONGEST_NAME = 30  # characters; longer names would leave no room for the errors
 _STRIP_SPREAD = 0.76  # of the height of a keypoint's row, shared by its splits
 
 
@@ -121,7 +122,7 @@ def draw_error_strips(
     for row in range(1, len(keypoint_names), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=theme.grid, alpha=0.4, linewidth=0, zorder=0)
     style_axes(axes, theme, title="Error per keypoint", x=ERROR_LABEL)
-    names = [printable(name) for name in keypoint_names]
+    names = [_shortened(printable(name)) for name in keypoint_names]
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_ylim(len(keypoint_names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
@@ -233,6 +234,10 @@ def _pixel_axis(axes: Axes, errors: Float[ndarray, ...]) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
     axes.xaxis.set_major_formatter(_plain_numbers())
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _plain_numbers() -> FuncFormatter:

@@ -107,6 +107,7 @@ def draw_reliability(
             color=colour,
             marker=shape,
             markersize=5,
+            clip_on=False,
             linewidth=1.6,
             label=f"{name}, off by {100 * curve.calibration_error:.1f} %",
         )
