@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lp_models.losses.pose_space import PoseSpace
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import (
     PoseSpaceError,
@@ -87,3 +88,20 @@ class _OnlyFirstKeypoint:
 def test_pose_space_error_is_in_frame_px_and_missing_for_keypoints_outside_the_space():
     metric = PoseSpaceError(_OnlyFirstKeypoint())
     np.testing.assert_array_equal(metric(np.array([[[3.0, 4.0], [1.0, 1.0]]])), [[5.0, np.nan]])
+
+
+def test_pose_space_error_of_true_poses_is_below_epsilon_and_of_a_leap_its_size():
+    random = np.random.default_rng(0)
+    shapes = random.normal(0.0, 30.0, (2, 4, 2))
+    poses = 100 + np.tensordot(random.normal(size=(60, 2)), shapes, axes=1)
+    poses += random.normal(0.0, 0.3, poses.shape)
+    space = PoseSpace()
+    layout = torch.tensor([[0], [1], [2]])
+    space.fit(torch.from_numpy(poses[:50]), layout, keep=2, percentile=99.0, multiplier=1.0)
+    leap = poses[50:].copy()
+    leap[3, 1] += [0.0, 80.0]
+    errors = PoseSpaceError(space)(leap)
+    assert np.isnan(errors[:, 3]).all()
+    true = np.delete(errors[:, :3], 3, axis=0)
+    assert true.max() < 1.5 * float(space.epsilon)
+    assert errors[3, 1] == np.nanmax(errors)
