@@ -50,13 +50,38 @@ def test_a_reader_that_is_asked_for_is_never_replaced(tmp_path, video) -> None:
         open_video(video, reader="image_folder")
 
 
-@pytest.mark.parametrize("name", ["constant_rate", "odd_size_vp9", "gray", "full_range"])
+@pytest.mark.parametrize(
+    "name", ["constant_rate", "odd_size_vp9", "gray", "gray_in_colour", "full_range"]
+)
 def test_frames_have_the_pixels_that_opencv_extracts(tmp_path, name) -> None:
     path = HOSTILE[name].make(tmp_path)
     capture = cv2.VideoCapture(str(path))
     with open_video(path) as source:
         for frame in source.read(0, 12):
             np.testing.assert_array_equal(frame, capture.read()[1][..., ::-1])
+
+
+@pytest.mark.parametrize("name", ["gray_in_colour", "rotated_90", "rotated_180", "mirrored"])
+def test_gray_and_turned_frames_are_resized_alike(tmp_path, name) -> None:
+    path = HOSTILE[name].make(tmp_path)
+    with open_video(path) as source, open_video(path, resize_to=(50, 70)) as resized:
+        for frame, full in zip(resized.read(3, 6), source.read(3, 6), strict=True):
+            np.testing.assert_array_equal(frame, resize(full, (50, 70)))
+
+
+def test_a_video_that_turns_from_gray_to_colour_keeps_both(tmp_path) -> None:
+    gray = encode(tmp_path / "a.ts", Encoding(count=10, pix_fmt="gray", options=SHORT))
+    colour = encode(tmp_path / "b.ts", Encoding(count=10, options=SHORT))
+    path = tmp_path / "both.ts"
+    path.write_bytes(gray.read_bytes() + colour.read_bytes())
+    capture = cv2.VideoCapture(str(path))
+    with open_video(path, reader="pyav") as source:
+        frames = source.read(0, len(source))
+    for frame in frames:
+        np.testing.assert_array_equal(frame, capture.read()[1][..., ::-1])
+    spread = np.ptp(frames.astype(int), axis=3).max(axis=(1, 2))
+    assert spread[0] == 0
+    assert spread[-1] > 50
 
 
 @pytest.mark.parametrize("size", [(90, 122), (64, 64), (128, 256), (32, 48), (91, 30)])

@@ -95,6 +95,7 @@ HOSTILE: dict[str, HostileVideo] = {
     "one_frame": HostileVideo("still.mp4", Encoding(count=1, options=_SHORT), count=1),
     "ten_bit": HostileVideo("deep.mp4", Encoding(pix_fmt="yuv420p10le", options=_SHORT)),
     "gray": HostileVideo("gray.mkv", Encoding("ffv1", pix_fmt="gray")),
+    "gray_in_colour": HostileVideo("neutral.mp4", Encoding(pix_fmt="gray", options=_SHORT)),
     "full_range": HostileVideo("full.mp4", Encoding(pix_fmt="yuvj420p", options=_SHORT)),
     "odd_size": HostileVideo("odd.mp4", Encoding(size=(63, 97), pix_fmt="yuv444p", options=_SHORT)),
     "odd_size_vp9": HostileVideo(

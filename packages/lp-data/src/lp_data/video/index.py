@@ -51,7 +51,7 @@ class FrameIndex:
 
     def number(self, key: int) -> int | None:
         """The index of the frame named ``key``, or None where no frame is."""
-        place = int(np.searchsorted(self._sorted, key))
+        place = int(self._sorted.searchsorted(key))
         if place == len(self.keys) or self._sorted[place] != key:
             return None
         return place if self._order is None else int(self._order[place])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lp_data.errors import VideoError
 from lp_data.video.base import Source
-from lp_data.video.convert import Orientation
 from lp_data.video.decoder import Decoder, Key
 from lp_data.video.index import FrameIndex, build_index
+from lp_data.video.orientation import Orientation
 
 OTHER_READER = "choose reader 'pyav'"
 _FOLDER = "a folder is no video file"

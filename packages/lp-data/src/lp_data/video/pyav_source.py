@@ -11,10 +11,11 @@ import av
 
 from lp_core.video import Frames
 from lp_data.errors import VideoError
-from lp_data.video.convert import Converter, Picture
+from lp_data.video.convert import Converter
 from lp_data.video.decoder import Decoder
 from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import IndexedSource
+from lp_data.video.rgb import Picture
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -50,7 +51,8 @@ class PyAVSource(IndexedSource):
         self._decoder: Decoder | None = None
         self._ahead: Iterator[tuple[int | None, VideoFrame]] = iter(())
         self._next = self._damaged = _NOWHERE
-        self._converter = self._converter_for(self._frame(0))
+        self._first = self._frame(0)
+        self._converter = self._converter_for(self._first)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,6 +88,10 @@ class PyAVSource(IndexedSource):
 
     def _frame(self, index: int) -> VideoFrame:
         """The decoded frame ``index``, from where the decoder stands or from a keyframe."""
+        if index == 0 and self._next == 1:
+            return self._first
+        if index == self._next and (frame := self._advance(index)) is not None:
+            return frame
         start = self.index.start_for(index)
         ahead = int(self.index.keyframes[start]) - self._next
         if self._next > index or ahead > _WORTH_A_SEEK:
