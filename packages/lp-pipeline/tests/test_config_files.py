@@ -1,5 +1,6 @@
 """The configs that come with the repository, and what editors are told about configs."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ def test_the_mirror_mouse_config_pairs_the_keypoints_of_both_views():
 
 @pytest.mark.parametrize("name", ["mirror_mouse_example.yaml", "synthetic.yaml"])
 def test_the_examples_need_only_a_project_folder(name, tmp_path):
-    (tmp_path / "videos").mkdir()
+    for folder in ("videos", "videos_test"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "CollectedData.csv").touch()
     loaded = load_config(CONFIGS / name, [f"data.data_dir={tmp_path}"], check_paths=True)
     assert loaded.notes == []
@@ -105,3 +107,8 @@ def test_the_json_schema_knows_types_ranges_and_words():
 
 def test_the_json_schema_is_plain_json(tmp_path):
     assert yaml.safe_load(yaml.safe_dump(schema_json())) == schema_json()
+
+
+def test_the_demo_trains_with_the_config_that_is_shown():
+    packaged = files("lp_pipeline.cli").joinpath("synthetic.yaml").read_text()
+    assert packaged == (CONFIGS / "synthetic.yaml").read_text()
