@@ -71,8 +71,7 @@ class PacketTable:
         """
         if "avi" in self.container and self.reorder:
             return False
-        pts = self.pts[self.shown]
-        return bool((pts != _NONE).all()) and len(np.unique(pts)) == len(pts)
+        return _all_distinct(self.pts[self.shown])
 
     @property
     def names_frames(self) -> bool:
@@ -87,7 +86,14 @@ class PacketTable:
     @property
     def has_exact_dts(self) -> bool:
         """Whether every packet has a decoding time of its own."""
-        return bool((self.dts != _NONE).all()) and len(np.unique(self.dts)) == len(self.dts)
+        return _all_distinct(self.dts)
+
+
+def _all_distinct(times: Int64[ndarray, " packets"]) -> bool:
+    """Whether all times are known, and no two are the same."""
+    ascending = np.sort(times)
+    known = len(times) == 0 or int(ascending[0]) != _NONE
+    return known and bool((ascending[1:] > ascending[:-1]).all())
 
 
 def scan_packets(path: Path) -> PacketTable:
@@ -124,10 +130,10 @@ def _scan(container: InputContainer, stream: VideoStream) -> PacketTable:
         partial, corrupt = True, corrupt + 1  # what was read up to here stands
     context = stream.codec_context
     return PacketTable(
-        pts=np.array(pts, np.int64),
-        dts=np.array(dts, np.int64),
-        key=np.array(key, np.bool_),
-        shown=np.array(shown, np.bool_),
+        pts=np.frombuffer(pts, np.int64),
+        dts=np.frombuffer(dts, np.int64),
+        key=np.frombuffer(key, np.bool_),
+        shown=np.frombuffer(shown, np.bool_),
         last_is_partial=partial,
         last_is_blank=last.size > 0 and not any(bytes(last)[-_BLANK:]),
         time_base=stream.time_base or Fraction(1, 1),
