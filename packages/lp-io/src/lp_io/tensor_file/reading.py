@@ -82,9 +82,9 @@ def read_tensor_file(path: Path) -> TensorFile:
 def _read_header(file: BinaryIO, size: int, path: Path) -> tuple[dict[str, Any], int]:
     """The parsed header, and the byte at which the data starts."""
     prefix = file.read(_LENGTH_BYTES)
-    _refuse_other_formats(prefix, path)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < _LENGTH_BYTES or length > size - _LENGTH_BYTES or length > _MAX_HEADER_BYTES:
+        _refuse_other_formats(prefix, path)
         raise CheckpointError(
             f"its header claims {length} bytes, in a file of {size}: it is damaged or cut short",
             where=path,
@@ -93,6 +93,7 @@ def _read_header(file: BinaryIO, size: int, path: Path) -> tuple[dict[str, Any],
     try:
         header = strict_json.parse(file.read(length))
     except strict_json.JSONContentError as error:
+        _refuse_other_formats(prefix, path)
         raise CheckpointError(f"its header is not valid JSON: {error}", where=path) from error
     if not isinstance(header, dict):
         raise CheckpointError("its header is not a JSON mapping", where=path)
@@ -100,7 +101,11 @@ def _read_header(file: BinaryIO, size: int, path: Path) -> tuple[dict[str, Any],
 
 
 def _refuse_other_formats(prefix: bytes, path: Path) -> None:
-    """Name a pickle or a zip archive for what it is."""
+    """Name a pickle or a zip archive for what it is.
+
+    Only a file that is no safetensors file is looked at: the length of a good header may begin with
+    the same two bytes as a pickle.
+    """
     if prefix.startswith((b"PK\x03\x04", b"\x80")) and prefix[1:2] in b"K\x02\x03\x04\x05":
         raise CheckpointError(
             "this is a pickle (as torch.save writes it), not a safetensors file; "
