@@ -209,6 +209,7 @@ def test_keys_of_multi_view_training_are_noted(tmp_path):
         "training.patch_mask",
     ]
     assert loaded.config.training.patch_mask is None
+    assert loaded.origins["training.patch_mask"] == "default"
 
 
 def test_an_empty_section_takes_all_defaults(tmp_path):
@@ -223,7 +224,8 @@ def test_null_takes_the_default_where_it_is_no_value(tmp_path):
 
 
 def test_what_one_config_is_told_the_next_does_not_hear(tmp_path):
-    config = load(tmp_path).config
+    text = "training: {lr_scheduler_params: {multisteplr: {milestones: null}}}\n"
+    config = load(tmp_path, text).config
     config.losses["temporal"] = {}
     config.training.lr_scheduler_params.multisteplr.milestones.append(400)
     fresh = load(tmp_path).config
@@ -292,6 +294,12 @@ def test_an_override_mends_a_wrong_value_of_the_file(tmp_path):
     assert load(tmp_path, text, "training.max_epochs=5").config.training.max_epochs == 5
 
 
+def test_an_override_mends_a_key_that_yaml_cannot_read(tmp_path):
+    text = "training: {max_epochs: !!int many}\n"
+    assert "is no int" in refused(tmp_path, text)
+    assert load(tmp_path, text, "training.max_epochs=5").config.training.max_epochs == 5
+
+
 def test_an_override_without_a_value_is_null(tmp_path):
     text = "training: {gradient_clip_val: 5}\n"
     assert (
@@ -340,7 +348,9 @@ def test_an_interpolation_follows_an_override(tmp_path):
     assert load(tmp_path, text, "data.data_dir=/b").config.data.video_dir == "/b/videos"
 
 
-@pytest.mark.parametrize("value", ["${data.absent}", "${data.video_dir", "${nothing:1}"])
+@pytest.mark.parametrize(
+    "value", ["${data.absent}", "${data.video_dir", "${nothing:1}", "${" * 500 + "a" + "}" * 500]
+)
 def test_an_interpolation_of_nothing_is_told_with_its_line(tmp_path, value):
     message = refused(tmp_path, f"data:\n  csv_file: '{value}'\n")
     assert "data.csv_file" in message
@@ -379,6 +389,15 @@ def test_a_saved_config_reads_back_as_the_same(tmp_path):
     assert again.notes == [note for note in again.notes if ": hydra" not in note]
 
 
+def test_a_saved_config_spells_out_what_the_file_repeats_by_an_alias(tmp_path):
+    text = "data: {keypoint_names: &names [nose, tail]}\ncreation_datetime: today\n"
+    text += (
+        "losses: {temporal: {epsilon: &eps [1.0, 2.0]}, temporal_heatmap_mse: {epsilon: *eps}}\n"
+    )
+    load(tmp_path, text).save(tmp_path / "saved.yaml")
+    assert "*" not in (tmp_path / "saved.yaml").read_text()
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     name=st.text(alphabet="$\\{}ab:#'\"\n 1e-.é", min_size=1).filter(lambda text: text != "???"),
@@ -394,7 +413,17 @@ def test_any_value_survives_saving(tmp_path_factory, name, rate, options):
     config.creation_datetime = str(options)
     path = tmp_path_factory.mktemp("saved") / "config.yaml"
     save_config(config, path)
+    loaded = load_config(path)
+    assert loaded.config == config
+    path.write_text(show_config(loaded))
     assert load_config(path).config == config
+
+
+def test_show_gives_each_value_one_line(tmp_path):
+    shown = show_config(load(tmp_path, 'model: {model_name: "two\\nlines"}\n'))
+    (line,) = [line for line in shown.splitlines() if "model_name" in line]
+    assert '"two\\nlines"' in line
+    assert line.endswith("c.yaml:1")
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path):

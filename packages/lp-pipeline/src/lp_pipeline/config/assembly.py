@@ -81,7 +81,7 @@ def resolve_interpolations(leaves: dict[KeyPath, Any], report: Report) -> dict[K
     for path, value in leaves.items():
         try:
             _assign(tree, path, value)
-        except OmegaConfBaseException as error:
+        except (OmegaConfBaseException, RecursionError) as error:
             report.problem(path, f"not a valid interpolation: {_first_line(error)}")
     return {path: _resolved(tree, path, report) for path in config_fields()}
 
@@ -115,8 +115,6 @@ def _resolved(tree: Any, path: KeyPath, report: Report) -> Any:
         return None
     except OmegaConfBaseException as error:
         report.problem(path, _first_line(error), f"give {'.'.join(path)}=VALUE on the command line")
-    except (ValueError, TypeError, RecursionError) as error:
-        report.problem(path, f"the interpolation cannot be resolved: {error}")
     return config_fields()[path].default
 
 
@@ -129,13 +127,14 @@ def typed_values(resolved: dict[KeyPath, Any], report: Report) -> dict[KeyPath, 
     typed: dict[KeyPath, Any] = {}
     for path, known in config_fields().items():
         value = resolved[path]
-        typed[path] = copy.deepcopy(known.default)
         if value is None and not allows_none(known.annotation):
-            continue
+            value = known.default
         try:
+            # defaults and aliases of YAML must not be shared between keys or configs
             typed[path] = copy.deepcopy(cast_value(value, known.annotation))
         except ValueMismatchError as error:
             report.problem((*path, *error.inside), str(error))
+            typed[path] = known.default
     return typed
 
 
