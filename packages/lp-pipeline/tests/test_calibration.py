@@ -76,6 +76,13 @@ def test_few_perfectly_separated_points_give_no_certainty():
     assert 0.05 < probability[0] < 0.5 < probability[-1] < 0.95
 
 
+def test_no_likelihood_gets_more_certainty_than_the_points_justify():
+    likelihood = np.array([1e-4, 1e-3, 1e-2, 0.99, 0.999, 0.9999])
+    errors = np.where(likelihood > 0.5, 1.0, 9.0)
+    probability = fit_calibration(likelihood, errors, 5.0).probability(np.array([0.0, 1.0]))
+    np.testing.assert_allclose(probability, [1 / 8, 7 / 8])
+
+
 def test_likelihood_that_misleads_is_ignored_rather_than_turned_around():
     likelihood = np.linspace(0.01, 0.99, 200)
     errors = np.where(likelihood > 0.5, 9.0, 1.0)
@@ -221,6 +228,7 @@ def test_reliability_keeps_equal_probabilities_together_and_leaves_missing_ones_
     probability = np.array([0.5] * 7 + [0.6] * 3 + [np.nan])
     curve = reliability_curve(probability, np.ones(11, bool), bins=10)
     np.testing.assert_array_equal(curve.counts, [7, 3])
+    assert curve.calibration_error == pytest.approx(0.7 * 0.5 + 0.3 * 0.4)
 
 
 def test_reliability_of_true_probabilities_is_better_than_that_of_likelihoods():

@@ -308,6 +308,7 @@ def test_confidence_is_judged_on_test_frames_that_calibration_did_not_see(tmp_pa
         calibration.probability(labels.confidences[20:])[known[20:]],
         labels.values[20:][known[20:]] <= confidence.radius,
     )
+    np.testing.assert_array_equal(confidence.curves["calibrated"].predicted, expected.predicted)
     np.testing.assert_array_equal(confidence.curves["calibrated"].observed, expected.observed)
 
 
