@@ -15,7 +15,7 @@ demo: $(SYNCED)  ## Generate a synthetic project, train on it, track a video
 	$(RUN) litpose demo --overwrite demo
 
 test: $(SYNCED)  ## Run every test
-	$(RUN) pytest -q
+	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile
 
 lint: $(SYNCED)  ## Check style, format, types and layers
 	$(RUN) ruff check

@@ -32,7 +32,7 @@ SHARPNESS = 2.0
 TEMPERATURE = 1000.0
 """Lightning Pose's softmax temperature; it gives ``likelihood`` its meaning."""
 
-_NEWTON_STEPS = 4
+_NEWTON_STEPS = 3
 
 
 def _peaks(
@@ -111,19 +111,14 @@ def _upsampling(doublings: int) -> Float[Tensor, "pixels window"]:
     return signal[:, 0, 0].T.contiguous()
 
 
-def _mass_near(
-    pixels: Float[Tensor, "maps pixels pixels"], centre: Int[Tensor, "maps 2"]
+def _mass_within(
+    pixels: Float[Tensor, "maps columns rows"],
+    columns: Bool[Tensor, "maps columns"],
+    rows: Bool[Tensor, "maps rows"],
 ) -> Float[Tensor, " maps"]:
-    """Sum of the 5×5 pixels around ``centre`` (x, y)."""
-    offsets = torch.arange(-2, 3, device=pixels.device)
-    size = pixels.shape[-1]
-    columns, rows = (centre[:, axis, None] + offsets for axis in (0, 1))
-    inside = ((rows >= 0) & (rows < size)).unsqueeze(2) & (
-        (columns >= 0) & (columns < size)
-    ).unsqueeze(1)
-    flat = rows.clamp(0, size - 1).unsqueeze(2) * size + columns.clamp(0, size - 1).unsqueeze(1)
-    values = pixels.flatten(1).gather(1, flat.flatten(1)).unflatten(1, flat.shape[1:])
-    return (values * inside).sum(dim=(1, 2))
+    """Sum over the chosen columns and rows of each map."""
+    by_row = columns.unsqueeze(1).to(pixels.dtype) @ pixels
+    return (by_row @ rows.unsqueeze(2).to(pixels.dtype)).flatten()
 
 
 def _exponential(
@@ -134,31 +129,35 @@ def _exponential(
     Below, numbers would be denormal, which are slow and add nothing; above, another peak is so much
     higher than this one that the confidence is 0 in any case.
     """
-    return (maps * TEMPERATURE).sub_(shift[:, None, None]).clamp_(-80, 70).exp_()
+    exponents = torch.add(-shift[:, None, None], maps, alpha=TEMPERATURE)
+    return exponents.clamp_(-80, 70).exp_()
 
 
 @torch.no_grad()
 def _confidences(
     maps: Float[Tensor, "maps cells_y cells_x"],
     window: Float[Tensor, "maps window window"],
-    exists: Bool[Tensor, "maps window window"],
+    columns_exist: Bool[Tensor, "maps window"],
+    rows_exist: Bool[Tensor, "maps window"],
     centre: Float[Tensor, "maps 2"],
     doublings: int,
 ) -> Float[Tensor, " maps"]:
     """Share of the softmax's mass in the 5×5 pixels around ``centre``, in cells off the peak."""
     scale = 2**doublings
-    matrix = _upsampling(doublings).to(window)
-    with torch.autocast(window.device.type, enabled=False):  # 8 bits would not do here
-        pixels = matrix @ window @ matrix.T
-    highest = pixels.amax(dim=(1, 2), keepdim=True)
-    existing = exists.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    shift = highest.flatten() * TEMPERATURE
-    mass = _exponential(pixels, shift) * existing
+    upsample = _upsampling(doublings).to(window).T
+    pixels = (window @ upsample).transpose(1, 2) @ upsample  # (maps, columns, rows)
+    shift = pixels.amax(dim=(1, 2)) * TEMPERATURE
+    mass = _exponential(pixels, shift)
+    columns = columns_exist.repeat_interleave(scale, 1)
+    rows = rows_exist.repeat_interleave(scale, 1)
     everywhere = _exponential(maps, shift).sum(dim=(1, 2))
-    inside = (_exponential(window, shift) * exists).sum(dim=(1, 2))
+    inside = _mass_within(_exponential(window, shift), rows_exist, columns_exist)
     outside = (everywhere - inside).clamp_min(0) * scale**2
-    pixel = ((centre + RADIUS + 0.5) * scale - 0.5).round().long()
-    return (_mass_near(mass, pixel) / (mass.sum(dim=(1, 2)) + outside)).clamp(0, 1)
+    index = torch.arange(pixels.shape[1], device=pixels.device)
+    pixel = ((centre + RADIUS + 0.5) * scale - 0.5).round()
+    near_columns, near_rows = ((index - pixel[:, axis, None]).abs() <= 2 for axis in (0, 1))
+    near = _mass_within(mass, columns & near_columns, rows & near_rows)
+    return (near / (_mass_within(mass, columns, rows) + outside)).clamp(0, 1)
 
 
 def decode_heatmaps(
@@ -190,5 +189,7 @@ def decode_heatmaps(
     cells = offset + torch.stack([column, row], dim=1)
     pixels = cells_to_pixels(cells.unflatten(0, (batch, keypoints)), (height, width), image_size)
     doublings = max(0, round(math.log2(image_size[0] / height)))
-    confidences = _confidences(maps.detach(), window.detach(), exists, offset.detach(), doublings)
+    confidences = _confidences(
+        maps.detach(), window.detach(), columns_exist, rows_exist, offset.detach(), doublings
+    )
     return pixels, confidences.unflatten(0, (batch, keypoints))
