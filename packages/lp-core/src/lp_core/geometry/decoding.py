@@ -193,7 +193,9 @@ def decode_heatmaps(
     cells = offset + torch.stack([column, row], dim=1)
     pixels = cells_to_pixels(cells.unflatten(0, (batch, keypoints)), (height, width), image_size)
     doublings = max(0, round(math.log2(image_size[0] / height)))
-    confidences = _confidences(
-        maps.detach(), window.detach(), columns_exist, rows_exist, offset.detach(), doublings
-    )
+    # under autocast its matrix products would round heatmaps to 8 bits
+    with torch.autocast(maps.device.type, enabled=False):
+        confidences = _confidences(
+            maps.detach(), window.detach(), columns_exist, rows_exist, offset.detach(), doublings
+        )
     return pixels, confidences.unflatten(0, (batch, keypoints))
