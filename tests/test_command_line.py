@@ -20,7 +20,8 @@ def test_training_leaves_the_public_files(model_dir, project):
     assert list(coordinates.columns.get_level_values(2)[:3]) == ["x", "y", "likelihood"]
     errors = pd.read_csv(model_dir / "predictions_pixel_error.csv", index_col=0)
     assert list(errors.columns) == [*names, "set"]
-    for name in ("config.yaml", "model.safetensors", "manifest.json", "error_plot.png"):
+    made = ("config.yaml", "model.safetensors", "manifest.json", "error_plot.png", "report.html")
+    for name in made:
         assert (model_dir / name).stat().st_size > 0
     # the frames of another look are evaluated by themselves
     assert (model_dir / "predictions_new_pixel_error.csv").is_file()

@@ -58,6 +58,7 @@ def _say_where(model_dir: Path, tables: list[Path], display: Display) -> None:
     display.message(f"model directory: {model_dir}")
     display.message(f"predictions of the labelled frames: {model_dir / 'predictions.csv'}")
     display.message(f"error plot: {model_dir / 'error_plot.png'}")
+    display.message(f"report: {model_dir / 'report.html'}")
     for table in tables:
         display.message(f"predictions of a video: {table}")
     display.message(f"next: litpose predict {model_dir} YOUR_VIDEO --labeled-video")

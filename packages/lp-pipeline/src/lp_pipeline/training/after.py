@@ -22,6 +22,8 @@ from lp_pipeline.prediction.labeled import (
     write_labeled_prediction,
 )
 from lp_pipeline.prediction.videos import predict_video_file
+from lp_pipeline.training.report import write_training_report
+from lp_pipeline.training.run import CONFIG_FILE
 from lp_pipeline.training.setup import TrainingSetup
 from lp_pipeline.training.trainer import CSV_FOLDER
 
@@ -32,7 +34,7 @@ OUT_OF_DISTRIBUTION = ("new", "test")
 def evaluate_training(
     setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display | None = None
 ) -> LabeledPrediction:
-    """Predict all labels; write ``predictions.csv``, its metrics, a summary and an error plot.
+    """Predict all labels; write ``predictions.csv``, its metrics, a summary, a plot and a report.
 
     Returns:
         The predictions of the project's labels, with their splits.
@@ -45,17 +47,41 @@ def evaluate_training(
     write_labeled_prediction(result, model_dir / "predictions.csv", scorer)
     summary = PixelErrorSummary.from_errors(result.errors, result.table.keypoint_names, sets)
     write_pixel_error_summary(summary, model_dir / "pixel_error_summary.csv")
+    curves = read_training_curves(model_dir / CSV_FOLDER / "metrics.csv")
     write_error_plot(
         model_dir / "error_plot.png",
         result.errors,
         result.table.keypoint_names,
         sets,
-        curves=read_training_curves(model_dir / CSV_FOLDER / "metrics.csv"),
+        curves=curves,
+    )
+    write_training_report(
+        result,
+        dataset.data_dir,
+        model_dir,
+        curves=curves,
+        facts=_facts(config, summary),
+        config_text=(model_dir / CONFIG_FILE).read_text(encoding="utf-8"),
     )
     for name, file in other_label_files(config):
         other = predict_labels(handler, read_labels(file), dataset.data_dir, display=display)
         write_labeled_prediction(other, model_dir / f"predictions_{name}.csv", scorer)
     return result
+
+
+def _facts(config: Config, summary: PixelErrorSummary) -> dict[str, str]:
+    """What the report says at its top."""
+    errors = {
+        f"mean pixel error, {split}": f"{summary.overall[split].mean:.2f} px"
+        for split in summary.splits
+    }
+    return {
+        "tracker": config.model.model_type,
+        "backbone": config.model.backbone,
+        "frames": ", ".join(f"{count} {split}" for split, count in summary.frames.items()),
+        "keypoints": str(len(summary.keypoint_names)),
+        **errors,
+    }
 
 
 def other_label_files(config: Config) -> list[tuple[str, Path]]:

@@ -1,0 +1,62 @@
+"""The report of a training: one HTML file in its model directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_pipeline.evaluation.curves import TrainingCurves
+from lp_pipeline.evaluation.report import TrainingReport, write_report
+from lp_pipeline.evaluation.report_content import (
+    JudgedLabels,
+    reported_confidence,
+    worst_frame_pictures,
+)
+from lp_pipeline.prediction.labeled import LabeledPrediction
+
+REPORT_FILE = "report.html"
+
+
+def write_training_report(
+    result: LabeledPrediction,
+    data_dir: Path,
+    model_dir: Path,
+    *,
+    curves: TrainingCurves | None,
+    facts: dict[str, str],
+    config_text: str,
+) -> Path:
+    """Write ``report.html``, which holds all that it shows and opens offline.
+
+    Args:
+        result: The predictions of the project's labels.
+        data_dir: The folder of the labelled images.
+        model_dir: Where the report goes.
+        curves: How losses and errors fell.
+        facts: What to say at the top, by name.
+        config_text: The resolved config.
+
+    Raises:
+        EvaluationError: The report cannot be written.
+    """
+    table = result.table
+    labels = JudgedLabels(
+        keypoint_names=table.keypoint_names,
+        truth=table.keypoints,
+        predicted=result.keypoints,
+        confidences=result.confidences,
+        sets=result.sets,
+        images=[data_dir / name for name in table.image_paths],
+        image_names=table.image_paths,
+    )
+    report = TrainingReport(
+        title=f"Training of {model_dir.name}",
+        facts=facts,
+        errors=labels.errors,
+        curves=curves,
+        worst_frames=worst_frame_pictures(labels),
+        confidence=reported_confidence(labels),
+        config=config_text,
+    )
+    path = model_dir / REPORT_FILE
+    write_report(report, path)
+    return path
