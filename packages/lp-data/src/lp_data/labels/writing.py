@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lp_data.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_data.errors import LabelFileError
 from lp_data.labels.table import LabelTable, Visibility
 

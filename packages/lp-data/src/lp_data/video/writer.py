@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from lp_data.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_data.errors import VideoError
 
 _BT709, _LIMITED = 1, 1  # AVCOL_SPC_BT709 (and its primaries and transfer), AVCOL_RANGE_MPEG

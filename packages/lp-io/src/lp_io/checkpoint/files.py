@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from lp_core.atomic import put_in_place
 from lp_io import strict_json
-from lp_io.atomic import put_in_place
 from lp_io.checkpoint.manifest import Manifest, TensorRecord, parse_manifest
 from lp_io.errors import CheckpointError
 from lp_io.tensor_file import TensorFile, read_tensor_file

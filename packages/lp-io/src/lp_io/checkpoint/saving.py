@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lp_core.atomic import flush_to_disk, put_in_place
 from lp_core.losses.factory import LossFactory
 from lp_core.options import plain_options
 from lp_core.registry import LOSSES, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.atomic import flush_to_disk, put_in_place
 from lp_io.checkpoint.classes import registration_of
 from lp_io.checkpoint.files import (
     LOSS_PREFIXES,

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_io.atomic import put_in_place
+from lp_core.atomic import put_in_place
 from lp_io.errors import PredictionFileError
 from lp_io.predictions.layout import COORDS, body_lines, header_lines
 

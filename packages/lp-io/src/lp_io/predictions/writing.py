@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lp_io.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_io.errors import PredictionFileError
 from lp_io.predictions.layout import body_lines, header_lines, quoted
 from lp_io.predictions.table import PredictionTable

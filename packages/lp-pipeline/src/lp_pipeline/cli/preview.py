@@ -18,8 +18,8 @@ def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
     import numpy as np
     import torch
 
+    from lp_core.atomic import written_beside
     from lp_core.geometry.targets import heatmap_targets
-    from lp_data.atomic import written_beside
     from lp_data.augmentation.build import build_augmenter
     from lp_data.augmentation.preview import preview_images
     from lp_pipeline.builders.data import get_dataset

@@ -62,7 +62,7 @@ def save_config(config: Config, path: Path) -> None:
         config: The config.
         path: The file; it appears whole or not at all.
     """
-    from lp_data.atomic import written_beside
+    from lp_core.atomic import written_beside
 
     text = dump_value(escaped(asdict(config)))
     with written_beside(path) as beside:

@@ -17,7 +17,7 @@ from typing import TextIO
 
 import numpy as np
 
-from lp_data.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import PerKeypoint
 from lp_pipeline.evaluation.summary import check_sizes

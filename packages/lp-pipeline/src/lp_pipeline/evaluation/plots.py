@@ -18,7 +18,7 @@ from matplotlib.ticker import (
 )
 from numpy import ndarray
 
-from lp_data.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from lp_data.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint

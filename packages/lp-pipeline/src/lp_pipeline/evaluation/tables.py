@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lp_data.atomic import written_beside
+from lp_core.atomic import written_beside
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.summary import ErrorStatistics, PixelErrorSummary
 
