@@ -256,3 +256,21 @@ def test_lightning_resumes_with_the_clips_that_were_to_come(labeled, tmp_path, s
         semi_supervised(labeled), tmp_path / "rest", resume=tmp_path / f"whole/step={stop}.ckpt"
     )
     assert rest == whole[stop:]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stopped_epoch_goes_on_with_its_clips(labeled, workers):
+    def loader():
+        combined = semi_supervised(labeled, workers).train_dataloader()
+        clips = combined.flattened[1]
+        clips.sampler.set_epoch(1)
+        return clips
+
+    whole = [shown(clip) for clip in loader()]
+    stopped = loader()
+    batches = iter(stopped)
+    for _ in range(3):
+        next(batches)
+    resumed = loader()
+    resumed.load_state_dict(stopped.state_dict())
+    assert [shown(clip) for clip in resumed] == whole[3:]

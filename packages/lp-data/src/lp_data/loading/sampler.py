@@ -86,10 +86,13 @@ class EpochSampler(DistributedSampler[int]):
         self._first = sample
 
     def __iter__(self) -> Iterator[int]:
-        """The samples of this process, in order."""
+        """The samples of this process, in order.
+
+        Lazily, since a loader with workers and without batches makes two iterators and uses one.
+        """
         first, self._first = self._first, 0
         stream = self._stream()[self.rank :: self.num_replicas]
-        return iter(stream[first:].tolist())
+        yield from stream[first:].tolist()
 
     def _stream(self) -> np.ndarray:
         """The samples of all processes in one epoch."""
