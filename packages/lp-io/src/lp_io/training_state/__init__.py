@@ -1,0 +1,13 @@
+"""Resume a training that was stopped as if it never had been."""
+
+from lp_io.training_state.checkpoint_io import TrainingStateIO
+from lp_io.training_state.saver import TrainingStateSaver, latest_training_state
+from lp_io.training_state.storage import read_training_state, write_training_state
+
+__all__ = [
+    "TrainingStateIO",
+    "TrainingStateSaver",
+    "latest_training_state",
+    "read_training_state",
+    "write_training_state",
+]
