@@ -15,7 +15,8 @@ demo: $(SYNCED)  ## Generate a synthetic project, train on it, track a video
 	$(RUN) litpose demo --overwrite demo
 
 test: $(SYNCED)  ## Run every test
-	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile
+	LD_LIBRARY_PATH="$$($(RUN) python tools/link_ffmpeg.py)" OMP_NUM_THREADS=1 \
+	$(RUN) pytest -q -n 2 --dist loadfile
 
 lint: $(SYNCED)  ## Check style, format, types and layers
 	$(RUN) ruff check
@@ -36,8 +37,8 @@ bench: $(SYNCED)  ## Measure speed
 clean:  ## Remove the environment and every cache
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(SYNCED): pyproject.toml $(wildcard packages/*/pyproject.toml) | $(filter .tools/%,$(UV))
-	$(UV) sync --all-packages
+$(SYNCED): Makefile pyproject.toml $(wildcard packages/*/pyproject.toml) | $(filter .tools/%,$(UV))
+	$(UV) sync --all-packages --all-extras
 	@touch $@
 
 .tools/bin/uv:
