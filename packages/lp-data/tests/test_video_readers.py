@@ -109,6 +109,13 @@ def test_what_a_reader_cannot_do_exactly_it_refuses_clearly(reader, name, made):
         assert numbers == list(range(first, first + len(numbers)))
 
 
+def test_torchcodec_without_ffmpeg_says_what_it_needs(made, monkeypatch):
+    torchcodec = pytest.importorskip("torchcodec")
+    monkeypatch.setattr(torchcodec, "ffmpeg_major_version", None)
+    with pytest.raises(VideoError, match=r"lp-data\[torchcodec\] .* FFmpeg's shared libraries"):
+        open_video(made["b_frames"], reader="torchcodec")
+
+
 @pytest.mark.parametrize("reader", FILE_READERS)
 class TestAnyReader:
     def test_ranges_outside_the_video_are_index_errors(self, reader, made):

@@ -19,6 +19,10 @@ from lp_data.video.indexed import OTHER_READER, TimedSource
 
 _AT_ONCE = 8  # full-sized frames that are held while they are resized
 _SAME_SECONDS = 1e-5
+_CANNOT_LOAD = (
+    "torchcodec of lp-data[torchcodec] cannot decode here: it needs FFmpeg's shared libraries "
+    "(libavcodec and others) on the system"
+)
 
 
 class TorchCodecSource(TimedSource):
@@ -116,13 +120,13 @@ def _missing() -> str | None:
     if importlib.util.find_spec("torchcodec") is None:
         return "torchcodec is not installed: pip install 'lp-data[torchcodec]'"
     try:
-        import torchcodec.decoders
+        import torchcodec
     except (RuntimeError, ImportError, OSError) as error:
-        return (
-            "torchcodec of lp-data[torchcodec] cannot be loaded; it needs the shared libraries of "
-            f"FFmpeg 4 to 8 on the system ({_first_line(error)})"
-        )
-    return None if torchcodec.decoders else "torchcodec has no decoders"
+        return f"{_CANNOT_LOAD} ({_first_line(error)})"
+    # Newer versions can be imported without FFmpeg; they only fail to decode.
+    if getattr(torchcodec, "ffmpeg_major_version", None) is None:
+        return _CANNOT_LOAD
+    return None
 
 
 def _first_line(error: Exception) -> str:
