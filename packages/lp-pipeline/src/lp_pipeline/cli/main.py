@@ -10,6 +10,10 @@ from typing import Annotated
 import typer
 
 from lp_core.errors import LPError
+from lp_pipeline.errors import TrainingStoppedError
+
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
 
 app = typer.Typer(
     name="litpose",
@@ -60,18 +64,26 @@ def demo(
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="A config in YAML.")],
+    config: Annotated[
+        Path | None, typer.Argument(help="A config in YAML; none with --resume.")
+    ] = None,
     overrides: Overrides = None,
     output_dir: Annotated[
         Path | None,
         typer.Option("--output-dir", "--output_dir", "-o", help="The model directory to make."),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier model directory.")] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL_DIR", help="Go on with the training in this folder that was stopped."
+        ),
+    ] = None,
 ) -> None:
     """Train a tracker."""
-    from lp_pipeline.cli.train import run_train
+    from lp_pipeline.cli.train import TrainRequest, run_train
 
-    run_train(config, overrides or [], output_dir, overwrite=overwrite)
+    run_train(TrainRequest(config, tuple(overrides or ()), output_dir, overwrite, resume))
 
 
 @app.command()
@@ -148,6 +160,19 @@ def list_plugins(
     run_list(kind)
 
 
+@app.command("new-model")
+def new_model(
+    name: Annotated[str, typer.Argument(help="Its name, for model.model_type.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to write it; default: NAME-tracker.")
+    ] = None,
+) -> None:
+    """Write a plug-in with a tracker of your own, ready to install, test and train."""
+    from lp_pipeline.cli.new_model import run_new_model
+
+    run_new_model(name, folder)
+
+
 config_app = typer.Typer(help="Look at a config.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 ConfigFile = Annotated[Path, typer.Argument(help="A config in YAML.")]
@@ -182,6 +207,9 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     try:
         app()
+    except TrainingStoppedError as stop:
+        typer.echo(str(stop), err=True)
+        sys.exit(INTERRUPTED)
     except LPError as error:
         if debug:
             raise
@@ -189,7 +217,7 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":
