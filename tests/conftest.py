@@ -1,5 +1,8 @@
-"""A tiny synthetic project, and the command line as a user calls it."""
+"""A tiny synthetic project, the command line as a user calls it, and fresh environments."""
 
+import os
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +11,9 @@ import pytest
 import yaml
 
 from lp_data.synthetic import SyntheticSettings, generate_project
+
+ROOT = Path(__file__).parents[1]
+UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 
 TINY_TRAINING = (
     "data.image_resize_dims.height=64",
@@ -89,3 +95,62 @@ def model_dir(config_file, tmp_path_factory) -> Path:
     setup = train(loaded, folder)
     evaluate_training(setup, loaded.config, folder)
     return folder
+
+
+def run(*command, **options):
+    """What a command prints; it must succeed, and knows nothing of this environment."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    command = tuple(map(str, command))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A fresh virtual environment, and what runs in it.
+
+    Attributes:
+        folder: Where it is.
+        wheels: Where wheels of ours are found; everything else comes from the package index.
+    """
+
+    folder: Path
+    wheels: Path
+
+    def install(self, *what):
+        """Install distributions, folders or wheels with all that they declare."""
+        python = ("--python", self.folder / "bin" / "python")
+        found = ("--find-links", self.wheels, "--exclude-newer", "2026-11-15")
+        run(UV, "pip", "install", "--quiet", *python, *found, *what, cwd=self.folder)
+
+    def run(self, command, *arguments, cwd=None):
+        """What a command of the environment, such as ``python`` or ``litpose``, prints."""
+        return run(self.folder / "bin" / command, *arguments, cwd=cwd or self.folder)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory):
+    """A folder with the wheels of all our distributions."""
+    folder = tmp_path_factory.mktemp("wheels")
+    run(UV, "build", "--wheel", "--all-packages", "--out-dir", folder, cwd=ROOT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fresh_environment(wheels, tmp_path_factory):
+    """Makes environments with the wheels that are asked for, and what those declare."""
+
+    def make(*names):
+        folder = tmp_path_factory.mktemp("environment")
+        run(UV, "venv", "--quiet", "--allow-existing", "--python", sys.executable, folder)
+        environment = Environment(folder, wheels)
+        environment.install(*(_wheel(wheels, name) for name in names))
+        return environment
+
+    return make
+
+
+def _wheel(wheels, name):
+    (wheel,) = wheels.glob(f"{name.replace('-', '_')}-*.whl")
+    return wheel

@@ -1,15 +1,7 @@
 """Each distribution works from its wheel, alone with what it declares, in an empty environment."""
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
-UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 OTHERS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_pipeline")
 
 # What each distribution can do with nothing of ours but what it depends on.
@@ -64,32 +56,14 @@ SMOKE = {
 }
 
 
-def run(*command, **options):
-    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, **options)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheels")
-    run(UV, "build", "--wheel", "--all-packages", "--out-dir", str(folder), cwd=ROOT)
-    return folder
-
-
 @pytest.mark.parametrize("name", SMOKE)
-def test_a_wheel_works_alone(name, wheels, tmp_path):
-    (wheel,) = wheels.glob(f"{name.replace('-', '_')}-*.whl")
-    run(UV, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "env"))
-    python = str(tmp_path / "env" / "bin" / "python")
-    install = (UV, "pip", "install", "--quiet", "--python", python, "--find-links", str(wheels))
-    run(*install, "--exclude-newer", "2026-11-15", str(wheel), cwd=tmp_path)
+def test_a_wheel_works_alone(name, fresh_environment, tmp_path):
+    environment = fresh_environment(name)
     expected, code = SMOKE[name]
-    present = run(
-        python,
+    present = environment.run(
+        "python",
         "-c",
         f"import importlib.util as u;print(*[n for n in {OTHERS!r} if u.find_spec(n) is not None])",
     )
     assert set(present.split()) == expected
-    run(python, "-c", code, cwd=tmp_path)
+    environment.run("python", "-c", code, cwd=tmp_path)

@@ -1,0 +1,1 @@
+"""A tracker that shares nothing with those of lp but their contract."""
