@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import CombinedLoader
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError
-from lp_data.loading.loader import ResumableLoader, default_num_workers, single_threaded
+from lp_data.loading.loader import ResumableLoader, begin_worker, default_num_workers
 from lp_data.loading.sampler import EpochDataset, EpochSampler
 from lp_data.split import Split
 
@@ -141,7 +141,7 @@ class LabeledDataModule(LightningDataModule):
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=single_threaded,
+            worker_init_fn=begin_worker,
             pin_memory=on_gpu,
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -32,6 +34,8 @@ class ResumableLoader(DataLoader[T]):
         says which epoch it is.
         """
         self._given = self._begin()
+        if self.num_workers:
+            gc.collect()  # so that no worker inherits what is garbage; see `begin_worker`
         for batch in super().__iter__():
             self._given += 1
             yield batch
@@ -57,8 +61,15 @@ class ResumableLoader(DataLoader[T]):
         self._skip = (int(state["epoch"]), int(state["batches"]))
 
 
-def single_threaded(worker: int) -> None:
-    """Keep OpenCV in a worker process to one thread: the workers are the threads."""
+def begin_worker(worker: int) -> None:
+    """Make a forked process fit to load data.
+
+    What it inherited is never freed in it: freeing a video decoder waits for its threads, which did
+    not come along. Ctrl-C is left to the process that trains, which may want one batch more.
+    OpenCV is kept to one thread: the workers are the threads.
+    """
+    gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
 
