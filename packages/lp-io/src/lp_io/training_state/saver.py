@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from lp_io.training_state.storage import read_training_state
 
 SUFFIX = ".state.safetensors"
 _KEY = "lp_random_states"
+
+
+def remove_unfinished_states(folder: str | Path) -> None:
+    """Remove what a power cut left of a state that was being written."""
+    for path in Path(folder).glob(f".step-*{Path(SUFFIX).suffix}"):
+        path.unlink(missing_ok=True)
 
 
 def latest_training_state(folder: str | Path) -> Path | None:
@@ -49,9 +56,12 @@ class TrainingStateSaver(Checkpoint):
 
     Args:
         folder: Where to save.
-        every_n_steps: Save after so many optimiser steps; None saves at the end of epochs only.
-        every_n_epochs: Save at the end of every so many epochs.
+        every_n_steps: Save after so many optimiser steps; None does not.
+        every_n_epochs: Save at the end of every so many epochs; None does not.
+        every_n_seconds: Save when so many seconds have gone since the last time; None does not.
         keep: How many states to keep, the newest.
+
+    The end of the training is always saved, so that it can be prolonged.
     """
 
     def __init__(
@@ -59,20 +69,29 @@ class TrainingStateSaver(Checkpoint):
         folder: str | Path,
         *,
         every_n_steps: int | None = None,
-        every_n_epochs: int = 1,
+        every_n_epochs: int | None = 1,
+        every_n_seconds: float | int | None = None,
         keep: int = 1,
     ) -> None:
         self.folder = Path(folder)
         self.every_n_steps = every_n_steps
         self.every_n_epochs = every_n_epochs
+        self.every_n_seconds = every_n_seconds
         self.keep = keep
+        self._saved_at = time.monotonic()
+        self._then_stop: Exception | None = None
         self._due = False
         self._last_step = 0
         self._restored: list[dict[str, Any]] | None = None
 
+    def save_and_stop(self, reason: Exception) -> None:
+        """Save as soon as it is possible, then raise ``reason``."""
+        self._due, self._then_stop = True, reason
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the random generators where the training was stopped."""
         self._last_step = trainer.global_step
+        self._saved_at = time.monotonic()
         _own_generators(trainer.train_dataloader)
         states, self._restored = self._restored, None
         if states is not None and trainer.global_rank < len(states):
@@ -87,17 +106,27 @@ class TrainingStateSaver(Checkpoint):
     ) -> None:
         """Save after an optimiser step, if it is time and nothing is left to do after it."""
         step = trainer.global_step
-        if self.every_n_steps is None or step == self._last_step:
+        if step == self._last_step:
             return
         self._last_step = step
-        self._due |= step % self.every_n_steps == 0
+        self._due |= bool(self.every_n_steps) and step % (self.every_n_steps or 1) == 0
+        self._due |= self._time_is_up(trainer)
         if self._due and not _validation_may_follow(trainer, batch_idx):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, if it is time."""
-        if self._due or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+        epoch = trainer.current_epoch + 1
+        self._due |= bool(self.every_n_epochs) and epoch % (self.every_n_epochs or 1) == 0
+        if self._due or _is_last_epoch(trainer):
             self._save(trainer)
+
+    def _time_is_up(self, trainer: Trainer) -> bool:
+        """Whether the last save is long ago; all processes hear the same answer."""
+        if self.every_n_seconds is None:
+            return False
+        answer = time.monotonic() - self._saved_at >= self.every_n_seconds
+        return bool(trainer.strategy.broadcast(answer)) if trainer.world_size > 1 else answer
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -116,16 +145,21 @@ class TrainingStateSaver(Checkpoint):
         self._restored = checkpoint.get(_KEY)
 
     def _save(self, trainer: Trainer) -> None:
-        """Save, then remove the states that are too old."""
+        """Save, then remove the states that are too old, then stop if that is asked for."""
         self._due = False
         try:
             trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:09d}{SUFFIX}")
+            self._remove_old(trainer)
         except TrainingStateError as error:
-            if isinstance(error.__cause__, OSError):
-                rank_zero_warn(f"{error}\nthe training goes on without it")
-                trainer.strategy.barrier("Trainer.save_checkpoint")  # where the others wait
-                return
-            raise
+            if not isinstance(error.__cause__, OSError):
+                raise
+            rank_zero_warn(f"{error}\nthe training goes on without it")
+            trainer.strategy.barrier("Trainer.save_checkpoint")  # where the others wait
+        self._saved_at = time.monotonic()
+        if self._then_stop is not None:
+            raise self._then_stop
+
+    def _remove_old(self, trainer: Trainer) -> None:
         if trainer.is_global_zero:
             for path in _states(self.folder)[: -self.keep]:
                 path.unlink(missing_ok=True)
@@ -140,6 +174,14 @@ def _validation_may_follow(trainer: Trainer, batch_idx: int) -> bool:
     if not every or every == float("inf"):
         return False
     return (batch_idx + 1) % every == 0 or progress.total.ready % every == 0
+
+
+def _is_last_epoch(trainer: Trainer) -> bool:
+    """Whether the training ends with this epoch."""
+    steps, epochs = trainer.max_steps, trainer.max_epochs
+    if trainer.should_stop or (steps != -1 and trainer.global_step >= steps):
+        return True
+    return epochs not in (None, -1) and trainer.current_epoch + 1 >= epochs
 
 
 def _own_generators(loaders: Any) -> None:
