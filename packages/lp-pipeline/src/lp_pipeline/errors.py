@@ -27,3 +27,7 @@ class EvaluationError(PipelineError):
 
 class RenderingError(PipelineError):
     """A picture or video of predictions that cannot be drawn."""
+
+
+class TrainingStoppedError(TrainingError):
+    """A training that the user stopped; its state is saved."""

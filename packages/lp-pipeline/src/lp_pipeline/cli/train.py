@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from lp_pipeline.cli.session import quieten_libraries, start_session
-from lp_pipeline.config.load import load_config
+from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.errors import TrainingError
 from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import pixel_error_table
 from lp_pipeline.prediction.labeled import LabeledPrediction, mean_error
 
+if TYPE_CHECKING:
+    from lp_pipeline.training.setup import TrainingSetup
+
 HELD_OUT = ("validation", "test")
 
 
-def run_train(
-    config_file: Path, overrides: list[str], output_dir: Path | None, *, overwrite: bool
-) -> None:
-    """Train, evaluate, and say where everything is."""
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the command line asks for."""
+
+    config: Path | None
+    overrides: tuple[str, ...]
+    output_dir: Path | None
+    overwrite: bool
+    resume: Path | None
+
+
+def run_train(request: TrainRequest) -> None:
+    """Train or go on with a training, evaluate, and say where everything is.
+
+    Raises:
+        TrainingError: The request asks for two things at once, or for nothing.
+    """
     start_session()
-    loaded = load_config(config_file, overrides, check_paths=True)
     display = terminal_or_plain()
+    if request.resume is not None:
+        _resume(request, request.resume, display)
+        return
+    if request.config is None:
+        raise TrainingError("which config?", remedy="litpose train CONFIG.yaml; or --resume")
+    loaded = load_config(request.config, request.overrides, check_paths=True)
     for note in loaded.notes:
         display.message(f"note: {note}")
-    from lp_pipeline.training.after import evaluate_training, predict_videos
     from lp_pipeline.training.run import train
 
     quieten_libraries()
-    model_dir = output_dir or default_model_dir()
-    setup = train(loaded, model_dir, overwrite=overwrite, display=display)
+    model_dir = request.output_dir or default_model_dir()
+    setup = train(loaded, model_dir, overwrite=request.overwrite, display=display)
+    _finish(setup, loaded, model_dir, display)
+
+
+def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
+    """Go on with a training that was stopped."""
+    given = [str(request.config)] if request.config is not None else []
+    if request.output_dir or request.overwrite or (given and "=" not in given[0]):
+        raise TrainingError(
+            "--resume goes on in its own folder with its own config",
+            remedy=f"litpose train --resume {model_dir}",
+        )
+    from lp_pipeline.training.resume import load_resumable_config, resume
+
+    quieten_libraries()
+    loaded = load_resumable_config(model_dir, [*given, *request.overrides])
+    setup = resume(loaded, model_dir, display=display)
+    _finish(setup, loaded, model_dir, display)
+
+
+def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display) -> None:
+    """What follows a training: its evaluation, and predictions of videos."""
+    from lp_pipeline.training.after import evaluate_training, predict_videos
+
     result = evaluate_training(setup, loaded.config, model_dir, display=display)
     tables = predict_videos(setup.tracker, loaded.config, model_dir, display=display)
     show_errors(result)

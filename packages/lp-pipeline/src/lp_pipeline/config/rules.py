@@ -60,6 +60,7 @@ RANGES: MappingProxyType[str, Range] = MappingProxyType(
         "training.check_val_every_n_epoch": _COUNT,
         "training.val_check_interval": _POSITIVE,
         "training.ckpt_every_n_epochs": _COUNT,
+        "training.save_state_every_n_seconds": _NATURAL,
         "training.early_stop_patience": _COUNT,
         "training.rng_seed_data_pt": _SEED,
         "training.rng_seed_model_pt": _SEED,

@@ -102,6 +102,8 @@ class TrainingConfig:
         check_val_every_n_epoch: Epochs between validations.
         val_check_interval: Batches (above 1) or share of an epoch (up to 1) between validations.
         ckpt_every_n_epochs: Keep a checkpoint every so many epochs; null keeps best and last.
+        save_state_every_n_seconds: Ours: seconds between two saves of the state from which the
+            training can be resumed; null saves it at the end and at Ctrl-C only.
         early_stopping: Stop when the validation loss no longer falls.
         early_stop_patience: Validations without improvement until then.
         rng_seed_data_pt, rng_seed_model_pt: Seeds of the split and batches, and of the model.
@@ -144,6 +146,7 @@ class TrainingConfig:
     check_val_every_n_epoch: int | None = 5
     val_check_interval: float | None = None
     ckpt_every_n_epochs: int | None = None
+    save_state_every_n_seconds: float | None = 60
     early_stopping: bool = False
     early_stop_patience: int = 3
     rng_seed_data_pt: int = 0

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from pytorch_lightning import Callback
 
-from lp_io.checkpoint import load_model, save_model
+from lp_io.checkpoint import load_model
+from lp_io.training_state import TrainingStateSaver
 from lp_pipeline.builders.labels import label_files
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.display import Display, SilentDisplay, Task
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.best_weights import KeepBestWeights
+from lp_pipeline.training.interruption import StopWhenAsked
+from lp_pipeline.training.memory import explained_memory_errors
+from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
 from lp_pipeline.training.progress import ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up
-from lp_pipeline.training.trainer import get_callbacks, get_trainer
+from lp_pipeline.training.trainer import CSV_FOLDER, get_callbacks, get_trainer
+from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights
 
 CONFIG_FILE = "config.yaml"
+STATE_FOLDER = "training_state"
 
 
 def train(
@@ -42,17 +49,92 @@ def train(
     Raises:
         LPError: Something cannot be used; the folder is not made by then.
         TrainingError: The folder holds something, or cannot be written.
+        TrainingStoppedError: The user pressed Ctrl-C.
     """
     display = display or SilentDisplay()
-    display.message("building the model and reading the data")
     check_model_dir(model_dir, overwrite=overwrite)
+    setup = prepare(loaded, display)
+    if overwrite and model_dir.exists():
+        shutil.rmtree(model_dir)
+    _start_model_dir(loaded, model_dir)
+    return fit(loaded, setup, model_dir, display)
+
+
+def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
+    """Build everything that a training needs, and find what is wrong with it."""
+    display.message("building the model and reading the data")
     setup = set_up(loaded.config)
     _read_images(setup, display)
-    with display.task("training", _total_batches(loaded, setup.data.steps_per_epoch)) as task:
-        _fit(loaded, setup, model_dir, task, overwrite=overwrite)
+    return setup
+
+
+def fit(
+    loaded: LoadedConfig,
+    setup: TrainingSetup,
+    model_dir: Path,
+    display: Display,
+    *,
+    state: Path | None = None,
+) -> TrainingSetup:
+    """Let Lightning train, in a model directory that has its config already.
+
+    Args:
+        loaded: The config.
+        setup: What was built from it.
+        model_dir: The folder.
+        display: Where to report to.
+        state: The training state to go on from.
+
+    Returns:
+        The tracker with its best weights, and the data.
+
+    Raises:
+        TrainingError: The memory is not enough.
+        TrainingStoppedError: The user pressed Ctrl-C.
+    """
+    steps = setup.data.steps_per_epoch
+    total = _total_batches(loaded, steps)
+    log = MetricsLog(model_dir / CSV_FOLDER)
+    setup.tracker.backbone.to(memory_format=torch.channels_last)
+    with display.task("training", total) as task, _memory_explained(loaded):
+        callbacks = _callbacks(loaded, setup, model_dir, display, task)
+        callbacks += [KeepMetrics(log), ReportProgress(task, total, model_dir)]
+        trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
+        trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
     if not (model_dir / "manifest.json").is_file():  # shorter than the first validation
-        _save(setup, model_dir, {})
+        setup.save(model_dir, {})
     return TrainingSetup(load_model(model_dir).tracker, setup.data)
+
+
+def _callbacks(
+    loaded: LoadedConfig, setup: TrainingSetup, model_dir: Path, display: Display, task: Task
+) -> list[Callback]:
+    """The callbacks that write weights and states."""
+    training = loaded.config.training
+    saver = TrainingStateSaver(
+        model_dir / STATE_FOLDER,
+        every_n_epochs=None,
+        every_n_seconds=training.save_state_every_n_seconds,
+        keep=2,  # should the disk lose the newest
+    )
+    callbacks = [
+        *get_callbacks(loaded.config),
+        KeepBestWeights(setup.save, model_dir),
+        saver,
+        StopWhenAsked(saver, model_dir, display),
+    ]
+    if training.ckpt_every_n_epochs:
+        callbacks.append(KeepEpochWeights(setup.save, model_dir, training.ckpt_every_n_epochs))
+    return callbacks
+
+
+def _memory_explained(loaded: LoadedConfig) -> AbstractContextManager[None]:
+    """What to lower where the memory is not enough."""
+    size = loaded.config.training.train_batch_size
+    remedy = f"lower training.train_batch_size (now {size}) or data.image_resize_dims"
+    if loaded.config.model.losses_to_use:
+        remedy += ", or the clips' length dali.base.train.sequence_length"
+    return explained_memory_errors(TrainingError, remedy)
 
 
 def _read_images(setup: TrainingSetup, display: Display) -> None:
@@ -70,26 +152,6 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
             task.update(row + 1)
 
 
-def _fit(
-    loaded: LoadedConfig, setup: TrainingSetup, model_dir: Path, task: Task, *, overwrite: bool
-) -> None:
-    """Let Lightning train; the folder is made when nothing but the training can fail any more."""
-    steps = setup.data.steps_per_epoch
-    callbacks = [
-        *get_callbacks(loaded.config),
-        KeepBestWeights(lambda metrics: _save(setup, model_dir, metrics)),
-        ReportProgress(task, _total_batches(loaded, steps), model_dir),
-    ]
-    trainer = get_trainer(loaded.config, model_dir, callbacks, steps)
-    if overwrite and model_dir.exists():
-        shutil.rmtree(model_dir)
-    _start_model_dir(loaded, model_dir)
-    setup.tracker.backbone.to(memory_format=torch.channels_last)
-    trainer.fit(setup.tracker, datamodule=setup.data)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-
-
 def check_model_dir(model_dir: Path, *, overwrite: bool = False) -> None:
     """Refuse a folder that holds something that is not to be replaced.
 
@@ -104,18 +166,19 @@ def check_model_dir(model_dir: Path, *, overwrite: bool = False) -> None:
         raise TrainingError(
             "the model directory exists already",
             where=model_dir,
-            remedy="choose another --output-dir, or pass --overwrite to replace it",
+            remedy="choose another --output-dir, go on with it by --resume, or replace it by "
+            "--overwrite",
         )
 
 
 def _start_model_dir(loaded: LoadedConfig, model_dir: Path) -> None:
-    """Make the folder with the resolved config and a copy of the labels."""
+    """Make the folder with a copy of the labels and the resolved config."""
     loaded.config.creation_datetime = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
-        loaded.save(model_dir / CONFIG_FILE)
         for file in label_files(loaded.config):
             shutil.copyfile(file, model_dir / file.name)
+        loaded.save(model_dir / CONFIG_FILE)  # last: with it, the folder can be resumed
     except OSError as error:
         raise TrainingError(
             f"the model directory cannot be written: {error.strerror}",
@@ -130,18 +193,3 @@ def _total_batches(loaded: LoadedConfig, steps_per_epoch: int) -> int:
     if training.max_steps is not None:
         return training.max_steps * training.accumulate_grad_batches
     return (training.max_epochs or 300) * steps_per_epoch
-
-
-def _save(setup: TrainingSetup, model_dir: Path, metrics: dict[str, float]) -> None:
-    """Write the weights and the manifest."""
-    table, split = setup.data.dataset.table, setup.data.split
-    parts = {
-        use: tuple(table.image_paths[row] for row in rows)
-        for use, rows in (
-            ("train", split.train),
-            ("validation", split.validation),
-            ("test", split.test),
-            ("unused", split.unused),
-        )
-    }
-    save_model(model_dir, setup.tracker, split=parts, metrics=metrics)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytorch_lightning import seed_everything
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
+from lp_io.checkpoint import save_model
 from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.builders.losses import get_loss_factories
@@ -22,6 +24,24 @@ class TrainingSetup:
 
     tracker: BaseSupervisedTracker
     data: LabeledDataModule
+
+    def save(self, folder: Path, metrics: dict[str, float]) -> None:
+        """Write the weights and the manifest, with the split and the values logged.
+
+        Raises:
+            CheckpointError: They cannot be written.
+        """
+        table, split = self.data.dataset.table, self.data.split
+        parts = {
+            use: tuple(table.image_paths[row] for row in rows)
+            for use, rows in (
+                ("train", split.train),
+                ("validation", split.validation),
+                ("test", split.test),
+                ("unused", split.unused),
+            )
+        }
+        save_model(folder, self.tracker, split=parts, metrics=metrics)
 
 
 def set_up(config: Config) -> TrainingSetup:

@@ -7,11 +7,12 @@ from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lp_core.callbacks import AnnealWeight, UnfreezeBackbone
+from lp_io.training_state import TrainingStateIO
 from lp_pipeline.config.schema import Config, TrainingConfig
-from lp_pipeline.training.best_weights import MONITOR
+from lp_pipeline.training.weights import MONITOR
 
 TENSORBOARD_FOLDER = "tb_logs"
 CSV_FOLDER = "csv_logs"
@@ -36,7 +37,9 @@ def get_callbacks(config: Config) -> list[Callback]:
     return callbacks
 
 
-def get_trainer(config: Config, model_dir: Path, callbacks: list[Callback], steps: int) -> Trainer:
+def get_trainer(
+    config: Config, model_dir: Path, callbacks: list[Callback], steps: int, log: Logger
+) -> Trainer:
     """The trainer.
 
     Args:
@@ -44,6 +47,7 @@ def get_trainer(config: Config, model_dir: Path, callbacks: list[Callback], step
         model_dir: Where logs go.
         callbacks: All callbacks.
         steps: Optimiser steps per epoch; values are logged at least once per epoch.
+        log: Keeps what is logged, beside TensorBoard.
     """
     training = config.training
     return Trainer(
@@ -60,11 +64,14 @@ def get_trainer(config: Config, model_dir: Path, callbacks: list[Callback], step
         log_every_n_steps=max(1, min(training.log_every_n_steps, steps)),
         profiler=training.profiler,
         logger=[
-            TensorBoardLogger(model_dir / TENSORBOARD_FOLDER, name=config.model.model_name),
-            CSVLogger(model_dir, name=CSV_FOLDER, version=""),
+            TensorBoardLogger(
+                model_dir / TENSORBOARD_FOLDER, name=config.model.model_name, version=0
+            ),
+            log,
         ],
+        plugins=[TrainingStateIO()],
         callbacks=callbacks,
-        enable_checkpointing=False,
+        enable_checkpointing=True,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

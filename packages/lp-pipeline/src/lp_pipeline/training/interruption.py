@@ -1,0 +1,63 @@
+"""Ctrl-C during a training ends it with a state from which it can be resumed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lp_io.training_state import TrainingStateSaver
+from lp_pipeline.display import Display
+from lp_pipeline.errors import TrainingStoppedError
+
+
+class StopWhenAsked(Callback):
+    """The first Ctrl-C finishes the step, saves and stops; the second stops at once.
+
+    With several processes it leaves Ctrl-C alone: they would not stop at the same step.
+
+    Args:
+        saver: Saves the training state.
+        model_dir: What the user is told to resume.
+        display: Where to say so.
+    """
+
+    def __init__(self, saver: TrainingStateSaver, model_dir: Path, display: Display) -> None:
+        self.saver = saver
+        self.display = display
+        self.reason = TrainingStoppedError(
+            "the training was stopped", remedy=f"go on with: litpose train --resume {model_dir}"
+        )
+        self.asked = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen to Ctrl-C."""
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._stop)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave Ctrl-C to whom it belonged."""
+        self._give_back()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave Ctrl-C to whom it belonged."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise self.reason
+        self.asked = True
+        self.display.message("stopping after this step; Ctrl-C again stops at once")
+        self.saver.save_and_stop(self.reason)

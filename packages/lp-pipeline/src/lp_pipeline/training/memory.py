@@ -1,0 +1,42 @@
+"""Tell what to lower when memory is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lp_pipeline.errors import PipelineError
+
+_CPU_MESSAGES = ("can't allocate memory", "not enough memory", "std::bad_alloc")
+
+
+@contextmanager
+def explained_memory_errors(error: type[PipelineError], remedy: str) -> Iterator[None]:
+    """Turn the out-of-memory errors of every device into a message with a remedy.
+
+    Args:
+        error: What to raise instead.
+        remedy: Which settings to lower.
+
+    Raises:
+        PipelineError: ``error``, where the block ran out of memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as cause:  # torch.OutOfMemoryError is a RuntimeError
+        device = _device_without_memory(cause)
+        if device is None:
+            raise
+        raise error(f"the memory of the {device} is not enough", remedy=remedy) from cause
+
+
+def _device_without_memory(cause: BaseException) -> str | None:
+    """Which device's memory was not enough; None for any other error."""
+    import torch
+
+    text = str(cause)
+    if isinstance(cause, torch.OutOfMemoryError) or "MPS backend out of memory" in text:
+        return "GPU"
+    if isinstance(cause, MemoryError) or any(message in text for message in _CPU_MESSAGES):
+        return "computer"
+    return None
