@@ -15,10 +15,12 @@ import torch
 from lp_core.geometry import affine
 from lp_data.augmentation.protocol import Augmented
 from lp_data.datamodule import SemiSupervisedDataModule
+from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError, VideoError
 from lp_data.labels import LabelTable
+from lp_data.loading.loader import ResumableLoader, begin_worker
 from lp_data.loading.sampler import EpochSampler
 from lp_data.split import split_rows
 from lp_data.video.base import Source
@@ -190,7 +192,9 @@ def test_clips_and_images_must_have_one_size(labeled):
         SemiSupervisedDataModule(labeled, split_rows(6, 0.8, 0.2, 0), other)
 
 
-def test_clips_of_a_real_file(tmp_path):
+@pytest.fixture
+def film(tmp_path):
+    """A file with 20 frames, each brighter than the one before."""
     path = tmp_path / "film.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
@@ -199,7 +203,11 @@ def test_clips_of_a_real_file(tmp_path):
             picture = np.full((32, 32, 3), 10 * i, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode(None))
-    dataset = ClipDataset([path], 4, (16, 24))
+    return path
+
+
+def test_clips_of_a_real_file(film):
+    dataset = ClipDataset([film], 4, (16, 24))
     assert len(dataset) == 17
     for index in range(5):
         clip = dataset[index]
@@ -209,6 +217,25 @@ def test_clips_of_a_real_file(tmp_path):
     torch.testing.assert_close(
         dataset[0]["to_frame"][0], affine.resizing((16, 24), (32, 32)).float()
     )
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_workers_of_a_process_that_decodes_itself_give_the_same(film, used_before):
+    """A worker inherits open files, but not the threads that decode them."""
+    dataset = build_clips([film], 4, (16, 24))
+    expected = [dataset[i]["frames"] for i in range(6)]
+    if not used_before:
+        dataset = build_clips([film], 4, (16, 24))
+    loader = ResumableLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(6),
+        num_workers=2,
+        worker_init_fn=begin_worker,
+        timeout=60,
+    )
+    for clip, frames in zip(loader, expected, strict=True):
+        assert torch.equal(clip["frames"], frames)
 
 
 class Recorder(pl.LightningModule):

@@ -11,8 +11,13 @@ import pytest
 import torch
 
 from lp_core.geometry import affine
+from lp_data.datamodule import SemiSupervisedDataModule
+from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
+from lp_data.labels import LabelTable
+from lp_data.split import split_rows
 from lp_data.testing.codes import read_codes
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.testing.hostile import HOSTILE
@@ -151,6 +156,69 @@ class TestClips:
         frames = np.full((2, 32, 32, 3), 200, np.uint8)
         images = augmenter(frames, np.empty((0, 2)), np.random.default_rng(0)).images
         assert np.abs(images.astype(int) - 100).max() <= 1
+
+
+SIZE = (32, 48)
+
+
+@pytest.fixture
+def labeled(tmp_path) -> LabeledDataset:
+    names = tuple(f"{i}.png" for i in range(4))
+    for name in names:
+        cv2.imwrite(str(tmp_path / name), np.zeros((32, 48, 3), np.uint8))
+    table = LabelTable(names, ("nose",), np.full((4, 1, 2), 3.0), np.full((4, 1), 2, np.int8))
+    return LabeledDataset(table, tmp_path, SIZE)
+
+
+@needs_dali
+@pytest.mark.parametrize("device", DEVICES)
+class TestTraining:
+    def epochs(self, labeled, clips, workers) -> list[torch.Tensor]:
+        split = split_rows(4, 0.5, 0.5, 0)
+        data = SemiSupervisedDataModule(
+            labeled, split, clips, train_batch_size=2, num_workers=workers, fewest_steps=4
+        )
+        loader = data.train_dataloader()
+        frames = []
+        for epoch in (0, 3):
+            for each in loader.flattened:
+                each.sampler.set_epoch(epoch)
+            frames += [batch["unlabeled"]["frames"] for batch, _, _ in loader]
+        return frames
+
+    def test_clips_are_the_same_whatever_the_number_of_workers(
+        self, vp9, h264, labeled, device
+    ) -> None:
+        def clips() -> ClipDataset:
+            return dali_clips([vp9, h264], 4, SIZE, seed=5, device=device)
+
+        alone = self.epochs(labeled, clips(), workers=0)
+        assert len(alone) == 8
+        assert len({frames.numpy().tobytes() for frames in alone}) == 8
+        assert alone[0].shape == (4, 3, *SIZE)
+        many = self.epochs(labeled, clips(), workers=2)
+        assert all(torch.equal(a, b) for a, b in zip(alone, many, strict=True))
+
+
+@needs_dali
+def test_the_reader_dali_also_augments(vp9) -> None:
+    clips = build_clips([vp9], 4, SIZE, reader="dali", seed=2)
+    assert isinstance(clips.augmenter, DALIAugmenter)
+    assert clips[0]["frames"].shape == (4, 3, *SIZE)
+
+
+def test_every_reader_gives_the_same_clips(vp9) -> None:
+    """Augmentation hides the numbers, but not the map, which has no other source of chance."""
+    pyav = build_clips([vp9], 4, SIZE, reader="pyav", seed=2)
+    opencv = build_clips([vp9], 4, SIZE, reader="opencv", seed=2)
+    for number in range(4):
+        torch.testing.assert_close(pyav[number]["frames"], opencv[number]["frames"])
+        torch.testing.assert_close(pyav[number]["to_frame"], opencv[number]["to_frame"])
+
+
+def test_a_reader_that_cannot_is_never_replaced(vp9) -> None:
+    with pytest.raises(VideoError, match="'image_folder' cannot read this video"):
+        build_clips([vp9], 4, SIZE, reader="image_folder")
 
 
 @needs_dali

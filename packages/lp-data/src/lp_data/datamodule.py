@@ -129,12 +129,17 @@ class LabeledDataModule(LightningDataModule):
         )
 
     def _loader(
-        self, dataset: Any, sampler: EpochSampler, batch_size: int | None
+        self,
+        dataset: Any,
+        sampler: EpochSampler,
+        batch_size: int | None,
+        *,
+        in_workers: bool = True,
     ) -> ResumableLoader[Any]:
         on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
-        workers = (
-            default_num_workers(on_gpu=on_gpu) if self.num_workers is None else self.num_workers
-        )
+        chosen = self.num_workers
+        workers = default_num_workers(on_gpu=on_gpu) if chosen is None else chosen
+        workers = workers if in_workers else 0
         return ResumableLoader(
             dataset,
             batch_size=batch_size,
@@ -187,7 +192,7 @@ class SemiSupervisedDataModule(LabeledDataModule):
         )
         loaders = {
             "labeled": super().train_dataloader(),
-            "unlabeled": self._loader(self.clips, clips, None),
+            "unlabeled": self._loader(self.clips, clips, None, in_workers=self.clips.in_workers),
         }
         return CombinedLoader(loaders, mode="max_size_cycle")
 

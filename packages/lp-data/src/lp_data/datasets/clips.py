@@ -43,6 +43,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
             must be affine, or ``to_frame`` undoes only the affine part.
         seed: The seed of the choice and of the augmentation.
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
+        in_workers: Whether worker processes may load the clips; not where that takes a GPU, which a
+            forked process cannot use.
 
     Raises:
         VideoError: There is no video, one cannot be opened, or all are shorter than a clip. A video
@@ -58,21 +60,24 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         augmenter: Augmenter | None = None,
         seed: int = 0,
         open_video: VideoOpener | None = None,
+        in_workers: bool = True,
     ) -> None:
         self.num_frames = num_frames
         self.image_size = image_size
         self.augmenter = augmenter
         self.seed = seed
+        self.in_workers = in_workers
         self._open_video = open_video
         self._epoch = Epoch()
         self._opened: OrderedDict[Path, VideoSource] = OrderedDict()
-        self._opened_by = 0
+        self._opened_by = os.getpid()
+        self._inherited: list[object] = []
         self.videos, starts = self._long_enough([Path(video) for video in videos])
         self._ends = np.cumsum(starts)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open videos: every process opens its own."""
-        return {**self.__dict__, "_opened": OrderedDict()}
+        return {**self.__dict__, "_opened": OrderedDict(), "_inherited": []}
 
     def __len__(self) -> int:
         """How many different clips the videos have."""
@@ -137,9 +142,14 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         return list(lengths), starts
 
     def _source(self, video: Path) -> VideoSource:
-        """The open video; each process has its own, and only so many at a time."""
+        """The open video; each process has its own, and only so many at a time.
+
+        Those that a forked worker inherits are kept as they are: to close one would be to wait for
+        threads of the decoder, which only its own process has.
+        """
         process = os.getpid()
         if self._opened_by != process:
+            self._inherited.append(self._opened)
             self._opened, self._opened_by = OrderedDict(), process
         if video not in self._opened:
             if len(self._opened) >= _MOST_OPEN:

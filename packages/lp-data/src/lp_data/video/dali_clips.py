@@ -31,7 +31,8 @@ class DALIAugmenter:
     """Rotates, scales, brightens and stretches the contrast of clips, through DALI.
 
     All frames of a clip are changed alike, always, by values drawn evenly from the ranges. The
-    defaults are those of Lightning Pose's video pipeline.
+    defaults are those of Lightning Pose's video pipeline, but for its noise: DALI draws noise from
+    a state of its own, so that a clip would depend on those before it.
 
     Args:
         rotation: Range of angles in degrees, about the centre of the image.
@@ -57,11 +58,12 @@ class DALIAugmenter:
         self._ranges = (rotation, scale, brightness, contrast)
         self._device = device or dali_backend.default_device()
         self._pipeline: Any = None
-        self._built_by = 0
+        self._built_by = os.getpid()
+        self._inherited: list[object] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the pipeline: every process builds its own."""
-        return {**self.__dict__, "_pipeline": None}
+        return {**self.__dict__, "_pipeline": None, "_inherited": []}
 
     def __call__(
         self,
@@ -82,9 +84,16 @@ class DALIAugmenter:
         return Augmented(np.array(augmented.as_cpu()[0]), moved, matrix.numpy())
 
     def _own_pipeline(self) -> Any:
-        """The pipeline of this process: one that was inherited would wait for lost threads."""
-        if self._pipeline is None or self._built_by != os.getpid():
-            self._pipeline, self._built_by = _build(self._device), os.getpid()
+        """The pipeline of this process.
+
+        One that a forked worker inherits has lost its threads. It is kept all the same: to release
+        it would be to wait for them.
+        """
+        if self._built_by != os.getpid():
+            self._inherited.append(self._pipeline)
+            self._pipeline, self._built_by = None, os.getpid()
+        if self._pipeline is None:
+            self._pipeline = _build(self._device)
         return self._pipeline
 
 
@@ -123,6 +132,7 @@ def dali_clips(
         augmenter=DALIAugmenter(device=device) if augment else None,
         seed=seed,
         open_video=partial(open_with_dali, resize_to=image_size, device=device),
+        in_workers=device == "cpu",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
+from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import LabelTable
@@ -62,7 +63,9 @@ def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Cli
     """Unlabelled clips for semi-supervised training, as long as the tracker's kind needs.
 
     Raises:
-        ConfigError: There is no video.
+        ConfigError: There is no folder of videos.
+        PredictionError: There is no video in it.
+        VideoError: A video cannot be read with ``dali.reader``, or all are too short.
     """
     with_context = tracker_class.context_frames > 1
     length = (
@@ -70,11 +73,11 @@ def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Cli
         if with_context
         else config.dali.base.train.sequence_length
     )
-    return ClipDataset(
+    return build_clips(
         list_videos(video_folder(config)),
         length,
         image_size(config),
-        augmenter=build_augmenter("clip", ()),
+        reader=config.dali.reader,
         seed=config.dali.general.seed,
     )
 

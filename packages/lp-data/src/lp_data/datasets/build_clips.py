@@ -1,0 +1,53 @@
+"""From what a config says of unlabelled clips to their dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lp_data.augmentation.build import build_augmenter
+from lp_data.datasets.clips import ClipDataset
+from lp_data.video.open import open_video
+
+AUGMENTATION = "clip"
+"""The preset for clips."""
+
+
+def build_clips(
+    videos: Sequence[str | Path],
+    num_frames: int,
+    image_size: tuple[int, int],
+    *,
+    reader: str = "auto",
+    seed: int = 0,
+) -> ClipDataset:
+    """Augmented clips for semi-supervised training, through the reader that was asked for.
+
+    Which clips they are depends on the videos, the seed and the epoch, not on the reader.
+
+    Args:
+        videos: Video files.
+        num_frames: T, how many frames a clip has.
+        image_size: (height, width) in model px.
+        reader: A registered video reader, or ``auto``. With ``dali``, DALI also augments, and the
+            frames that it cannot decode here are decoded by PyAV and handed to it.
+        seed: The seed of the choice and of the augmentation.
+
+    Raises:
+        VideoError: A video cannot be opened, or not with that reader; or all are shorter than a
+            clip.
+        UnknownNameError: No reader is registered under that name.
+    """
+    if reader == "dali":
+        from lp_data.video.dali_clips import dali_clips
+
+        return dali_clips(videos, num_frames, image_size, seed=seed)
+    return ClipDataset(
+        videos,
+        num_frames,
+        image_size,
+        augmenter=build_augmenter(AUGMENTATION, ()),
+        seed=seed,
+        open_video=partial(open_video, reader=reader, resize_to=image_size),
+    )
