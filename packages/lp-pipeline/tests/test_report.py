@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
 from lp_pipeline.errors import EvaluationError
-from lp_pipeline.evaluation.calibration import fit_calibration
+from lp_pipeline.evaluation.calibration import fit_calibration, usual_radius
 from lp_pipeline.evaluation.curves import Curve, TrainingCurves
 from lp_pipeline.evaluation.outliers import Outlier, clip_around, worst_frames
 from lp_pipeline.evaluation.reliability import reliability_curve
@@ -32,7 +32,6 @@ from lp_pipeline.evaluation.report import (
 from lp_pipeline.evaluation.report_content import (
     JudgedLabels,
     reported_confidence,
-    usual_radius,
     video_frame_pictures,
     worst_frame_pictures,
 )
@@ -301,7 +300,7 @@ def test_confidence_is_judged_on_test_frames_that_calibration_did_not_see(tmp_pa
     labels = _labels(tmp_path, ["validation"] * 20 + ["test"] * 20)
     confidence = reported_confidence(labels)
     assert "test frames" in confidence.source
-    assert confidence.radius == usual_radius(labels)
+    assert confidence.radius == usual_radius(labels.truth)
     known = np.isfinite(labels.values)
     calibration = fit_calibration(labels.confidences[:20], labels.values[:20], confidence.radius)
     expected = reliability_curve(
@@ -330,7 +329,7 @@ def test_too_few_labels_tell_nothing_of_confidence(tmp_path):
     labels = _labels(tmp_path, ["train"] * 38 + ["validation", "test"])
     assert reported_confidence(labels) is None
     labels.truth[:] = np.nan
-    assert usual_radius(labels) is None
+    assert usual_radius(labels.truth) is None
     assert reported_confidence(labels) is None
 
 

@@ -17,6 +17,8 @@ from lp_data.images import resize
 from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
+from lp_pipeline.errors import PredictionError
+from lp_pipeline.prediction.calibrated import stored_calibration
 from lp_pipeline.prediction.device import Precision
 from lp_pipeline.prediction.handler import DEFAULT_CHUNK, PredictionHandler
 
@@ -32,6 +34,11 @@ class Model:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: Of the network.
         chunk: Frames that go through the network at once.
+
+    Attributes:
+        manifest: What its model directory says of it.
+        handler: What runs the tracker.
+        calibration: From its confidences to probabilities; None where it carries none.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Model:
         chunk: int = DEFAULT_CHUNK,
     ) -> None:
         self.manifest = manifest
+        self.calibration = stored_calibration(manifest)
         self.handler = PredictionHandler(tracker, device=device, precision=precision, chunk=chunk)
 
     @classmethod
@@ -120,3 +128,22 @@ class Model:
             torch.cat([part.keypoints for part in parts]),
             torch.cat([part.confidences for part in parts]),
         )
+
+    def calibrated(self, confidences: Float[ndarray, ...]) -> Float[ndarray, ...]:
+        """The probability that a keypoint lies within ``calibration.radius`` of the truth.
+
+        Args:
+            confidences: What it predicted, of any shape.
+
+        Returns:
+            From 0 to 1, of the same shape.
+
+        Raises:
+            PredictionError: The model carries no calibration.
+        """
+        if self.calibration is None:
+            raise PredictionError(
+                "the model carries no calibration of its confidences",
+                remedy="train with more labelled frames for validation (training.val_prob)",
+            )
+        return self.calibration.probability(confidences)

@@ -1,5 +1,6 @@
 """Saved models: ``model.safetensors`` with ``manifest.json`` beside it."""
 
+from lp_io.checkpoint.annotating import annotate_model
 from lp_io.checkpoint.classes import get_model_class
 from lp_io.checkpoint.files import read_manifest
 from lp_io.checkpoint.loading import LeftOut, LoadedModel, load_model, load_weights
@@ -10,6 +11,7 @@ __all__ = [
     "LeftOut",
     "LoadedModel",
     "Manifest",
+    "annotate_model",
     "get_model_class",
     "load_model",
     "load_weights",

@@ -101,7 +101,12 @@ def _predict(model: Model, project: SyntheticProject, folder: Path, display: Dis
     from lp_pipeline.rendering.style import DrawingStyle
 
     predict_video_file(
-        model.handler, project.test_video, folder / TABLE, scorer=model.scorer, display=display
+        model.handler,
+        project.test_video,
+        folder / TABLE,
+        scorer=model.scorer,
+        calibration=model.calibration,
+        display=display,
     )
     style = DrawingStyle(colormap="turbo", confidence_threshold=0.1, trail=6)
     render_prediction(

@@ -66,6 +66,7 @@ def run_predict(request: PredictRequest) -> None:
     inputs = sort_inputs(request.inputs)
     display = terminal_or_plain()
     from lp_pipeline.model import Model
+    from lp_pipeline.prediction.calibrated import stated_radius
     from lp_pipeline.prediction.device import Precision
 
     if request.precision not in get_args(Precision):
@@ -81,6 +82,11 @@ def run_predict(request: PredictRequest) -> None:
         precision=cast("Precision", request.precision),
         chunk=request.batch_size,
     )
+    if model.calibration is not None:
+        display.message(
+            "*_calibrated_confidence.csv: the probability that a keypoint lies "
+            f"{stated_radius(model.calibration)} of the truth"
+        )
     for file in inputs.label_files:
         _predict_labels(model, file, request, display)
     for video in inputs.videos:
@@ -92,7 +98,8 @@ def _predict_labels(model: object, file: Path, request: PredictRequest, display:
     from lp_data.labels import read_labels
     from lp_pipeline.cli.train import show_errors
     from lp_pipeline.model import Model
-    from lp_pipeline.prediction.labeled import predict_labels, write_labeled_prediction
+    from lp_pipeline.prediction.labeled import predict_labels
+    from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 
     assert isinstance(model, Model)
     folder = (request.output_dir or request.model_dir / "image_preds") / file.stem
@@ -100,7 +107,7 @@ def _predict_labels(model: object, file: Path, request: PredictRequest, display:
     if _is_done(table, request, display):
         return
     result = predict_labels(model.handler, read_labels(file), file.parent, display=display)
-    write_labeled_prediction(result, table, model.scorer)
+    write_labeled_prediction(result, table, model.scorer, model.calibration)
     show_errors(result)
     display.message(f"{file.name}: {len(result.table)} images -> {table}")
 
@@ -124,6 +131,7 @@ def _predict_video(model: object, video: Path, request: PredictRequest, display:
             table,
             scorer=model.scorer,
             reader=request.reader,
+            calibration=model.calibration,
             display=display,
         )
         if result.damage:

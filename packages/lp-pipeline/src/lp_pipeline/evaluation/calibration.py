@@ -216,6 +216,14 @@ def pose_size(keypoints: Keypoints) -> float:
     return float(np.median(np.hypot(*(high - low).T)))
 
 
+def usual_radius(keypoints: Keypoints) -> float | None:
+    """5 % of the animal's size in frame px, by `pose_size`; None where labels do not tell it."""
+    try:
+        return USUAL_FRACTION * pose_size(keypoints) or None
+    except EvaluationError:
+        return None
+
+
 def _score(likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
     """Log-odds of likelihoods, bounded."""
     return log_odds(np.clip(likelihood.astype(np.float64), _CERTAIN, 1 - _CERTAIN))

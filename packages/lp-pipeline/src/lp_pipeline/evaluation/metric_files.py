@@ -3,7 +3,8 @@
 Their names and layout are those of Lightning Pose: ``predictions_pixel_error.csv``, whose index is
 the image path and whose last column is ``set``; and ``<video>_temporal_norm.csv``,
 ``<video>_pca_singleview_error.csv`` and ``<video>_pca_multiview_error.csv``, whose index is the
-frame's number. Values are in frame px; an empty cell is a missing value.
+frame's number. Values are in frame px, but for calibrated confidences, which are probabilities; an
+empty cell is a missing value.
 """
 
 from __future__ import annotations
@@ -52,12 +53,14 @@ def metric_path(predictions: str | Path, metric: str) -> Path:
 class MetricRows:
     """An open metric file that takes rows; made by `metric_file`."""
 
-    def __init__(self, file: TextIO, keypoint_names: Sequence[str], *, with_set: bool) -> None:
+    def __init__(
+        self, file: TextIO, keypoint_names: Sequence[str], *, with_set: bool, corner: str = ""
+    ) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
         self._names = tuple(keypoint_names)
         self._with_set = with_set
         self._count = 0
-        self._writer.writerow(["", *self._names, *([SET_COLUMN] if with_set else [])])
+        self._writer.writerow([corner, *self._names, *([SET_COLUMN] if with_set else [])])
 
     def append(
         self,
@@ -92,7 +95,7 @@ class MetricRows:
 
 @contextmanager
 def metric_file(
-    path: str | Path, keypoint_names: Sequence[str], *, with_set: bool = False
+    path: str | Path, keypoint_names: Sequence[str], *, with_set: bool = False, corner: str = ""
 ) -> Iterator[MetricRows]:
     """A metric file to write chunk by chunk; memory does not grow with its length.
 
@@ -100,6 +103,7 @@ def metric_file(
         path: The file. It takes this name when the block ends well; otherwise what was there stays.
         keypoint_names: K names.
         with_set: Whether each row tells its split in a last column.
+        corner: What to say in the first cell, which heads the index.
 
     Yields:
         The file, to append rows to.
@@ -110,7 +114,7 @@ def metric_file(
     path = Path(path)
     try:
         with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-            yield MetricRows(file, keypoint_names, with_set=with_set)
+            yield MetricRows(file, keypoint_names, with_set=with_set, corner=corner)
     except OSError as error:
         raise EvaluationError(
             f"the metric file cannot be written: {error.strerror or error}", where=path

@@ -13,13 +13,11 @@ from numpy import ndarray
 
 from lp_core.video import VideoSource
 from lp_data.images import read_image
-from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.calibration import (
-    USUAL_FRACTION,
     ConfidenceCalibration,
     cross_calibrated,
     fit_calibration,
-    pose_size,
+    usual_radius,
 )
 from lp_pipeline.evaluation.metrics import Keypoints, PerKeypoint, pixel_error
 from lp_pipeline.evaluation.outliers import Outlier, worst_frames
@@ -164,11 +162,11 @@ def reported_confidence(
     Returns:
         None where there are too few labelled keypoints to tell.
     """
-    radius = usual_radius(labels) if calibration is None else calibration.radius
+    radius = usual_radius(labels.truth) if calibration is None else calibration.radius
     if radius is None:
         return None
     test, validation = _part(labels, "test"), _part(labels, "validation")
-    if test.points >= _FEWEST and (calibration or validation.points):
+    if test.points >= _FEWEST and (calibration or validation.points >= _FEWEST):
         calibration = calibration or fit_calibration(*validation, radius)
         calibrated = calibration.probability(test.confidences)
         source = "Calibrated on the validation frames, judged on the test frames."
@@ -211,11 +209,3 @@ def _reliability(
         "calibrated": reliability_curve(calibrated[known], hits),
     }
     return ReportedConfidence(curves, radius, source)
-
-
-def usual_radius(labels: JudgedLabels) -> float | None:
-    """5 % of the animal's size in frame px; None where labels do not tell its size."""
-    try:
-        return USUAL_FRACTION * pose_size(labels.truth) or None
-    except EvaluationError:
-        return None

@@ -15,9 +15,7 @@ from torch.utils.data import DataLoader
 from lp_core.batches import Prediction
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import LabelTable
-from lp_io.predictions import PredictionTable, write_predictions_csv
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.evaluation.metric_files import MetricTable, metric_path, write_metric_file
 from lp_pipeline.evaluation.metrics import pixel_error
 from lp_pipeline.prediction.handler import PredictionHandler
 
@@ -83,32 +81,6 @@ def predict_labels(
         confidences=torch.cat([part.confidences for part in parts]).double().numpy(),
         errors=pixel_error(table.keypoints, keypoints),
         sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
-    )
-
-
-def write_labeled_prediction(prediction: LabeledPrediction, path: Path, scorer: str) -> None:
-    """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in the public layout.
-
-    Raises:
-        LPError: A file cannot be written.
-    """
-    table = prediction.table
-    write_predictions_csv(
-        PredictionTable(
-            keypoint_names=table.keypoint_names,
-            keypoints=prediction.keypoints,
-            confidences=prediction.confidences,
-            index=table.image_paths,
-            sets=prediction.sets,
-            scorer=scorer,
-        ),
-        path,
-    )
-    write_metric_file(
-        MetricTable(
-            table.keypoint_names, table.image_paths, prediction.errors, sets=prediction.sets
-        ),
-        metric_path(path, "pixel_error"),
     )
 
 

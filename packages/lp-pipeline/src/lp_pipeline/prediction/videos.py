@@ -15,8 +15,10 @@ from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import PredictionError
+from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.metric_files import metric_file, metric_path
 from lp_pipeline.evaluation.metrics import TemporalNorm
+from lp_pipeline.prediction.calibrated import calibrated_file
 from lp_pipeline.prediction.handler import PredictionHandler
 
 
@@ -42,6 +44,7 @@ def predict_video_file(
     *,
     scorer: str,
     reader: str = "auto",
+    calibration: ConfidenceCalibration | None = None,
     display: Display | None = None,
     also: Callable[[VideoSource, Prediction], None] | None = None,
 ) -> VideoResult:
@@ -54,6 +57,7 @@ def predict_video_file(
             beside it.
         scorer: Goes into the table's first header row.
         reader: A registered video reader, or ``auto``.
+        calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
         display: Where to report to.
         also: Called with the source and each part of the predictions, in order.
 
@@ -68,11 +72,14 @@ def predict_video_file(
         source = stack.enter_context(open_video(video, reader=reader, resize_to=handler.image_size))
         coordinates = stack.enter_context(PredictionCsvWriter(table, names, scorer=scorer))
         jumps = stack.enter_context(metric_file(metric_path(table, "temporal_norm"), names))
+        calibrated = calibration and stack.enter_context(calibrated_file(table, names, calibration))
         task = stack.enter_context((display or SilentDisplay()).task(video.name, len(source)))
         for part in handler.predict_video(source):
             keypoints = part.keypoints.numpy()
             coordinates.append(keypoints, part.confidences.numpy())
             jumps.append(norm(keypoints.astype(np.float64)))
+            if calibration and calibrated:
+                calibrated.append(calibration.probability(part.confidences.numpy()))
             if also is not None:
                 also(source, part)
             rows += len(keypoints)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.labels import read_labels
+from lp_io.checkpoint import read_manifest
 from lp_io.predictions import scorer_name
 from lp_pipeline.builders.labels import data_dir, label_files
 from lp_pipeline.builders.videos import list_videos
@@ -15,12 +16,10 @@ from lp_pipeline.evaluation.curves import read_training_curves
 from lp_pipeline.evaluation.plots import write_error_plot
 from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import write_pixel_error_summary
+from lp_pipeline.prediction.calibrated import calibrate_model, stored_calibration
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.labeled import (
-    LabeledPrediction,
-    predict_labels,
-    write_labeled_prediction,
-)
+from lp_pipeline.prediction.labeled import LabeledPrediction, predict_labels
+from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 from lp_pipeline.prediction.videos import predict_video_file
 from lp_pipeline.training.report import write_training_report
 from lp_pipeline.training.run import CONFIG_FILE
@@ -36,6 +35,8 @@ def evaluate_training(
 ) -> LabeledPrediction:
     """Predict all labels; write ``predictions.csv``, its metrics, a summary, a plot and a report.
 
+    The confidences are calibrated, and the model directory keeps how.
+
     Returns:
         The predictions of the project's labels, with their splits.
     """
@@ -44,7 +45,8 @@ def evaluate_training(
     dataset = setup.data.dataset
     sets = setup.data.split.use_of_rows()
     result = predict_labels(handler, dataset.table, dataset.data_dir, sets=sets, display=display)
-    write_labeled_prediction(result, model_dir / "predictions.csv", scorer)
+    calibration = calibrate_model(model_dir, result)
+    write_labeled_prediction(result, model_dir / "predictions.csv", scorer, calibration)
     summary = PixelErrorSummary.from_errors(result.errors, result.table.keypoint_names, sets)
     write_pixel_error_summary(summary, model_dir / "pixel_error_summary.csv")
     curves = read_training_curves(model_dir / CSV_FOLDER / "metrics.csv")
@@ -62,10 +64,12 @@ def evaluate_training(
         curves=curves,
         facts=_facts(config, summary),
         config_text=(model_dir / CONFIG_FILE).read_text(encoding="utf-8"),
+        calibration=calibration,
     )
     for name, file in other_label_files(config):
         other = predict_labels(handler, read_labels(file), dataset.data_dir, display=display)
-        write_labeled_prediction(other, model_dir / f"predictions_{name}.csv", scorer)
+        path = model_dir / f"predictions_{name}.csv"
+        write_labeled_prediction(other, path, scorer, calibration)
     return result
 
 
@@ -118,11 +122,14 @@ def predict_videos(
     """
     display = display or SilentDisplay()
     handler = PredictionHandler(tracker, device=config.training.accelerator)
+    calibration = stored_calibration(read_manifest(model_dir))
     tables = []
     for video in videos_to_predict(config):
         table = model_dir / "video_preds" / f"{video.stem}.csv"
         scorer = scorer_name(config.model.model_type)
-        result = predict_video_file(handler, video, table, scorer=scorer, display=display)
+        result = predict_video_file(
+            handler, video, table, scorer=scorer, calibration=calibration, display=display
+        )
         if result.damage:
             display.message(f"warning: {video.name}: {result.damage}")
         tables.append(result.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.report import TrainingReport, write_report
 from lp_pipeline.evaluation.report_content import (
@@ -24,6 +25,7 @@ def write_training_report(
     curves: TrainingCurves | None,
     facts: dict[str, str],
     config_text: str,
+    calibration: ConfidenceCalibration | None = None,
 ) -> Path:
     """Write ``report.html``, which holds all that it shows and opens offline.
 
@@ -34,6 +36,7 @@ def write_training_report(
         curves: How losses and errors fell.
         facts: What to say at the top, by name.
         config_text: The resolved config.
+        calibration: Of the confidences, if the model carries one.
 
     Raises:
         EvaluationError: The report cannot be written.
@@ -54,7 +57,7 @@ def write_training_report(
         errors=labels.errors,
         curves=curves,
         worst_frames=worst_frame_pictures(labels),
-        confidence=reported_confidence(labels),
+        confidence=reported_confidence(labels, calibration=calibration),
         config=config_text,
     )
     path = model_dir / REPORT_FILE

@@ -1,0 +1,49 @@
+"""Write the predictions of labelled images into the public files, and what lies beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_io.predictions import PredictionTable, write_predictions_csv
+from lp_pipeline.evaluation.calibration import ConfidenceCalibration
+from lp_pipeline.evaluation.metric_files import MetricTable, metric_path, write_metric_file
+from lp_pipeline.prediction.calibrated import calibrated_file
+from lp_pipeline.prediction.labeled import LabeledPrediction
+
+
+def write_labeled_prediction(
+    prediction: LabeledPrediction,
+    path: Path,
+    scorer: str,
+    calibration: ConfidenceCalibration | None = None,
+) -> None:
+    """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in the public layout.
+
+    Args:
+        prediction: What to write.
+        path: The table of predictions.
+        scorer: Goes into the table's first header row.
+        calibration: If the model carries one, ``_calibrated_confidence.csv`` is written as well.
+
+    Raises:
+        LPError: A file cannot be written.
+    """
+    table = prediction.table
+    names, images, sets = table.keypoint_names, table.image_paths, prediction.sets
+    write_predictions_csv(
+        PredictionTable(
+            keypoint_names=names,
+            keypoints=prediction.keypoints,
+            confidences=prediction.confidences,
+            index=images,
+            sets=sets,
+            scorer=scorer,
+        ),
+        path,
+    )
+    write_metric_file(
+        MetricTable(names, images, prediction.errors, sets=sets), metric_path(path, "pixel_error")
+    )
+    if calibration is not None:
+        with calibrated_file(path, names, calibration, with_set=True) as rows:
+            rows.append(calibration.probability(prediction.confidences), index=images, sets=sets)
