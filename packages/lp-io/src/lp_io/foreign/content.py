@@ -1,0 +1,86 @@
+"""What is wrong inside a file, told by those who read it and placed by those who opened it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lp_io.errors import FileFormatError
+
+
+class ContentError(ValueError):
+    """A file does not hold what its format says.
+
+    Args:
+        problem: What is wrong.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+@contextmanager
+def reading(path: Path, kind: type[FileFormatError], what: str) -> Iterator[None]:
+    """Tell what goes wrong while ``path`` is read as an error of ``kind``.
+
+    Args:
+        path: The file.
+        kind: The error to raise.
+        what: What the file should be, such as ``"a SLEAP file"``.
+
+    Raises:
+        FileFormatError: Of ``kind``, for a `ContentError` or an `OSError` inside the block.
+    """
+    try:
+        yield
+    except ContentError as error:
+        raise kind(error.problem, where=path, remedy=error.remedy) from error
+    except FileNotFoundError as error:
+        raise kind("there is no such file", where=path) from error
+    except OSError as error:
+        raise kind(
+            f"{what} cannot be read: {error.strerror or _first_line(error)}", where=path
+        ) from error
+
+
+@contextmanager
+def library_reading(library: str) -> Iterator[None]:
+    """Tell whatever a library says about a file that is not as it should be as a `ContentError`.
+
+    Libraries of other projects meet damaged files with any exception there is.
+    """
+    try:
+        yield
+    except (ContentError, FileFormatError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise ContentError(
+            f"{library} cannot make sense of it: {_first_line(error)}",
+            "is the file damaged, or from a newer version of its tool?",
+        ) from error
+
+
+@contextmanager
+def writing(path: Path, kind: type[FileFormatError]) -> Iterator[None]:
+    """Tell what goes wrong while ``path`` is written as an error of ``kind``.
+
+    Raises:
+        FileFormatError: Of ``kind``, for a `ContentError` or an `OSError` inside the block.
+    """
+    try:
+        yield
+    except ContentError as error:
+        raise kind(error.problem, where=path, remedy=error.remedy) from error
+    except OSError as error:
+        raise kind(
+            f"the file cannot be written: {error.strerror or _first_line(error)}", where=path
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

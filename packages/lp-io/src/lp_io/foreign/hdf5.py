@@ -1,0 +1,113 @@
+"""HDF5 as if a stranger had sent it: no pickles, no other files, no memory beyond the file's own.
+
+HDF5 can point at other files (external links, external and virtual storage), and can claim arrays
+that are nowhere stored. Both are refused. PyTables hides pickles in attributes and in arrays of
+objects; nothing here unpickles them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+
+from lp_io.extras import require
+from lp_io.foreign.content import ContentError, library_reading
+
+if TYPE_CHECKING:
+    import h5py
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_ALWAYS_ALLOWED = 16 * 1024 * 1024
+_MOST_COMPRESSION = 200
+
+
+@contextmanager
+def opened(path: Path, extra: str) -> Iterator[h5py.File]:
+    """An HDF5 file, to be read.
+
+    Args:
+        path: The file.
+        extra: The extra of lp-io to name where h5py is missing.
+
+    Raises:
+        ContentError: It is no HDF5 file, or the block finds it damaged.
+        MissingExtraError: h5py is not installed.
+    """
+    library = require("h5py", extra)
+    with path.open("rb") as raw:
+        if raw.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise ContentError("this is not an HDF5 file")
+    try:
+        file = library.File(path, "r")
+    except OSError as error:
+        raise ContentError(f"the HDF5 file is damaged: {error}", "copy it again") from error
+    with file, library_reading("h5py"):
+        try:
+            yield file
+        except OSError as error:
+            raise ContentError(f"the HDF5 file is damaged: {error}", "copy it again") from error
+
+
+def member(group: h5py.Group, name: str) -> Any:
+    """A group or dataset in ``group`` itself.
+
+    Raises:
+        ContentError: It is missing, or is a link to somewhere else.
+    """
+    library = require("h5py", "h5")
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise ContentError(f"'{group.name}' has no '{name}'")
+    if not isinstance(link, library.HardLink):
+        raise ContentError(f"'{name}' is a link to somewhere else, which is not followed")
+    return group[name]
+
+
+def array(group: h5py.Group, name: str) -> ndarray:
+    """The values of a dataset.
+
+    Raises:
+        ContentError: It is missing, holds objects, lies in another file, or claims to be far larger
+            than the file.
+    """
+    library = require("h5py", "h5")
+    dataset = member(group, name)
+    if not isinstance(dataset, library.Dataset):
+        raise ContentError(f"'{name}' should be a dataset")
+    if dataset.dtype.hasobject:
+        raise ContentError(
+            f"'{name}' is stored as pickled objects, which lp never opens",
+            "save the table again with a newer pandas, or as CSV",
+        )
+    if dataset.external or dataset.is_virtual:
+        raise ContentError(f"the values of '{name}' lie in another file")
+    if not is_plausible(dataset):
+        raise ContentError(f"'{name}' claims {dataset.nbytes:,} bytes, far more than are stored")
+    return np.asarray(dataset[()])
+
+
+def is_plausible(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset's size goes with what is stored of it, compressed as it may be."""
+    stored = dataset.id.get_storage_size()
+    return bool(dataset.nbytes <= max(_ALWAYS_ALLOWED, _MOST_COMPRESSION * stored))
+
+
+def text(value: object) -> str:
+    """Text as an attribute or a fixed-length string holds it.
+
+    Raises:
+        ContentError: It is no text in UTF-8.
+    """
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ContentError(f"a text is not in UTF-8: {value[:40]!r}") from error
+    if isinstance(value, str):
+        return value
+    return ""

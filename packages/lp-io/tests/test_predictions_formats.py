@@ -1,0 +1,403 @@
+"""Predictions keep names, numbers, gaps and indices in every format, and other tools read them."""
+
+from contextlib import suppress
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+import sleap_io
+import xarray
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from pycocotools.coco import COCO
+
+from lp_io.errors import MissingExtraError, PredictionFileError
+from lp_io.predictions import (
+    FORMATS,
+    PredictionTable,
+    WriteOptions,
+    read_predictions,
+    write_predictions,
+)
+
+SUFFIXES = [known.suffixes[0] for known in FORMATS]
+TABLE = PredictionTable(
+    keypoint_names=("nose", "Schwanz, größer", "尾"),
+    keypoints=np.array(
+        [[[1.5, 2], [0.1, 4], [3, 3]], [[5, 7], [np.nan, np.nan], [0, 0]]], dtype=np.float32
+    ),
+    confidences=np.array([[0.9, 1, 0], [1e-7, np.nan, 0.25]], dtype=np.float32),
+    index=("labeled-data/a/img1.png", "labeled-data/b, c/img2.png"),
+    sets=("train", "unused"),
+    scorer="heatmap_tracker",
+)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=7)
+numbers = st.floats(-1e6, 1e6, width=32)
+scores = st.floats(0, 1, width=32) | st.just(np.nan)
+
+
+@st.composite
+def tables(draw):
+    names = draw(st.lists(texts, min_size=1, max_size=3, unique=True))
+    rows = draw(st.integers(1, 4))
+    size = (rows, len(names))
+    keypoints = draw(arrays.arrays(np.float32, (*size, 2), elements=numbers))
+    missing = draw(arrays.arrays(np.bool_, size))
+    frames = st.lists(st.integers(0, 10**6), min_size=rows, max_size=rows, unique=True).map(sorted)
+    paths = texts.filter(lambda text: not (text.isascii() and text.isdigit()))
+    index = draw(frames | st.lists(paths, min_size=rows, max_size=rows, unique=True))
+    return PredictionTable(
+        keypoint_names=tuple(names),
+        keypoints=np.where(missing[..., None], np.float32(np.nan), keypoints),
+        confidences=draw(arrays.arrays(np.float32, size, elements=scores)),
+        index=tuple(index),
+        sets=draw(st.none() | st.lists(texts, min_size=rows, max_size=rows).map(tuple)),
+        scorer=draw(texts),
+    )
+
+
+def assert_same(one, other, *, kind=np.float32):
+    assert one.keypoint_names == other.keypoint_names
+    assert (one.scorer, one.index, one.sets) == (other.scorer, other.index, other.sets)
+    np.testing.assert_array_equal(one.keypoints.astype(kind), other.keypoints.astype(kind))
+    np.testing.assert_array_equal(one.confidences.astype(kind), other.confidences.astype(kind))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(deadline=None, max_examples=25)
+@given(table=tables())
+def test_a_table_comes_back_exactly(suffix, table, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / f"table{suffix}"
+    if suffix == ".slp" and isinstance(table.index[0], str):
+        assume(not any(set(item) & set("\\/") for item in table.index))  # SLEAP cleans paths
+    assert write_predictions(table, path) == []
+    assert_same(read_predictions(path), table)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_paths_with_folders_and_odd_names_come_back(suffix, tmp_path):
+    path = tmp_path / "new" / f"table{suffix}"
+    assert write_predictions(TABLE, path) == []
+    assert_same(read_predictions(path), TABLE)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".h5", ".parquet", ".json", ".slp", ".nc"])
+def test_half_a_position_is_kept_or_told(suffix, tmp_path):
+    half = PredictionTable(("nose",), np.array([[[1.0, np.nan]]]), np.array([[0.5]]), (0,))
+    notes = write_predictions(half, tmp_path / f"half{suffix}")
+    back = read_predictions(tmp_path / f"half{suffix}")
+    kept = np.array_equal(back.keypoints, half.keypoints, equal_nan=True)
+    assert kept is not bool(notes)
+    assert back.confidences.tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_without_rows(suffix, tmp_path):
+    empty = PredictionTable(("a", "b"), np.zeros((0, 2, 2)), np.zeros((0, 2)), ())
+    write_predictions(empty, tmp_path / f"empty{suffix}")
+    back = read_predictions(tmp_path / f"empty{suffix}")
+    assert (back.keypoint_names, len(back)) == (("a", "b"), 0)
+
+
+# --- what the neighbours' own libraries read ---
+
+
+def as_deeplabcut(frame):
+    assert frame.columns.names == ["scorer", "bodyparts", "coords"]
+    assert list(frame.index) == list(TABLE.index)
+    tracked = frame["heatmap_tracker"]
+    for column, name in enumerate(TABLE.keypoint_names):
+        expected = np.column_stack([TABLE.keypoints[:, column], TABLE.confidences[:, column]])
+        np.testing.assert_array_equal(tracked[name][["x", "y", "likelihood"]], expected)
+
+
+def test_pandas_reads_our_h5_as_deeplabcut_does(tmp_path):
+    write_predictions(TABLE, tmp_path / "p.h5")
+    frame = pandas.read_hdf(tmp_path / "p.h5", "df_with_missing")
+    as_deeplabcut(frame)
+    assert set(frame.dtypes) == {np.dtype(np.float32)}
+    as_deeplabcut(pandas.read_hdf(tmp_path / "p.h5"))
+
+
+def test_our_h5_holds_no_objects(tmp_path):
+    write_predictions(TABLE, tmp_path / "p.h5")
+    with h5py.File(tmp_path / "p.h5") as file:
+        nodes = []
+        file.visititems(lambda name, node: nodes.append(node))
+        assert not any(node.dtype.hasobject for node in nodes if isinstance(node, h5py.Dataset))
+
+
+@settings(deadline=None, max_examples=15)
+@given(table=tables())
+def test_pandas_reads_any_names_in_our_h5(table, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "odd.h5"
+    write_predictions(table, path)
+    frame = pandas.read_hdf(path, "df_with_missing")
+    assert list(frame.index) == list(table.index)
+    assert tuple(frame.columns.get_level_values(1)[::3]) == table.keypoint_names
+
+
+def test_pandas_reads_our_parquet(tmp_path):
+    write_predictions(TABLE, tmp_path / "p.parquet")
+    frame = pandas.read_parquet(tmp_path / "p.parquet")
+    assert frame.pop(("set", "", "")).tolist() == ["train", "unused"]
+    as_deeplabcut(frame)
+
+
+def test_pycocotools_reads_our_coco(tmp_path):
+    write_predictions(TABLE, tmp_path / "p.json")
+    coco = COCO(str(tmp_path / "p.json"))
+    assert coco.cats[1]["keypoints"] == list(TABLE.keypoint_names)
+    assert [coco.imgs[i]["file_name"] for i in sorted(coco.imgs)] == list(TABLE.index)
+    second = coco.loadAnns(coco.getAnnIds(imgIds=[2]))[0]
+    assert second["keypoints"] == [5, 7, 2, 0, 0, 0, 0, 0, 2]
+    assert second["num_keypoints"] == 2
+    assert second["bbox"] == [0, 0, 5, 7]
+
+
+def test_sleap_io_reads_our_slp(tmp_path):
+    table = PredictionTable(TABLE.keypoint_names, TABLE.keypoints, TABLE.confidences, (3, 40))
+    write_predictions(table, tmp_path / "p.slp", options=WriteOptions(video="v/mouse.mp4"))
+    labels = sleap_io.load_slp(str(tmp_path / "p.slp"), open_videos=False)
+    assert labels.video.filename == "v/mouse.mp4"
+    assert [frame.frame_idx for frame in labels] == [3, 40]
+    assert labels.skeleton.node_names == list(TABLE.keypoint_names)
+    found = labels[1].predicted_instances[0].numpy(scores=True)
+    expected = np.column_stack([TABLE.keypoints[1], TABLE.confidences[1]])
+    np.testing.assert_array_equal(found.astype(np.float32), expected)
+
+
+def test_xarray_reads_our_dataset_as_movement_lays_it_out(tmp_path):
+    table = PredictionTable(TABLE.keypoint_names, TABLE.keypoints, TABLE.confidences, (0, 3))
+    write_predictions(table, tmp_path / "p.nc", options=WriteOptions(fps=30000 / 1001))
+    with xarray.open_dataset(tmp_path / "p.nc") as dataset:
+        assert dataset.position.dims == ("time", "space", "keypoint", "individual")
+        assert dataset.confidence.dims == ("time", "keypoint", "individual")
+        assert dataset.position.dtype == np.float32
+        assert list(dataset.space.values) == ["x", "y"]
+        assert list(dataset.keypoint.values) == list(TABLE.keypoint_names)
+        assert dataset.attrs["ds_type"] == "poses"
+        assert dataset.attrs["time_unit"] == "seconds"
+        np.testing.assert_allclose(dataset.time, [0, 0.1001])
+        np.testing.assert_array_equal(
+            dataset.position.sel(space="y", individual="id_0"), TABLE.keypoints[..., 1]
+        )
+    assert read_predictions(tmp_path / "p.nc").index == (0, 3)
+
+
+def test_movement_takes_our_dataset(tmp_path):
+    datasets = pytest.importorskip("movement.validators.datasets")  # needs Python 3.12
+    write_predictions(TABLE, tmp_path / "p.nc")
+    with xarray.open_dataset(tmp_path / "p.nc") as dataset:
+        datasets.ValidPosesInputs.validate(dataset)
+
+
+# --- what the neighbours' own libraries write ---
+
+
+def deeplabcut_frame(index=None, scorer="DLC_resnet50"):
+    levels = [[scorer], ["nose", "tail ü"], ["x", "y", "likelihood"]]
+    columns = pandas.MultiIndex.from_product(levels, names=["scorer", "bodyparts", "coords"])
+    values = np.array([[1, 2, 0.5, 3, 4, np.nan], [5, 6, 1, 7, 8, 0.25]])
+    return pandas.DataFrame(values, columns=columns, index=index)
+
+
+def check_deeplabcut(table, index=(0, 1)):
+    assert (table.scorer, table.keypoint_names) == ("DLC_resnet50", ("nose", "tail ü"))
+    assert (table.index, table.sets) == (index, None)
+    np.testing.assert_array_equal(table.keypoints[1], [[5, 6], [7, 8]])
+    np.testing.assert_array_equal(table.confidences, [[0.5, np.nan], [1, 0.25]])
+
+
+@pytest.mark.parametrize("layout", ["table", "fixed"])
+@pytest.mark.parametrize("key", ["df_with_missing", "keypoints"])
+def test_h5_that_pandas_writes_for_deeplabcut(tmp_path, layout, key):
+    deeplabcut_frame().to_hdf(tmp_path / "p.h5", key=key, format=layout, mode="w")
+    check_deeplabcut(read_predictions(tmp_path / "p.h5"))
+
+
+@pytest.mark.parametrize("index", [[("labeled-data", "v", "a.png"), ("labeled-data", "v", "b.png")],
+                                   ["labeled-data/v/a.png", "labeled-data/v/b.png"]])  # fmt: skip
+def test_h5_with_both_index_styles(tmp_path, index):
+    if isinstance(index[0], tuple):
+        index = pandas.MultiIndex.from_tuples(index)
+    deeplabcut_frame(index).to_hdf(tmp_path / "p.h5", key="df_with_missing", mode="w")
+    table = read_predictions(tmp_path / "p.h5")
+    check_deeplabcut(table, ("labeled-data/v/a.png", "labeled-data/v/b.png"))
+
+
+@pytest.mark.parametrize("index", [None, [4, 9], ["a.png", "b.png"]])
+def test_parquet_that_pandas_writes(tmp_path, index):
+    deeplabcut_frame(index).to_parquet(tmp_path / "p.parquet")
+    check_deeplabcut(read_predictions(tmp_path / "p.parquet"), tuple(index or (0, 1)))
+
+
+def test_slp_that_sleap_io_writes(tmp_path):
+    skeleton = sleap_io.Skeleton(["a", "b"])
+    video = sleap_io.Video("v.mp4", open_backend=False)
+    frames = [
+        sleap_io.LabeledFrame(
+            video=video,
+            frame_idx=number,
+            instances=[
+                sleap_io.PredictedInstance.from_numpy(
+                    np.array([[1.5, 2.5], [np.nan, np.nan]]),
+                    skeleton=skeleton,
+                    point_scores=np.array([0.5, 0.125]),
+                    score=0.3,
+                )
+            ],
+        )
+        for number in (11, 2)
+    ]
+    sleap_io.Labels(frames).save(str(tmp_path / "p.slp"), verbose=False)
+    table = read_predictions(tmp_path / "p.slp")
+    assert (table.index, table.keypoint_names) == ((2, 11), ("a", "b"))
+    np.testing.assert_array_equal(table.keypoints[0], [[1.5, 2.5], [np.nan, np.nan]])
+    np.testing.assert_array_equal(table.confidences[1], [0.5, 0.125])
+
+
+@pytest.mark.parametrize("plural", ["", "s"])
+def test_a_dataset_with_the_dims_of_movement_before_and_after_0_17(tmp_path, plural):
+    dims = ("time", "space", f"keypoint{plural}", f"individual{plural}")
+    xarray.Dataset(
+        {
+            "position": (dims, np.arange(4.0).reshape(2, 2, 1, 1)),
+            "confidence": ((dims[0], *dims[2:]), np.array([0.5, 1.0]).reshape(2, 1, 1)),
+        },
+        coords={dims[0]: [0, 0.04], "space": ["x", "y"], dims[2]: ["nose"], dims[3]: ["mouse"]},
+        attrs={"fps": 25.0, "time_unit": "seconds", "ds_type": "poses"},
+    ).to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
+    table = read_predictions(tmp_path / "p.nc")
+    assert (table.keypoint_names, table.index) == (("nose",), (0, 1))
+    np.testing.assert_array_equal(table.keypoints[:, 0], [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(table.confidences[:, 0], [0.5, 1])
+
+
+# --- what is refused ---
+
+
+def test_an_unknown_ending_lists_the_known_ones(tmp_path):
+    with pytest.raises(PredictionFileError, match=r"'\.xlsx' is no ending") as caught:
+        write_predictions(TABLE, tmp_path / "p.xlsx")
+    assert all(suffix in caught.value.remedy for suffix in SUFFIXES)
+    with pytest.raises(PredictionFileError, match="no format 'parket'") as caught:
+        read_predictions(tmp_path / "p", "parket")
+    assert "did you mean 'parquet'" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("suffix", "module", "extra"),
+    [
+        (".h5", "h5py", "h5"),
+        (".parquet", "pyarrow", "parquet"),
+        (".slp", "sleap_io", "sleap"),
+        (".nc", "xarray", "movement"),
+    ],
+)
+def test_a_missing_library_names_its_extra(suffix, module, extra, tmp_path, monkeypatch):
+    write_predictions(TABLE, tmp_path / f"p{suffix}")
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    for attempt in (
+        lambda: read_predictions(tmp_path / f"p{suffix}"),
+        lambda: write_predictions(TABLE, tmp_path / f"other{suffix}"),
+    ):
+        with pytest.raises(MissingExtraError) as caught:
+            attempt()
+        assert f"lp-io[{extra}]" in caught.value.remedy
+    assert not (tmp_path / f"other{suffix}").exists()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(deadline=None, max_examples=30)
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_read(suffix, data, tmp_path_factory):
+    base = tmp_path_factory.getbasetemp()
+    whole, damaged = base / f"whole{suffix}", base / f"damaged{suffix}"
+    if not whole.exists():
+        write_predictions(TABLE, whole)
+    content = bytearray(whole.read_bytes())
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        for _ in range(data.draw(st.integers(1, 8))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    damaged.write_bytes(content)
+    with suppress(PredictionFileError):
+        read_predictions(damaged)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_stranger_under_the_name_is_refused(suffix, tmp_path):
+    for content in (b"", b"\x80\x04cos\nsystem\n.", b"PAR1", b"\x89HDF\r\n\x1a\n", b"{}"):
+        (tmp_path / f"p{suffix}").write_bytes(content)
+        with pytest.raises(PredictionFileError):
+            read_predictions(tmp_path / f"p{suffix}")
+    with pytest.raises(PredictionFileError, match=r"no such file|cannot be read"):
+        read_predictions(tmp_path / f"missing{suffix}")
+
+
+def test_a_pickle_in_an_h5_attribute_is_not_run(tmp_path):
+    path = tmp_path / "p.h5"
+    deeplabcut_frame().to_hdf(path, key="df_with_missing", format="table", mode="w")
+    with h5py.File(path, "r+") as file:
+        node = file["df_with_missing/table"]
+        call = f"cos\nmkdir\n(V{tmp_path / 'run'}\ntR.".encode()
+        del node.attrs["values_block_0_kind"]
+        node.attrs["values_block_0_kind"] = np.bytes_(call)
+    with pytest.raises(PredictionFileError, match="not opened"):
+        read_predictions(path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_pickled_objects_in_an_h5_are_refused(tmp_path):
+    frame = deeplabcut_frame()
+    frame[("extra", "", "")] = ["train", "test"]
+    frame = frame.astype({("extra", "", ""): object})
+    frame.to_hdf(tmp_path / "p.h5", key="df_with_missing", mode="w")
+    with pytest.raises(PredictionFileError, match="pickled objects"):
+        read_predictions(tmp_path / "p.h5")
+
+
+def test_an_h5_that_points_at_another_file_is_refused(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(96))
+    write_predictions(TABLE, tmp_path / "p.h5")
+    with h5py.File(tmp_path / "p.h5", "r+") as file:
+        group = file["df_with_missing"]
+        del group["block0_values"]
+        group.create_dataset(
+            "block0_values", (2, 9), "f4", external=[(str(tmp_path / "secret"), 0, 72)]
+        )
+    with pytest.raises(PredictionFileError, match="another file"):
+        read_predictions(tmp_path / "p.h5")
+
+
+def test_an_h5_that_claims_more_than_it_stores_is_refused(tmp_path):
+    write_predictions(TABLE, tmp_path / "p.h5")
+    with h5py.File(tmp_path / "p.h5", "r+") as file:
+        del file["df_with_missing/block0_values"]
+        file["df_with_missing"].create_dataset("block0_values", (10**8, 9), "f4", chunks=(1000, 9))
+    with pytest.raises(PredictionFileError, match="far more than are stored"):
+        read_predictions(tmp_path / "p.h5")
+
+
+def test_several_animals_are_refused(tmp_path):
+    frame = deeplabcut_frame()
+    frame.columns = pandas.MultiIndex.from_tuples(
+        [("DLC", f"mouse{i // 3}", "nose", coord) for i, (_, _, coord) in enumerate(frame.columns)],
+        names=["scorer", "individuals", "bodyparts", "coords"],
+    )
+    frame.to_hdf(tmp_path / "p.h5", key="df_with_missing", format="table", mode="w")
+    with pytest.raises(PredictionFileError, match="2 animals"):
+        read_predictions(tmp_path / "p.h5")
+
+
+def test_a_name_that_a_format_cannot_keep_is_refused(tmp_path):
+    odd = PredictionTable(("a\0",), np.zeros((1, 1, 2)), np.ones((1, 1)), (0,))
+    for suffix in (".h5", ".nc"):
+        with pytest.raises(PredictionFileError, match="null character"):
+            write_predictions(odd, tmp_path / f"p{suffix}")
+    assert not list(tmp_path.iterdir())
