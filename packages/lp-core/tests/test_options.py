@@ -16,6 +16,7 @@ class Toy:
     kind: Literal["a", "b"] = "a"
     limit: float | list[float] | None = None
     flag: bool = False
+    centre: Literal["mean", "median"] | None = None
 
 
 def read(**values):
@@ -45,6 +46,7 @@ def test_plain_values_come_back_as_the_same_options():
         ({"names": ["x"], "rate": True}, "expected float, got True"),
         ({"names": ["x"], "kind": "c"}, "expected one of"),
         ({"names": ["x"], "limit": "much"}, "expected float or list"),
+        ({"names": ["x"], "centre": "middle"}, "expected 'mean', 'median' or null, got 'middle'"),
         ({"names": ["x"], "flag": 1}, "expected bool, got 1"),
     ],
 )

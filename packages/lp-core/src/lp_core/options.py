@@ -18,6 +18,11 @@ class OptionError(CoreError):
 
 
 def _describe(annotation: Any) -> str:
+    """What a type is called in a message."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return ", ".join(repr(choice) for choice in typing.get_args(annotation))
+    if annotation is types.NoneType:
+        return "null"
     return getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")
 
 
