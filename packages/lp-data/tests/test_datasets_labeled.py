@@ -206,6 +206,7 @@ def test_frames_of_different_sizes_in_one_project(project):
     dataset = LabeledDataset(table, folder, (20, 30))
     for row in range(2):
         torch.testing.assert_close(dataset[row]["keypoints"], torch.tensor([[14.5, 9.5]]))
+    assert [dataset.frame_size(row) for row in range(2)] == [(40, 60), (80, 120)]
 
 
 def test_a_missing_image_is_named_with_its_row(project):

@@ -211,6 +211,14 @@ def test_too_few_labels_are_refused():
         _fitted(keypoints=never_together)
 
 
+def test_an_epsilon_of_the_wrong_unit_is_refused():
+    with pytest.raises(LossError, match="finer than any label"):
+        _loss(epsilon=0.02)
+    with pytest.raises(LossError, match=r"no error can exceed 500 frame px"):
+        _fitted(epsilon=600.0, labels={"frame_size": (300, 400)})
+    assert _fitted(epsilon=400.0, labels={"frame_size": (300, 400)}).space.epsilon == 400
+
+
 def test_labels_that_are_all_missing_are_refused():
     with pytest.raises(LossError, match="too few labels for PCA: 0 poses"):
         _fitted(keypoints=torch.full((50, KEYPOINTS, 2), math.nan))

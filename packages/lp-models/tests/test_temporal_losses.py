@@ -105,6 +105,28 @@ def test_a_wrong_number_of_epsilons_is_refused_before_training():
         _loss(name, epsilon=[1.0, 2.0, 3.0]).fit_labels(labels)
 
 
+LARGEST = {"temporal": 50.0, "temporal_heatmap_mse": 2.0, "unimodal_mse": 2.0, "unimodal_kl": 23.1}
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_an_epsilon_that_no_error_exceeds_is_refused_before_training(name):
+    labels = TrainingLabels(
+        keypoints=torch.zeros(1, 2, 2), keypoint_names=("a", "b"), frame_size=(30, 40)
+    )
+    with pytest.raises(LossError, match="tolerates everything") as caught:
+        _loss(name, epsilon=LARGEST[name]).fit_labels(labels)
+    assert caught.value.where == f"losses.{name}.epsilon"
+    _loss(name, epsilon=0.9 * LARGEST[name]).fit_labels(labels)
+    # one keypoint may be left out on purpose
+    _loss(name, epsilon=[1.0, LARGEST[name]]).fit_labels(labels)
+
+
+def test_an_epsilon_finer_than_any_label_is_refused():
+    with pytest.raises(LossError, match="finer than any label"):
+        _loss("temporal", epsilon=0.05)
+    assert _loss("temporal", epsilon=0.0).options.epsilon == 0
+
+
 @pytest.mark.parametrize("options", [{"epsilon": -1.0}, {"prob_threshold": 5.0}, {"epsilon": []}])
 def test_senseless_options_are_refused(options):
     with pytest.raises(LossError, match=r"ε cannot be negative|confidence from 0 to 1"):

@@ -50,12 +50,15 @@ class TrainingLabels:
         keypoint_names: The K names.
         mirrored_column_matches: For each view in the frame, the columns of the same body points in
             the same order; empty where there is only one view.
+        frame_size: (height, width) of the frames, so that a loss can tell an ε that no error in
+            them could exceed; None where it is not known.
         columns_for_singleview_pca: The columns that the pose model uses; empty for all.
     """
 
     keypoints: Float[Tensor, "labels keypoints 2"]
     keypoint_names: tuple[str, ...]
     mirrored_column_matches: tuple[tuple[int, ...], ...] = ()
+    frame_size: tuple[int, int] | None = None
     columns_for_singleview_pca: tuple[int, ...] = ()
 
 

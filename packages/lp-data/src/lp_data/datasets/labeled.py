@@ -121,6 +121,14 @@ class LabeledDataset(Dataset[LabeledSample]):
         plain._epoch = Epoch()
         return plain
 
+    def frame_size(self, row: int) -> tuple[int, int]:
+        """(height, width) of a row's image as it is on disk.
+
+        Raises:
+            ImageFileError: The image or a neighbour cannot be decoded.
+        """
+        return self._images(row)[1]
+
     def __getitem__(self, index: int) -> LabeledSample:
         """One sample; see the class for ``index``.
 

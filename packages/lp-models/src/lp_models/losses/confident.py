@@ -6,6 +6,8 @@ what the tracker itself does not believe is not smoothed: it costs nothing eithe
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lp_core.errors import LossError
-from lp_core.losses.contract import LossOptions, LossValue
+from lp_core.losses.contract import LossOptions, LossValue, TrainingLabels
+
+FINEST = 0.1
+"""Frame px that no label is exact to: a smaller ε above 0 is a share of something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +35,11 @@ class ConfidentOptions(LossOptions):
 
     def __post_init__(self) -> None:
         if min(self.epsilons, default=-1.0) < 0:
-            raise LossError(f"ε cannot be negative, got {self.epsilon}")
+            raise LossError(f"ε cannot be negative, got {self.epsilon}", where="epsilon")
         if not 0 <= self.prob_threshold <= 1:
             raise LossError(
-                f"prob_threshold is a confidence from 0 to 1, got {self.prob_threshold}"
+                f"prob_threshold is a confidence from 0 to 1, got {self.prob_threshold}",
+                where="prob_threshold",
             )
 
     @property
@@ -53,6 +59,47 @@ class ConfidentOptions(LossOptions):
                 where=f"losses.{loss}.epsilon",
                 remedy="give one number, or one for each keypoint",
             )
+
+
+def check_pixels(epsilons: Iterable[float]) -> None:
+    """Refuse an ε that can hardly be meant in frame px.
+
+    Raises:
+        LossError: It is above 0, but finer than any label.
+    """
+    for epsilon in epsilons:
+        if 0 < epsilon < FINEST:
+            raise LossError(
+                f"ε = {epsilon:g} frame px is finer than any label: is it a share of something?",
+                where="epsilon",
+                remedy="give ε in frame px, such as 20; 0 tolerates nothing",
+            )
+
+
+def check_reach(epsilons: Iterable[float], largest: float, unit: str, loss: str) -> None:
+    """Refuse an ε that no error could exceed, since the loss would silently never act.
+
+    Args:
+        epsilons: One ε, or one per keypoint, of which some may be beyond reach.
+        largest: The largest error that there could be.
+        unit: What both are.
+        loss: The loss's name.
+
+    Raises:
+        LossError: All of them are beyond reach.
+    """
+    least = min(epsilons)
+    if least >= largest:
+        raise LossError(
+            f"ε = {least:g} tolerates everything: no error can exceed {largest:.4g} {unit}",
+            where=f"losses.{loss}.epsilon",
+            remedy=f"give a smaller ε; it is {unit}",
+        )
+
+
+def frame_diagonal(labels: TrainingLabels) -> float:
+    """The largest distance within a frame, in frame px; infinite where its size is not known."""
+    return math.inf if labels.frame_size is None else math.hypot(*labels.frame_size)
 
 
 def excess(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -11,6 +13,12 @@ PerMap = Float[Tensor, "rows keypoints"]
 
 _TINY = 1e-10
 """Added to each cell before a logarithm, as in Lightning Pose."""
+
+LARGEST_SQUARED_ERROR = 2.0
+"""What `squared_error` gives for two maps that each have all their mass in one cell of its own."""
+
+LARGEST_KL_DIVERGENCE = -math.log(_TINY)
+"""What `kl_divergence` gives for them, in nats."""
 
 
 def squared_error(maps: Maps, targets: Maps) -> PerMap:

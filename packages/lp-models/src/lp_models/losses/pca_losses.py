@@ -13,7 +13,7 @@ from torch import Tensor
 from lp_core.batches import LossInputs
 from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
-from lp_models.losses.confident import excess
+from lp_models.losses.confident import check_pixels, check_reach, excess, frame_diagonal
 from lp_models.losses.pose_space import Centering, PoseSpace
 
 
@@ -54,6 +54,7 @@ class PCAOptions(LossOptions):
             )
         if self.empirical_epsilon_multiplier <= 0 or (self.epsilon or 0) < 0:
             raise LossError("ε and its multiplier cannot be negative", where="epsilon")
+        check_pixels(() if self.epsilon is None else (self.epsilon,))
 
 
 def _check_components(keep: int | float) -> None:
@@ -102,9 +103,12 @@ class PCALoss(Loss):
         """Learn the space of true poses, and ε unless it is given.
 
         Raises:
-            LossError: There are too few labels, or they do not say which keypoints to use.
+            LossError: There are too few labels, they do not say which keypoints to use, or no error
+                in their frames could exceed the ε that was given.
         """
         options = self.options
+        if options.epsilon is not None:
+            check_reach((options.epsilon,), frame_diagonal(labels), "frame px", self.name)
         try:
             self.space.fit(
                 labels.keypoints,

@@ -190,7 +190,7 @@ def _check_rows(rows: Float[Tensor, "rows dimensions"], keep: int | float) -> No
     if isinstance(keep, int) and keep > rows.shape[1]:
         raise LossError(
             f"{keep} components cannot be kept of {rows.shape[1]} dimensions",
-            remedy=f"set components_to_keep to at most {rows.shape[1]}",
+            remedy=f"set components_to_keep to at most {rows.shape[1]}, or to a share such as 0.99",
         )
     known = rows.isfinite().double()
     together = known.T @ known

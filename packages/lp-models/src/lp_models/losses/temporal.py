@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,8 +12,19 @@ from torch import Tensor
 
 from lp_core.batches import LossInputs
 from lp_core.losses.contract import Loss, LossValue, TrainingLabels
-from lp_models.losses.confident import ConfidentOptions, excess
-from lp_models.losses.divergence import kl_divergence, squared_error
+from lp_models.losses.confident import (
+    ConfidentOptions,
+    check_pixels,
+    check_reach,
+    excess,
+    frame_diagonal,
+)
+from lp_models.losses.divergence import (
+    LARGEST_KL_DIVERGENCE,
+    LARGEST_SQUARED_ERROR,
+    kl_divergence,
+    squared_error,
+)
 
 Steps = Float[Tensor, "steps keypoints"]
 
@@ -28,6 +40,10 @@ class TemporalOptions(ConfidentOptions):
 
     epsilon: float | tuple[float, ...] = 20.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pixels(self.epsilons)
+
 
 class ConsecutiveLoss(Loss):
     """Compares each frame of a clip with the one before.
@@ -38,18 +54,24 @@ class ConsecutiveLoss(Loss):
 
     Options = ConfidentOptions
     options: ConfidentOptions
+    unit: ClassVar[str] = "squared difference of heatmaps"
+
+    def largest_difference(self, labels: TrainingLabels) -> float:
+        """The largest difference that there could be, in the loss's ``unit``."""
+        return LARGEST_SQUARED_ERROR
 
     @abstractmethod
     def differences(self, inputs: LossInputs) -> Steps:
         """(T - 1, K): how much each keypoint changes from a frame to the next."""
 
     def fit_labels(self, labels: TrainingLabels) -> None:
-        """Check before training that ε fits the keypoints.
+        """Check before training that ε fits the keypoints, and can be exceeded.
 
         Raises:
-            LossError: There is neither one ε nor one per keypoint.
+            LossError: There is neither one ε nor one per keypoint, or no error could exceed it.
         """
         self.options.check_keypoints(len(labels.keypoint_names), self.name)
+        check_reach(self.options.epsilons, self.largest_difference(labels), self.unit, self.name)
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss of a clip, and the share of steps above ε.
@@ -77,6 +99,11 @@ class TemporalLoss(ConsecutiveLoss):
     name = "temporal"
     requires = frozenset({"keypoints_pred", "confidences"})
     Options = TemporalOptions
+    unit = "frame px"
+
+    def largest_difference(self, labels: TrainingLabels) -> float:
+        """The diagonal of a frame, in frame px."""
+        return frame_diagonal(labels)
 
     def differences(self, inputs: LossInputs) -> Steps:
         """(T - 1, K): Euclidean distances in frame px; 0 where a position is not a number."""
@@ -101,6 +128,11 @@ class TemporalHeatmapKLLoss(ConsecutiveLoss):
 
     name = "temporal_heatmap_kl"
     requires = frozenset({"heatmaps_pred", "confidences"})
+    unit = "nats"
+
+    def largest_difference(self, labels: TrainingLabels) -> float:
+        """That of two maps without a common cell, in nats."""
+        return LARGEST_KL_DIVERGENCE
 
     def differences(self, inputs: LossInputs) -> Steps:
         """(T - 1, K): KL(earlier ‖ later) in nats."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -11,8 +12,15 @@ from lp_core.batches import LossInputs
 from lp_core.geometry.decoding import decode_heatmaps
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.losses.contract import Loss, LossValue, TrainingLabels
-from lp_models.losses.confident import ConfidentOptions, excess
-from lp_models.losses.divergence import Maps, PerMap, kl_divergence, squared_error
+from lp_models.losses.confident import ConfidentOptions, check_reach, excess
+from lp_models.losses.divergence import (
+    LARGEST_KL_DIVERGENCE,
+    LARGEST_SQUARED_ERROR,
+    Maps,
+    PerMap,
+    kl_divergence,
+    squared_error,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +52,21 @@ class UnimodalLoss(Loss):
     requires = frozenset({"heatmaps_pred", "confidences"})
     Options = UnimodalOptions
     options: UnimodalOptions
+    largest: ClassVar[float] = LARGEST_SQUARED_ERROR
+    unit: ClassVar[str] = "squared difference of heatmaps"
 
     @abstractmethod
     def divergence(self, maps: Maps, targets: Maps) -> PerMap:
         """(N, K): how far each map is from its ideal."""
 
     def fit_labels(self, labels: TrainingLabels) -> None:
-        """Check before training that ε fits the keypoints.
+        """Check before training that ε fits the keypoints, and can be exceeded.
 
         Raises:
-            LossError: There is neither one ε nor one per keypoint.
+            LossError: There is neither one ε nor one per keypoint, or no error could exceed it.
         """
         self.options.check_keypoints(len(labels.keypoint_names), self.name)
+        check_reach(self.options.epsilons, self.largest, self.unit, self.name)
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss, and the share of maps above ε.
@@ -84,6 +95,8 @@ class UnimodalKLLoss(UnimodalLoss):
     """Divergence of a heatmap from the Gaussian at its peak, beyond ε."""
 
     name = "unimodal_kl"
+    largest = LARGEST_KL_DIVERGENCE
+    unit = "nats"
 
     def divergence(self, maps: Maps, targets: Maps) -> PerMap:
         """(N, K): KL(Gaussian ‖ map) in nats."""

@@ -37,6 +37,7 @@ def check_values(config: Config, report: Report) -> None:
         _check_checkpoints,
         _check_devices,
         _check_colormap,
+        _note_annealing,
     )
     for check in checks:
         check(config, report)
@@ -224,4 +225,18 @@ def _check_colormap(config: Config, report: Report) -> None:
         hint = f"did you mean '{guess}'? " if guess else ""
         report.problem(
             "eval.colormap", f"unknown colormap '{name}'", f"{hint}see matplotlib's colormaps"
+        )
+
+
+def _note_annealing(config: Config, report: Report) -> None:
+    """Say so if the unsupervised losses would have no weight in any epoch."""
+    anneal, epochs = config.callbacks.anneal_weight, config.training.max_epochs
+    if not config.model.losses_to_use or anneal.init_val > 0 or epochs is None:
+        return
+    rises = anneal.increase_factor > 0 and anneal.final_val > 0
+    if not rises or epochs <= anneal.freeze_until_epoch + 1:
+        report.note(
+            "callbacks.anneal_weight",
+            f"the unsupervised losses have no weight in any of the {epochs} epochs; "
+            "lower freeze_until_epoch, or raise init_val",
         )
