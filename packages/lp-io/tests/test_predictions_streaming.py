@@ -10,6 +10,7 @@ from lp_io.errors import PredictionFileError
 from lp_io.predictions import (
     PredictionCsvWriter,
     PredictionTable,
+    read_prediction_chunks,
     read_predictions_csv,
     write_predictions_csv,
 )
@@ -134,3 +135,54 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         writer(tmp_path / "file" / "p.csv"),
     ):
         pass
+
+
+@pytest.mark.parametrize("rows", [1, 7, 25, 50, 1000])
+def test_chunks_of_a_table_are_the_table(tmp_path, rows):
+    path = tmp_path / "p.csv"
+    with writer(path) as whole:
+        append(whole, 0, 50)
+    chunks = list(read_prediction_chunks(path, rows))
+    assert [len(chunk) for chunk in chunks[:-1]] == [rows] * (len(chunks) - 1)
+    assert sum((chunk.index for chunk in chunks), ()) == tuple(range(50))
+    keypoints = np.concatenate([chunk.keypoints for chunk in chunks]).astype(np.float32)
+    np.testing.assert_array_equal(keypoints, KEYPOINTS)
+    confidences = np.concatenate([chunk.confidences for chunk in chunks]).astype(np.float32)
+    np.testing.assert_array_equal(confidences, CONFIDENCES)
+
+
+def test_a_table_without_rows_still_tells_its_keypoints(tmp_path):
+    with writer(tmp_path / "p.csv"):
+        pass
+    (empty,) = read_prediction_chunks(tmp_path / "p.csv")
+    assert (len(empty), empty.keypoint_names) == (0, NAMES)
+
+
+def test_a_wrong_row_is_told_by_its_number_when_its_turn_has_come(tmp_path):
+    path = tmp_path / "p.csv"
+    with writer(path) as whole:
+        append(whole, 0, 50)
+    lines = path.read_text().splitlines()
+    lines[3 + 30] += ",1"
+    path.write_text("\n".join(lines))
+    chunks = read_prediction_chunks(path, 10)
+    assert sum(len(next(chunks)) for _ in range(3)) == 30
+    with pytest.raises(PredictionFileError, match="8 cells") as caught:
+        next(chunks)
+    assert caught.value.where.endswith("row 34")
+
+
+def test_reading_in_chunks_takes_no_more_memory_for_longer_tables(tmp_path):
+    def peak(rows):
+        path = tmp_path / f"{rows}.csv"
+        with writer(path) as whole:
+            for _ in range(rows // 50):
+                append(whole, 0, 50)
+        tracemalloc.start()
+        for _ in read_prediction_chunks(path, 100):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(10_000) < 1.2 * peak(1_000)

@@ -7,7 +7,7 @@ from lp_io.predictions.formats import (
     read_predictions,
     write_predictions,
 )
-from lp_io.predictions.reading import read_predictions_csv
+from lp_io.predictions.reading import read_prediction_chunks, read_predictions_csv
 from lp_io.predictions.streaming import PredictionCsvWriter
 from lp_io.predictions.table import PredictionTable, scorer_name
 from lp_io.predictions.writing import write_predictions_csv
@@ -18,6 +18,7 @@ __all__ = [
     "PredictionFormat",
     "PredictionTable",
     "WriteOptions",
+    "read_prediction_chunks",
     "read_predictions",
     "read_predictions_csv",
     "scorer_name",

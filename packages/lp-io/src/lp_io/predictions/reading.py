@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +46,45 @@ def read_predictions_csv(path: str | Path) -> PredictionTable:
         PredictionFileError: The file is missing or is not a prediction table. The message names the
             line and the column.
     """
-    path = Path(path)
+    (table,) = _tables(Path(path), None)
+    return table
+
+
+def read_prediction_chunks(path: str | Path, rows: int = 1024) -> Iterator[PredictionTable]:
+    """Read predictions as `read_predictions_csv` does, some rows at a time.
+
+    Memory does not grow with the length of the file.
+
+    Args:
+        path: The file.
+        rows: Rows of each table but the last.
+
+    Yields:
+        Tables of consecutive rows; one without rows where the file has none.
+
+    Raises:
+        PredictionFileError: The file is missing or is not a prediction table; of a wrong row it is
+            raised when its turn has come.
+        ValueError: ``rows`` is not positive.
+    """
+    if rows < 1:
+        raise ValueError(f"{rows} rows at a time")
+    return _tables(Path(path), rows)
+
+
+def _tables(path: Path, size: int | None) -> Iterator[PredictionTable]:
+    """The file as tables of at most ``size`` rows, of which there is at least one."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            header = _header(rows, path)
-            body = _body(rows, header, path)
+            lines = csv.reader(file, strict=True)
+            header = _header(lines, path)
+            numbered = ((number, row) for number, row in enumerate(lines, 4) if row)
+            body = _body(islice(numbered, size), header, path)
+            yield _table(body, header)
+            while size is not None and len(body.index) == size:
+                body = _body(islice(numbered, size), header, path)
+                if body.index:
+                    yield _table(body, header)
     except (csv.Error, UnicodeDecodeError) as error:
         raise PredictionFileError(
             f"this is not a CSV file in UTF-8: {error}", where=path
@@ -59,6 +93,9 @@ def read_predictions_csv(path: str | Path) -> PredictionTable:
         raise PredictionFileError(
             f"the predictions cannot be read: {error.strerror}", where=path
         ) from error
+
+
+def _table(body: _Body, header: _Header) -> PredictionTable:
     keypoints = np.array(body.numbers, dtype=np.float64)
     keypoints = keypoints.reshape(len(body.index), len(header.keypoint_names), len(COORDS))
     return PredictionTable(
@@ -101,20 +138,20 @@ def _header(rows: Iterator[list[str]], path: Path) -> _Header:
     return _Header(scorer[1], tuple(keypoint_names), has_sets)
 
 
-def _body(rows: Iterator[list[str]], header: _Header, path: Path) -> _Body:
+def _body(rows: Iterable[tuple[int, list[str]]], header: _Header, path: Path) -> _Body:
+    """The cells of rows with their numbers in the file."""
     body = _Body([], [], [])
     end = header.width - header.has_sets
-    for count, row in enumerate(rows):
-        if not row:
-            continue
+    for number, row in rows:
+        where = f"{path}, row {number}"
         if len(row) != header.width:
             raise PredictionFileError(
                 f"the row has {len(row)} cells, the header {header.width}",
-                where=f"{path}, row {count + 4}",
+                where=where,
                 remedy="was the file cut short?",
             )
         body.index.append(row[0])
-        body.numbers.append(_numbers(row[1:end], f"{path}, row {count + 4}"))
+        body.numbers.append(_numbers(row[1:end], where))
         if header.has_sets:
             body.sets.append(row[-1])
     return body
