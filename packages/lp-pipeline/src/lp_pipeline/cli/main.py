@@ -10,6 +10,14 @@ from typing import Annotated
 import typer
 
 from lp_core.errors import LPError
+from lp_pipeline.cli.completion import (
+    complete_device,
+    complete_kind,
+    complete_override,
+    complete_precision,
+    complete_reader,
+)
+from lp_pipeline.cli.overrides import CommandWithOverrides
 from lp_pipeline.errors import TrainingStoppedError
 
 INTERRUPTED = 130
@@ -26,9 +34,15 @@ app = typer.Typer(
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Values that replace those of the config."),
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Values that replace those of the config.",
+        autocompletion=complete_override,
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or mps.", autocompletion=complete_device)
+]
 
 
 def _print_version(value: bool | None) -> None:
@@ -62,7 +76,7 @@ def demo(
     run_demo(folder, overwrite=overwrite, seed=seed)
 
 
-@app.command()
+@app.command(cls=CommandWithOverrides)
 def train(
     config: Annotated[
         Path | None, typer.Argument(help="A config in YAML; none with --resume.")
@@ -102,9 +116,14 @@ def predict(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is done.")] = False,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    precision: Annotated[
+        str,
+        typer.Option(help="32-true, bf16-mixed or 16-mixed.", autocompletion=complete_precision),
+    ] = "32-true",
     batch_size: Annotated[int, typer.Option(min=1, help="Frames at once.")] = 32,
-    reader: Annotated[str, typer.Option(help="A video reader, or auto.")] = "auto",
+    reader: Annotated[
+        str, typer.Option(help="A video reader, or auto.", autocompletion=complete_reader)
+    ] = "auto",
 ) -> None:
     """Predict videos, folders and label files with a trained tracker."""
     from lp_pipeline.cli.predict import PredictRequest, run_predict
@@ -134,7 +153,7 @@ def check(
     run_check(project)
 
 
-@app.command()
+@app.command(cls=CommandWithOverrides)
 def preview(
     config: Annotated[Path, typer.Argument(help="A config in YAML.")],
     overrides: Overrides = None,
@@ -151,7 +170,11 @@ def preview(
 @app.command("list")
 def list_plugins(
     kind: Annotated[
-        str, typer.Argument(help="models, backbones, losses, readers or augmentations.")
+        str,
+        typer.Argument(
+            help="models, backbones, losses, readers or augmentations.",
+            autocompletion=complete_kind,
+        ),
     ],
 ) -> None:
     """List what is registered, and by which distribution."""
@@ -178,7 +201,7 @@ app.add_typer(config_app, name="config")
 ConfigFile = Annotated[Path, typer.Argument(help="A config in YAML.")]
 
 
-@config_app.command("show")
+@config_app.command("show", cls=CommandWithOverrides)
 def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
     """Print the resolved config, with the origin of each value."""
     from lp_pipeline.cli.inspect import run_config_show
@@ -186,7 +209,7 @@ def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
     run_config_show(config, overrides or [])
 
 
-@config_app.command("check")
+@config_app.command("check", cls=CommandWithOverrides)
 def config_check(config: ConfigFile, overrides: Overrides = None) -> None:
     """Check a config without training."""
     from lp_pipeline.cli.inspect import run_config_check
@@ -204,9 +227,9 @@ def config_schema() -> None:
 
 def main() -> None:
     """Run the command; print an error in a line or three and exit with 2."""
-    debug = "--debug" in sys.argv[1:]
+    debug = "--debug" in sys.argv[1:]  # wherever it stands
     try:
-        app()
+        app([argument for argument in sys.argv[1:] if argument != "--debug"])
     except TrainingStoppedError as stop:
         typer.echo(str(stop), err=True)
         sys.exit(INTERRUPTED)
