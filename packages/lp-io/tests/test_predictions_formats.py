@@ -8,7 +8,7 @@ import pandas
 import pytest
 import sleap_io
 import xarray
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO
@@ -58,6 +58,12 @@ def tables(draw):
     )
 
 
+@pytest.fixture
+def trusted(monkeypatch):
+    """Leaves out the process that reads a file first, which takes longer than all the rest."""
+    monkeypatch.setattr("lp_io.foreign.probe.check_readable", lambda path: None)
+
+
 def assert_same(one, other, *, kind=np.float32):
     assert one.keypoint_names == other.keypoint_names
     assert (one.scorer, one.index, one.sets) == (other.scorer, other.index, other.sets)
@@ -65,8 +71,11 @@ def assert_same(one, other, *, kind=np.float32):
     np.testing.assert_array_equal(one.confidences.astype(kind), other.confidences.astype(kind))
 
 
+@pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(deadline=None, max_examples=25)
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(table=tables())
 def test_a_table_comes_back_exactly(suffix, table, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / f"table{suffix}"
@@ -312,7 +321,7 @@ def test_a_missing_library_names_its_extra(suffix, module, extra, tmp_path, monk
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_read(suffix, data, tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
@@ -382,6 +391,16 @@ def test_an_h5_that_claims_more_than_it_stores_is_refused(tmp_path):
         file["df_with_missing"].create_dataset("block0_values", (10**8, 9), "f4", chunks=(1000, 9))
     with pytest.raises(PredictionFileError, match="far more than are stored"):
         read_predictions(tmp_path / "p.h5")
+
+
+def test_a_file_that_crashes_the_hdf5_library_is_refused(tmp_path):
+    crashing = "import ctypes; ctypes.string_at(0)"
+    write_predictions(TABLE, tmp_path / "p.slp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lp_io.foreign.probe._SCRIPT", crashing)
+        with pytest.raises(PredictionFileError, match="crashes"):
+            read_predictions(tmp_path / "p.slp")
+    assert_same(read_predictions(tmp_path / "p.slp"), TABLE)
 
 
 def test_several_animals_are_refused(tmp_path):

@@ -91,6 +91,38 @@ def array(group: h5py.Group, name: str) -> ndarray:
     return np.asarray(dataset[()])
 
 
+def check_members(group: h5py.Group) -> None:
+    """Check everything in a file before another library reads it.
+
+    Raises:
+        ContentError: A member is a link, lies in another file, claims to be far larger than what is
+            stored of it, or holds values of variable length that are neither texts nor bytes.
+    """
+    library = require("h5py", "h5")
+    for name in group:
+        node = member(group, name)
+        if isinstance(node, library.Group):
+            check_members(node)
+        elif isinstance(node, library.Dataset):
+            _check_dataset(node)
+
+
+def _check_dataset(dataset: h5py.Dataset) -> None:
+    library = require("h5py", "h5")
+    if dataset.external or dataset.is_virtual:
+        raise ContentError(f"the values of '{dataset.name}' lie in another file")
+    if not is_plausible(dataset):
+        raise ContentError(
+            f"'{dataset.name}' claims {dataset.nbytes:,} bytes, far more than are stored"
+        )
+    if not dataset.dtype.hasobject or library.check_string_dtype(dataset.dtype):
+        return
+    items = library.check_vlen_dtype(dataset.dtype)
+    encoded_image = items is not None and items == np.int8 and dataset.name.endswith("/video")
+    if not encoded_image and library.check_ref_dtype(dataset.dtype) is None:
+        raise ContentError(f"the values of '{dataset.name}' are of a damaged type")
+
+
 def is_plausible(dataset: h5py.Dataset) -> bool:
     """Whether a dataset's size goes with what is stored of it, compressed as it may be."""
     stored = dataset.id.get_storage_size()

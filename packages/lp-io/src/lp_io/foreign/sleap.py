@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_io.extras import require
-from lp_io.foreign import hdf5
+from lp_io.foreign import hdf5, probe
 from lp_io.foreign.content import ContentError, library_reading
 
 
@@ -21,26 +21,13 @@ def opened(path: Path) -> Iterator[Any]:
         MissingExtraError: sleap-io is not installed.
     """
     library = require("sleap_io", "sleap")
+    probe.check_readable(path)
     with hdf5.opened(path, "sleap") as file:
         if "metadata" not in file:
             raise ContentError("this HDF5 file is not one of SLEAP's")
-        _check_links(file)
+        hdf5.check_members(file)
     with library_reading("sleap-io"):
         yield library.load_slp(str(path), open_videos=False)
-
-
-def _check_links(file: Any) -> None:
-    """Refuse members that lie in other files, and arrays that are larger than the file."""
-
-    def check(name: str, node: Any) -> None:
-        if getattr(node, "external", None) or getattr(node, "is_virtual", False):
-            raise ContentError(f"the values of '{name}' lie in another file")
-        if hasattr(node, "nbytes") and not hdf5.is_plausible(node):
-            raise ContentError(f"'{name}' claims {node.nbytes:,} bytes, far more than are stored")
-
-    for name in file:
-        hdf5.member(file, name)
-    file.visititems(check)
 
 
 def image_list(paths: Sequence[str]) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from lp_io.extras import require
-from lp_io.foreign import hdf5
+from lp_io.foreign import hdf5, probe
 from lp_io.foreign.content import ContentError, library_reading
 from lp_io.predictions.table import PredictionTable
 
@@ -86,21 +86,13 @@ def read_movement(path: Path) -> PredictionTable:
     """
     xarray = require("xarray", "movement")
     require("h5netcdf", "movement")
+    probe.check_readable(path)
     with hdf5.opened(path, "movement") as file:
-        _check_sizes(file)
+        hdf5.check_members(file)
     with library_reading("xarray"), xarray.open_dataset(path, engine="h5netcdf") as opened:
         dataset = opened.load()
         names = {old: new for old, new in _OLD_NAMES.items() if old in dataset.dims}
         return _table(dataset.rename(names))
-
-
-def _check_sizes(file: Any) -> None:
-    for name in file:
-        node = hdf5.member(file, name)
-        if getattr(node, "external", None) or getattr(node, "is_virtual", False):
-            raise ContentError(f"the values of '{name}' lie in another file")
-        if hasattr(node, "nbytes") and not hdf5.is_plausible(node):
-            raise ContentError(f"'{name}' claims {node.nbytes:,} bytes, far more than are stored")
 
 
 def _table(dataset: Any) -> PredictionTable:
