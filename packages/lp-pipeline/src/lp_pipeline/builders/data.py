@@ -13,8 +13,9 @@ from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import LabelTable
 from lp_data.split import split_rows
-from lp_pipeline.builders.labels import data_dir, image_size
+from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import list_videos
+from lp_pipeline.config.paths import data_dir, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 
@@ -48,12 +49,12 @@ def video_folder(config: Config) -> Path:
     Raises:
         ConfigError: None is given, or it is not there.
     """
-    if not config.data.video_dir:
+    folder = video_dir(config)
+    if folder is None:
         raise ConfigError(
             "semi-supervised training needs unlabelled videos, but data.video_dir is not set",
             remedy="set data.video_dir, or leave model.losses_to_use empty",
         )
-    folder = data_dir(config) / config.data.video_dir
     if not folder.exists():
         raise ConfigError("the folder of videos is not there", where=f"data.video_dir: {folder}")
     return folder

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lp_data.labels import LabelTable, read_label_files
+from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 
 DEFAULT_IMAGE_SIZE = (256, 256)
-
-
-def data_dir(config: Config) -> Path:
-    """The project's folder.
-
-    Raises:
-        ConfigError: None is given, or it is not there.
-    """
-    if not config.data.data_dir:
-        raise ConfigError("data.data_dir is not set", remedy="add data.data_dir=YOUR_PROJECT")
-    folder = Path(config.data.data_dir)
-    if not folder.is_dir():
-        raise ConfigError("the project's folder is not there", where=f"data.data_dir: {folder}")
-    return folder
-
-
-def label_files(config: Config) -> list[Path]:
-    """The label files, as absolute paths."""
-    named = config.data.csv_file
-    names = [named] if isinstance(named, str) else list(named)
-    return [data_dir(config) / name for name in names]
 
 
 def get_labels(config: Config) -> LabelTable:
@@ -42,7 +20,7 @@ def get_labels(config: Config) -> LabelTable:
         LabelFileError: A label file is malformed or lacks a keypoint.
         ConfigError: The number of keypoints is not the one that the config states.
     """
-    files = label_files(config)
+    files = csv_files(config)
     table = read_label_files(files)
     if config.data.keypoint_names:
         table = table.select_keypoints(config.data.keypoint_names)

@@ -8,8 +8,8 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.labels import read_labels
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import scorer_name
-from lp_pipeline.builders.labels import data_dir, label_files
 from lp_pipeline.builders.videos import list_videos
+from lp_pipeline.config.paths import CONFIG_FILE, csv_files, test_videos_directory
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.curves import read_training_curves
@@ -22,7 +22,6 @@ from lp_pipeline.prediction.labeled import LabeledPrediction, predict_labels
 from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 from lp_pipeline.prediction.videos import predict_video_file
 from lp_pipeline.training.report import write_training_report
-from lp_pipeline.training.run import CONFIG_FILE
 from lp_pipeline.training.setup import TrainingSetup
 from lp_pipeline.training.trainer import CSV_FOLDER
 
@@ -91,7 +90,7 @@ def _facts(config: Config, summary: PixelErrorSummary) -> dict[str, str]:
 def other_label_files(config: Config) -> list[tuple[str, Path]]:
     """Label files beside the project's own that hold frames of another distribution."""
     found = []
-    for file in label_files(config):
+    for file in csv_files(config):
         for name in OUT_OF_DISTRIBUTION:
             other = file.with_name(f"{file.stem}_{name}.csv")
             if other.is_file():
@@ -101,11 +100,10 @@ def other_label_files(config: Config) -> list[tuple[str, Path]]:
 
 def videos_to_predict(config: Config) -> list[Path]:
     """The videos that the config wants predicted after training."""
-    folder = config.eval.test_videos_directory or config.data.video_dir
-    if not config.eval.predict_vids_after_training or not folder:
+    if not config.eval.predict_vids_after_training:
         return []
-    path = data_dir(config) / folder
-    return list_videos(path) if path.exists() else []
+    folder = test_videos_directory(config)
+    return list_videos(folder) if folder is not None and folder.exists() else []
 
 
 def predict_videos(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lp_io.training_state import latest_training_state, remove_unfinished_states
-from lp_pipeline.builders.labels import label_files
 from lp_pipeline.config.load import LoadedConfig, load_config
+from lp_pipeline.config.paths import CONFIG_FILE, csv_files
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.run import CONFIG_FILE, STATE_FOLDER, fit, prepare
+from lp_pipeline.training.run import STATE_FOLDER, fit, prepare
 from lp_pipeline.training.setup import TrainingSetup
 
 CHANGEABLE = ("training.max_", "training.min_", "training.save_state_", "eval.")
@@ -83,7 +83,7 @@ def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:
     Raises:
         TrainingError: They differ.
     """
-    for file in label_files(loaded.config):
+    for file in csv_files(loaded.config):
         copy = model_dir / file.name
         if copy.is_file() and copy.read_bytes() != file.read_bytes():
             raise TrainingError(

@@ -12,8 +12,8 @@ from pytorch_lightning import Callback
 
 from lp_io.checkpoint import load_model
 from lp_io.training_state import TrainingStateSaver
-from lp_pipeline.builders.labels import label_files
 from lp_pipeline.config.load import LoadedConfig
+from lp_pipeline.config.paths import CONFIG_FILE, csv_files
 from lp_pipeline.display import Display, SilentDisplay, Task
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.interruption import StopWhenAsked
@@ -24,7 +24,6 @@ from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.trainer import CSV_FOLDER, get_callbacks, get_trainer
 from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights
 
-CONFIG_FILE = "config.yaml"
 STATE_FOLDER = "training_state"
 
 
@@ -176,7 +175,7 @@ def _start_model_dir(loaded: LoadedConfig, model_dir: Path) -> None:
     loaded.config.creation_datetime = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
-        for file in label_files(loaded.config):
+        for file in csv_files(loaded.config):
             shutil.copyfile(file, model_dir / file.name)
         loaded.save(model_dir / CONFIG_FILE)  # last: with it, the folder can be resumed
     except OSError as error:
