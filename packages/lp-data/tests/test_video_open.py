@@ -19,6 +19,8 @@ from lp_data.images import resize
 from lp_data.testing.codes import read_codes
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.testing.hostile import HOSTILE
+from lp_data.testing.lengthen import lengthen
+from lp_data.video.index import build_index
 from lp_data.video.open import open_video
 from lp_data.video.pyav_source import PyAVSource
 
@@ -132,11 +134,16 @@ print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path) -> None:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    how = Encoding(count=100, size=(48, 64), options=SHORT)
+    return encode(tmp_path_factory.mktemp("small") / "small.mp4", how)
+
+
+def test_memory_does_not_grow_with_the_length_of_the_video(small, tmp_path) -> None:
     peaks = []
-    for count in (150, 2500):
-        how = Encoding(count=count, size=(48, 64), options=SHORT)
-        path = encode(tmp_path / f"{count}.mp4", how)
+    for count in (200, 20_000):
+        path = lengthen(small, count, tmp_path / f"{count}.mp4")
         run = subprocess.run(
             [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True
         )
@@ -144,3 +151,13 @@ def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path) -> None:
         assert frames == count
         peaks.append(peak)
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_what_is_known_of_a_frame_takes_few_bytes(small, tmp_path, suffix) -> None:
+    index = build_index(lengthen(small, 5000, tmp_path / f"long{suffix}"))
+    assert len(index) == 5000
+    assert len(index.keyframes) == 500
+    arrays = [value for value in vars(index).values() if isinstance(value, np.ndarray)]
+    held = sum((each if each.base is None else each.base).nbytes for each in arrays)
+    assert held <= 10 * len(index)  # 8 for its time; 16 for a keyframe

@@ -15,12 +15,14 @@ from lp_data.video.convert import Converter
 from lp_data.video.decoder import Decoder
 from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import IndexedSource
+from lp_data.video.memory import trim_heap
 from lp_data.video.rgb import Picture
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 _WORTH_A_SEEK = 16  # frames that are decoded in vain rather than searching for a keyframe
+_MANY_FRAMES = 10_000  # whose table in FFmpeg takes memory that is worth to be given back
 _NOWHERE = sys.maxsize  # the decoder's place is not known: start anew
 
 
@@ -53,6 +55,8 @@ class PyAVSource(IndexedSource):
         self._next = self._damaged = _NOWHERE
         self._first = self._frame(0)
         self._converter = self._converter_for(self._first)
+        if len(self.index) > _MANY_FRAMES:
+            trim_heap()
 
     @property
     def size(self) -> tuple[int, int]:
