@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ PAGES = [
     *sorted(ROOT.glob("packages/*/README.md")),
     *sorted(ROOT.glob("docs/*.md")),
 ]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def blocks(page):
-    return BLOCK.findall(page.read_text(encoding="utf-8"))
+def blocks(page, language="python"):
+    block = rf"^```{language}\n(.*?)^```"
+    return re.findall(block, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -36,6 +37,13 @@ def test_the_code_of_a_page_runs(page, user_folder):
     namespace = {"__name__": "page"}
     for block in blocks(page):
         exec(compile(block, str(page), "exec"), namespace)  # the pages are ours
+
+
+def test_every_toml_of_a_page_can_be_read():
+    found = [block for page in PAGES for block in blocks(page, "toml")]
+    assert found
+    for block in found:
+        assert tomllib.loads(block)
 
 
 def test_every_link_to_a_file_leads_somewhere():
