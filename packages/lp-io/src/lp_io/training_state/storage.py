@@ -46,7 +46,7 @@ def write_training_state(path: str | Path, state: Mapping[str, Any]) -> None:
         raise TrainingStateError(
             f"the training state cannot be saved: {error.strerror or error}",
             where=path,
-            remedy="make room on the disk; an older training state is still there",
+            remedy="make room on the disk",
         ) from error
 
 

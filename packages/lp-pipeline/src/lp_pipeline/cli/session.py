@@ -16,9 +16,14 @@ _MODULES = r"(pytorch_lightning|lightning_fabric|torch|timm)\b"
 
 
 def start_session() -> None:
-    """Tune memory for large buffers, and quieten libraries."""
+    """Tune memory for large buffers, quieten libraries, and print warnings without their code."""
     keep_large_buffers()
     quieten_libraries()
+    warnings.formatwarning = _plain_warning
+
+
+def _plain_warning(message: Warning | str, *place: object, **more: object) -> str:
+    return f"warning: {message}\n"
 
 
 def quieten_libraries() -> None:
