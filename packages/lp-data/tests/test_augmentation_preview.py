@@ -94,6 +94,26 @@ def test_clip_preview_has_a_row_for_each_version_and_marks_the_labelled_frame():
     assert (sheet[:40, :60] == GRAY).all()
 
 
+def test_clip_preview_lays_the_targets_over_the_labelled_frame_alone():
+    frames = np.repeat(GRAY[None], 3, axis=0)
+    peak = np.zeros((2, 10, 15))
+    peak[0, 5, 3] = 1
+    sheet = preview_clip(
+        frames,
+        FLIP,
+        np.random.default_rng(0),
+        keypoints=np.full((2, 2), np.nan),
+        copies=1,
+        columns=3,
+        heatmaps_of=lambda keypoints, size: peak,
+    )
+    for top in (0, 44):
+        tiles = [sheet[top : top + 40, left : left + 60] for left in (0, 64, 128)]
+        np.testing.assert_allclose(changed_places(tiles[1]), [13.5, 21.5], atol=0.5)
+        assert (tiles[0] == GRAY).all()
+        assert (tiles[2] == GRAY).all()
+
+
 def test_long_clip_is_shown_by_some_of_its_frames():
     frames = np.repeat(GRAY[None], 32, axis=0)
     sheet = preview_clip(frames, FLIP, np.random.default_rng(0), copies=1, columns=4)

@@ -41,18 +41,12 @@ def preview_images(
         copies: Augmented versions of each image.
         heatmaps_of: Gives the targets of augmented keypoints; they are laid over the image.
     """
-
-    def shown(image: Image, keypoints: Keypoints) -> Image:
-        if heatmaps_of is not None:
-            image = overlay_heatmaps(image, heatmaps_of(keypoints, image.shape[:2]))
-        return draw_keypoints(image, keypoints)
-
     rows = []
     for image, keypoints in samples:
-        tiles = [shown(image, keypoints)]
+        tiles = [_labelled(image, keypoints, heatmaps_of)]
         for _ in range(copies):
             result = augmenter(image[None], keypoints, rng)
-            tiles.append(shown(result.images[0], result.keypoints))
+            tiles.append(_labelled(result.images[0], result.keypoints, heatmaps_of))
         rows.append(tiles)
     return contact_sheet(rows)
 
@@ -65,6 +59,7 @@ def preview_clip(
     keypoints: Keypoints | None = None,
     copies: int = 3,
     columns: int = 8,
+    heatmaps_of: HeatmapsOf | None = None,
 ) -> Image:
     """A sheet of a clip or context window: as it is, then augmented, one row each.
 
@@ -75,6 +70,7 @@ def preview_clip(
         keypoints: (K, 2) of the frame in the middle, where it is labelled.
         copies: Augmented versions.
         columns: Frames shown, evenly spread over the clip.
+        heatmaps_of: Gives the targets of the keypoints; they are laid over the frame in the middle.
     """
     points = np.empty((0, 2)) if keypoints is None else keypoints
     chosen = np.unique(np.linspace(0, len(frames) - 1, columns).round().astype(int))
@@ -87,7 +83,14 @@ def preview_clip(
         versions.append((result.images, result.keypoints))
     return contact_sheet(
         [
-            [draw_keypoints(images[i], moved) if i == middle else images[i] for i in chosen]
+            [_labelled(images[i], moved, heatmaps_of) if i == middle else images[i] for i in chosen]
             for images, moved in versions
         ]
     )
+
+
+def _labelled(image: Image, keypoints: Keypoints, heatmaps_of: HeatmapsOf | None) -> Image:
+    """An image with its keypoints and, if they are given, its heatmaps."""
+    if heatmaps_of is not None and len(keypoints):
+        image = overlay_heatmaps(image, heatmaps_of(keypoints, image.shape[:2]))
+    return draw_keypoints(image, keypoints)

@@ -1,55 +1,150 @@
-"""``litpose preview``: a contact sheet of what the network will see."""
+"""``litpose preview``: contact sheets of what the network will see."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from lp_pipeline.cli.session import start_session
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+    from numpy import ndarray
+    from torch import Tensor
+
+    from lp_core.trackers.supervised import BaseSupervisedTracker
+    from lp_data.augmentation.preview import HeatmapsOf
+    from lp_data.datasets.labeled import LabeledDataset
+    from lp_data.labels import LabelTable
+    from lp_pipeline.config.schema import Config
+
 IMAGES = 6
+WINDOWS = 3
+CLIPS = 3
+BETWEEN = 16
+COLUMNS = 6
+"""Frames shown of each clip."""
 
 
 def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
-    """Write augmented training images with their keypoints and target heatmaps."""
-    start_session()
-    import cv2
-    import numpy as np
-    import torch
+    """Write augmented training images with their keypoints and target heatmaps.
 
-    from lp_core.atomic import written_beside
-    from lp_core.geometry.targets import heatmap_targets
-    from lp_data.augmentation.build import build_augmenter
-    from lp_data.augmentation.preview import preview_images
-    from lp_pipeline.builders.data import get_dataset
+    For a tracker with context, whole windows of frames are shown. Where unsupervised losses are
+    used, augmented clips of the unlabelled videos go to a second sheet, ``<output>_clips.png``.
+    """
+    start_session()
     from lp_pipeline.builders.labels import get_labels
     from lp_pipeline.builders.tracker_class import get_tracker_class
     from lp_pipeline.config.load import load_config
 
     config = load_config(config_file, overrides, check_paths=True).config
-    labels = get_labels(config)
-    rows = range(0, len(labels), max(1, len(labels) // IMAGES))
-    labels = labels.subset(list(rows)[:IMAGES])
-    dataset = get_dataset(config, get_tracker_class(config), labels).without_augmentation()
+    tracker_class = get_tracker_class(config)
+    _write(labelled_sheet(config, tracker_class, get_labels(config)), output)
+    typer.echo(f"augmented training images: {output}")
+    if config.model.losses_to_use:
+        beside = output.with_name(f"{output.stem}_clips{output.suffix}")
+        _write(clip_sheet(config, tracker_class), beside)
+        typer.echo(f"augmented clips of unlabelled videos: {beside}")
+
+
+def labelled_sheet(
+    config: Config, tracker_class: type[BaseSupervisedTracker], labels: LabelTable
+) -> UInt8[ndarray, "height width 3"]:
+    """Labelled images spread over the table, or windows of frames, as they are and augmented."""
+    import numpy as np
+
+    from lp_data.augmentation.drawing import contact_sheet
+    from lp_data.augmentation.preview import preview_clip, preview_images
+    from lp_pipeline.builders.data import get_dataset
+
+    rng = np.random.default_rng(config.training.rng_seed_data_pt)
+    with_context = tracker_class.context_frames > 1
+    count = min(WINDOWS if with_context else IMAGES, len(labels))
+    labels = labels.subset(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
+    dataset = get_dataset(config, tracker_class, labels)
+    augmenter, targets = dataset.augmenter, _targets(config, tracker_class)
+    assert augmenter is not None
+    samples = _samples(dataset.without_augmentation())
+    if not with_context:
+        images = [(window[0], keypoints) for window, keypoints in samples]
+        return preview_images(images, augmenter, rng, heatmaps_of=targets)
+    sheets = [
+        preview_clip(window, augmenter, rng, keypoints=points, copies=2, heatmaps_of=targets)
+        for window, points in samples
+    ]
+    return contact_sheet([[sheet] for sheet in sheets], gap=BETWEEN)
+
+
+def clip_sheet(
+    config: Config, tracker_class: type[BaseSupervisedTracker]
+) -> UInt8[ndarray, "height width 3"]:
+    """Clips of the unlabelled videos, as they are and augmented."""
+    import copy
+
+    import numpy as np
+
+    from lp_data.augmentation.drawing import contact_sheet
+    from lp_data.augmentation.preview import preview_clip
+    from lp_pipeline.builders.data import get_clips
+
+    clips = get_clips(config, tracker_class)
+    augmenter = clips.augmenter
+    assert augmenter is not None
+    plain = copy.copy(clips)
+    plain.augmenter = None
+    rng = np.random.default_rng(config.dali.general.seed)
+    sheets = [
+        preview_clip(_pixels(plain[number]["frames"]), augmenter, rng, copies=2, columns=COLUMNS)
+        for number in range(CLIPS)
+    ]
+    return contact_sheet([[sheet] for sheet in sheets], gap=BETWEEN)
+
+
+def _samples(
+    dataset: LabeledDataset,
+) -> list[tuple[UInt8[ndarray, "frames height width 3"], Float[ndarray, "keypoints 2"]]]:
+    """The windows of all rows, of one frame without context, and the keypoints in model px."""
+    samples = [dataset[row] for row in range(len(dataset))]
+    return [
+        (
+            _pixels(each["images"] if each["images"].ndim == 4 else each["images"][None]),
+            each["keypoints"].double().numpy(),
+        )
+        for each in samples
+    ]
+
+
+def _pixels(
+    frames: UInt8[Tensor, "frames 3 height width"],
+) -> UInt8[ndarray, "frames height width 3"]:
+    return frames.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _targets(config: Config, tracker_class: type[BaseSupervisedTracker]) -> HeatmapsOf | None:
+    """What gives the targets of keypoints; None for a tracker that does not learn from heatmaps."""
+    import torch
+
+    from lp_core.geometry.targets import heatmap_targets
+
+    if tracker_class.target_kind != "heatmaps":
+        return None
     cell = 2**config.data.downsample_factor
 
-    def heatmaps_of(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        cells = (size[0] // cell, size[1] // cell)
+    def heatmaps_of(
+        keypoints: Float[ndarray, "keypoints 2"], size: tuple[int, int]
+    ) -> Float[ndarray, "keypoints cells_y cells_x"]:
         points = torch.from_numpy(keypoints)[None].float()
-        return heatmap_targets(points, size, cells)[0].numpy()
+        return heatmap_targets(points, size, (size[0] // cell, size[1] // cell))[0].numpy()
 
-    samples = []
-    for row in range(len(dataset)):
-        sample = dataset[row]
-        image = sample["images"] if sample["images"].ndim == 3 else sample["images"][2]
-        picture = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        samples.append((picture, sample["keypoints"].double().numpy()))
-    training = config.training
-    augmenter = build_augmenter(training.imgaug, labels.keypoint_names, training.imgaug_hflip)
-    rng = np.random.default_rng(training.rng_seed_data_pt)
-    sheet = preview_images(samples, augmenter, rng, heatmaps_of=heatmaps_of)
-    with written_beside(output) as beside:
-        encoded = cv2.imencode(".png", sheet[..., ::-1])[1]
-        beside.write_bytes(encoded.tobytes())
-    typer.echo(f"augmented training images: {output}")
+    return heatmaps_of
+
+
+def _write(sheet: UInt8[ndarray, "height width 3"], path: Path) -> None:
+    import cv2
+
+    from lp_core.atomic import written_beside
+
+    with written_beside(path) as beside:
+        beside.write_bytes(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
