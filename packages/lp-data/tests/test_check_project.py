@@ -48,6 +48,7 @@ def test_a_good_project_is_summarised(project):
     report = check_project(project)
     assert report.problems == ()
     assert [path.name for path in report.label_files] == ["labels.csv"]
+    assert [path.name for path in report.other_tables] == ["other.csv"]
     assert (report.num_frames, report.num_labelled_frames) == (3, 3)
     assert [(k.name, k.visible, k.occluded) for k in report.keypoints] == [
         ("nose", 2, 0),
@@ -136,3 +137,21 @@ def test_a_file_without_header_does_not_hide_the_videos(project):
 def test_no_project(tmp_path):
     with pytest.raises(DataError, match="not a folder"):
         check_project(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "the label file is empty"), ("x,y\n1,2\n", "the header row 'scorer' is missing")],
+)
+def test_a_file_with_the_usual_name_is_a_label_file_whatever_is_in_it(project, content, message):
+    (project / "CollectedData_new.csv").write_text(content)
+    (error,) = check_project(project).errors
+    assert message in error.problem
+    assert "CollectedData_new.csv" in error.where
+
+
+def test_tables_without_the_header_of_label_files_are_named_where_there_is_no_other(project):
+    (project / "labels.csv").write_text("nose,tail\n1,2\n")
+    (error,) = check_project(project).errors
+    assert "no CSV file begins with the rows scorer" in error.problem
+    assert "labels.csv, other.csv" in error.where

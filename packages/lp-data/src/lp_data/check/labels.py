@@ -12,17 +12,20 @@ from lp_data.errors import LabelFileError
 from lp_data.labels import LabelTable, Visibility, join_tables, scan_labels
 
 _HEADER_START = b"scorer"
+_USUAL_NAME = "collecteddata"
 
 
 def find_label_files(project: Path) -> list[Path]:
-    """The CSV files in the project folder that begin as label files do."""
-    found = []
-    for path in sorted(project.glob("*.csv")):
-        with path.open("rb") as file:
-            start = file.read(16)
-        if start.removeprefix(b"\xef\xbb\xbf").lower().startswith(_HEADER_START):
-            found.append(path)
-    return found
+    """The CSV files in the project folder that are named, or begin, as label files do."""
+    return [path for path in sorted(project.glob("*.csv")) if _is_meant_as_labels(path)]
+
+
+def _is_meant_as_labels(path: Path) -> bool:
+    if path.name.lower().startswith(_USUAL_NAME):
+        return True
+    with path.open("rb") as file:
+        start = file.read(16)
+    return start.removeprefix(b"\xef\xbb\xbf").lower().startswith(_HEADER_START)
 
 
 def check_label_files(paths: Sequence[Path]) -> tuple[LabelTable | None, list[Problem]]:

@@ -31,7 +31,7 @@ def check_project(
     Args:
         project: The project folder, to which the paths in label files are relative.
         label_files: The label files, relative to the folder or absolute; by default every CSV file
-            in the folder that begins as label files do.
+            in the folder that is named ``CollectedData…``, or begins as label files do.
         video_dir: The folder of the videos, likewise; by default ``videos``.
         keypoint_names: The keypoints that the config names, if it does.
 
@@ -48,18 +48,24 @@ def check_project(
         )
     files = find_label_files(project) if label_files is None else [project / f for f in label_files]
     table, problems = check_label_files(files)
+    others = tuple(path for path in sorted(project.glob("*.csv")) if path not in files)
     if not files:
-        problems.append(_no_label_file(project))
+        problems.append(_no_label_file(project, others))
     videos, video_problems = check_videos(project / (video_dir or "videos"))
     if table is None:
         return ProjectReport(
-            project, tuple(files), videos=tuple(videos), problems=(*problems, *video_problems)
+            project,
+            tuple(files),
+            others,
+            videos=tuple(videos),
+            problems=(*problems, *video_problems),
         )
     keypoints, keypoint_problems = check_keypoints(table, keypoint_names)
     sizes, image_problems = check_images(table, project)
     return ProjectReport(
         project=project,
         label_files=tuple(files),
+        other_tables=others,
         num_frames=len(table),
         num_labelled_frames=_num_labelled(table),
         keypoints=tuple(keypoints),
@@ -80,7 +86,15 @@ def _num_labelled(table: LabelTable) -> int:
     return int((table.visibility > 0).any(axis=1).sum())
 
 
-def _no_label_file(project: Path) -> Problem:
+def _no_label_file(project: Path, others: Sequence[Path]) -> Problem:
+    if others:
+        names = ", ".join(path.name for path in others)
+        return Problem(
+            "error",
+            "there is no label file: no CSV file begins with the rows scorer, bodyparts and coords",
+            f"{project} ({names})",
+            "give the label file these rows, or name it CollectedData.csv to have it checked",
+        )
     return Problem(
         "error",
         "there is no label file",

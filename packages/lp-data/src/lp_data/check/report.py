@@ -83,6 +83,7 @@ class ProjectReport:
     Attributes:
         project: The project folder.
         label_files: The label files that were read.
+        other_tables: The CSV files in the project folder that are no label files.
         num_frames: How many images have a row.
         num_labelled_frames: How many of them have a labelled keypoint.
         keypoints: Each keypoint and how often it is labelled.
@@ -95,6 +96,7 @@ class ProjectReport:
 
     project: Path
     label_files: tuple[Path, ...] = ()
+    other_tables: tuple[Path, ...] = ()
     num_frames: int = 0
     num_labelled_frames: int = 0
     keypoints: tuple[KeypointSummary, ...] = ()

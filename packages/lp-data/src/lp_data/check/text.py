@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lp_data.check.report import KeypointSummary, ProjectReport, VideoSummary
 
@@ -28,7 +29,8 @@ def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
     sizes = report.image_sizes.most_common()
     return [
         ("project", str(report.project)),
-        ("label files", ", ".join(path.name for path in report.label_files) or "none"),
+        ("label files", _names(report.label_files)),
+        ("other CSV files", _names(report.other_tables)),
         ("frames", f"{report.num_frames}, {report.num_labelled_frames} with labels"),
         ("keypoints", str(len(report.keypoints))),
         ("labelled", f"{report.share_labelled:.1%} of all keypoints in all frames"),
@@ -36,6 +38,10 @@ def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
         ("with neighbours", f"{report.num_with_neighbours} of {report.num_frames} frames (±2)"),
         ("videos", str(len(report.videos))),
     ]
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths) or "none"
 
 
 def _keypoint_row(keypoint: KeypointSummary, num_frames: int) -> tuple[str, ...]:
