@@ -32,13 +32,17 @@ class StopWhenAsked(Callback):
         self.reason = TrainingStoppedError(
             "the training was stopped", remedy=f"go on with: litpose train --resume {model_dir}"
         )
-        self.asked = False
+        self.may_wait = False
         self._before: Any = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Listen to Ctrl-C."""
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._stop)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on there are steps to finish."""
+        self.may_wait = True
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave Ctrl-C to whom it belonged."""
@@ -56,8 +60,8 @@ class StopWhenAsked(Callback):
             self._before = None
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if not self.may_wait:
             raise self.reason
-        self.asked = True
+        self.may_wait = False
         self.display.message("stopping after this step; Ctrl-C again stops at once")
         self.saver.save_and_stop(self.reason)
