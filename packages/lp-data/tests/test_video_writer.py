@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -104,3 +105,20 @@ def test_an_empty_video_is_an_error(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_told(tmp_path, name, fps, size, message) -> None:
     with pytest.raises(VideoError, match=message):
         VideoWriter(tmp_path / name, fps=fps, size=size)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
+def test_with_a_number_of_threads_the_bytes_are_the_same_on_any_number_of_cores(tmp_path) -> None:
+    cores = os.sched_getaffinity(0)
+    frames = pictures(20, 320, 320)
+    written = []
+    try:
+        for number, some in enumerate((cores, {min(cores)})):
+            os.sched_setaffinity(0, some)
+            path = tmp_path / f"{number}.mp4"
+            with VideoWriter(path, fps=Fraction(25), size=(320, 320), threads=2) as writer:
+                writer.write(frames)
+            written.append(path.read_bytes())
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert written[0] == written[1]

@@ -35,6 +35,7 @@ from lp_data.synthetic.skeleton import KEYPOINTS
 from lp_data.video.writer import VideoWriter
 
 _QUALITY = 20
+_THREADS = 2  # always, since the bytes of a video depend on it
 _QUICK_PNG = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -54,7 +55,7 @@ def generate_project(
     It is an ordinary Lightning Pose project (``CollectedData.csv``, ``labeled-data``, ``videos``,
     and ``CollectedData_new.csv`` with frames of another look), and has besides ``videos_test``,
     ``videos_ood`` and, in ``truth``, where every keypoint is in every frame of every video.
-    The same settings give the same label files and images.
+    The same settings give the same label files, images and videos.
 
     Args:
         folder: Where to write it. It appears there whole or not at all.
@@ -116,7 +117,8 @@ def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
 def _writer(folder: Path, session: Session) -> VideoWriter:
     size = (session.camera.height, session.camera.width)
     path = folder / str(session.video)
-    return VideoWriter(path, fps=Fraction(session.fps), size=size, quality=_QUALITY)
+    fps = Fraction(session.fps)
+    return VideoWriter(path, fps=fps, size=size, quality=_QUALITY, threads=_THREADS)
 
 
 def _write_image(path: Path, image: UInt8[ndarray, "height width 3"]) -> None:

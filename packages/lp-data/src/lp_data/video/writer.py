@@ -35,13 +35,21 @@ class VideoWriter:
         size: (height, width) of the frames in px. Odd sizes are padded at the bottom and the right
             by repeating the last row or column, since 4:2:0 colour needs even ones.
         quality: Constant rate factor of H.264: 0 is lossless, 18 looks it, 23 is usual.
+        threads: Threads that encode; by default as the machine has cores. The bytes of the file
+            depend on their number, so the same file on every machine takes a fixed one.
 
     Raises:
         VideoError: ``fps`` or ``size`` is not positive, or the name does not end in .mp4.
     """
 
     def __init__(
-        self, path: str | Path, *, fps: Fraction, size: tuple[int, int], quality: int = 20
+        self,
+        path: str | Path,
+        *,
+        fps: Fraction,
+        size: tuple[int, int],
+        quality: int = 20,
+        threads: int = 0,
     ) -> None:
         self.path = Path(path)
         self.fps = fps.limit_denominator(100_000)
@@ -52,7 +60,7 @@ class VideoWriter:
         with ExitStack() as cleanup:
             beside = cleanup.enter_context(written_beside(self.path))
             self._container = cleanup.enter_context(_open_output(beside))
-            self._stream = _add_stream(self._container, self.fps, size, quality)
+            self._stream = _add_stream(self._container, self.fps, size, quality, threads)
             self._cleanup = cleanup.pop_all()
 
     def __len__(self) -> int:
@@ -151,7 +159,7 @@ def _open_output(path: Path) -> OutputContainer:
 
 
 def _add_stream(
-    container: OutputContainer, fps: Fraction, size: tuple[int, int], quality: int
+    container: OutputContainer, fps: Fraction, size: tuple[int, int], quality: int, threads: int
 ) -> VideoStream:
     stream = container.add_stream("libx264", rate=fps)
     context = stream.codec_context
@@ -160,5 +168,6 @@ def _add_stream(
     context.time_base = 1 / fps
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED
+    context.thread_count = threads
     context.options = {"crf": str(quality), "preset": "veryfast"}
     return stream
