@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from lp_core.errors import nearest_name
 from lp_pipeline.builders.videos import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_videos
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PredictionError
+
+if TYPE_CHECKING:
+    from lp_pipeline.evaluation.metrics import FrameMetric
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def run_predict(request: PredictRequest) -> None:
     start_session()
     inputs = sort_inputs(request.inputs)
     display = terminal_or_plain()
+    from lp_pipeline.evaluation.model_project import pose_metrics_of
     from lp_pipeline.model import Model
     from lp_pipeline.prediction.calibrated import stated_radius
     from lp_pipeline.prediction.device import Precision
@@ -87,13 +92,22 @@ def run_predict(request: PredictRequest) -> None:
             "*_calibrated_confidence.csv: the probability that a keypoint lies "
             f"{stated_radius(model.calibration)} of the truth"
         )
+    pose_metrics = pose_metrics_of(request.model_dir)
+    for note in pose_metrics.notes:
+        display.message(f"note: {note}")
     for file in inputs.label_files:
-        _predict_labels(model, file, request, display)
+        _predict_labels(model, file, request, pose_metrics.metrics, display)
     for video in inputs.videos:
-        _predict_video(model, video, request, display)
+        _predict_video(model, video, request, pose_metrics.metrics, display)
 
 
-def _predict_labels(model: object, file: Path, request: PredictRequest, display: Display) -> None:
+def _predict_labels(
+    model: object,
+    file: Path,
+    request: PredictRequest,
+    metrics: Mapping[str, FrameMetric],
+    display: Display,
+) -> None:
     """One label file into ``image_preds/<name>/predictions.csv``."""
     from lp_data.labels import read_labels
     from lp_pipeline.cli.train import show_errors
@@ -107,18 +121,25 @@ def _predict_labels(model: object, file: Path, request: PredictRequest, display:
     if _is_done(table, request, display):
         return
     result = predict_labels(model.handler, read_labels(file), file.parent, display=display)
-    write_labeled_prediction(result, table, model.scorer, model.calibration)
+    write_labeled_prediction(result, table, model.scorer, model.calibration, metrics=metrics)
     show_errors(result)
     display.message(f"{file.name}: {len(result.table)} images -> {table}")
 
 
-def _predict_video(model: object, video: Path, request: PredictRequest, display: Display) -> None:
+def _predict_video(
+    model: object,
+    video: Path,
+    request: PredictRequest,
+    metrics: Mapping[str, FrameMetric],
+    display: Display,
+) -> None:
     """One video into ``video_preds/<name>.csv``, and a labelled video if asked for."""
     import time
 
     from lp_pipeline.model import Model
+    from lp_pipeline.prediction.metric_tables import write_metric_tables
     from lp_pipeline.prediction.videos import predict_video_file
-    from lp_pipeline.rendering.prediction_video import render_prediction
+    from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 
     assert isinstance(model, Model)
     folder = request.output_dir or request.model_dir / "video_preds"
@@ -136,11 +157,12 @@ def _predict_video(model: object, video: Path, request: PredictRequest, display:
         )
         if result.damage:
             display.message(f"warning: {video.name}: {result.damage}")
+        write_metric_tables(table, metrics)
         seconds = time.perf_counter() - start
         speed = result.frames / seconds
         display.message(f"{video.name}: {result.frames} frames, {speed:.0f} per second -> {table}")
     if request.labeled_video:
-        path = folder / "labeled_videos" / f"{video.stem}_labeled.mp4"
+        path = labeled_video_path(table)
         render_prediction(video, table, path, reader=request.reader, display=display)
         display.message(f"labelled video: {path}")
 

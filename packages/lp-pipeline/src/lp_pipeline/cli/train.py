@@ -76,10 +76,16 @@ def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
 
 def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display) -> None:
     """What follows a training: its evaluation, and predictions of videos."""
-    from lp_pipeline.training.after import evaluate_training, predict_videos
+    from lp_pipeline.training.after import (
+        evaluate_training,
+        predict_videos,
+        report_with_videos,
+    )
 
     result = evaluate_training(setup, loaded.config, model_dir, display=display)
     tables = predict_videos(setup.tracker, loaded.config, model_dir, display=display)
+    if tables:
+        report_with_videos(model_dir, result, display=display)
     show_errors(result)
     _say_where(model_dir, tables, display)
 

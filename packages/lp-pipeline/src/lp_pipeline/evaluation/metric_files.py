@@ -13,6 +13,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -25,6 +26,7 @@ from lp_pipeline.evaluation.summary import check_sizes
 
 SET_COLUMN = "set"
 _DECIMALS = 6
+_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,22 +142,28 @@ def read_metric_file(path: str | Path) -> MetricTable:
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            lines = [row for row in csv.reader(file) if row]
+            return _table(
+                ((line, row) for line, row in enumerate(csv.reader(file), 1) if row), path
+            )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise EvaluationError(f"the metric file cannot be read: {reason}", where=path) from error
-    if not lines or len(lines[0]) < 2:
+
+
+def _table(lines: Iterator[tuple[int, list[str]]], path: Path) -> MetricTable:
+    """The metric that numbered rows hold; the numbers become arrays some rows at a time."""
+    _, header = next(lines, (0, []))
+    if len(header) < 2:
         raise EvaluationError("the file is empty or has no keypoints", where=path)
-    header, rows = lines[0], lines[1:]
     with_set = header[-1] == SET_COLUMN
     names = header[1:-1] if with_set else header[1:]
-    numbers = [_numbers(row, header, len(names), path, line) for line, row in enumerate(rows, 2)]
-    return MetricTable(
-        tuple(names),
-        tuple(row[0] for row in rows),
-        np.array(numbers, np.float64).reshape(len(rows), len(names)),
-        tuple(row[-1] for row in rows) if with_set else None,
-    )
+    parts, index, sets = [np.zeros((0, len(names)))], [], []
+    while some := list(islice(lines, _ROWS)):
+        parts.append(np.array([_numbers(row, header, len(names), path, n) for n, row in some]))
+        index += [row[0] for _, row in some]
+        sets += [row[-1] for _, row in some] if with_set else []
+    values = np.concatenate(parts)
+    return MetricTable(tuple(names), tuple(index), values, tuple(sets) if with_set else None)
 
 
 def _numbers(row: list[str], header: list[str], count: int, path: Path, line: int) -> list[float]:

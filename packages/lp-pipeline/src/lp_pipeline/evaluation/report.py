@@ -93,7 +93,7 @@ class TrainingReport:
         worst_frames: Pictures of the frames with the largest errors, the worst first.
         confidence: How reliable the confidence is.
         videos: Metrics of predicted videos.
-        timings: Seconds by what took them.
+        timings: By what took them, seconds, or the time in words.
         config: The resolved config as YAML.
     """
 
@@ -104,7 +104,7 @@ class TrainingReport:
     worst_frames: Sequence[CaptionedPicture] = ()
     confidence: ReportedConfidence | None = None
     videos: Sequence[ReportedVideo] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
+    timings: Mapping[str, float | str] = field(default_factory=dict)
     config: str = ""
 
 

@@ -123,10 +123,10 @@ def video_frame_pictures(
 
     Args:
         source: The video, opened without ``resize_to``.
-        keypoints: (N, K, 2) frame px, a row per frame of the video.
-        confidences: (N, K) from 0 to 1.
+        keypoints: (M, K, 2) frame px, a row for each outlier.
+        confidences: (M, K) from 0 to 1.
         keypoint_names: K names.
-        outliers: The frames to show.
+        outliers: The M frames to show.
         skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
 
@@ -135,9 +135,9 @@ def video_frame_pictures(
     """
     drawer = PoseDrawer(keypoint_names, source.size, skeleton=skeleton, style=style)
     pictures = []
-    for outlier in outliers:
+    for outlier, pose, sure in zip(outliers, keypoints, confidences, strict=True):
         frame = source.read(outlier.frame, outlier.frame + 1)[0]
-        picture = drawer.draw(frame, keypoints[outlier.frame], confidences[outlier.frame])
+        picture = drawer.draw(frame, pose, sure)
         caption = f"frame {outlier.frame}: {_worst_keypoint(outlier, keypoint_names)}"
         pictures.append(CaptionedPicture(picture, caption))
     return pictures

@@ -106,7 +106,7 @@ def render_page(report: TrainingReport) -> str:
         worst_frames=_embedded(report.worst_frames),
         reliability=(None if report.confidence is None else reliability_figures(report.confidence)),
         videos=[video_section(video) for video in report.videos],
-        timings=[(name, duration(seconds)) for name, seconds in report.timings.items()],
+        timings=[(name, _time(time)) for name, time in report.timings.items()],
     )
 
 
@@ -174,6 +174,10 @@ def _outlier_row(outlier: Outlier, video: ReportedVideo) -> tuple[str, ...]:
 
 def _embedded(pictures: Sequence[CaptionedPicture]) -> list[EmbeddedPicture]:
     return [EmbeddedPicture(embedded(item.picture), item.caption) for item in pictures]
+
+
+def _time(time: float | str) -> str:
+    return time if isinstance(time, str) else duration(time)
 
 
 def duration(seconds: float) -> str:

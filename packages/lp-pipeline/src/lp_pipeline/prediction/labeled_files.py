@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lp_io.predictions import PredictionTable, write_predictions_csv
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.metric_files import MetricTable, metric_path, write_metric_file
+from lp_pipeline.evaluation.metrics import FrameMetric
 from lp_pipeline.prediction.calibrated import calibrated_file
 from lp_pipeline.prediction.labeled import LabeledPrediction
 
@@ -16,6 +18,8 @@ def write_labeled_prediction(
     path: Path,
     scorer: str,
     calibration: ConfidenceCalibration | None = None,
+    *,
+    metrics: Mapping[str, FrameMetric] | None = None,
 ) -> None:
     """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in the public layout.
 
@@ -24,6 +28,8 @@ def write_labeled_prediction(
         path: The table of predictions.
         scorer: Goes into the table's first header row.
         calibration: If the model carries one, ``_calibrated_confidence.csv`` is written as well.
+        metrics: Others to write beside, by name, such as ``pca_singleview_error``. Each row is an
+            image by itself.
 
     Raises:
         LPError: A file cannot be written.
@@ -41,9 +47,9 @@ def write_labeled_prediction(
         ),
         path,
     )
-    write_metric_file(
-        MetricTable(names, images, prediction.errors, sets=sets), metric_path(path, "pixel_error")
-    )
+    values = {name: metric(prediction.keypoints) for name, metric in (metrics or {}).items()}
+    for name, errors in {"pixel_error": prediction.errors, **values}.items():
+        write_metric_file(MetricTable(names, images, errors, sets=sets), metric_path(path, name))
     if calibration is not None:
         with calibrated_file(path, names, calibration, with_set=True) as rows:
             rows.append(calibration.probability(prediction.confidences), index=images, sets=sets)

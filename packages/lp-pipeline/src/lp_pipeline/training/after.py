@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_data.labels import read_labels
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import scorer_name
 from lp_pipeline.builders.videos import list_videos
-from lp_pipeline.config.paths import CONFIG_FILE, csv_files, test_videos_directory
+from lp_pipeline.config.paths import test_videos_directory
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.evaluation.curves import read_training_curves
-from lp_pipeline.evaluation.plots import write_error_plot
-from lp_pipeline.evaluation.summary import PixelErrorSummary
-from lp_pipeline.evaluation.tables import write_pixel_error_summary
+from lp_pipeline.evaluation.evaluate_model import (
+    VIDEO_FOLDER,
+    evaluate_label_file,
+    predict_project_labels,
+    write_project_evaluation,
+)
+from lp_pipeline.evaluation.model_project import ModelProject, pose_metrics_of
+from lp_pipeline.evaluation.model_report import write_model_report
+from lp_pipeline.evaluation.video_report import drawing_style
 from lp_pipeline.prediction.calibrated import calibrate_model, stored_calibration
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.labeled import LabeledPrediction, predict_labels
-from lp_pipeline.prediction.labeled_files import write_labeled_prediction
-from lp_pipeline.prediction.videos import predict_video_file
-from lp_pipeline.training.report import write_training_report
+from lp_pipeline.prediction.labeled import LabeledPrediction
+from lp_pipeline.prediction.metric_tables import write_metric_tables
+from lp_pipeline.prediction.videos import VideoResult, predict_video_file
+from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 from lp_pipeline.training.setup import TrainingSetup
-from lp_pipeline.training.trainer import CSV_FOLDER
-
-OUT_OF_DISTRIBUTION = ("new", "test")
-"""Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
+from lp_pipeline.training.timing import VideoTiming, keep_timings
 
 
 def evaluate_training(
@@ -34,68 +36,31 @@ def evaluate_training(
 ) -> LabeledPrediction:
     """Predict all labels; write ``predictions.csv``, its metrics, a summary, a plot and a report.
 
-    The confidences are calibrated, and the model directory keeps how.
+    The confidences are calibrated, and the model directory keeps how. Label files with frames of
+    another distribution are evaluated by themselves.
 
     Returns:
         The predictions of the project's labels, with their splits.
     """
+    display = display or SilentDisplay()
     handler = PredictionHandler(setup.tracker, device=config.training.accelerator)
-    scorer = scorer_name(config.model.model_type)
-    dataset = setup.data.dataset
-    sets = setup.data.split.use_of_rows()
-    result = predict_labels(handler, dataset.table, dataset.data_dir, sets=sets, display=display)
-    calibration = calibrate_model(model_dir, result)
-    write_labeled_prediction(result, model_dir / "predictions.csv", scorer, calibration)
-    summary = PixelErrorSummary.from_errors(result.errors, result.table.keypoint_names, sets)
-    write_pixel_error_summary(summary, model_dir / "pixel_error_summary.csv")
-    curves = read_training_curves(model_dir / CSV_FOLDER / "metrics.csv")
-    write_error_plot(
-        model_dir / "error_plot.png",
-        result.errors,
-        result.table.keypoint_names,
-        sets,
-        curves=curves,
-    )
-    write_training_report(
-        result,
-        dataset.data_dir,
-        model_dir,
-        curves=curves,
-        facts=_facts(config, summary),
-        config_text=(model_dir / CONFIG_FILE).read_text(encoding="utf-8"),
-        calibration=calibration,
-    )
-    for name, file in other_label_files(config):
-        other = predict_labels(handler, read_labels(file), dataset.data_dir, display=display)
-        path = model_dir / f"predictions_{name}.csv"
-        write_labeled_prediction(other, path, scorer, calibration)
+    result = predict_project_labels(ModelProject.from_dir(model_dir), handler, display=display)
+    calibrate_model(model_dir, result)
+    project = ModelProject.from_dir(model_dir)  # the manifest knows the calibration now
+    for note in project.pose_metrics.notes:
+        display.message(f"note: {note}")
+    write_project_evaluation(project, result)
+    for file in project.other_label_files():
+        evaluate_label_file(project, handler, file, data_dir=project.data_dir, display=display)
+    write_model_report(project, result, display=display)
     return result
 
 
-def _facts(config: Config, summary: PixelErrorSummary) -> dict[str, str]:
-    """What the report says at its top."""
-    errors = {
-        f"mean pixel error, {split}": f"{summary.overall[split].mean:.2f} px"
-        for split in summary.splits
-    }
-    return {
-        "tracker": config.model.model_type,
-        "backbone": config.model.backbone,
-        "frames": ", ".join(f"{count} {split}" for split, count in summary.frames.items()),
-        "keypoints": str(len(summary.keypoint_names)),
-        **errors,
-    }
-
-
-def other_label_files(config: Config) -> list[tuple[str, Path]]:
-    """Label files beside the project's own that hold frames of another distribution."""
-    found = []
-    for file in csv_files(config):
-        for name in OUT_OF_DISTRIBUTION:
-            other = file.with_name(f"{file.stem}_{name}.csv")
-            if other.is_file():
-                found.append((name, other))
-    return found
+def report_with_videos(
+    model_dir: Path, result: LabeledPrediction, *, display: Display | None = None
+) -> Path:
+    """Write the report again, once there are predictions of videos."""
+    return write_model_report(ModelProject.from_dir(model_dir), result, display=display)
 
 
 def videos_to_predict(config: Config) -> list[Path]:
@@ -113,22 +78,43 @@ def predict_videos(
     *,
     display: Display | None = None,
 ) -> list[Path]:
-    """Predict the config's videos into ``video_preds/``.
+    """Predict the config's videos into ``video_preds/``, and draw them if the config says so.
 
     Returns:
         The tables written.
     """
     display = display or SilentDisplay()
+    videos = videos_to_predict(config)
+    if not videos:
+        return []
     handler = PredictionHandler(tracker, device=config.training.accelerator)
     calibration = stored_calibration(read_manifest(model_dir))
-    tables = []
-    for video in videos_to_predict(config):
-        table = model_dir / "video_preds" / f"{video.stem}.csv"
+    metrics = pose_metrics_of(model_dir).metrics
+    timings, tables = [], []
+    for video in videos:
+        table, start = model_dir / VIDEO_FOLDER / f"{video.stem}.csv", time.perf_counter()
         scorer = scorer_name(config.model.model_type)
         result = predict_video_file(
             handler, video, table, scorer=scorer, calibration=calibration, display=display
         )
+        timings.append(_timing(result, video, time.perf_counter() - start, handler))
         if result.damage:
             display.message(f"warning: {video.name}: {result.damage}")
-        tables.append(result.path)
+        write_metric_tables(table, metrics)
+        if config.eval.save_vids_after_training:
+            style = drawing_style(config.eval)
+            render_prediction(video, table, labeled_video_path(table), style=style, display=display)
+        tables.append(table)
+    keep_timings(model_dir, timings)
     return tables
+
+
+def _timing(
+    result: VideoResult, video: Path, seconds: float, handler: PredictionHandler
+) -> VideoTiming:
+    return VideoTiming(
+        video=video.name,
+        frames=result.frames,
+        seconds=round(seconds, 2),
+        device=handler.device.type,
+    )

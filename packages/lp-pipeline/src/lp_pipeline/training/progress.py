@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ class ReportProgress(Callback):
         self.file = folder / PROGRESS_FILE
         self.batches = 0
         self._written = 0.0
+        self._started = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start where a resumed training left off."""
+        self._started = time.monotonic() - training_seconds(self.file.parent)
         self.batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
     def on_train_batch_end(
@@ -56,10 +59,21 @@ class ReportProgress(Callback):
             "completed": self.batches,
             "total": self.total_steps,
             "epoch": trainer.current_epoch,
+            "seconds": round(time.monotonic() - self._started, 1),
         }
         beside = self.file.with_suffix(".json.partial")
         beside.write_text(json.dumps(content))
         beside.replace(self.file)
+
+
+def training_seconds(folder: Path) -> float:
+    """How long the training in a model directory has taken; 0 where that is not known."""
+    try:
+        content = json.loads((folder / PROGRESS_FILE).read_text(encoding="utf-8"))
+        seconds = float(content["seconds"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0.0
+    return seconds if 0 <= seconds < math.inf else 0.0
 
 
 def _note(trainer: Trainer) -> str:

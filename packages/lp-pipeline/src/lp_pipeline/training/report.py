@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.curves import TrainingCurves
-from lp_pipeline.evaluation.report import TrainingReport, write_report
+from lp_pipeline.evaluation.report import ReportedVideo, TrainingReport, write_report
 from lp_pipeline.evaluation.report_content import (
     JudgedLabels,
     reported_confidence,
@@ -26,6 +27,9 @@ def write_training_report(
     facts: dict[str, str],
     config_text: str,
     calibration: ConfidenceCalibration | None = None,
+    with_images: bool = True,
+    videos: Sequence[ReportedVideo] = (),
+    timings: Mapping[str, float | str] | None = None,
 ) -> Path:
     """Write ``report.html``, which holds all that it shows and opens offline.
 
@@ -37,6 +41,9 @@ def write_training_report(
         facts: What to say at the top, by name.
         config_text: The resolved config.
         calibration: Of the confidences, if the model carries one.
+        with_images: Whether to show the worst frames; else no image is read.
+        videos: Metrics of predicted videos.
+        timings: By what took them, seconds, or the time in words.
 
     Raises:
         EvaluationError: The report cannot be written.
@@ -56,8 +63,10 @@ def write_training_report(
         facts=facts,
         errors=labels.errors,
         curves=curves,
-        worst_frames=worst_frame_pictures(labels),
+        worst_frames=worst_frame_pictures(labels) if with_images else [],
         confidence=reported_confidence(labels, calibration=calibration),
+        videos=videos,
+        timings=timings or {},
         config=config_text,
     )
     path = model_dir / REPORT_FILE

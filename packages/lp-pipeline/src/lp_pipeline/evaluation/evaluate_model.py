@@ -1,0 +1,186 @@
+"""Evaluate a model directory: its labelled frames, other label files, and its predicted videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_data.labels import read_labels
+from lp_io.predictions import PredictionTable, read_predictions_csv, scorer_name
+from lp_pipeline.display import Display
+from lp_pipeline.errors import EvaluationError
+from lp_pipeline.evaluation.curves import TrainingCurves, read_training_curves
+from lp_pipeline.evaluation.metrics import TemporalNorm, pixel_error
+from lp_pipeline.evaluation.model_project import ModelProject
+from lp_pipeline.evaluation.plots import write_error_plot
+from lp_pipeline.evaluation.summary import PixelErrorSummary
+from lp_pipeline.evaluation.tables import write_pixel_error_summary
+from lp_pipeline.prediction.calibrated import stored_calibration
+from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.labeled import UNSPLIT, LabeledPrediction, predict_labels
+from lp_pipeline.prediction.labeled_files import write_labeled_prediction
+from lp_pipeline.prediction.metric_tables import write_metric_tables
+from lp_pipeline.training.metrics_log import METRICS_FILE
+from lp_pipeline.training.trainer import CSV_FOLDER
+
+PREDICTIONS = "predictions.csv"
+VIDEO_FOLDER = "video_preds"
+
+
+def predict_project_labels(
+    project: ModelProject, handler: PredictionHandler, *, display: Display | None = None
+) -> LabeledPrediction:
+    """Predict the labelled frames of the training's project.
+
+    Raises:
+        DataError: An image is missing or no image.
+    """
+    return predict_labels(
+        handler, project.labels, project.data_dir, sets=project.sets, display=display
+    )
+
+
+def stored_project_labels(project: ModelProject) -> LabeledPrediction:
+    """The predictions of the labelled frames as ``predictions.csv`` holds them.
+
+    With them the metrics can be computed where the images are not.
+
+    Raises:
+        EvaluationError: The table is missing, or lacks a labelled image or a keypoint.
+        PredictionFileError: It is damaged.
+    """
+    path = project.folder / PREDICTIONS
+    if not path.is_file():
+        raise EvaluationError(
+            "there are neither the labelled images nor predictions of them",
+            where=f"{project.data_dir}, {path}",
+            remedy="say where the images are by --data-dir",
+        )
+    stored, table = read_predictions_csv(path), project.labels
+    rows, columns = _rows_of(stored, table.image_paths, path), _columns_of(stored, project, path)
+    keypoints = stored.keypoints[rows][:, columns]
+    return LabeledPrediction(
+        table=table,
+        keypoints=keypoints,
+        confidences=stored.confidences[rows][:, columns],
+        errors=pixel_error(table.keypoints, keypoints),
+        sets=project.sets,
+    )
+
+
+def _rows_of(stored: PredictionTable, images: tuple[str, ...], path: Path) -> list[int]:
+    known = {str(image): row for row, image in enumerate(stored.index)}
+    missing = [image for image in images if image not in known]
+    if missing:
+        raise EvaluationError(
+            f"{len(missing)} labelled images have no prediction, such as {missing[0]}",
+            where=path,
+            remedy="say where the images are by --data-dir, to predict them again",
+        )
+    return [known[image] for image in images]
+
+
+def _columns_of(stored: PredictionTable, project: ModelProject, path: Path) -> list[int]:
+    missing = [name for name in project.labels.keypoint_names if name not in stored.keypoint_names]
+    if missing:
+        raise EvaluationError(f"there is no prediction of the keypoint '{missing[0]}'", where=path)
+    return [stored.keypoint_names.index(name) for name in project.labels.keypoint_names]
+
+
+def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -> PixelErrorSummary:
+    """Write ``predictions.csv``, its metric tables, a summary and the error plot.
+
+    Returns:
+        The summary.
+
+    Raises:
+        LPError: A file cannot be written.
+    """
+    folder, names = project.folder, result.table.keypoint_names
+    _write(project, result, folder / PREDICTIONS)
+    summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
+    write_pixel_error_summary(summary, folder / "pixel_error_summary.csv")
+    curves = training_curves(project)
+    write_error_plot(folder / "error_plot.png", result.errors, names, result.sets, curves=curves)
+    return summary
+
+
+def training_curves(project: ModelProject) -> TrainingCurves | None:
+    """What the training logged; None where the log is gone.
+
+    Raises:
+        EvaluationError: The log is damaged.
+    """
+    log = project.folder / CSV_FOLDER / METRICS_FILE
+    return read_training_curves(log) if log.is_file() else None
+
+
+def _write(project: ModelProject, result: LabeledPrediction, path: Path) -> None:
+    write_labeled_prediction(
+        result,
+        path,
+        scorer_name(project.manifest.model_type),
+        stored_calibration(project.manifest),
+        metrics=project.pose_metrics.metrics,
+    )
+
+
+def evaluate_label_file(
+    project: ModelProject,
+    handler: PredictionHandler,
+    file: Path,
+    *,
+    data_dir: Path | None = None,
+    display: Display | None = None,
+) -> tuple[LabeledPrediction, Path]:
+    """Predict the images of another label file, and write the tables of it.
+
+    Images that the training used keep the name of their split; others count as ``test``.
+
+    Args:
+        project: The model directory, where the tables go.
+        handler: Runs its tracker.
+        file: The label file.
+        data_dir: The folder that its image paths are relative to; None takes the file's own folder.
+        display: Where to report to.
+
+    Returns:
+        The predictions, and the table that was written.
+
+    Raises:
+        LPError: The file or an image cannot be read, or a table cannot be written.
+    """
+    folder = data_dir or file.absolute().parent
+    table = read_labels(file)
+    sets = [project.use_of_images.get(image, UNSPLIT) for image in table.image_paths]
+    result = predict_labels(handler, table, folder, sets=sets, display=display)
+    path = project.predictions_of(file)
+    _write(project, result, path)
+    return result, path
+
+
+def evaluate_video_tables(project: ModelProject) -> list[Path]:
+    """Compute the metric tables of all predicted videos again, from their predictions alone.
+
+    Returns:
+        The tables of predictions.
+
+    Raises:
+        LPError: A table cannot be read, or a metric table cannot be written.
+    """
+    tables = video_tables(project.folder)
+    for table in tables:
+        metrics = project.pose_metrics.metrics
+        write_metric_tables(table, {"temporal_norm": TemporalNorm(), **metrics})
+    return tables
+
+
+def video_tables(folder: Path) -> list[Path]:
+    """The tables of predictions of videos in a model directory."""
+    found = (folder / VIDEO_FOLDER).glob("*.csv")
+    return sorted(path for path in found if is_prediction_table(path))
+
+
+def is_prediction_table(path: Path) -> bool:
+    """Whether a CSV file holds predictions, and not one of the metrics beside them."""
+    with path.open("rb") as file:
+        return file.read(7) == b"scorer,"

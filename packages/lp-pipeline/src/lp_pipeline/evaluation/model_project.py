@@ -1,0 +1,148 @@
+"""What a model directory knows of the project that it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lp_data.labels import LabelTable, read_label_files
+from lp_io.checkpoint import Manifest, read_manifest
+from lp_pipeline.config.load import load_config
+from lp_pipeline.config.paths import CONFIG_FILE
+from lp_pipeline.config.schema import Config
+from lp_pipeline.errors import EvaluationError
+from lp_pipeline.evaluation.pose_metrics import PoseMetrics, asked_pose_losses, fit_pose_metrics
+
+OUT_OF_DISTRIBUTION = ("new", "test")
+"""Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
+
+UNUSED = "unused"
+
+
+@dataclass(frozen=True, eq=False)
+class ModelProject:
+    """A model directory with its config, its copy of the labels, and the split.
+
+    Attributes:
+        folder: The model directory.
+        config: The config of the training.
+        manifest: What is said of the weights.
+    """
+
+    folder: Path
+    config: Config
+    manifest: Manifest
+
+    @classmethod
+    def from_dir(cls, folder: Path, *, data_dir: Path | None = None) -> ModelProject:
+        """Read a model directory; nothing outside it is needed.
+
+        Args:
+            folder: What ``litpose train`` made.
+            data_dir: Where the project's images are now; None takes what the config says.
+
+        Raises:
+            EvaluationError: The folder holds no config.
+            ConfigError: The config is damaged.
+            CheckpointError: There is no model in it.
+        """
+        if not (folder / CONFIG_FILE).is_file():
+            raise EvaluationError(
+                f"there is no {CONFIG_FILE}",
+                where=folder,
+                remedy="name a model directory that `litpose train` made",
+            )
+        config = load_config(folder / CONFIG_FILE).config
+        if data_dir is not None:
+            config.data.data_dir = str(data_dir.absolute())
+        return cls(folder, config, read_manifest(folder))
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder that image paths are relative to; it need not exist."""
+        return Path(self.config.data.data_dir or ".")
+
+    @property
+    def label_names(self) -> tuple[Path, ...]:
+        """The names of the label files as the config has them."""
+        named = self.config.data.csv_file
+        return tuple(map(Path, [named] if isinstance(named, str) else named))
+
+    @cached_property
+    def labels(self) -> LabelTable:
+        """The labels as they were at training, with the tracker's keypoints.
+
+        Raises:
+            EvaluationError: The copy of a label file is gone.
+            LabelFileError: It is damaged.
+        """
+        copies = [self.folder / name.name for name in self.label_names]
+        for copy in copies:
+            if not copy.is_file():
+                raise EvaluationError(
+                    "the model directory has lost its copy of the labels",
+                    where=copy,
+                    remedy="copy the label file there, or name a label file to evaluate",
+                )
+        return read_label_files(copies).select_keypoints(self.manifest.keypoint_names)
+
+    @cached_property
+    def use_of_images(self) -> dict[str, str]:
+        """The split of each image path of the training."""
+        split = self.manifest.split
+        return {image: name for name, images in split.items() for image in images}
+
+    @cached_property
+    def sets(self) -> tuple[str, ...]:
+        """The split that each labelled image belonged to at training."""
+        return tuple(self.use_of_images.get(image, UNUSED) for image in self.labels.image_paths)
+
+    @cached_property
+    def pose_metrics(self) -> PoseMetrics:
+        """The PCA metrics that the config asks for, learned from the training frames' labels."""
+        if not asked_pose_losses(self.config):
+            return PoseMetrics()
+        train = [row for row, use in enumerate(self.sets) if use == "train"]
+        return fit_pose_metrics(self.config, self.labels, train)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the first labelled image is where it should be."""
+        return (self.data_dir / self.labels.image_paths[0]).is_file()
+
+    def other_label_files(self) -> list[Path]:
+        """Label files beside the project's own with frames of another distribution."""
+        beside = [
+            (self.data_dir / label).with_name(f"{label.stem}_{name}.csv")
+            for label in self.label_names
+            for name in OUT_OF_DISTRIBUTION
+        ]
+        return [file for file in beside if file.is_file()]
+
+    def predictions_of(self, label_file: Path) -> Path:
+        """Where the predictions of another label file go.
+
+        ``predictions_new.csv`` and ``predictions_test.csv`` are those of the label files named
+        after the project's one label file; any other has a folder of its own.
+        """
+        if len(self.label_names) == 1:
+            for name in OUT_OF_DISTRIBUTION:
+                if label_file.stem == f"{self.label_names[0].stem}_{name}":
+                    return self.folder / f"predictions_{name}.csv"
+        return self.folder / "image_preds" / label_file.stem / "predictions.csv"
+
+
+def pose_metrics_of(folder: Path) -> PoseMetrics:
+    """The PCA metrics of a model directory; none where it holds nothing but the weights.
+
+    Raises:
+        LPError: Its config or its labels are damaged.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        return PoseMetrics()
+    project = ModelProject.from_dir(folder)
+    copies = [folder / name.name for name in project.label_names]
+    if not all(copy.is_file() for copy in copies):
+        return PoseMetrics(notes=("no PCA metrics: the model directory has no copy of the labels",))
+    return project.pose_metrics

@@ -1,0 +1,115 @@
+"""What a report tells of predicted videos: the course of each metric, and suspicious frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lp_data.video.open import open_video
+from lp_io.predictions import PredictionTable, read_prediction_chunks
+from lp_pipeline.config.schema import EvalConfig
+from lp_pipeline.errors import EvaluationError
+from lp_pipeline.evaluation.metric_files import metric_path, read_metric_file
+from lp_pipeline.evaluation.metrics import PerKeypoint
+from lp_pipeline.evaluation.outliers import Outlier, worst_frames
+from lp_pipeline.evaluation.report import CaptionedPicture, ReportedVideo
+from lp_pipeline.evaluation.report_content import video_frame_pictures
+from lp_pipeline.rendering.style import DrawingStyle
+
+VIDEO_METRICS = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
+"""The metrics of videos that need no labels, as their files are named."""
+
+_PICTURES_PER_METRIC = 3
+
+
+def reported_video(video: Path, table: Path, style: DrawingStyle | None = None) -> ReportedVideo:
+    """The metrics beside a table of predictions, and pictures of the worst frames.
+
+    Args:
+        video: The video.
+        table: Its predictions; the metric tables lie beside them.
+        style: How to draw.
+
+    Raises:
+        LPError: The video or a table cannot be read, or they do not belong together.
+    """
+    metrics = stored_metrics(table)
+    with open_video(video) as source:
+        worst = _worst_of_each(metrics, apart=max(1, round(source.fps / 2)))
+        poses = predictions_at(table, [outlier.frame for outlier, _ in worst])
+        pictures = video_frame_pictures(
+            source,
+            poses.keypoints,
+            poses.confidences,
+            poses.keypoint_names,
+            [outlier for outlier, _ in worst],
+            style=style,
+        )
+        return ReportedVideo(
+            name=video.name,
+            fps=source.fps,
+            keypoint_names=poses.keypoint_names,
+            metrics={name.replace("_", " "): values for name, values in metrics.items()},
+            pictures=[
+                CaptionedPicture(item.picture, f"{item.caption} ({metric.replace('_', ' ')})")
+                for item, (_, metric) in zip(pictures, worst, strict=True)
+            ],
+        )
+
+
+def predictions_at(table: Path, frames: Sequence[int]) -> PredictionTable:
+    """Some frames of a table of predictions, in the order asked for.
+
+    Memory does not grow with the length of the table.
+
+    Raises:
+        PredictionFileError: The table cannot be read.
+        EvaluationError: It has no such frame.
+    """
+    wanted, found = np.array(frames, dtype=np.int64), {}
+    start = 0
+    for chunk in read_prediction_chunks(table):
+        for frame in wanted[(wanted >= start) & (wanted < start + len(chunk))].tolist():
+            row = frame - start
+            found[frame] = chunk.keypoints[row].copy(), chunk.confidences[row].copy()
+        start += len(chunk)
+        names = chunk.keypoint_names
+    missing = [frame for frame in frames if frame not in found]
+    if missing:
+        raise EvaluationError(
+            f"there is no frame {missing[0]} among the {start} predicted ones", where=table
+        )
+    return PredictionTable(
+        keypoint_names=names,
+        keypoints=np.array([found[f][0] for f in frames]).reshape(len(frames), len(names), 2),
+        confidences=np.array([found[f][1] for f in frames]).reshape(len(frames), len(names)),
+        index=tuple(frames),
+    )
+
+
+def stored_metrics(table: Path) -> dict[str, PerKeypoint]:
+    """The metrics whose files lie beside a table of predictions, by name: (N, K) frame px.
+
+    Raises:
+        EvaluationError: A file is damaged.
+    """
+    paths = {name: metric_path(table, name) for name in VIDEO_METRICS}
+    return {name: read_metric_file(path).values for name, path in paths.items() if path.is_file()}
+
+
+def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple[Outlier, str]]:
+    """The worst frames and the metric that finds them, every frame once."""
+    found: dict[int, tuple[Outlier, str]] = {}
+    for name, values in metrics.items():
+        for outlier in worst_frames(values, _PICTURES_PER_METRIC, apart=apart):
+            found.setdefault(outlier.frame, (outlier, name))
+    return list(found.values())
+
+
+def drawing_style(options: EvalConfig) -> DrawingStyle:
+    """How the config wants predictions drawn."""
+    return DrawingStyle(
+        colormap=options.colormap, confidence_threshold=options.confidence_thresh_for_vid
+    )
