@@ -146,6 +146,23 @@ class PoisonedByMissingLabels(Sound):
         return {**inputs, "keypoints_pred": inputs["keypoints_pred"] + 0 * centre}
 
 
+class LabelsAtTheOrigin(Sound):
+    def get_loss_inputs_labeled(self, batch):
+        inputs = super().get_loss_inputs_labeled(batch)
+        return {**inputs, "keypoints_targ": inputs["keypoints_targ"].nan_to_num()}
+
+
+class ModelPixelsForLosses(Sound):
+    def get_loss_inputs_labeled(self, batch):
+        inputs = super().get_loss_inputs_labeled(batch)
+        return {**inputs, "keypoints_pred": self.in_model_px(batch["images"])}
+
+
+class ModelPixelsOfClips(SemiSound):
+    def get_loss_inputs_unlabeled(self, batch):
+        return {"keypoints_pred": self.in_model_px(batch["frames"])}
+
+
 class ChangesItsBatch(Sound):
     def keypoints(self, batch):
         batch["to_frame"] *= 1.001
@@ -211,6 +228,9 @@ BROKEN = [
     (FirstMapForAll, "keypoints to frame px by each row's to_frame"),
     (CoarseUnderAutocast, "lose their precision under bfloat16 autocast"),
     (PoisonedByMissingLabels, "keypoints without a label make"),
+    (LabelsAtTheOrigin, "keypoints without a label pull at keypoints_pred"),
+    (ModelPixelsForLosses, "keypoints_pred that its losses read are not in frame px"),
+    (ModelPixelsOfClips, "keypoints_pred that its losses read are not in frame px"),
     (ChangesItsBatch, "changes 'to_frame' of its batch in place"),
     (NeverLearns, "its loss does not fall"),
     (UndefinedPrediction, "does not define predict_step"),

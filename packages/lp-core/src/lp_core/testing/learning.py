@@ -93,6 +93,30 @@ def lowers_its_loss(subject: Subject) -> None:
     )
 
 
+def learns_nothing_of_absent_keypoints(subject: Subject) -> None:
+    """A keypoint without a label has no influence on the supervised loss."""
+    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
+    absent = torch.zeros_like(batch["visibility"], dtype=torch.bool)
+    absent[0] = absent[:, -1] = True
+    batch["keypoints"][absent], batch["visibility"][absent] = torch.nan, 0
+    outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
+    assert tracker.losses is not None
+    total = tracker.losses("train", outputs).total
+    for head in heads_of(outputs):
+        for key in ("heatmaps_pred", "keypoints_pred"):
+            if key not in head or not head[key].requires_grad:
+                continue
+            gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
+                total, head[key], retain_graph=True, allow_unused=True
+            )
+            gradient = gradients[0]
+            if gradient is not None and gradient[absent].any():
+                raise subject.fault(
+                    f"keypoints without a label pull at {key}",
+                    "leave keypoints_targ NaN and heatmaps_targ 0 where there is no label",
+                )
+
+
 def bears_missing_labels(subject: Subject) -> None:
     """Keypoints without a label, even all of them, poison neither loss nor gradients."""
     for share in (0.5, 1.0):

@@ -123,28 +123,6 @@ def predicts_every_form_of_batch(subject: Subject) -> None:
         _check_prediction(subject, prediction, rows, tracker.num_keypoints, place)
 
 
-def predicts_in_frame_px(subject: Subject) -> None:
-    """Each row's own ``to_frame`` is applied to it, once."""
-    tracker, toy = subject.build(learning=False), subject.toy()
-    margin = tracker.context_frames // 2
-    clip = toy.clip()
-    middle = clip["to_frame"][margin : len(clip["to_frame"]) - margin]
-    labeled = toy.labeled(batch=3)
-    forms: list[tuple[LabeledBatch | UnlabeledBatch, Tensor]] = [
-        (labeled, labeled["to_frame"]),
-        (clip, middle),
-    ]
-    for batch, maps in forms:
-        in_model = predict(tracker, with_frame_at_model(batch)).keypoints
-        in_frame = predict(tracker, batch).keypoints
-        if not torch.allclose(in_frame, transform(in_model, maps), atol=_MARGIN):
-            raise subject.fault(
-                "predict_step does not bring keypoints to frame px by each row's to_frame",
-                'use lp_core.geometry.affine.transform(keypoints, batch["to_frame"]); of a clip, '
-                "with the rows of the frames that stand in the middle of a window",
-            )
-
-
 def predicts_each_image_alone(subject: Subject) -> None:
     """An image's prediction does not depend on the other images of its batch."""
     tracker = subject.build(learning=False)

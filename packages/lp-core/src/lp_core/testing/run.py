@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lp_core.losses.contract import Loss
-from lp_core.testing import declarations, learning, outputs, repetition
+from lp_core.testing import coordinates, declarations, learning, outputs, repetition
 from lp_core.testing.errors import ConformanceError
 from lp_core.testing.subject import Subject, quiet_generators
 from lp_core.trackers.supervised import BaseSupervisedTracker
@@ -61,12 +61,14 @@ CHECKS: tuple[Check, ...] = tuple(
         outputs.gives_its_labeled_outputs,
         outputs.gives_its_unlabeled_outputs,
         outputs.predicts_every_form_of_batch,
-        outputs.predicts_in_frame_px,
+        coordinates.predicts_in_frame_px,
+        coordinates.gives_its_losses_frame_px,
         outputs.predicts_each_image_alone,
         learning.gives_differentiable_outputs,
         learning.teaches_every_parameter,
         learning.lowers_its_loss,
         learning.bears_missing_labels,
+        learning.learns_nothing_of_absent_keypoints,
         repetition.repeats_itself,
         repetition.keeps_its_state,
         repetition.works_in_bfloat16,
