@@ -7,8 +7,8 @@ from lp_core.testing.toy import ToyProblem
 from lp_models.regression.head import RegressionHead
 
 
-def _tracker(**keywords):
-    kind = load_plugin(MODELS, "regression")
+def _tracker(kind=None, **keywords):
+    kind = kind or load_plugin(MODELS, "regression")
     options = kind.Options(
         keypoint_names=("nose", "tail"),
         image_size=(64, 96),
@@ -65,3 +65,23 @@ def test_confidence_tells_right_keypoints_from_wrong_ones():
     assert trust[:, 0].min() > 0.8
     assert trust[:, 1].max() < 0.2
     assert trust.mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_annealing_leaves_the_supervised_loss_of_the_twin_alone():
+    # the public system anneals it from 0, as it does every loss that is not named after heatmaps
+    kind = load_plugin(MODELS, "regression").semi_supervised_class()
+    regression, temporal = (load_plugin(LOSSES, name)() for name in ("regression", "temporal"))
+    tracker = _tracker(
+        kind,
+        losses=LossFactory([regression], kind.labeled_outputs),
+        unsupervised_losses=LossFactory([temporal], kind.unlabeled_outputs),
+    )
+    batch = ToyProblem(image_size=(64, 96), keypoints=2, context_frames=1).both()
+    supervised = tracker.evaluate_labeled(batch["labeled"], "train").item()
+    unsupervised = tracker.evaluate_unlabeled(batch["unlabeled"]).item()
+    assert supervised > 0
+    assert unsupervised > 0
+    for importance in (0.0, 0.25, 1.0):
+        tracker.total_unsupervised_importance = importance
+        total = tracker.training_step(batch).item()
+        assert total == pytest.approx(supervised + importance * unsupervised, rel=1e-5)
