@@ -22,6 +22,7 @@ class PCAOptions(LossOptions):
     """Options of the PCA losses.
 
     Attributes:
+        log_weight: As for every loss; 5 suits distances in px beside a loss of heatmaps.
         components_to_keep: A count (an integer), or the share of the variance to explain (a number
             with a decimal point, above 0 and at most 1).
         epsilon: Errors up to it cost nothing, in frame px; None learns it from the labels.
@@ -32,6 +33,7 @@ class PCAOptions(LossOptions):
             keypoints, or nothing.
     """
 
+    log_weight: float = 5.0
     components_to_keep: int | float = 0.99
     epsilon: float | None = None
     empirical_epsilon_percentile: float = 99.0

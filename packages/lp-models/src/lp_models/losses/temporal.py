@@ -34,10 +34,12 @@ class TemporalOptions(ConfidentOptions):
     """Options of the temporal loss.
 
     Attributes:
+        log_weight: As for every loss; 5 suits distances in px beside a loss of heatmaps.
         epsilon: How far a keypoint may move from frame to frame for free, in frame px; one number,
             or one per keypoint.
     """
 
+    log_weight: float = 5.0
     epsilon: float | tuple[float, ...] = 20.0
 
     def __post_init__(self) -> None:
