@@ -107,6 +107,27 @@ def test_rows_of_another_model_are_not_taken_over(tmp_path, change):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("rows", [0, 1, 13, 20])
+def test_a_writer_goes_back_to_an_earlier_row(tmp_path, rows):
+    path = tmp_path / "p.csv"
+    interrupted(path, 20)
+    with writer(path, resume=True) as resumed:
+        resumed.go_back(rows)
+        assert len(read_predictions_csv(resumed.partial_path)) == resumed.complete_rows == rows
+        append(resumed, rows, 50)
+    with writer(tmp_path / "whole.csv") as whole:
+        append(whole, 0, 50)
+    assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_writer_cannot_go_back_to_rows_that_it_does_not_have(tmp_path):
+    with writer(tmp_path / "p.csv") as rows:
+        append(rows, 0, 5)
+        with pytest.raises(PredictionFileError, match="not 6 rows"):
+            rows.go_back(6)
+        append(rows, 5, 50)
+
+
 def test_memory_does_not_grow_with_the_video(tmp_path):
     def peak(chunks):
         tracemalloc.start()

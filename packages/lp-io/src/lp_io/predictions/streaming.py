@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -72,6 +73,26 @@ class PredictionCsvWriter:
             if not end:
                 self._file.write(self._header)
         return self
+
+    def go_back(self, rows: int) -> None:
+        """Drop all but the first rows, so that the next to be appended is row ``rows``.
+
+        Args:
+            rows: How many to keep, of those that were taken over or written.
+
+        Raises:
+            PredictionFileError: There are not so many, or the file cannot be written.
+        """
+        if self._file is None or not 0 <= rows <= self._rows:
+            raise PredictionFileError(f"there are not {rows} rows to keep, but {self._rows}")
+        with self._errors():
+            self._file.flush()
+            with self.partial_path.open("rb") as file:
+                file.seek(len(self._header))
+                end = len(self._header) + sum(len(line) for line in islice(file, rows))
+            self._file.truncate(end)
+            self._file.seek(end)
+        self._rows = rows
 
     def append(
         self,

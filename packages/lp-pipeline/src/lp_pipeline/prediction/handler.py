@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count, takewhile
 
 import numpy as np
 import torch
@@ -54,33 +55,65 @@ class PredictionHandler:
         """(H, W) in model px of the frames that the tracker takes."""
         return self.tracker.options.image_size
 
-    def predict_video(self, source: VideoSource) -> Iterator[Prediction]:
-        """Predictions of all frames of a video, in order, some at a time.
+    @property
+    def margin(self) -> int:
+        """Frames of context that the tracker looks at on each side of a frame."""
+        return self.tracker.context_frames // 2
+
+    def predict_video(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
+        """Predictions of the frames of a video, in order, some at a time.
 
         Args:
             source: Opened with ``resize_to`` the tracker's image size.
+            start: The frame to begin with, which `seam` gave.
 
         Yields:
-            Keypoints in frame px and confidences, on the CPU; together exactly ``len(source)``
-            rows.
+            Keypoints in frame px and confidences, on the CPU; together exactly one row for each
+            frame from ``start`` on, with the same bits from whichever seam they start.
         """
-        return self.predict_frames(source.chunks(self.chunk), source.size)
+        if not start:
+            return self.predict_frames(source.chunks(self.chunk), source.size)
+        first = start + self.margin
+        before = frames_before(source, first, 2 * self.margin) if self.margin else None
+        ends = ((at, min(at + self.chunk, len(source))) for at in count(first, self.chunk))
+        chunks = (source.read(*part) for part in takewhile(lambda part: part[0] < part[1], ends))
+        return self.predict_frames(chunks, source.size, before)
+
+    def seam(self, rows: int, frames: int) -> int:
+        """Where to go on with a video of which some rows were predicted already.
+
+        The frames then go through the network in the same company as if it had not been
+        interrupted, since the last bits of a number may depend on it.
+
+        Args:
+            rows: How many were.
+            frames: Of the video.
+
+        Returns:
+            A frame from 0 to ``rows``, to give to `predict_video`.
+        """
+        chunks = min(rows + self.margin, frames) // self.chunk
+        return max(0, chunks * self.chunk - self.margin)
 
     def predict_frames(
-        self, chunks: Iterable[Frames], frame_size: tuple[int, int]
+        self,
+        chunks: Iterable[Frames],
+        frame_size: tuple[int, int],
+        before: Frames | None = None,
     ) -> Iterator[Prediction]:
         """Predictions of consecutive frames, some at a time.
 
         Args:
             chunks: Consecutive frames at model size, uint8 RGB.
             frame_size: (height, width) of the frames before they were resized, in frame px.
+            before: The 2·`margin` frames before the first; None at the beginning of a stream.
 
         Yields:
-            Keypoints in frame px and confidences, on the CPU; one row per frame.
+            Keypoints in frame px and confidences, on the CPU; one row per frame, or `margin` more
+            with the frames before.
         """
-        margin = self.tracker.context_frames // 2
         matrix = resizing(self.image_size, frame_size).float()
-        for run in with_context(prefetch(chunks), margin):
+        for run in with_context(prefetch(chunks), self.margin, before):
             frames = torch.from_numpy(run).permute(0, 3, 1, 2)
             yield self._predict(
                 {"frames": frames, "to_frame": matrix.expand(len(run), 2, 3).contiguous()}
@@ -99,12 +132,22 @@ class PredictionHandler:
         return Prediction(prediction.keypoints.float().cpu(), prediction.confidences.float().cpu())
 
 
-def with_context(chunks: Iterable[Frames], margin: int) -> Iterator[Frames]:
+def frames_before(source: VideoSource, end: int, number: int) -> Frames:
+    """The ``number`` frames before frame ``end``; the first one stands for those before it."""
+    frames = source.read(max(0, end - number), end)
+    missing = number - len(frames)
+    return np.concatenate([np.repeat(frames[:1], missing, axis=0), frames]) if missing else frames
+
+
+def with_context(
+    chunks: Iterable[Frames], margin: int, before: Frames | None = None
+) -> Iterator[Frames]:
     """Runs of consecutive frames that overlap, so that each frame has its context in one run.
 
     Args:
         chunks: Consecutive frames, some at a time.
         margin: Frames of context on each side.
+        before: The 2·margin frames before the first; None at the beginning of a stream.
 
     Yields:
         Runs of frames; the first and the last frame of the stream are repeated as their own missing
@@ -113,7 +156,7 @@ def with_context(chunks: Iterable[Frames], margin: int) -> Iterator[Frames]:
     if margin == 0:
         yield from chunks
         return
-    kept: Frames | None = None
+    kept = before
     for chunk in chunks:
         if kept is None:
             kept = np.repeat(chunk[:1], margin, axis=0)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from lp_core.batches import Prediction
 from lp_core.video import VideoSource
 from lp_data.video.open import open_video
-from lp_io.predictions import PredictionCsvWriter
+from lp_io.predictions import PredictionCsvWriter, read_prediction_chunks
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
@@ -20,6 +21,7 @@ from lp_pipeline.evaluation.metric_files import metric_file, metric_path
 from lp_pipeline.evaluation.metrics import TemporalNorm
 from lp_pipeline.prediction.calibrated import calibrated_file
 from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.identity import prediction_identity
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class VideoResult:
         path: The table of coordinates.
         frames: Rows written, which is the number of frames of the video.
         damage: What is wrong with the file although its readable frames were predicted; or None.
+        resumed: Of the rows, those that an interrupted run had predicted.
     """
 
     path: Path
     frames: int
     damage: str | None
+    resumed: int = 0
 
 
 def predict_video_file(
@@ -47,47 +51,97 @@ def predict_video_file(
     calibration: ConfidenceCalibration | None = None,
     display: Display | None = None,
     also: Callable[[VideoSource, Prediction], None] | None = None,
+    resume: bool = False,
 ) -> VideoResult:
     """Predict every frame of a video, writing as it goes.
 
     Args:
         handler: Runs the tracker.
         video: A video, a folder of images, or a stack of images.
-        table: The CSV to write; it appears when it is complete. ``<stem>_temporal_norm.csv`` lies
-            beside it.
+        table: The CSV to write; it appears when it and all beside it are complete.
+            ``<stem>_temporal_norm.csv`` lies beside it.
         scorer: Goes into the table's first header row.
         reader: A registered video reader, or ``auto``.
         calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
         display: Where to report to.
-        also: Called with the source and each part of the predictions, in order.
+        also: Called with the source and each part of the predictions, in order; those that were
+            taken over included.
+        resume: Go on where an interrupted run of the same model on the same video stopped. The
+            files become the same, bit for bit, as without the interruption.
 
     Raises:
         VideoError: The video cannot be read exactly.
         PredictionError: The number of rows is not the number of frames.
     """
-    names = handler.tracker.options.keypoint_names
-    norm = TemporalNorm()
-    rows = 0
     with ExitStack() as stack:
         source = stack.enter_context(open_video(video, reader=reader, resize_to=handler.image_size))
-        coordinates = stack.enter_context(PredictionCsvWriter(table, names, scorer=scorer))
-        jumps = stack.enter_context(metric_file(metric_path(table, "temporal_norm"), names))
-        calibrated = calibration and stack.enter_context(calibrated_file(table, names, calibration))
+        writer = PredictionCsvWriter(
+            table,
+            handler.tracker.options.keypoint_names,
+            scorer=scorer,
+            identity=prediction_identity(handler, source, video),
+            resume=resume,
+        )
+        coordinates = stack.enter_context(writer)
+        coordinates.go_back(handler.seam(coordinates.complete_rows, len(source)))
+        resumed = coordinates.complete_rows
+        append_beside = stack.enter_context(_files_beside(table, handler, calibration))
         task = stack.enter_context((display or SilentDisplay()).task(video.name, len(source)))
-        for part in handler.predict_video(source):
-            keypoints = part.keypoints.numpy()
-            coordinates.append(keypoints, part.confidences.numpy())
-            jumps.append(norm(keypoints.astype(np.float64)))
-            if calibration and calibrated:
-                calibrated.append(calibration.probability(part.confidences.numpy()))
+        for part in _written_parts(coordinates):
+            append_beside(part)
             if also is not None:
                 also(source, part)
-            rows += len(keypoints)
-            task.update(rows)
+        task.update(resumed)
+        for part in handler.predict_video(source, resumed):
+            coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
+            append_beside(part)
+            if also is not None:
+                also(source, part)
+            task.update(coordinates.complete_rows)
+        rows = coordinates.complete_rows
         if rows != len(source):
             raise PredictionError(
                 f"{rows} frames were predicted, but the video has {len(source)}",
                 where=video,
                 remedy="this is a fault of the video reader; please report it",
             )
-        return VideoResult(table, rows, getattr(source, "damage", None))
+        return VideoResult(table, rows, getattr(source, "damage", None), resumed)
+
+
+def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:
+    """The rows that an interrupted run had written, as they came from the network."""
+    if coordinates.complete_rows:
+        for part in read_prediction_chunks(coordinates.partial_path):
+            keypoints, confidences = (
+                torch.from_numpy(values.astype(np.float32))
+                for values in (part.keypoints, part.confidences)
+            )
+            yield Prediction(keypoints, confidences)
+
+
+@contextmanager
+def _files_beside(
+    table: Path, handler: PredictionHandler, calibration: ConfidenceCalibration | None
+) -> Iterator[Callable[[Prediction], None]]:
+    """Opens the files of jumps and of calibrated confidences; call what it gives with each part."""
+    names, norm = handler.tracker.options.keypoint_names, TemporalNorm()
+    path = metric_path(table, "temporal_norm")
+    _remove_leftovers(path, metric_path(table, "calibrated_confidence"))
+    with ExitStack() as stack:
+        jumps = stack.enter_context(metric_file(path, names))
+        calibrated = calibration and stack.enter_context(calibrated_file(table, names, calibration))
+
+        def append(part: Prediction) -> None:
+            jumps.append(norm(part.keypoints.numpy().astype(np.float64)))
+            if calibration and calibrated:
+                calibrated.append(calibration.probability(part.confidences.numpy()))
+
+        yield append
+
+
+def _remove_leftovers(*paths: Path) -> None:
+    """Remove what a killed run left beside its files."""
+    for path in paths:
+        for leftover in path.parent.glob(f".{path.stem}.????????{path.suffix}"):
+            with suppress(OSError):
+                leftover.unlink()
