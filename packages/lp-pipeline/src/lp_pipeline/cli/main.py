@@ -17,6 +17,7 @@ from lp_pipeline.cli.completion import (
     complete_precision,
     complete_reader,
 )
+from lp_pipeline.cli.evaluation_commands import add_evaluation_commands
 from lp_pipeline.cli.overrides import CommandWithOverrides
 from lp_pipeline.errors import TrainingStoppedError
 
@@ -195,6 +196,8 @@ def new_model(
 
     run_new_model(name, folder)
 
+
+add_evaluation_commands(app)
 
 config_app = typer.Typer(help="Look at a config.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")

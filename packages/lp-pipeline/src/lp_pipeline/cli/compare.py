@@ -1,0 +1,135 @@
+"""``litpose compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lp_pipeline.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from lp_pipeline.evaluation.comparison import Comparison
+    from lp_pipeline.evaluation.metric_files import MetricTable
+
+_SUFFIXES = (".csv", ".png")
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What the command line asks for."""
+
+    model_dirs: tuple[Path, ...]
+    groups: tuple[str, ...]
+    frames: str
+    labels: str
+    own_frames: bool
+    outputs: tuple[Path, ...]
+    resamples: int
+    seed: int
+
+
+def run_compare(request: CompareRequest) -> None:
+    """Print the comparison, and write what is asked for.
+
+    Raises:
+        EvaluationError: A model cannot be compared, or an option makes no sense.
+    """
+    from rich.console import Console
+
+    from lp_pipeline.evaluation.comparison import compare_groups
+    from lp_pipeline.evaluation.comparison_output import (
+        comparison_table,
+        write_comparison_csv,
+        write_comparison_plot,
+    )
+
+    for path in request.outputs:
+        if path.suffix.lower() not in _SUFFIXES:
+            raise EvaluationError(
+                f"cannot write '{path.suffix}'",
+                where=path,
+                remedy=f"give a name that ends in {' or '.join(_SUFFIXES)}",
+            )
+    groups = _groups(request)
+    errors, notes = _errors(groups, request)
+    comparison = compare_groups(errors, resamples=request.resamples, seed=request.seed)
+    console = Console(soft_wrap=True)
+    console.print(comparison_table(comparison), soft_wrap=False)
+    for note in [*notes, *_notes(comparison, groups)]:
+        console.print(note, highlight=False, markup=False)
+    for path in request.outputs:
+        write = write_comparison_csv if path.suffix.lower() == ".csv" else write_comparison_plot
+        write(comparison, path)
+        console.print(f"written: {path}", highlight=False, markup=False)
+
+
+def _groups(request: CompareRequest) -> dict[str, list[Path]]:
+    """The groups that are asked for, then those that the configs tell."""
+    from lp_pipeline.evaluation.compared_models import group_by_recipe, parse_groups
+
+    groups = parse_groups(request.groups)
+    named = {folder.resolve() for folders in groups.values() for folder in folders}
+    rest = [folder for folder in request.model_dirs if folder.resolve() not in named]
+    for name, folders in group_by_recipe(list(dict.fromkeys(rest))).items():
+        groups[name if name not in groups else str(folders[0])] = folders
+    if not groups:
+        raise EvaluationError("which models?", remedy="litpose compare MODEL_DIR MODEL_DIR...")
+    return groups
+
+
+def _errors(
+    groups: Mapping[str, Sequence[Path]], request: CompareRequest
+) -> tuple[dict[str, list[MetricTable]], list[str]]:
+    """The errors of each model on the frames and keypoints to compare, and what was left out."""
+    from lp_pipeline.evaluation.compared_models import (
+        chosen_frames,
+        read_errors,
+        with_common_frames,
+        with_common_keypoints,
+    )
+
+    folders = [folder for members in groups.values() for folder in members]
+    read = [read_errors(folder, request.labels) for folder in folders]
+    tables = [
+        chosen_frames(table, request.frames, folder)
+        for table, folder in zip(read, folders, strict=True)
+    ]
+    common = with_common_keypoints(tables)
+    notes = []
+    left_out = {n for t in tables for n in t.keypoint_names} - set(common[0].keypoint_names)
+    if left_out:
+        notes.append(f"not every model has these keypoints: {', '.join(sorted(left_out))}")
+    if not request.own_frames:
+        before = len({image for table in common for image in table.index})
+        common = with_common_frames(common)
+        if len(common[0].index) < before:
+            notes.append(
+                f"compared on the {len(common[0].index)} of {before} frames that all models held "
+                "out; --own-frames takes all"
+                if request.frames == "held-out"
+                else f"compared on the {len(common[0].index)} of {before} frames that all share"
+            )
+    rest = iter(common)
+    return {name: [next(rest) for _ in members] for name, members in groups.items()}, notes
+
+
+def _notes(comparison: Comparison, groups: Mapping[str, Sequence[Path]]) -> list[str]:
+    """How to read the table."""
+    notes = []
+    for name, folders in groups.items():
+        if len(folders) > 1:
+            notes.append(f"{name}: {', '.join(map(str, folders))}")
+    single = [group.name for group in comparison.groups if group.models == 1]
+    if single:
+        notes.append(
+            f"one model only, so the interval is over frames, not seeds: {', '.join(single)}"
+        )
+    if not comparison.same_frames:
+        notes.append("the models are judged on different frames, so differences are not paired")
+    notes.append(
+        "intervals: percentile bootstrap that draws models and frames with replacement; frames "
+        "count as independent"
+    )
+    return notes

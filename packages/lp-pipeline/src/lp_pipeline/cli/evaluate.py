@@ -1,0 +1,118 @@
+"""``litpose evaluate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lp_pipeline.cli.session import start_session
+from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from lp_pipeline.evaluation.model_project import ModelProject
+    from lp_pipeline.prediction.handler import PredictionHandler
+    from lp_pipeline.prediction.labeled import LabeledPrediction
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What the command line asks for."""
+
+    model_dir: Path
+    label_files: tuple[Path, ...]
+    data_dir: Path | None
+    device: str
+    batch_size: int
+
+
+def run_evaluate(request: EvaluateRequest) -> None:
+    """Evaluate label files, or all that a model directory was trained on and has predicted.
+
+    Raises:
+        EvaluationError: A folder or a label file is not there.
+    """
+    start_session()
+    display = terminal_or_plain()
+    if request.data_dir is not None and not request.data_dir.is_dir():
+        raise EvaluationError("there is no such folder", where=f"--data-dir: {request.data_dir}")
+    for file in request.label_files:
+        if not file.is_file():
+            raise EvaluationError("there is no such label file", where=file)
+    from lp_pipeline.evaluation.model_project import ModelProject
+
+    project = ModelProject.from_dir(request.model_dir, data_dir=request.data_dir)
+    for note in project.pose_metrics.notes:
+        display.message(f"note: {note}")
+    if request.label_files:
+        handler = _handler(request)
+        for file in request.label_files:
+            _evaluate_file(project, handler, file, request.data_dir, display)
+    else:
+        _evaluate_all(project, request, display)
+
+
+def _handler(request: EvaluateRequest) -> PredictionHandler:
+    from lp_pipeline.model import Model
+
+    model = Model.from_dir(request.model_dir, device=request.device, chunk=request.batch_size)
+    return model.handler
+
+
+def _evaluate_file(
+    project: ModelProject,
+    handler: PredictionHandler,
+    file: Path,
+    data_dir: Path | None,
+    display: Display,
+) -> None:
+    """One label file by itself."""
+    from lp_pipeline.cli.train import show_errors
+    from lp_pipeline.evaluation.evaluate_model import evaluate_label_file
+
+    result, path = evaluate_label_file(project, handler, file, data_dir=data_dir, display=display)
+    show_errors(result)
+    display.message(f"{file.name}: {len(result.table)} images -> {path}")
+
+
+def _evaluate_all(project: ModelProject, request: EvaluateRequest, display: Display) -> None:
+    """The training's labels, label files beside them, and the metrics of predicted videos."""
+    from lp_pipeline.cli.train import show_errors
+    from lp_pipeline.evaluation.evaluate_model import (
+        evaluate_video_tables,
+        write_project_evaluation,
+    )
+    from lp_pipeline.evaluation.model_report import write_model_report
+
+    result, handler = _project_labels(project, request, display)
+    write_project_evaluation(project, result)
+    if handler is not None:
+        for file in project.other_label_files():
+            _evaluate_file(project, handler, file, project.data_dir, display)
+    tables = evaluate_video_tables(project)
+    report = write_model_report(project, result, display=display)
+    show_errors(result)
+    for table in tables:
+        display.message(f"metrics of a predicted video: beside {table}")
+    display.message(f"report: {report}")
+
+
+def _project_labels(
+    project: ModelProject, request: EvaluateRequest, display: Display
+) -> tuple[LabeledPrediction, PredictionHandler | None]:
+    """Predictions of the training's labels, made now where the images are there."""
+    from lp_pipeline.evaluation.evaluate_model import (
+        predict_project_labels,
+        stored_project_labels,
+    )
+
+    if project.has_images:
+        handler = _handler(request)
+        return predict_project_labels(project, handler, display=display), handler
+    result = stored_project_labels(project)
+    display.message(
+        f"note: the labelled images are not in {project.data_dir}, so nothing is predicted anew: "
+        "the metrics are those of predictions.csv; --data-dir says where the images are"
+    )
+    return result, None

@@ -1,0 +1,119 @@
+"""``litpose outliers``: what looks wrong in a predicted video, as a table and as clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lp_pipeline.cli.session import start_session
+from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from lp_core.video import VideoSource
+    from lp_pipeline.evaluation.suspicious import VideoMetrics
+
+TABLE = "outliers.csv"
+
+
+@dataclass(frozen=True)
+class OutliersRequest:
+    """What the command line asks for."""
+
+    model_dir: Path
+    video: Path
+    predictions: Path | None
+    output_dir: Path | None
+    count: int
+    length: int
+    clips: bool
+    reader: str
+    overwrite: bool
+
+
+def run_outliers(request: OutliersRequest) -> None:
+    """Find suspicious frames of a predicted video, and cut clips around them.
+
+    Raises:
+        EvaluationError: There are no predictions, they are of another video, or the output is there
+            already.
+    """
+    start_session()
+    display = terminal_or_plain()
+    table = request.predictions or request.model_dir / "video_preds" / f"{request.video.stem}.csv"
+    folder = request.output_dir or table.parent / "outliers" / request.video.stem
+    _check(request, table, folder)
+    from lp_data.video.open import open_video
+    from lp_pipeline.evaluation.model_project import pose_metrics_of
+    from lp_pipeline.evaluation.suspicious import suspicious_frames, video_metrics, write_suspicions
+
+    pose_metrics = pose_metrics_of(request.model_dir)
+    for note in pose_metrics.notes:
+        display.message(f"note: {note}")
+    metrics = video_metrics(table, pose_metrics.metrics)
+    with open_video(request.video, reader=request.reader) as source:
+        if len(source) != metrics.frames:
+            raise EvaluationError(
+                f"the video has {len(source)} frames, but {metrics.frames} are predicted",
+                where=table,
+                remedy="check that the predictions are those of this video",
+            )
+        found = suspicious_frames(metrics, request.count, apart=request.length)
+        fps = source.fps
+        stretches = _stretches(request, source, [item.frame for item in found])
+    names = {part: f"frames_{part.start:07d}-{part.stop - 1:07d}.mp4" for part in stretches}
+    _remove_earlier(folder)
+    _write_clips(request, table, {part: folder / name for part, name in names.items()}, display)
+    write_suspicions(folder / TABLE, found, fps, names)
+    _summarise(metrics, len(found), folder, display)
+
+
+def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
+    if not request.video.exists():
+        raise EvaluationError("there is no such video", where=request.video)
+    if not table.is_file():
+        raise EvaluationError(
+            "there are no predictions of this video",
+            where=table,
+            remedy=f"litpose predict {request.model_dir} {request.video}; or name their table by "
+            "--predictions",
+        )
+    if (folder / TABLE).exists() and not request.overwrite:
+        raise EvaluationError(
+            "the outliers are there already", where=folder, remedy="--overwrite finds them again"
+        )
+
+
+def _stretches(request: OutliersRequest, source: VideoSource, frames: list[int]) -> list[range]:
+    """What the clips show."""
+    from lp_pipeline.evaluation.suspicious import clips_around
+
+    return clips_around(frames, request.length, len(source)) if request.clips else []
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the clips of an earlier run, which the new table would not name."""
+    for clip in folder.glob("frames_*.mp4"):
+        clip.unlink()
+
+
+def _write_clips(
+    request: OutliersRequest, table: Path, clips: dict[range, Path], display: Display
+) -> None:
+    from lp_pipeline.rendering.prediction_video import render_prediction
+    from lp_pipeline.rendering.style import DrawingStyle
+
+    style = DrawingStyle(trail=4, legend=True)
+    with display.task("clips", len(clips)) as task:
+        for number, (part, path) in enumerate(clips.items(), 1):
+            render_prediction(
+                request.video, table, path, reader=request.reader, style=style, frames=part
+            )
+            task.update(number)
+
+
+def _summarise(metrics: VideoMetrics, count: int, folder: Path, display: Display) -> None:
+    names = ", ".join(metrics.values)
+    display.message(f"{count} suspicious frames of {metrics.frames}, by {names}")
+    display.message(f"table and clips: {folder}")

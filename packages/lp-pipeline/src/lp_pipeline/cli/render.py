@@ -1,0 +1,107 @@
+"""``litpose render`` and ``litpose outliers``: predictions on the video they were made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lp_core.errors import nearest_name
+from lp_pipeline.cli.session import start_session
+from lp_pipeline.display import terminal_or_plain
+from lp_pipeline.errors import RenderingError
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """What the command line asks for; lengths are in frames and px of the picture."""
+
+    video: Path
+    table: Path
+    output: Path | None
+    skeleton: tuple[str, ...]
+    colormap: str
+    threshold: float
+    trail: int
+    radius: float | None
+    legend: bool
+    first: int
+    last: int | None
+    reader: str
+    overwrite: bool
+
+
+def run_render(request: RenderRequest) -> None:
+    """Write a labelled video.
+
+    Raises:
+        RenderingError: The output is there already, or an option makes no sense.
+    """
+    start_session()
+    from lp_io.predictions import read_prediction_chunks
+    from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
+    from lp_pipeline.rendering.style import DrawingStyle
+
+    display = terminal_or_plain()
+    path = request.output or labeled_video_path(request.table)
+    if path.exists() and not request.overwrite:
+        raise RenderingError(
+            "the video is there already", where=path, remedy="--overwrite replaces it"
+        )
+    style = DrawingStyle(
+        colormap=request.colormap,
+        confidence_threshold=request.threshold,
+        trail=request.trail,
+        radius=request.radius,
+        legend=request.legend,
+    )
+    names = next(read_prediction_chunks(request.table, 1)).keypoint_names
+    written = render_prediction(
+        request.video,
+        request.table,
+        path,
+        reader=request.reader,
+        skeleton=[parse_edge(text, names) for text in request.skeleton],
+        style=style,
+        frames=chosen_frames(request),
+        display=display,
+    )
+    display.message(f"labelled video: {path} ({written} frames)")
+
+
+def chosen_frames(request: RenderRequest) -> range | None:
+    """The frames to draw; None draws all.
+
+    Raises:
+        RenderingError: A last frame is before the first.
+    """
+    if request.first == 0 and request.last is None:
+        return None
+    if request.last is None:
+        from lp_data.video.open import open_video
+
+        with open_video(request.video, reader=request.reader) as source:
+            return range(request.first, len(source))
+    if request.last < request.first:
+        raise RenderingError(f"the last frame, {request.last}, is before the first")
+    return range(request.first, request.last + 1)
+
+
+def parse_edge(text: str, names: tuple[str, ...]) -> tuple[str, str]:
+    """Two keypoints from ``FIRST-SECOND``, although names may have hyphens themselves.
+
+    Raises:
+        RenderingError: There are no two such keypoints.
+    """
+    parts = text.split("-")
+    pairs = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
+    for pair in pairs:
+        if pair[0] in names and pair[1] in names:
+            return pair
+    unknown = [name for pair in pairs[:1] for name in pair if name not in names]
+    guess = nearest_name(unknown[0], names) if unknown else None
+    raise RenderingError(
+        f"'{text}' does not join two keypoints",
+        where="--skeleton",
+        remedy=(f"did you mean '{guess}'? " if guess else "")
+        + f"write FIRST-SECOND with two of: {', '.join(names)}",
+    )

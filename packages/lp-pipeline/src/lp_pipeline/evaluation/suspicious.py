@@ -1,0 +1,162 @@
+"""Frames of a video whose predictions look wrong, found without labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lp_core.atomic import written_beside
+from lp_io.predictions import read_prediction_chunks
+from lp_pipeline.errors import EvaluationError
+from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint, TemporalNorm
+from lp_pipeline.evaluation.outliers import clip_around, worst_frames
+
+CONFIDENCE_DROP = "confidence_drop"
+"""How far a keypoint's confidence is below its own median over the video: 0 to 1, no unit."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A frame that a metric finds suspicious.
+
+    Attributes:
+        frame: Its number, from 0.
+        metric: Such as ``temporal_norm``.
+        keypoint: The name of the keypoint with the largest value.
+        value: That value: frame px, or a difference of confidence.
+    """
+
+    frame: int
+    metric: str
+    keypoint: str
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class VideoMetrics:
+    """Metrics of all N frames of a video that need no labels.
+
+    Attributes:
+        keypoint_names: K names.
+        values: (N, K) by the metric's name, the larger the worse.
+        frames: N.
+    """
+
+    keypoint_names: tuple[str, ...]
+    values: Mapping[str, PerKeypoint]
+    frames: int
+
+
+def video_metrics(table: Path, pose_metrics: Mapping[str, FrameMetric]) -> VideoMetrics:
+    """Compute the metrics of a table of predictions.
+
+    Args:
+        table: Predictions of a video, as ``litpose predict`` writes them.
+        pose_metrics: Others than the movement between frames and the confidence, by name.
+
+    Raises:
+        PredictionFileError: The table cannot be read.
+    """
+    metrics: dict[str, FrameMetric] = {"temporal_norm": TemporalNorm(), **pose_metrics}
+    parts: dict[str, list[Float[ndarray, "rows keypoints"]]] = {name: [] for name in metrics}
+    confidences = []
+    for chunk in read_prediction_chunks(table):
+        for name, metric in metrics.items():
+            parts[name].append(metric(chunk.keypoints).astype(np.float32))
+        confidences.append(chunk.confidences.astype(np.float32))
+    values = {name: np.concatenate(some) for name, some in parts.items()}
+    values[CONFIDENCE_DROP] = confidence_drop(np.concatenate(confidences))
+    return VideoMetrics(chunk.keypoint_names, values, len(values[CONFIDENCE_DROP]))
+
+
+def confidence_drop(confidences: PerKeypoint) -> PerKeypoint:
+    """How far each confidence is below the median of its keypoint, NaN where there is none.
+
+    A keypoint that is always hidden so is no news; one that is suddenly lost is.
+
+    Args:
+        confidences: (N, K) from 0 to 1.
+    """
+    usual = [np.median(known) if known.size else np.nan for known in map(_known, confidences.T)]
+    return np.array(usual, confidences.dtype) - confidences
+
+
+def _known(values: Float[ndarray, " rows"]) -> Float[ndarray, " known"]:
+    return values[np.isfinite(values)]
+
+
+def suspicious_frames(metrics: VideoMetrics, count: int, *, apart: int) -> list[Suspicion]:
+    """The frames that each metric finds most suspicious, in order of time.
+
+    Args:
+        metrics: Of the whole video.
+        count: At most so many frames per metric.
+        apart: Frames that two of one metric are apart at least.
+
+    Raises:
+        EvaluationError: ``apart`` is not positive.
+    """
+    found = [
+        Suspicion(item.frame, name, metrics.keypoint_names[item.keypoint], item.value)
+        for name, values in metrics.values.items()
+        for item in worst_frames(values, count, apart=apart)
+        if item.value > 0
+    ]
+    return sorted(found, key=lambda item: (item.frame, item.metric))
+
+
+def clips_around(frames: Sequence[int], length: int, total: int) -> list[range]:
+    """Stretches of a video that show some frames, those that overlap joined into one.
+
+    Args:
+        frames: Numbers of frames.
+        length: Frames of a clip around one of them.
+        total: Frames of the video.
+
+    Raises:
+        EvaluationError: The video has no such frame, or the clips have no length.
+    """
+    clips: list[range] = []
+    for clip in (clip_around(frame, length, total) for frame in sorted(frames)):
+        if clips and clip.start <= clips[-1].stop:
+            clips[-1] = range(clips[-1].start, max(clip.stop, clips[-1].stop))
+        else:
+            clips.append(clip)
+    return clips
+
+
+def write_suspicions(
+    path: Path, suspicions: Sequence[Suspicion], fps: Fraction, clips: Mapping[range, str]
+) -> None:
+    """Write ``frame, time_s, metric, keypoint, value, clip`` as CSV.
+
+    Args:
+        path: The file, which appears whole or not at all.
+        suspicions: What to write, a row each.
+        fps: Frames per second, for the time.
+        clips: The name of the clip that shows a stretch of frames.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    try:
+        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["frame", "time_s", "metric", "keypoint", "value", "clip"])
+            for item in suspicions:
+                clip = next((name for stretch, name in clips.items() if item.frame in stretch), "")
+                time = f"{float(item.frame / fps):.4f}"
+                writer.writerow(
+                    [item.frame, time, item.metric, item.keypoint, f"{item.value:.4f}", clip]
+                )
+    except OSError as error:
+        raise EvaluationError(
+            f"the table cannot be written: {error.strerror}", where=path
+        ) from error
