@@ -12,12 +12,14 @@ from pathlib import Path
 
 from lp_io.foreign.content import ContentError
 
-_SECONDS = 30
+_CPU_SECONDS = 20
+_SECONDS = 300  # for systems that cannot limit the time of computing
 _SCRIPT = """
 import sys
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 except (ImportError, OSError, ValueError):
     pass
@@ -46,11 +48,12 @@ def check_readable(path: Path) -> None:
     """
     if getattr(sys, "frozen", False):
         return  # the executable is somebody's application, not Python
-    command = [sys.executable, "-I", "-c", _SCRIPT, str(path.absolute())]
+    script = _SCRIPT.replace("SECONDS", str(_CPU_SECONDS))
+    command = [sys.executable, "-I", "-c", script, str(path.absolute())]
     try:
         # The command is this very interpreter with the script above.
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
         raise ContentError("the HDF5 file is damaged: reading it does not end") from error
     if done.returncode:
-        raise ContentError("the HDF5 file is damaged: the HDF5 library crashes on it")
+        raise ContentError("the HDF5 file is damaged: the HDF5 library fails on it")

@@ -1,0 +1,77 @@
+"""Read a table of DeepLabCut from CSV, with any number of scorers and animals."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from lp_io.foreign.content import ContentError
+from lp_io.keypoint_frame.frame import LEVELS, LEVELS_OF_SEVERAL, KeypointFrame
+
+_EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
+_PATH_COLUMNS = (1, 3)
+
+
+def read_csv(path: Path) -> KeypointFrame:
+    """The table of a CSV file, with the path of an image in one column or in three.
+
+    Raises:
+        ContentError: The file is no such table; the message names the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, row) for row in reader if any(row)]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ContentError(f"this is not a CSV file in UTF-8: {error}") from error
+    titles = [row[0].lower() for _, row in rows[:4]]
+    levels = LEVELS_OF_SEVERAL if titles[1:2] == ["individuals"] else LEVELS
+    if titles[: len(levels)] != list(levels):
+        raise ContentError(f"its first lines should begin with {', '.join(levels)}")
+    header = [row for _, row in rows[: len(levels)]]
+    paths = _path_columns(header)
+    width = len(header[-1])
+    if any(len(row) != width for row in header) or width == paths:
+        raise ContentError("the header rows differ in length, or name no column")
+    body = [(line, row) for line, row in rows[len(levels) :] if not _names_index(row, paths)]
+    index, values = [], []
+    for line, row in body:
+        if len(row) != width:
+            raise ContentError(f"line {line} has {len(row)} cells, the header {width}")
+        index.append("/".join(row[:paths]).replace("\\", "/"))
+        values.append([_number(cell, line) for cell in row[paths:]])
+    return KeypointFrame(
+        columns=tuple(zip(*(row[paths:] for row in header), strict=True)),
+        values=np.array(values, dtype=np.float64).reshape(len(index), width - paths),
+        index=tuple(index),
+    )
+
+
+def _path_columns(header: list[list[str]]) -> int:
+    """How many columns come before the first keypoint."""
+    count = 1
+    while count < len(header[0]) and not any(row[count : count + 1] != [""] for row in header):
+        count += 1
+    if count not in _PATH_COLUMNS:
+        raise ContentError(f"{count} columns come before the first keypoint, not one or three")
+    return count
+
+
+def _names_index(row: list[str], paths: int) -> bool:
+    """Whether a row only names the index, as pandas writes it for a named index."""
+    return not any(row[paths:]) and not any(set(cell) & set("./\\") for cell in row[:paths])
+
+
+def _number(cell: str, line: int) -> float:
+    cell = cell.strip()
+    if cell.lower() in _EMPTY:
+        return np.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.inf
+    if not np.isfinite(value):
+        raise ContentError(f"line {line}: '{cell[:40]}' is not a number")
+    return value

@@ -1,0 +1,103 @@
+"""What a file or folder is, told by what it holds."""
+
+from __future__ import annotations
+
+import csv
+from enum import Enum
+from pathlib import Path
+
+from lp_io.errors import ConversionError
+from lp_io.foreign import hdf5
+from lp_io.foreign.content import ContentError, reading
+from lp_io.lightning_pose.folder import is_public_model_dir
+from lp_io.projects.deeplabcut import is_deeplabcut_project
+
+
+class Kind(Enum):
+    """What can be converted."""
+
+    PREDICTIONS = "a table of predictions"
+    LABEL_CSV = "a label file"
+    DEEPLABCUT = "a DeepLabCut project"
+    SLEAP_LABELS = "SLEAP labels"
+    COCO_LABELS = "COCO labels"
+    LIGHTNING_POSE_MODEL = "a model of Lightning Pose"
+    PROJECT = "a project of lp"
+
+
+def detect(path: Path) -> Kind:
+    """What ``path`` is.
+
+    Raises:
+        ConversionError: It is missing, or nothing that can be converted.
+        MissingExtraError: The library that could tell is not installed.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists():
+        raise ConversionError("there is no such file or folder", where=path)
+    with reading(path, ConversionError, "the file"):
+        match path.suffix.lower():
+            case ".slp":
+                return _slp(path)
+            case ".json":
+                return _coco(path)
+            case ".csv":
+                return Kind.PREDICTIONS if "likelihood" in _coords(path) else Kind.LABEL_CSV
+            case ".parquet" | ".nc" | ".h5" | ".hdf5":
+                return Kind.PREDICTIONS
+    raise ConversionError(
+        f"nothing is known about files ending in '{path.suffix}'",
+        where=path,
+        remedy="known: DeepLabCut projects, .slp, .pkg.slp, COCO .json, and tables in .csv, .h5, "
+        ".parquet and .nc",
+    )
+
+
+def _folder(path: Path) -> Kind:
+    if is_public_model_dir(path):
+        return Kind.LIGHTNING_POSE_MODEL
+    if is_deeplabcut_project(path):
+        return Kind.DEEPLABCUT
+    if any(_is_label_file(file) for file in sorted(path.glob("*.csv"))):
+        return Kind.PROJECT
+    raise ConversionError(
+        "the folder is neither a DeepLabCut project nor one of lp",
+        where=path,
+        remedy="a DeepLabCut project has config.yaml and labeled-data, one of lp a label file such "
+        "as CollectedData.csv",
+    )
+
+
+def _is_label_file(path: Path) -> bool:
+    return {"x", "y"} <= set(_coords(path)) and "likelihood" not in _coords(path)
+
+
+def _coords(path: Path) -> list[str]:
+    """The row ``coords`` of a table of DeepLabCut; empty where there is none."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for _, row in zip(range(4), csv.reader(file), strict=False):
+                if row and row[0] == "coords":
+                    return row[1:]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    return []
+
+
+def _slp(path: Path) -> Kind:
+    """Labels where the file holds a single labelled instance, predictions otherwise."""
+    with hdf5.opened(path, "sleap") as file:
+        kinds = hdf5.array(file, "instances")
+        if "instance_type" not in (kinds.dtype.names or ()):
+            raise ContentError("this HDF5 file is not one of SLEAP's")
+        is_label = (kinds["instance_type"] == 0).any() or not len(kinds)
+    return Kind.SLEAP_LABELS if is_label else Kind.PREDICTIONS
+
+
+def _coco(path: Path) -> Kind:
+    from lp_io.foreign.coco import read_coco
+
+    content = read_coco(path)
+    scored = any({"keypoint_scores", "score"} & set(each.extra) for each in content.annotations)
+    return Kind.PREDICTIONS if scored else Kind.COCO_LABELS

@@ -1,0 +1,137 @@
+"""Labelled images between two tools: what is labelled, and where each picture comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jaxtyping import Float, Int8, UInt8
+from numpy import ndarray
+
+from lp_io.foreign.content import ContentError
+
+LABEL_FOLDER = "labeled-data"
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+_UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """One picture, and the places it can be had from.
+
+    Attributes:
+        name: Its path in a project, such as ``"labeled-data/mouse/img00012.png"``.
+        file: The image file, where there is one.
+        embedded: Gives (H, W, 3) RGB in frame px, where the labels' own file holds the picture.
+        video: The video that it is a frame of, where that exists.
+        frame: Its number in that video, counted from 0, where known.
+    """
+
+    name: str
+    file: Path | None = None
+    embedded: Callable[[], UInt8[ndarray, "height width 3"]] | None = field(
+        default=None, compare=False
+    )
+    video: Path | None = None
+    frame: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledImages:
+    """Keypoints of N images, K of each, one animal in each.
+
+    Attributes:
+        keypoint_names: K names.
+        keypoints: (N, K, 2) x and y in frame px, NaN where there is no position.
+        visibility: (N, K) 0 not labelled, 1 occluded, 2 visible.
+        images: N pictures.
+        scorer: Who labelled.
+        skeleton: Pairs of keypoints to join, counted from 0.
+        videos: The videos of the project that exist.
+        states_visibility: Whether the tool can tell occluded keypoints from visible ones.
+        left_out: What was left out while reading, and why.
+
+    Raises:
+        ContentError: The sizes disagree, or a keypoint or picture occurs twice.
+    """
+
+    keypoint_names: tuple[str, ...]
+    keypoints: Float[ndarray, "rows keypoints 2"]
+    visibility: Int8[ndarray, "rows keypoints"]
+    images: tuple[ImageSource, ...]
+    scorer: str = "scorer"
+    skeleton: tuple[tuple[int, int], ...] = ()
+    videos: tuple[Path, ...] = ()
+    states_visibility: bool = False
+    left_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        size = (len(self.images), len(self.keypoint_names))
+        if self.keypoints.shape != (*size, 2) or self.visibility.shape != size:
+            raise ContentError(
+                f"{size[0]} images and {size[1]} names do not go with keypoints of shape "
+                f"{self.keypoints.shape} and visibility of shape {self.visibility.shape}"
+            )
+        for what, names in (
+            ("keypoint", self.keypoint_names),
+            ("picture", [image.name for image in self.images]),
+        ):
+            twice = first_repeated(names)
+            if twice is not None:
+                raise ContentError(f"the {what} '{twice}' occurs twice")
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.images)
+
+
+def first_repeated(names: Iterable[str]) -> str | None:
+    """The first name that occurs a second time, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def frame_number(file_name: str) -> int | None:
+    """The number of a frame as its file name tells it: the last number, as in ``img00012.png``."""
+    stem = file_name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    match = _LAST_NUMBER.search(stem)
+    return int(match[1]) if match and match[1].isascii() and len(match[1]) < 16 else None
+
+
+def folder_name(text: str) -> str:
+    """A text as the name of a folder: what no file system takes becomes an underscore."""
+    return _UNFIT.sub("_", text).strip(" .") or "images"
+
+
+def last_part(path: str) -> str:
+    """The last part of a path of any system."""
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def existing_video(named: str, *folders: Path) -> Path | None:
+    """The video that a file names, where it stands or under the same name in one of ``folders``."""
+    try:
+        candidates = [Path(named), *(folder / last_part(named) for folder in folders)]
+        return next((path for path in candidates if path.is_file()), None)
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """The names, each made different from those before it by ``_2``, ``_3`` and so on."""
+    used: set[str] = set()
+    result = []
+    for name in names:
+        new, count = name, 1
+        while new in used:
+            count += 1
+            new = f"{name}_{count}"
+        used.add(new)
+        result.append(new)
+    return result

@@ -1,0 +1,248 @@
+"""Labelled images as SLEAP files, with the pictures inside (``.pkg.slp``) or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from lp_io.errors import ConversionError
+from lp_io.extras import require
+from lp_io.foreign import sleap
+from lp_io.foreign.content import ContentError, library_reading, reading
+from lp_io.projects.animals import Animal, one_animal_each
+from lp_io.projects.labels import (
+    LABEL_FOLDER,
+    ImageSource,
+    LabeledImages,
+    distinct_names,
+    existing_video,
+    folder_name,
+    frame_number,
+    last_part,
+)
+
+
+def read_sleap_labels(path: Path, *, individual: str | None = None) -> LabeledImages:
+    """Read what people labelled in a SLEAP file; predictions in it are left out.
+
+    A point that SLEAP shows as not visible, but that has a position, is an occluded one.
+
+    Args:
+        path: The ``.slp`` or ``.pkg.slp`` file.
+        individual: Which animal to take, by the name of its track.
+
+    Raises:
+        ConversionError: The file is damaged, has several skeletons, or most of its frames show
+            several animals.
+        MissingExtraError: sleap-io is not installed.
+    """
+    with reading(path, ConversionError, "a SLEAP file"), sleap.opened(path) as labels:
+        return _labels(labels, path, individual)
+
+
+def _labels(labels: Any, path: Path, individual: str | None) -> LabeledImages:
+    if len(labels.skeletons) != 1:
+        raise ContentError(f"the SLEAP file has {len(labels.skeletons)} skeletons; lp takes one")
+    skeleton = labels.skeletons[0]
+    names = tuple(str(node.name) for node in skeleton.nodes)
+    frames = [frame for frame in labels.labeled_frames if frame.user_instances]
+    frames.sort(key=lambda f: (labels.videos.index(f.video), int(f.frame_idx)))
+    choice = one_animal_each([_animals(frame, len(names)) for frame in frames], individual)
+    folders = _video_folders(labels.videos)
+    kept = [
+        (frame, animal)
+        for frame, animal in zip(frames, choice.animals, strict=True)
+        if animal is not None
+    ]
+    sources = [_source(frame, folders, labels.videos, path) for frame, _ in kept]
+    size = (len(kept), len(names))
+    videos = [_existing(video, path) for video in labels.videos]
+    return LabeledImages(
+        keypoint_names=names,
+        keypoints=np.array([a.keypoints for _, a in kept], np.float64).reshape(*size, 2),
+        visibility=np.array([a.visibility for _, a in kept], np.int8).reshape(size),
+        images=tuple(sources),
+        scorer=str(labels.provenance.get("scorer") or "SLEAP"),
+        skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
+        videos=tuple(dict.fromkeys(video for video in videos if video is not None)),
+        states_visibility=True,
+        left_out=(*choice.left_out, *_left_out(labels)),
+    )
+
+
+def _left_out(labels: Any) -> list[str]:
+    """What a SLEAP file may hold besides labels of people."""
+    predicted = sum(len(frame.predicted_instances) for frame in labels.labeled_frames)
+    notes = []
+    if predicted:
+        notes.append(f"{predicted} predicted instances: only labels of people are taken")
+    if labels.suggestions:
+        notes.append(f"{len(labels.suggestions)} suggested frames, which have no labels")
+    return notes
+
+
+def _animals(frame: Any, count: int) -> list[Animal]:
+    return [_animal(instance, count) for instance in frame.user_instances]
+
+
+def _animal(instance: Any, count: int) -> Animal:
+    points = instance.points
+    positions = np.array(points["xy"], dtype=np.float64).reshape(count, 2)
+    there = np.isfinite(positions).all(axis=-1)
+    positions[~there] = np.nan
+    codes = np.where(there, np.where(points["visible"], 2, 1), 0).astype(np.int8)
+    return Animal("" if instance.track is None else str(instance.track.name), positions, codes)
+
+
+def _video_folders(videos: Sequence[Any]) -> list[str]:
+    """For each video the folder of its pictures."""
+    names = []
+    for video in videos:
+        origin = video.source_video or video
+        listed = isinstance(origin.filename, list)
+        stem = "images" if listed else last_part(str(origin.filename)).rsplit(".", 1)[0]
+        names.append(folder_name(stem))
+    return distinct_names(names)
+
+
+def _source(frame: Any, folders: Sequence[str], videos: Sequence[Any], path: Path) -> ImageSource:
+    video, number = frame.video, int(frame.frame_idx)
+    folder = folders[videos.index(video)]
+    origin = video.source_video or video
+    if isinstance(origin.filename, list):
+        return _listed(origin.filename, number, folder, path, _embedded(video, number, path))
+    return ImageSource(
+        name=f"{LABEL_FOLDER}/{folder}/img{number:08d}.png",
+        embedded=_embedded(video, number, path),
+        video=_existing(video, path),
+        frame=number,
+    )
+
+
+def _listed(
+    files: Sequence[str],
+    number: int,
+    folder: str,
+    path: Path,
+    embedded: Callable[[], UInt8[ndarray, "height width 3"]] | None,
+) -> ImageSource:
+    """A picture from a list of image files, or from the SLEAP file that was made of them."""
+    if not 0 <= number < len(files):
+        raise ContentError(f"frame {number} is not among the {len(files)} images of its list")
+    parts = [part for part in files[number].replace("\\", "/").split("/") if part not in ("", ".")]
+    if not parts or ".." in parts:
+        raise ContentError(f"an image has the name '{files[number][:80]}', which leads elsewhere")
+    inner = parts[-2] if len(parts) > 1 else folder
+    file = next(
+        (f for f in (Path(files[number]), path.parent.joinpath(*parts)) if f.is_file()), None
+    )
+    name = f"{LABEL_FOLDER}/{folder_name(inner)}/{parts[-1]}"
+    return ImageSource(name=name, file=file, embedded=embedded, frame=frame_number(parts[-1]))
+
+
+def _existing(video: Any, path: Path) -> Path | None:
+    """The video file, or that which embedded pictures were taken from."""
+    origin = video.source_video or video
+    if not isinstance(origin.filename, str) or Path(origin.filename) == path:
+        return None
+    return existing_video(origin.filename, path.parent, path.parent / "videos")
+
+
+def _embedded(
+    video: Any, number: int, path: Path
+) -> Callable[[], UInt8[ndarray, "height width 3"]] | None:
+    """Reads the picture that the SLEAP file itself holds; None where it holds none."""
+    if video.backend_metadata.get("type") != "HDF5Video" or Path(video.filename) != path:
+        return None
+
+    def read() -> UInt8[ndarray, "height width 3"]:
+        with reading(path, ConversionError, "a SLEAP file"), library_reading("sleap-io"):
+            if video.backend is None:
+                video.open()
+            picture = np.asarray(video[number])
+            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (1, 3):
+                raise ContentError(f"the picture of frame {number} is no image of 8 bits")
+            return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+
+    return read
+
+
+def write_sleap_labels(labels: LabeledImages, path: Path, *, embed: bool = False) -> list[str]:
+    """Write labels to ``path``, in place; pictures are lists of files, one for each folder.
+
+    Args:
+        labels: The labels.
+        path: The file.
+        embed: Put the pictures into the file (``.pkg.slp``); every picture needs its file.
+
+    Returns:
+        What could not be kept.
+
+    Raises:
+        ContentError: SLEAP cannot keep a name, or a picture to embed has no file.
+        MissingExtraError: sleap-io is not installed.
+    """
+    library = require("sleap_io", "sleap")
+    skeleton = library.Skeleton(
+        nodes=list(labels.keypoint_names),
+        edges=[tuple(pair) for pair in labels.skeleton],
+        name="animal",
+    )
+    videos, places = _image_lists(labels, embed=embed)
+    frames = []
+    lost = 0
+    for row in range(len(labels)):
+        folder, number = places[row]
+        instance = _instance(library, labels, row, skeleton)
+        lost += int(((labels.visibility[row] > 0) & ~instance_positions(labels, row)).sum())
+        frames.append(library.LabeledFrame(videos[folder], number, instances=[instance]))
+    content = library.Labels(
+        frames,
+        videos=list(videos.values()),
+        skeletons=[skeleton],
+        provenance={"scorer": labels.scorer},
+    )
+    if embed:
+        with library_reading("sleap-io"):
+            content.save(str(path), verbose=False, embed="user")
+    else:
+        sleap.save(content, path)
+    return [f"{lost} occluded keypoints without a position: SLEAP needs one"] if lost else []
+
+
+def instance_positions(labels: LabeledImages, row: int) -> ndarray:
+    """(K,) True where a keypoint of ``row`` has a position."""
+    return np.isfinite(labels.keypoints[row]).all(axis=-1)
+
+
+def _image_lists(
+    labels: LabeledImages, *, embed: bool
+) -> tuple[dict[str, Any], list[tuple[str, int]]]:
+    """A list of images for each folder, and for each row its folder and its place there."""
+    files: dict[str, list[str]] = {}
+    places = []
+    for source in labels.images:
+        folder = source.name.rsplit("/", 1)[0]
+        listed = files.setdefault(folder, [])
+        places.append((folder, len(listed)))
+        if embed and source.file is None:
+            raise ContentError(f"the picture '{source.name}' has no file to embed")
+        listed.append(str(source.file.absolute()) if source.file else source.name)
+    if embed:
+        library = require("sleap_io", "sleap")
+        return {
+            folder: library.Video.from_filename(names) for folder, names in files.items()
+        }, places
+    return {folder: sleap.image_list(names) for folder, names in files.items()}, places
+
+
+def _instance(library: Any, labels: LabeledImages, row: int, skeleton: Any) -> Any:
+    instance = library.Instance.from_numpy(labels.keypoints[row], skeleton=skeleton)
+    there = instance_positions(labels, row)
+    instance.points["visible"] = there & (labels.visibility[row] != 1)
+    return instance
