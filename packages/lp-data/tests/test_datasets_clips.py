@@ -83,6 +83,12 @@ def test_frames_are_consecutive_and_every_start_occurs():
     assert min(seen.values()) > 400 / 9 / 2  # each as probable as the others
 
 
+def test_longer_videos_come_more_often():
+    dataset = clips(103, 13)  # 100 clips and 10
+    lengths = Counter(shown(dataset[index])[1] for index in range(600))
+    assert lengths[103] / 600 == pytest.approx(100 / 110, abs=0.04)
+
+
 def test_chance_depends_on_seed_epoch_and_index():
     def drawn(seed, epoch):
         dataset = clips(100, 200, seed=seed)

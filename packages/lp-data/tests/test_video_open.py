@@ -124,13 +124,15 @@ def test_a_long_video_is_exact_at_the_far_end(tmp_path) -> None:
         assert read_codes(source.read_indices(wanted)) == wanted
 
 
+# VmHWM begins with the program; ru_maxrss with whatever the process that started it held.
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from lp_data.video.open import open_video
 with open_video(Path(sys.argv[1]), resize_to=(128, 128)) as source:
     frames = sum(len(chunk) for chunk in source.chunks(16))
-print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(frames, status["VmHWM"].split()[0])
 """
 
 
@@ -140,6 +142,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode(tmp_path_factory.mktemp("small") / "small.mp4", how)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_length_of_the_video(small, tmp_path) -> None:
     peaks = []
     for count in (200, 20_000):
@@ -150,7 +153,7 @@ def test_memory_does_not_grow_with_the_length_of_the_video(small, tmp_path) -> N
         frames, peak = map(int, run.stdout.split())
         assert frames == count
         peaks.append(peak)
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 1.05 * peaks[0]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
