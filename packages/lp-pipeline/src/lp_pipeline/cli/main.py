@@ -145,6 +145,59 @@ def predict(
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="What to convert.")],
+    target: Annotated[Path, typer.Argument(metavar="TO", help="A folder or a file to write.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="The format of TO where its name does not tell: project, deeplabcut, csv, h5, "
+            "parquet, coco, sleap or movement."
+        ),
+    ] = None,
+    videos: Annotated[str, typer.Option(help="Of projects: link, copy or none.")] = "link",
+    scorer: Annotated[
+        str | None, typer.Option(help="Whose labels to take of a DeepLabCut project.")
+    ] = None,
+    individual: Annotated[
+        str | None, typer.Option(help="Which animal to take where there are several.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The folder that a COCO file's image names start from.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Frames per second, for movement's times.")
+    ] = None,
+    video: Annotated[str, typer.Option(help="The video of predictions, for SLEAP.")] = "",
+    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
+) -> None:
+    """Convert projects, labels and predictions from and to other tools.
+
+    FROM is told by its content: a DeepLabCut project, SLEAP labels (.slp, .pkg.slp), COCO keypoints
+    (.json), a project or label file of litpose, or a table of predictions (.csv, .h5, .parquet,
+    .json, .slp, .nc). A folder as TO makes a project that is ready to train from the labels of
+    another tool, and a DeepLabCut project from those of litpose.
+    """
+    from lp_pipeline.cli.convert import run_convert
+    from lp_pipeline.conversion.convert import ConvertOptions
+
+    run_convert(
+        source,
+        target,
+        ConvertOptions(
+            to=to,
+            videos=videos,
+            scorer=scorer,
+            individual=individual,
+            images=images,
+            fps=fps,
+            video=video,
+            overwrite=overwrite,
+        ),
+    )
+
+
+@app.command()
 def check(
     project: Annotated[Path, typer.Argument(help="A project's folder.")],
 ) -> None:

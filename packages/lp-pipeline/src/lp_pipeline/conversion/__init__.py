@@ -1,0 +1,1 @@
+"""Projects, labels and predictions from other tools into lp, and back."""

@@ -1,0 +1,191 @@
+"""Convert anything that is known into anything that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+from lp_core.errors import nearest_name
+from lp_io.predictions import FORMATS, WriteOptions, read_predictions, write_predictions
+from lp_io.projects import LabeledImages
+from lp_io.projects.detection import Kind, detect
+from lp_pipeline.conversion.folders import Videos
+from lp_pipeline.conversion.report import ConversionReport
+from lp_pipeline.errors import ConvertError
+
+PROJECT, DEEPLABCUT = "project", "deeplabcut"
+TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
+"""What ``--to`` may name."""
+
+_SUFFIXES = {suffix: known.name for known in FORMATS for suffix in known.suffixes}
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What a conversion may be told.
+
+    Attributes:
+        to: The target's format, one of `TARGETS`; None tells it from the target's name.
+        videos: Whether videos of a project are linked, copied or left where they are.
+        scorer: Whose labels to take of a DeepLabCut project.
+        individual: Which animal to take where there are several.
+        images: The folder that a COCO file's names are relative to.
+        fps: Frames per second, for formats that count time in seconds.
+        video: The video that a prediction table's frames are of.
+        overwrite: Replace what is there.
+    """
+
+    to: str | None = None
+    videos: str = "link"
+    scorer: str | None = None
+    individual: str | None = None
+    images: Path | None = None
+    fps: float | None = None
+    video: str = ""
+    overwrite: bool = False
+
+
+def convert(source: Path, target: Path, options: ConvertOptions | None = None) -> ConversionReport:
+    """Convert ``source`` into ``target``; the source is told by its content.
+
+    Args:
+        source: A DeepLabCut project, SLEAP or COCO labels, a project or label file of ours, or a
+            table of predictions.
+        target: A folder for a project, or a file.
+        options: See `ConvertOptions`.
+
+    Returns:
+        What was kept and left out.
+
+    Raises:
+        ConvertError: The target is there already, or the source cannot become that.
+        LPError: Something in the source is wrong; the message tells what and where.
+    """
+    options = options or ConvertOptions()
+    videos = _how(options.videos)
+    kind = detect(source)
+    if kind is Kind.LIGHTNING_POSE_MODEL:
+        return _model(source, target, options)
+    to = _target_format(kind, target, options.to)
+    if target.exists() and not options.overwrite and target.is_file():
+        raise ConvertError(
+            "it is there already", where=target, remedy="choose another name, or add --overwrite"
+        )
+    if kind is Kind.PREDICTIONS:
+        return _predictions(source, target, to, options)
+    if kind in (Kind.PROJECT, Kind.LABEL_CSV):
+        return _export(source, target, to, videos, overwrite=options.overwrite)
+    if to != PROJECT:
+        raise ConvertError(
+            f"{kind.value} cannot become {to} at once",
+            where=source,
+            remedy="convert to a project first (a folder as the target), then that to the other",
+        )
+    from lp_pipeline.conversion.importing import import_project
+
+    labels = _foreign_labels(kind, source, options)
+    return import_project(labels, target, videos=videos, overwrite=options.overwrite)
+
+
+def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
+    """The name of the target's format.
+
+    Raises:
+        ConvertError: There is none of that name, or the target's name does not tell.
+    """
+    if wanted is not None and wanted not in TARGETS:
+        guess = nearest_name(wanted, TARGETS)
+        raise ConvertError(
+            f"there is no format '{wanted}'",
+            remedy=(f"did you mean '{guess}'? " if guess else "") + f"known: {', '.join(TARGETS)}",
+        )
+    if wanted is not None:
+        return wanted
+    if target.suffix.lower() in _SUFFIXES:
+        return _SUFFIXES[target.suffix.lower()]
+    if target.suffix and not target.is_dir():
+        raise ConvertError(
+            f"'{target.suffix}' does not tell what to write",
+            where=target,
+            remedy=f"add --to with one of: {', '.join(TARGETS)}",
+        )
+    return DEEPLABCUT if kind in (Kind.PROJECT, Kind.LABEL_CSV) else PROJECT
+
+
+def _model(source: Path, target: Path, options: ConvertOptions) -> ConversionReport:
+    if options.to is not None:
+        raise ConvertError(
+            f"a model cannot become {options.to}",
+            where=source,
+            remedy="leave --to out: it becomes a model directory",
+        )
+    from lp_pipeline.conversion.lightning_pose import convert_lightning_pose
+
+    return convert_lightning_pose(source, target, overwrite=options.overwrite)
+
+
+def _predictions(source: Path, target: Path, to: str, options: ConvertOptions) -> ConversionReport:
+    if to in (PROJECT, DEEPLABCUT):
+        raise ConvertError(
+            "predictions are no labels, and make no project",
+            where=source,
+            remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
+        )
+    table = read_predictions(source)
+    wishes = WriteOptions(fps=options.fps, video=options.video)
+    notes = write_predictions(table, target, to, wishes)
+    kept = f"{len(table)} rows of {table.num_keypoints} keypoints, predicted by {table.scorer}"
+    return ConversionReport(target, kept=[kept], left_out=notes)
+
+
+def _foreign_labels(kind: Kind, source: Path, options: ConvertOptions) -> LabeledImages:
+    if kind is Kind.DEEPLABCUT:
+        from lp_io.projects.deeplabcut import read_deeplabcut_project
+
+        return read_deeplabcut_project(source, scorer=options.scorer, individual=options.individual)
+    if kind is Kind.SLEAP_LABELS:
+        from lp_io.projects.sleap import read_sleap_labels
+
+        return read_sleap_labels(source, individual=options.individual)
+    from lp_io.projects.coco import read_coco_labels
+
+    return read_coco_labels(source, images=options.images, individual=options.individual)
+
+
+def _how(videos: str) -> Videos:
+    """What to do with videos.
+
+    Raises:
+        ConvertError: It is none of the known ways.
+    """
+    if videos not in get_args(Videos):
+        raise ConvertError(
+            f"videos cannot be treated as '{videos}'",
+            remedy=f"known: {', '.join(get_args(Videos))}",
+        )
+    return cast("Videos", videos)
+
+
+def _export(
+    source: Path, target: Path, to: str, videos: Videos, *, overwrite: bool
+) -> ConversionReport:
+    from lp_pipeline.conversion.exporting import (
+        export_coco,
+        export_deeplabcut,
+        export_sleap,
+        read_own_labels,
+    )
+
+    if to == DEEPLABCUT:
+        return export_deeplabcut(
+            read_own_labels(source), target, videos=videos, overwrite=overwrite
+        )
+    writers = {"coco": export_coco, "sleap": export_sleap}
+    if to not in writers:
+        raise ConvertError(
+            f"labels cannot become {to}",
+            where=source,
+            remedy=f"known: {DEEPLABCUT} (a folder), {', '.join(writers)}",
+        )
+    return writers[to](read_own_labels(source), target)

@@ -1,0 +1,167 @@
+"""Label files of ours as COCO, SLEAP or a DeepLabCut project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_core.atomic import written_beside
+from lp_core.errors import LPError
+from lp_data.datasets.neighbours import neighbour_name
+from lp_data.images import image_size
+from lp_data.labels import read_labels
+from lp_io.errors import ConversionError
+from lp_io.foreign.content import writing
+from lp_io.projects import ImageSource, LabeledImages
+from lp_io.projects.coco import write_coco_labels
+from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
+from lp_io.projects.labels import frame_number
+from lp_io.projects.sleap import write_sleap_labels
+from lp_pipeline.builders.videos import VIDEO_SUFFIXES
+from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
+from lp_pipeline.conversion.importing import LABEL_FILE
+from lp_pipeline.conversion.pictures import OFFSETS, copy_pictures
+from lp_pipeline.conversion.report import ConversionReport
+from lp_pipeline.errors import ConvertError
+
+
+def read_own_labels(path: Path) -> LabeledImages:
+    """The labels of a project of ours, or of one of its label files.
+
+    Raises:
+        ConvertError: The project has several label files, and none is ``CollectedData.csv``.
+        LabelFileError: A label file is malformed.
+    """
+    file, others = (path, []) if path.is_file() else _label_file(path)
+    folder = file.parent
+    table = read_labels(file, require_labels=False)
+    return LabeledImages(
+        keypoint_names=table.keypoint_names,
+        keypoints=table.keypoints,
+        visibility=table.visibility,
+        images=tuple(_source(folder, name) for name in table.image_paths),
+        scorer=table.scorer,
+        videos=_videos(folder),
+        states_visibility=table.states_visibility,
+        left_out=tuple(f"{other.name}: convert it by its own name" for other in others),
+    )
+
+
+def _label_file(folder: Path) -> tuple[Path, list[Path]]:
+    """The project's label file, and the others that it has."""
+    from lp_data.check.labels import find_label_files
+
+    files = find_label_files(folder)
+    main = [file for file in files if file.name == LABEL_FILE] or files
+    if len(main) != 1:
+        listing = ", ".join(file.name for file in files)
+        raise ConvertError(
+            f"the project has {len(files)} label files: {listing}",
+            where=folder,
+            remedy="give one of them instead of the folder",
+        )
+    return main[0], [file for file in files if file != main[0]]
+
+
+def _source(folder: Path, name: str) -> ImageSource:
+    file = folder / name
+    return ImageSource(name, file=file if file.is_file() else None, frame=frame_number(name))
+
+
+def _videos(folder: Path) -> tuple[Path, ...]:
+    videos = folder / "videos"
+    if not videos.is_dir():
+        return ()
+    return tuple(sorted(file for file in videos.iterdir() if file.suffix in VIDEO_SUFFIXES))
+
+
+def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:
+    """Write labels as COCO keypoints; pictures stay where they are.
+
+    Raises:
+        ConversionError: The file cannot be written.
+    """
+    report = _begun(labels, target)
+    sizes: dict[str, tuple[int, int]] = {}
+    for image in labels.images:
+        try:
+            if image.file is not None:
+                sizes[image.name] = image_size(image.file)
+        except LPError as error:
+            report.reasons[f"sizes of images: {error.problem}"] += 1
+    with writing(target, ConversionError), written_beside(target) as beside:
+        report.left_out += write_coco_labels(labels, beside, sizes)
+    report.left_out.append(
+        f"{len(labels)} pictures: the file names them by their paths in the project"
+    )
+    return report
+
+
+def export_sleap(labels: LabeledImages, target: Path) -> ConversionReport:
+    """Write labels for SLEAP; ``.pkg.slp`` holds the pictures as well.
+
+    Raises:
+        ConversionError: The file cannot be written, or a picture to embed is missing.
+        MissingExtraError: sleap-io is not installed.
+    """
+    report = _begun(labels, target)
+    embed = target.name.lower().endswith(".pkg.slp")
+    with writing(target, ConversionError), written_beside(target) as beside:
+        report.left_out += write_sleap_labels(labels, beside, embed=embed)
+    if embed:
+        report.kept.append(f"{len(labels)} pictures, in the file")
+    else:
+        report.left_out.append(f"{len(labels)} pictures: the file names where they are")
+    return report
+
+
+def export_deeplabcut(
+    labels: LabeledImages, target: Path, *, videos: Videos = "link", overwrite: bool = False
+) -> ConversionReport:
+    """Write a DeepLabCut project with its pictures and videos.
+
+    Raises:
+        ConvertError: ``target`` is there already.
+        ConversionError: The labels cannot be kept in DeepLabCut's layout.
+        MissingExtraError: h5py is not installed.
+    """
+    report = _begun(labels, target)
+    with folder_beside(target, overwrite=overwrite) as folder:
+        placed = [] if videos == "none" else [
+            place_video(video, folder / "videos", videos) for video in labels.videos
+        ]  # fmt: skip
+        (folder / "videos").mkdir(exist_ok=True)
+        final = [target.absolute() / "videos" / video.name for video in placed]
+        with writing(target, ConversionError):
+            report.left_out += write_deeplabcut_project(
+                labels, folder, task=target.name, final=target, videos=final
+            )
+        missing = copy_pictures(labels.images, folder)
+    if missing:
+        report.left_out.append(f"{missing} pictures: their files are missing")
+    around = _neighbours(labels)
+    if around:
+        report.left_out.append(f"{around} neighbouring frames: DeepLabCut looks at none")
+    report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
+    return report
+
+
+def _neighbours(labels: LabeledImages) -> int:
+    """How many image files are neighbours of a labelled one, and not labelled themselves."""
+    labelled = {image.file for image in labels.images}
+    found = {
+        image.file.with_name(Path(name).name)
+        for image in labels.images
+        if image.file is not None
+        for offset in OFFSETS
+        if (name := neighbour_name(image.name, offset)) is not None
+    }
+    return sum(file.is_file() for file in found - labelled)
+
+
+def _begun(labels: LabeledImages, target: Path) -> ConversionReport:
+    report = ConversionReport(target, left_out=list(labels.left_out))
+    labelled = int((labels.visibility > 0).sum())
+    report.kept.append(
+        f"{len(labels)} images with {labelled} labels of {len(labels.keypoint_names)} keypoints"
+    )
+    return report

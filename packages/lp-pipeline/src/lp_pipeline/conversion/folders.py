@@ -1,0 +1,74 @@
+"""Folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from lp_pipeline.errors import ConvertError
+
+Videos = Literal["link", "copy", "none"]
+
+
+@contextmanager
+def folder_beside(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder beside ``target`` to write to; it takes that name when the block ends well.
+
+    Raises:
+        ConvertError: ``target`` is there already and is not to be replaced, or the disk fails.
+    """
+    if target.exists() and not overwrite and not (target.is_dir() and not any(target.iterdir())):
+        raise ConvertError(
+            "it is there already", where=target, remedy="choose another name, or add --overwrite"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        try:
+            beside.chmod(0o755)
+            yield beside
+            _put_in_place(beside, target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise ConvertError(
+            f"the folder cannot be written: {error.strerror or error}", where=target
+        ) from error
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    if not target.exists():
+        beside.rename(target)
+        return
+    old = beside.with_name(f"{beside.name}.old")
+    target.rename(old)
+    beside.rename(target)
+    if old.is_dir():
+        shutil.rmtree(old)
+    else:
+        old.unlink()
+
+
+def place_video(video: Path, folder: Path, how: Videos) -> Path:
+    """Link or copy a video into a folder; where the system refuses links, it is copied.
+
+    Returns:
+        Its path in the folder; another name than its own where that is taken.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place, count = folder / video.name, 1
+    while place.is_symlink() or place.exists():
+        count += 1
+        place = folder / f"{video.stem}_{count}{video.suffix}"
+    if how == "link":
+        try:
+            place.symlink_to(video.resolve())
+        except OSError:
+            shutil.copyfile(video, place)
+    else:
+        shutil.copyfile(video, place)
+    return place

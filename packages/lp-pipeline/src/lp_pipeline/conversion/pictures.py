@@ -1,0 +1,228 @@
+"""The pictures of a project: labelled images, and the frames before and after each.
+
+A picture comes from the labels' own file, an image file or a frame of a video. Neighbours come
+from image files beside it, or from the video, if the numbers in the file names count that video's
+frames: the labelled image has to look like the frame of its number more than like those around it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from lp_core.errors import LPError
+from lp_core.video import VideoSource
+from lp_data.datasets.neighbours import neighbour_name
+from lp_data.errors import VideoError
+from lp_data.images import read_image
+from lp_data.video.open import open_video
+from lp_io.projects.labels import ImageSource
+from lp_pipeline.conversion.report import ConversionReport
+from lp_pipeline.errors import ConvertError
+
+Picture = UInt8[ndarray, "_ _ 3"]  # pictures of one call may differ in size
+
+OFFSETS = (-2, -1, 1, 2)
+"""The neighbours of a labelled frame that trackers with context look at."""
+
+_ALIKE = 25.0  # mean difference of two renderings of one frame, in gray levels, at most
+_CLEARLY = 1.0  # gray levels by which another frame must be more alike to count
+
+
+@dataclass
+class PictureWriter:
+    """Writes the pictures of labelled images into a project's folder.
+
+    Attributes:
+        folder: The project's folder.
+        report: Where it is written down what could not be had.
+        neighbours: How many neighbouring frames were written.
+        with_neighbours: How many labelled images have all of theirs.
+        sizes: (height, width) in frame px of each labelled image.
+    """
+
+    folder: Path
+    report: ConversionReport
+    neighbours: int = 0
+    with_neighbours: int = 0
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def write(self, images: Sequence[ImageSource]) -> list[int]:
+        """Write every picture that can be had, and its neighbours.
+
+        Returns:
+            The rows whose picture was written.
+        """
+        labelled = {image.name for image in images}
+        written: list[int] = []
+        for video, rows in _by_video(images).items():
+            with ExitStack() as stack:
+                source = self._opened(video, len(rows), stack)
+                written += [row for row in rows if self._write_one(images[row], source, labelled)]
+        return sorted(written)
+
+    def _opened(self, video: Path | None, count: int, stack: ExitStack) -> VideoSource | None:
+        if video is None:
+            return None
+        try:
+            return stack.enter_context(open_video(video))
+        except VideoError as error:
+            self.report.left_out.append(
+                f"the neighbours of {count} images: {video.name}: {error.problem}"
+            )
+            return None
+
+    def _write_one(
+        self, image: ImageSource, source: VideoSource | None, labelled: set[str]
+    ) -> bool:
+        """Write one picture and its neighbours; tell whether the picture could be had."""
+        around = _frames_around(source, image.frame)
+        try:
+            picture = self._picture(image, around)
+        except LPError as error:
+            self.report.reasons[f"labelled images: {error.problem}"] += 1
+            return False
+        if picture is None:
+            self.report.reasons["labelled images: neither their file nor their video is there"] += 1
+            return False
+        self.sizes[image.name] = (picture.shape[0], picture.shape[1])
+        reason = self._neighbours(image, picture, around, labelled)
+        if reason:
+            self.report.reasons[f"images without all neighbouring frames: {reason}"] += 1
+        else:
+            self.with_neighbours += 1
+        return True
+
+    def _picture(self, image: ImageSource, around: dict[int, Picture]) -> Picture | None:
+        """Write the labelled image itself."""
+        target = self.folder / image.name
+        if image.embedded is not None:
+            return _written(image.embedded(), target)
+        if image.file is not None:
+            picture = read_image(image.file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(image.file, target)
+            return picture
+        return _written(around[0], target) if 0 in around else None
+
+    def _neighbours(
+        self, image: ImageSource, picture: Picture, around: dict[int, Picture], labelled: set[str]
+    ) -> str | None:
+        """Write the neighbours; returns why one is missing."""
+        named = {offset: neighbour_name(image.name, offset) for offset in OFFSETS}
+        if None in named.values():
+            return "their file names do not count frames"
+        missing = [
+            (offset, name)
+            for offset, name in named.items()
+            if name and name not in labelled and not self._copied(image, name)
+        ]
+        if not missing:
+            return None
+        if not around:
+            return "there is no video to take them from"
+        reason = _mismatch(picture, around)
+        if reason:
+            return reason
+        beyond = False
+        for offset, name in missing:
+            frame = around.get(max(offset, -(image.frame or 0)))
+            beyond = beyond or frame is None
+            if frame is not None and not (self.folder / name).exists():
+                _written(frame, self.folder / name)
+                self.neighbours += 1
+        return "the video ends before them" if beyond else None
+
+    def _copied(self, image: ImageSource, name: str) -> bool:
+        """Copy a neighbour that stands beside the image file."""
+        target = self.folder / name
+        if target.exists():
+            return True
+        beside = image.file.with_name(Path(name).name) if image.file else None
+        if beside is None or not beside.is_file():
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(beside, target)
+        self.neighbours += 1
+        return True
+
+
+def _by_video(images: Sequence[ImageSource]) -> dict[Path | None, list[int]]:
+    """The rows of each video, in the order of its frames."""
+    rows: dict[Path | None, list[int]] = defaultdict(list)
+    for row, image in enumerate(images):
+        rows[image.video if image.frame is not None else None].append(row)
+    return {
+        video: sorted(found, key=lambda row: images[row].frame or 0)
+        for video, found in rows.items()
+    }
+
+
+def _frames_around(source: VideoSource | None, frame: int | None) -> dict[int, Picture]:
+    """By offset the frames from two before to two after ``frame``, as far as the video has them."""
+    if source is None or frame is None or frame >= len(source):
+        return {}
+    offsets = [o for o in (-2, -1, 0, 1, 2) if 0 <= frame + o < len(source)]
+    frames = source.read(frame + offsets[0], frame + offsets[-1] + 1)
+    return dict(zip(offsets, frames, strict=True))
+
+
+def _mismatch(picture: Picture, around: dict[int, Picture]) -> str | None:
+    """Why ``picture`` is not the frame in the middle; None where it is."""
+    if picture.shape != around[0].shape:
+        return "the video has another frame size (were the images cropped?)"
+    differences = {offset: _difference(picture, frame) for offset, frame in around.items()}
+    if differences[0] > _ALIKE:
+        return "the video's frame of that number shows something else"
+    if differences[0] > min(differences.values()) + _CLEARLY:
+        return "another frame of the video fits better, so its frames are counted differently"
+    return None
+
+
+def _difference(one: Picture, other: Picture) -> float:
+    """Mean absolute difference in gray levels; the cameras' colours do not count."""
+    gray = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other)]
+    return float(np.mean(cv2.absdiff(gray[0], gray[1])))
+
+
+def _written(picture: Picture, target: Path) -> Picture:
+    """Write a picture in the format that its name ends in, without loss where the format can.
+
+    Raises:
+        ConvertError: No picture can be written under that name.
+    """
+    lossy = target.suffix.lower() in (".jpg", ".jpeg")
+    options = (cv2.IMWRITE_JPEG_QUALITY, 98) if lossy else ()
+    try:
+        done, encoded = cv2.imencode(
+            target.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options
+        )
+    except cv2.error:
+        done, encoded = False, np.empty(0, np.uint8)
+    if not done:
+        raise ConvertError(f"no picture can be written as '{target.suffix}'", where=target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(encoded.tobytes())
+    return picture
+
+
+def copy_pictures(images: Iterable[ImageSource], folder: Path) -> int:
+    """Copy the image files into a folder; tells how many have none."""
+    missing = 0
+    for image in images:
+        if image.file is None:
+            missing += 1
+            continue
+        target = folder / image.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(image.file, target)
+    return missing

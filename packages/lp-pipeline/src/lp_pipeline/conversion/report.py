@@ -1,0 +1,33 @@
+"""What a conversion kept, what it left out, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class ConversionReport:
+    """Filled while a conversion runs.
+
+    Attributes:
+        written: What was made.
+        kept: What the target holds, in words.
+        left_out: What it does not hold and why, in words.
+        reasons: The same for single images: how many for each reason.
+    """
+
+    written: Path
+    kept: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> list[str]:
+        """The report, line by line."""
+        every = [*self.left_out, *(f"{count} {why}" for why, count in self.reasons.items())]
+        return [
+            *(f"kept: {text}" for text in self.kept),
+            *(f"left out: {text}" for text in every),
+            *(["nothing was left out"] if not every else []),
+        ]

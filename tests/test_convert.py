@@ -1,0 +1,206 @@
+"""`litpose convert` brings projects in, takes labels and predictions out, and tells what it did."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import sleap_io
+
+from lp_data.labels import read_labels
+from lp_data.video.open import open_video
+from lp_data.video.writer import VideoWriter
+from lp_io.predictions import PredictionTable, read_predictions, write_predictions
+from lp_pipeline.config.load import load_config
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A video of noise that drifts, and its frames as they are decoded."""
+    from fractions import Fraction
+
+    path = tmp_path_factory.mktemp("recorded") / "möuse 1.mp4"
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.integers(0, 255, (48, 256, 3), dtype=np.uint8), (0, 0), 2)
+    frames = np.stack([scene[:, 6 * i : 6 * i + 64] for i in range(20)])
+    with VideoWriter(path, fps=Fraction(30), size=(48, 64)) as writer:
+        writer.write(frames)
+    with open_video(path) as source:
+        return path, source.read(0, 20)
+
+
+def slp(folder, video, frames):
+    skeleton = sleap_io.Skeleton(["a", "b"])
+    source = sleap_io.Video(str(video), open_backend=False)
+    labels = sleap_io.Labels(
+        [
+            sleap_io.LabeledFrame(
+                source,
+                frame,
+                instances=[sleap_io.Instance.from_numpy(np.full((2, 2), frame), skeleton=skeleton)],
+            )
+            for frame in frames
+        ]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    labels.save(str(folder / "labels.slp"), verbose=False)
+    return folder / "labels.slp"
+
+
+def pixels(path):
+    return cv2.imread(str(path))[..., ::-1]
+
+
+def test_sleap_labels_become_a_project_with_its_pictures(litpose, recorded, tmp_path):
+    video, frames = recorded
+    outcome = litpose("convert", slp(tmp_path / "in", video, [1, 9, 19]), tmp_path / "new")
+    assert outcome.code == 0, outcome
+    assert "3 labelled images" in outcome.out
+    assert "1 images without all neighbouring frames: the video ends before them" in outcome.out
+    table = read_labels(tmp_path / "new" / "CollectedData.csv")
+    assert table.keypoints[:, 0, 0].tolist() == [1, 9, 19]
+    folder = tmp_path / "new" / "labeled-data" / "möuse 1"
+    assert sorted(file.name for file in folder.iterdir()) == [
+        f"img{n:08d}.png" for n in (0, 1, 2, 3, 7, 8, 9, 10, 11, 17, 18, 19)
+    ]
+    for number in (0, 3, 9, 11, 18):
+        np.testing.assert_array_equal(pixels(folder / f"img{number:08d}.png"), frames[number])
+    assert (tmp_path / "new" / "videos" / video.name).resolve() == video
+    assert (tmp_path / "new" / "conversion.txt").read_text().startswith("kept: 3 labelled images")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "new"]
+
+
+def test_the_new_projects_config_trains(litpose, recorded, tmp_path, tiny_training):
+    source = slp(tmp_path / "in", recorded[0], range(0, 20, 2))
+    assert litpose("convert", source, tmp_path / "new").code == 0
+    assert load_config(tmp_path / "new" / "config.yaml", check_paths=True).config.data.num_keypoints
+    outcome = litpose(
+        "train", tmp_path / "new" / "config.yaml", "-o", tmp_path / "model", *tiny_training
+    )
+    assert outcome.code == 0, outcome
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def deeplabcut_project(folder, video, pictures):
+    """A DeepLabCut project with one labelled video."""
+    place = folder / "labeled-data" / video.stem
+    place.mkdir(parents=True)
+    rows = ["scorer,,,ann,ann", "bodyparts,,,nose,nose", "coords,,,x,y"]
+    for number, picture in pictures.items():
+        cv2.imwrite(str(place / f"img{number:02d}.png"), picture[..., ::-1])
+        rows.append(f"labeled-data,{video.stem},img{number:02d}.png,{number},{number + 0.5}")
+    (place / "CollectedData_ann.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "config.yaml").write_text(f"scorer: ann\nvideo_sets:\n  '{video}': {{}}\n")
+    return folder
+
+
+def test_a_deeplabcut_project_becomes_ours(litpose, recorded, tmp_path):
+    video, frames = recorded
+    pictures = {n: frames[n] for n in (5, 12)}
+    folder = deeplabcut_project(tmp_path / "dlc", video, pictures)
+    outcome = litpose("convert", folder, tmp_path / "new", "--videos", "copy")
+    assert "8 neighbouring frames; 2 images have all of theirs" in outcome.out
+    table = read_labels(tmp_path / "new" / "CollectedData.csv")
+    assert table.image_paths == (
+        "labeled-data/möuse 1/img05.png",
+        "labeled-data/möuse 1/img12.png",
+    )
+    np.testing.assert_array_equal(
+        pixels(tmp_path / "new/labeled-data/möuse 1/img06.png"), frames[6]
+    )
+    assert not (tmp_path / "new" / "videos" / video.name).is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("shift", "crop", "reason"),
+    [(1, 64, "another frame of the video fits better"), (0, 60, "another frame size")],
+)
+def test_pictures_that_are_not_the_videos_frames_get_no_neighbours(
+    litpose, recorded, tmp_path, shift, crop, reason
+):
+    video, frames = recorded
+    pictures = {n: frames[n + shift][:, :crop] for n in (5, 12)}
+    folder = deeplabcut_project(tmp_path / "dlc", video, pictures)
+    outcome = litpose("convert", folder, tmp_path / "new")
+    assert reason in outcome.out
+    assert "0 neighbouring frames" in outcome.out
+
+
+def same_labels(one, other):
+    by_name = dict(zip(other.image_paths, range(len(other)), strict=True))
+    order = [by_name[name] for name in one.image_paths]
+    np.testing.assert_array_equal(one.keypoints, other.keypoints[order])
+    np.testing.assert_array_equal(one.visibility, other.visibility[order])
+    assert one.keypoint_names == other.keypoint_names
+
+
+@pytest.mark.parametrize("target", ["labels.json", "labels.slp", "labels.pkg.slp"])
+def test_our_labels_go_out_and_come_back(litpose, project, tmp_path, target):
+    out = litpose("convert", project.folder, tmp_path / target)
+    assert out.code == 0, out
+    assert "CollectedData_new.csv: convert it by its own name" in out.out
+    back = litpose("convert", tmp_path / target, tmp_path / "b", "--images", project.folder)
+    assert back.code == 0, back
+    assert "nothing was left out" in back.out
+    same_labels(read_labels(tmp_path / "b/CollectedData.csv"), read_labels(project.label_file))
+
+
+def test_our_project_becomes_a_deeplabcut_project_and_comes_back(litpose, project, tmp_path):
+    out = litpose("convert", project.folder, tmp_path / "dlc")
+    assert "occluded: DeepLabCut keeps their positions only" in out.out
+    assert litpose("convert", tmp_path / "dlc", tmp_path / "back").code == 0
+    back, own = read_labels(tmp_path / "back/CollectedData.csv"), read_labels(project.label_file)
+    np.testing.assert_array_equal(back.keypoints, own.keypoints)
+    picture = own.image_paths[0]
+    assert (tmp_path / "back" / picture).read_bytes() == (project.folder / picture).read_bytes()
+
+
+@pytest.mark.parametrize("target", ["p.h5", "p.parquet", "p.json", "p.slp", "p.nc"])
+def test_predictions_go_out_and_come_back(litpose, tmp_path, target):
+    rng = np.random.default_rng(0)
+    positions = rng.uniform(0, 99, (5, 2, 2)).astype(np.float32)
+    table = PredictionTable(("a", "b"), positions, positions[..., 0] / 99, tuple(range(5)))
+    write_predictions(table, tmp_path / "p.csv")
+    assert litpose("convert", tmp_path / "p.csv", tmp_path / target).code == 0
+    back = litpose("convert", tmp_path / target, tmp_path / "b.csv")
+    assert "nothing was left out" in back.out
+    np.testing.assert_array_equal(
+        read_predictions(tmp_path / "b.csv").keypoints.astype(np.float32), positions
+    )
+
+
+def refused(outcome, *expected):
+    assert outcome.code == 2, outcome
+    assert outcome.err.startswith("error: ")
+    assert len(outcome.err.splitlines()) <= 4
+    for text in expected:
+        assert text in outcome.err
+
+
+def test_wrong_wishes_are_refused_and_leave_nothing(litpose, recorded, project, tmp_path):
+    source = slp(tmp_path / "in", recorded[0], [1])
+    table = tmp_path / "in" / "p.csv"
+    write_predictions(PredictionTable(("a",), np.ones((1, 1, 2)), np.ones((1, 1)), (0,)), table)
+    new = tmp_path / "new"
+    refused(litpose("convert", tmp_path / "none", new), "no such file")
+    refused(litpose("convert", source, new, "--to", "slep"), "did you mean 'sleap'")
+    refused(litpose("convert", source, tmp_path / "x.json"), "convert to a project first")
+    refused(litpose("convert", source, new, "--videos", "move"), "link, copy, none")
+    refused(litpose("convert", table, new), "predictions are no labels")
+    refused(litpose("convert", project.folder, tmp_path / "x.h5"), "labels cannot become h5")
+    refused(litpose("convert", table, tmp_path / "x.doc"), "'.doc' does not tell", "--to")
+    gone = slp(tmp_path / "in2", tmp_path / "gone.mp4", [1])
+    refused(litpose("convert", gone, new), "not a single picture", "put the images or videos")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "in2"]
+
+
+def test_what_is_there_is_replaced_only_on_demand(litpose, recorded, tmp_path):
+    source = slp(tmp_path / "in", recorded[0], [1])
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "mine.txt").write_text("mine")
+    refused(litpose("convert", source, tmp_path / "new"), "--overwrite")
+    assert (tmp_path / "new" / "mine.txt").read_text() == "mine"
+    assert litpose("convert", source, tmp_path / "new", "--overwrite").code == 0
+    assert not (tmp_path / "new" / "mine.txt").exists()
+    shutil.rmtree(tmp_path / "in")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
