@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lp_io.foreign.content import ContentError
 
-_CPU_SECONDS = 20
+_CPU_SECONDS = 10
 _SECONDS = 300  # for systems that cannot limit the time of computing
 _SCRIPT = """
 import sys

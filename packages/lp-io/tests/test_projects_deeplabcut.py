@@ -1,0 +1,158 @@
+"""DeepLabCut projects as its own tools lay them out: index styles, videos, scorers, animals."""
+
+import numpy as np
+import pandas
+import pytest
+import yaml
+
+from lp_io.errors import ConversionError
+from lp_io.projects.deeplabcut import read_deeplabcut_project
+
+
+def project(folder, tables, **config):
+    """A DeepLabCut project as its own tools lay it out.
+
+    Tables are given by the folder and the scorer; each is a pandas frame.
+    """
+    for (video, scorer), frame in tables.items():
+        place = folder / "labeled-data" / video
+        place.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(place / f"CollectedData_{scorer}.csv")
+        frame.to_hdf(place / f"CollectedData_{scorer}.h5", key="df_with_missing", mode="w")
+    content = {"Task": "t", "scorer": "ann", "video_sets": {}, "bodyparts": [], **config}
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+def table(index, values, scorer="ann", bodyparts=("nose", "tail"), individuals=None):
+    levels = [[scorer], bodyparts, ["x", "y"]]
+    level_names = ["scorer", "bodyparts", "coords"]
+    if individuals:
+        levels.insert(1, individuals)
+        level_names.insert(1, "individuals")
+    columns = pandas.MultiIndex.from_product(levels, names=level_names)
+    if isinstance(index[0], tuple):
+        index = pandas.MultiIndex.from_tuples(index)
+    return pandas.DataFrame(np.array(values, dtype=float), index=index, columns=columns)
+
+
+nan = np.nan
+OLD_STYLE = ["labeled-data\\v1\\img002.png", "labeled-data\\v1\\img011.png"]
+NEW_STYLE = [("labeled-data", "v2", "img7.png")]
+
+
+@pytest.mark.parametrize("kept", ["csv", "h5"])
+def test_both_index_styles_and_several_videos(tmp_path, kept):
+    tables = {
+        ("v1", "ann"): table(OLD_STYLE, [[1, 2, nan, nan], [3, 4, 5, 6]]),
+        ("v2", "ann"): table(NEW_STYLE, [[7, 8, 9, 10]]),
+    }
+    folder = project(tmp_path, tables, skeleton=[["nose", "tail"]])
+    for file in folder.rglob("CollectedData*"):
+        if file.suffix != f".{kept}":
+            file.unlink()
+    labels = read_deeplabcut_project(folder)
+    assert [image.name for image in labels.images] == [
+        "labeled-data/v1/img002.png",
+        "labeled-data/v1/img011.png",
+        "labeled-data/v2/img7.png",
+    ]
+    assert [image.frame for image in labels.images] == [2, 11, 7]
+    np.testing.assert_array_equal(labels.keypoints[:, 0], [[1, 2], [3, 4], [7, 8]])
+    assert labels.visibility.tolist() == [[2, 0], [2, 2], [2, 2]]
+    assert (labels.scorer, labels.skeleton, labels.left_out) == ("ann", ((0, 1),), ())
+
+
+def test_videos_are_found_by_the_config_or_in_the_project(tmp_path):
+    tables = {
+        ("v1", "ann"): table(OLD_STYLE, np.ones((2, 4))),
+        ("v2", "ann"): table(NEW_STYLE, np.ones((1, 4))),
+    }
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "v1.avi").touch()
+    sets = {str(tmp_path / "elsewhere" / "v1.avi"): {"crop": ""}, "C:\\old\\place\\v2.mp4": None}
+    folder = project(tmp_path / "p", tables, video_sets=sets)
+    (folder / "videos").mkdir()
+    (folder / "videos" / "v2.mp4").touch()
+    labels = read_deeplabcut_project(folder)
+    assert [video.name for video in labels.videos] == ["v1.avi", "v2.mp4"]
+    assert labels.images[2].video == folder / "videos" / "v2.mp4"
+
+
+def test_of_several_scorers_one_is_taken_and_the_others_are_told(tmp_path):
+    tables = {
+        ("v1", "ann"): table(OLD_STYLE, np.ones((2, 4))),
+        ("v1", "bob"): table(OLD_STYLE, np.full((2, 4), 2), scorer="bob"),
+    }
+    folder = project(tmp_path, tables)
+    labels = read_deeplabcut_project(folder)
+    assert labels.keypoints.max() == 1
+    assert labels.left_out == ("the labels of bob: another scorer than ann",)
+    assert read_deeplabcut_project(folder, scorer="bob").keypoints.max() == 2
+    with pytest.raises(ConversionError, match="nobody named 'bop'") as caught:
+        read_deeplabcut_project(folder, scorer="bop")
+    assert "did you mean 'bob'" in caught.value.remedy
+    project(tmp_path, {}, scorer="cleo")
+    with pytest.raises(ConversionError, match="several people have labelled: ann, bob"):
+        read_deeplabcut_project(folder)
+
+
+def test_two_scorers_in_one_file(tmp_path):
+    both = pandas.concat(
+        [table(OLD_STYLE, np.full((2, 4), n), scorer=who) for n, who in ((1, "bob"), (2, "ann"))],
+        axis=1,
+    )
+    assert read_deeplabcut_project(project(tmp_path, {("v1", "ann"): both})).keypoints.max() == 2
+
+
+def test_images_without_labels_are_left_out_and_told(tmp_path):
+    tables = {("v1", "ann"): table(OLD_STYLE, [[nan] * 4, [3, 4, 5, 6]])}
+    labels = read_deeplabcut_project(project(tmp_path, tables))
+    assert [image.frame for image in labels.images] == [11]
+    assert labels.left_out == ("1 images without any label, which DeepLabCut does not train on",)
+
+
+def animals(rows):
+    return table([f"labeled-data/v/img{i}.png" for i in range(len(rows))], rows,
+                 bodyparts=["nose"], individuals=["m1", "m2"])  # fmt: skip
+
+
+def test_a_project_of_several_animals(tmp_path):
+    crowded = project(tmp_path / "a", {("v", "ann"): animals([[1, 2, 3, 4], [5, 6, nan, nan]])})
+    (crowded / "labeled-data" / "v2").mkdir()
+    with pytest.raises(ConversionError, match="no animal is named 'm3'"):
+        read_deeplabcut_project(crowded, individual="m3")
+    second = read_deeplabcut_project(crowded, individual="m2")
+    assert second.keypoints.tolist() == [[[3, 4]]]
+    assert second.left_out == ("2 labelled poses of other animals than 'm2'",)
+    labels = read_deeplabcut_project(crowded)
+    assert labels.keypoints.tolist() == [[[5, 6]]]
+    assert labels.left_out == ("1 images with several animals: lp tracks one",)
+    every = project(tmp_path / "b", {("v", "ann"): animals([[1, 2, 3, 4]])})
+    with pytest.raises(ConversionError, match="show several animals") as caught:
+        read_deeplabcut_project(every)
+    assert caught.value.remedy == "choose one with --individual: m1, m2"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda f: (f / "config.yaml").write_text("a: [1"), "no YAML file"),
+        (lambda f: (f / "config.yaml").write_text("!!python/object/apply:os.getcwd []"), "YAML"),
+        (lambda f: (f / "config.yaml").write_text("- 1"), "no config"),
+        (lambda f: [p.unlink() for p in f.rglob("Collected*")], "no folder in labeled-data"),
+        (lambda f: edit(f, "1.0,", "one,"), "line 4: 'one' is not a number"),
+        (lambda f: edit(f, ",1.0\n", "\n"), "line 4 has"),
+        (lambda f: edit(f, "bodyparts", "bodypart"), "first lines"),
+    ],
+)
+def test_damaged_deeplabcut_projects_are_refused(tmp_path, change, problem):
+    folder = project(tmp_path, {("v1", "ann"): table(OLD_STYLE, np.ones((2, 4)))})
+    change(folder)
+    with pytest.raises(ConversionError, match=problem):
+        read_deeplabcut_project(folder)
+
+
+def edit(folder, old, new):
+    (file,) = folder.rglob("*.csv")
+    file.write_text(file.read_text().replace(old, new, 1))

@@ -1,0 +1,153 @@
+"""Labels that SLEAP, sleap-io and COCO tools write, whole and damaged."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import sleap_io
+
+from lp_io.errors import ConversionError
+from lp_io.projects.coco import read_coco_labels
+from lp_io.projects.sleap import read_sleap_labels
+
+nan = np.nan
+
+
+def sleap_labels(instances, *, video=None, tracks=()):
+    skeleton = sleap_io.Skeleton(["a", "b"], edges=[("a", "b")])
+    video = video or sleap_io.Video("rec/mouse.mp4", open_backend=False)
+    named = {track.name: track for track in tracks}
+    frames = [
+        sleap_io.LabeledFrame(
+            video=video,
+            frame_idx=number,
+            instances=[
+                sleap_io.Instance.from_numpy(
+                    np.array(points, float), skeleton=skeleton, track=named.get(track)
+                )
+                for points, track in poses
+            ],
+        )
+        for number, poses in instances.items()
+    ]
+    return sleap_io.Labels(frames, skeletons=[skeleton], tracks=list(tracks))
+
+
+ONE = ([[1.5, 2.5], [3, 4]], None)
+
+
+def test_labels_that_sleap_io_writes(tmp_path):
+    hidden = sleap_labels({20: [ONE], 4: [([[nan, nan], [5, 6]], None)]})
+    hidden[0].instances[0].points["visible"] = [True, False]
+    hidden.save(str(tmp_path / "l.slp"), verbose=False)
+    labels = read_sleap_labels(tmp_path / "l.slp")
+    assert [image.name for image in labels.images] == [
+        "labeled-data/mouse/img00000004.png",
+        "labeled-data/mouse/img00000020.png",
+    ]
+    assert labels.visibility.tolist() == [[0, 2], [2, 1]]
+    np.testing.assert_array_equal(labels.keypoints[1], [[1.5, 2.5], [3, 4]])
+    assert (labels.keypoint_names, labels.skeleton) == (("a", "b"), ((0, 1),))
+
+
+def test_sleap_frames_with_several_animals(tmp_path):
+    tracks = [sleap_io.Track("m1"), sleap_io.Track("m2")]
+    other = ([[7, 8], [9, 9]], "m2")
+    sleap_labels({0: [(ONE[0], "m1"), other], 1: [other], 2: [other]}, tracks=tracks).save(
+        str(tmp_path / "l.slp"), verbose=False
+    )
+    labels = read_sleap_labels(tmp_path / "l.slp")
+    assert [image.frame for image in labels.images] == [1, 2]
+    assert labels.left_out == ("1 images with several animals: lp tracks one",)
+    assert len(read_sleap_labels(tmp_path / "l.slp", individual="m2")) == 3
+    assert len(read_sleap_labels(tmp_path / "l.slp", individual="m1")) == 1
+
+
+def test_predictions_in_a_sleap_file_are_left_out_and_told(tmp_path):
+    labels = sleap_labels({0: [ONE]})
+    predicted = sleap_io.PredictedInstance.from_numpy(
+        np.ones((2, 2)), skeleton=labels.skeleton, point_scores=np.ones(2), score=1.0
+    )
+    labels.append(sleap_io.LabeledFrame(labels.video, 5, instances=[predicted]))
+    labels.save(str(tmp_path / "l.slp"), verbose=False)
+    back = read_sleap_labels(tmp_path / "l.slp")
+    assert len(back) == 1
+    assert back.left_out == ("1 predicted instances: only labels of people are taken",)
+
+
+def test_pictures_inside_a_sleap_package(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 255, (3, 24, 32, 3), dtype=np.uint8)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / f"f{number}.png"), picture[..., ::-1])
+    video = sleap_io.Video.from_filename([str(tmp_path / f"f{n}.png") for n in range(3)])
+    labels = sleap_labels({2: [ONE], 0: [ONE]}, video=video)
+    labels.save(str(tmp_path / "l.pkg.slp"), verbose=False, embed="user")
+    for file in tmp_path.glob("f*.png"):
+        file.unlink()
+    back = read_sleap_labels(tmp_path / "l.pkg.slp")
+    assert [image.name.rsplit("/", 1)[1] for image in back.images] == ["f0.png", "f2.png"]
+    for image, number in zip(back.images, (0, 2), strict=True):
+        np.testing.assert_array_equal(image.embedded(), pictures[number])
+
+
+def coco_content(**changes):
+    content = {
+        "images": [
+            {"id": 7, "file_name": "a/img5.png", "width": 64, "height": 48},
+            {"id": 9, "file_name": "a/img6.png"},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 3, "keypoints": [1, 2, 2, 0, 0, 0]},
+            {"id": 2, "image_id": 9, "category_id": 4, "bbox": [0, 0, 1, 1]},
+        ],
+        "categories": [
+            {"id": 3, "name": "mouse", "keypoints": ["nose", "tail"], "skeleton": [[1, 2]]},
+            {"id": 4, "name": "cage"},
+        ],
+    }
+    return content | changes
+
+
+def write_json(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_coco_file_of_another_tool(tmp_path):
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "images" / "a" / "img5.png").touch()
+    labels = read_coco_labels(write_json(tmp_path / "c.json", coco_content()))
+    assert [image.name for image in labels.images] == ["labeled-data/a/img5.png"]
+    assert labels.images[0].file == tmp_path / "images" / "a" / "img5.png"
+    assert labels.visibility.tolist() == [[2, 0]]
+    assert np.isnan(labels.keypoints[0, 1]).all()
+    assert labels.left_out == (
+        "1 annotations without keypoints",
+        "1 images without an annotation of keypoints",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("images", 3, "'images' should be a list"),
+        ("images", [{"id": 7, "file_name": "../../x.png"}], "not below the folder"),
+        ("images", [{"id": 7, "file_name": "C:\\x.png"}], "not below the folder"),
+        ("images", [{"id": 7}], "no file_name"),
+        ("images", [], "belongs to image 7"),
+        ("categories", [], "no category"),
+        ("categories", [{"id": 3, "keypoints": ["a", "a"]}], "named twice"),
+        ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
+                          "keypoints": [1]}], "6 numbers"),
+        ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
+                          "keypoints": [1, 2, 2, 10**400, 0, 0]}], "no number"),
+        ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
+                          "keypoints": [1, 2, 5, 0, 0, 0]}], "not 0, 1 or 2"),
+    ],
+)  # fmt: skip
+def test_damaged_coco_files_are_refused(tmp_path, key, value, problem):
+    path = write_json(tmp_path / "c.json", coco_content(**{key: value}))
+    with pytest.raises(ConversionError, match=problem):
+        read_coco_labels(path)
