@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction
 from lp_core.geometry.affine import transform
-from lp_core.geometry.decoding import decode_heatmaps
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_models.heatmap.head import check_sizes
 from lp_models.heatmap.options import HeatmapOptions
+from lp_models.heatmap.reading import READINGS
 
 Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
 
@@ -37,6 +38,7 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
         {"heatmaps_targ", "heatmaps_pred", "keypoints_targ", "keypoints_pred", "confidences"}
     )
     unlabeled_outputs = frozenset({"heatmaps_pred", "keypoints_pred", "confidences"})
+    public_options: ClassVar[Mapping[str, Any] | None] = {"decoding": "lightning_pose"}
 
     def __init__(self, options: HeatmapOptions, **keywords: Any) -> None:
         super().__init__(options, **keywords)
@@ -64,8 +66,17 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
             heatmaps: (N, K, h, w), each with sum 1.
             to_frame: (N, 2, 3), model px → frame px.
         """
-        keypoints, confidences = decode_heatmaps(heatmaps, self.options.image_size)
-        return Prediction(transform(keypoints, to_frame), confidences)
+        reading = READINGS[self.options.decoding]
+        return reading.decode(heatmaps, self.options.image_size, to_frame)
+
+    def add_targets(self, batch: LabeledBatch) -> LabeledBatch:
+        """The batch, with target heatmaps that would be decoded to its keypoints."""
+        reading = READINGS[self.options.decoding]
+        keypoints = reading.target(
+            batch["keypoints"], batch["to_frame"], self.options.downsample_factor
+        )
+        placed = super().add_targets({**batch, "keypoints": keypoints})
+        return {**placed, "keypoints": batch["keypoints"]}
 
     def labeled_inputs(self, heatmaps: Maps, batch: LabeledBatch) -> LossInputs:
         """What one head predicts and what it should, for a labelled batch with ``heatmaps``."""

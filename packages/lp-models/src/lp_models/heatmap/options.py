@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lp_core.trackers.options import TrackerOptions
+from lp_models.heatmap.reading import Decoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +17,13 @@ class HeatmapOptions(TrackerOptions):
         downsample_factor: A heatmap cell is 2^downsample_factor model px wide and high.
         uniform_heatmaps: Give a keypoint without a position a uniform target, so that the tracker
             learns to be unsure of it; if not, such keypoints are left out of the loss.
+        decoding: How a heatmap becomes a position. ``"local"`` is ours; ``"lightning_pose"`` is the
+            public system's, with its conventions of coordinates, for models that it trained.
     """
 
     downsample_factor: Literal[1, 2, 3] = 2
     uniform_heatmaps: bool = True
+    decoding: Decoding = "local"
 
     @property
     def cell_size(self) -> int:

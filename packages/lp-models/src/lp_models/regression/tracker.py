@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from lp_core.batches import (
@@ -14,10 +16,13 @@ from lp_core.batches import (
     images_of,
 )
 from lp_core.geometry.affine import transform
-from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_models.regression.head import RegressionHead
+from lp_models.regression.options import RegressionOptions
+
+_FRAME_SHIFTS = {"local": 0.0, "lightning_pose": 0.5}
+"""Frame px from our coordinates of a place to those of the convention that a model learnt by."""
 
 
 class RegressionTracker(BaseSupervisedTracker):
@@ -31,13 +36,16 @@ class RegressionTracker(BaseSupervisedTracker):
         **keywords: ``losses`` and ``optimization``, as in `BaseSupervisedTracker`.
     """
 
+    Options = RegressionOptions
+    options: RegressionOptions
     target_kind = "keypoints"
     supervised_losses = ("regression",)
     auxiliary_losses = ("confidence",)
     labeled_outputs = frozenset({"keypoints_targ", "keypoints_pred", "confidences"})
     unlabeled_outputs = frozenset({"keypoints_pred", "confidences"})
+    public_options: ClassVar[Mapping[str, Any] | None] = {"decoding": "lightning_pose"}
 
-    def __init__(self, options: TrackerOptions, **keywords: Any) -> None:
+    def __init__(self, options: RegressionOptions, **keywords: Any) -> None:
         super().__init__(options, **keywords)
         self.head = RegressionHead(
             self.backbone.channels, options.num_keypoints, options.image_size
@@ -47,6 +55,21 @@ class RegressionTracker(BaseSupervisedTracker):
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:
         """The twin that also learns from unlabelled clips."""
         return SemiSupervisedRegressionTracker
+
+    def from_public_head(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of its head, from those of Lightning Pose's linear layer.
+
+        That one gives model px from the image's corner, and no confidence: ours is 1/2 then.
+        """
+        own = dict(weights)
+        size = self.head.half_size.repeat(self.num_keypoints)
+        if "linear_layer.weight" in own:
+            own["positions.weight"] = own.pop("linear_layer.weight") / size.unsqueeze(1)
+        if "linear_layer.bias" in own:
+            own["positions.bias"] = own.pop("linear_layer.bias") / size - 1
+        for name, value in self.head.confidences.state_dict().items():
+            own[f"confidences.{name}"] = torch.zeros_like(value)
+        return own
 
     def forward(self, images: Tensor) -> Prediction:
         """Keypoints in model px, and confidences, of images (N, 3, H, W), uint8 or 0 to 255."""
@@ -64,7 +87,8 @@ class RegressionTracker(BaseSupervisedTracker):
     def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
         """Keypoints in frame px, and confidences, of a labelled batch or a clip."""
         keypoints, confidences = self(images_of(batch))
-        return Prediction(transform(keypoints, batch["to_frame"]), confidences)
+        keypoints = transform(keypoints, batch["to_frame"])
+        return Prediction(keypoints + _FRAME_SHIFTS[self.options.decoding], confidences)
 
 
 class SemiSupervisedRegressionTracker(SemiSupervisedTrackerMixin, RegressionTracker):

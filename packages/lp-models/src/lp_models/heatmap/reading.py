@@ -1,0 +1,80 @@
+"""How heatmaps are read: from the positions of their peaks to keypoints in frame px, and back."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lp_core.batches import Prediction
+from lp_core.geometry.affine import transform
+from lp_core.geometry.decoding import decode_heatmaps
+from lp_models.heatmap.soft_argmax import soft_argmax
+
+Decoding = Literal["local", "lightning_pose"]
+"""What the option ``decoding`` may be."""
+
+Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
+Points = Float[Tensor, "batch keypoints 2"]
+ToFrame = Float[Tensor, "batch 2 3"]
+
+_PUBLIC_SHIFTS = {1: 0.5, 2: 1.5, 3: 2.5}
+"""Model px that Lightning Pose takes off a position in the upsampled map; 3.5 would be right for a
+downsample factor of 3, so that its positions are 1 model px too large there."""
+
+
+class Reading(Protocol):
+    """A pair of maps that undo each other: heatmap to keypoint, and keypoint to target."""
+
+    def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
+        """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
+        ...
+
+    def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
+        """Where, in model px, the target of a keypoint at ``keypoints`` is to be centred."""
+        ...
+
+
+class LocalReading:
+    """Our own: the peak's surroundings decide, and every space counts from pixel centres."""
+
+    def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
+        """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
+        keypoints, confidences = decode_heatmaps(heatmaps, image_size)
+        return Prediction(transform(keypoints, to_frame), confidences)
+
+    def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
+        """The keypoints themselves."""
+        return keypoints
+
+
+class LightningPoseReading:
+    """That of the public system, for networks that learnt by its conventions.
+
+    It scales positions without regard to pixel centres: heatmap cell c, model px c·2^d and frame px
+    s·c·2^d are one place. So its networks put the peak of a keypoint half a cell, and what the
+    resizing adds, away from where ours put it, and have to be read in the same way. In our spaces,
+    that place is c·2^d - 1/2 in model px, and its frame px are ours plus 1/2.
+    """
+
+    def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
+        """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
+        doublings = (image_size[0] // heatmaps.shape[2]).bit_length() - 1
+        pixels, confidences = soft_argmax(heatmaps, doublings)
+        corners = pixels - _PUBLIC_SHIFTS[doublings]
+        return Prediction(transform(corners - 0.5, to_frame) + 0.5, confidences)
+
+    def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
+        """Where the target of a keypoint is to be centred so that it is decoded to the keypoint."""
+        half = to_frame.new_full((len(to_frame), 2, 1), 0.5)
+        back = torch.linalg.solve(to_frame[:, :, :2], half).transpose(1, 2)
+        # decoding takes the shift and 1/2 off a position in the enlarged map, whose pixels are ours
+        return (keypoints - back + 0.5 + _PUBLIC_SHIFTS[downsample_factor]).to(keypoints.dtype)
+
+
+READINGS: dict[Decoding, Reading] = {
+    "local": LocalReading(),
+    "lightning_pose": LightningPoseReading(),
+}
