@@ -1,0 +1,208 @@
+"""From a model directory of the public package Lightning Pose to one of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lp_core.backbones.public import PublicBackbone
+from lp_core.errors import BackboneError
+from lp_core.registry import BACKBONES, load_plugin, registered
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_io.checkpoint import get_model_class, save_model
+from lp_io.lightning_pose import PublicCheckpoint, find_public_checkpoint, read_public_checkpoint
+from lp_pipeline.builders.model import get_options
+from lp_pipeline.config.load import LoadedConfig, load_config
+from lp_pipeline.config.paths import CONFIG_FILE
+from lp_pipeline.config.schema import Config
+from lp_pipeline.conversion.folders import folder_beside
+from lp_pipeline.conversion.report import ConversionReport
+from lp_pipeline.errors import ConvertError
+
+_BACKBONE, _HEAD = "backbone.", "head."
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+"""What Lightning Pose normalises images with, whatever the backbone."""
+
+
+def convert_lightning_pose(
+    source: Path, target: Path, *, overwrite: bool = False
+) -> ConversionReport:
+    """Convert a trained model, so that it predicts what the public package predicts.
+
+    Args:
+        source: A model directory of Lightning Pose, with its ``config.yaml`` and ``tb_logs``.
+        target: The model directory to make.
+        overwrite: Replace the target.
+
+    Raises:
+        ConvertError: The target is there already, or this kind of model cannot be converted.
+        ConfigError: Its config cannot be used; several views, for instance, are not known here.
+        ConversionError: Its checkpoint is damaged, or cannot be trusted.
+    """
+    loaded = load_config(source / CONFIG_FILE)
+    config = loaded.config
+    kind = _tracker_class(config, source)
+    layout = _layout(config, source)
+    checkpoint = read_public_checkpoint(find_public_checkpoint(source))
+    _check_agreement(config, checkpoint)
+    tracker = _build(config, kind, source)
+    left_out = _fill(tracker, checkpoint, layout)
+    with folder_beside(target, overwrite=overwrite) as folder:
+        made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
+        save_model(folder, tracker, extra={"converted_from": made})
+        _copy_labels(source, folder)
+        loaded.save(folder / CONFIG_FILE)
+    return _report(target, loaded, checkpoint, left_out)
+
+
+def _tracker_class(config: Config, source: Path) -> type[BaseSupervisedTracker]:
+    """The tracker class of the same name, if it can take the public one's weights."""
+    kind = get_model_class(config.model.model_type)
+    if kind.public_options is None:
+        raise ConvertError(
+            f"'{config.model.model_type}' takes no weights of Lightning Pose",
+            where=source / CONFIG_FILE,
+            remedy="its class says how, by public_options and from_public_head",
+        )
+    config.model.options |= kind.public_options
+    return kind
+
+
+def _layout(config: Config, source: Path) -> Callable[[str], str]:
+    """Where the backbone's weights belong."""
+    name = config.model.backbone
+    plugins = [each for each in registered(BACKBONES) if _public_layout(each) is not None]
+    layout = _public_layout(name) if name in plugins else None
+    if layout is None:
+        raise ConvertError(
+            f"the weights of a '{name}' cannot be converted",
+            where=f"{source / CONFIG_FILE}, model.backbone",
+            remedy=f"backbones that can be: {', '.join(plugins)}; train the others anew",
+        )
+    return layout
+
+
+def _public_layout(name: str) -> Callable[[str], str] | None:
+    plugin = load_plugin(BACKBONES, name)
+    return plugin.layout if isinstance(plugin, PublicBackbone) else None
+
+
+def _check_agreement(config: Config, checkpoint: PublicCheckpoint) -> None:
+    """Refuse a checkpoint that was made with another config."""
+    names = config.data.keypoint_names
+    expected: dict[str, Any] = {
+        "backbone": config.model.backbone,
+        "downsample_factor": config.data.downsample_factor,
+        "num_keypoints": len(names) if names else None,
+    }
+    for key, value in expected.items():
+        found = checkpoint.hyper_parameters.get(key)
+        if None not in (found, value) and found != value:
+            raise ConvertError(
+                f"the checkpoint was trained with {key} {found}, but the config says {value}",
+                where=checkpoint.path,
+                remedy="bring the config.yaml back that the training wrote",
+            )
+
+
+def _build(
+    config: Config, kind: type[BaseSupervisedTracker], source: Path
+) -> BaseSupervisedTracker:
+    """The tracker, with random weights."""
+    names = config.data.keypoint_names
+    if not names:
+        raise ConvertError(
+            "the config does not name the keypoints",
+            where=f"{source / CONFIG_FILE}, data.keypoint_names",
+            remedy="add them, in the order of the label file",
+        )
+    options = get_options(config, kind, tuple(names))
+    return kind(dataclasses.replace(options, backbone_pretrained=False, backbone_checkpoint=None))
+
+
+def _fill(
+    tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint, layout: Callable[[str], str]
+) -> list[str]:
+    """Put the weights into the tracker; the names of those that belong nowhere are returned."""
+    public = checkpoint.weights
+    try:
+        backbone = {layout(name): value for name, value in _part(public, _BACKBONE).items()}
+    except BackboneError as error:
+        raise _misfit(tracker, checkpoint, error.problem) from error
+    head = tracker.from_public_head(_part(public, _HEAD))
+    weights = {
+        **{f"{_BACKBONE}{name}": value for name, value in backbone.items()},
+        **{f"{_HEAD}{name}": value for name, value in head.items()},
+        **{
+            f"normalization.{name}": torch.tensor(values).reshape(-1, 1, 1)
+            for name, values in _IMAGENET.items()
+        },
+    }
+    _check_fit(tracker, weights, checkpoint)
+    tracker.load_state_dict(weights)
+    return [name for name in public if not name.startswith((_BACKBONE, _HEAD))]
+
+
+def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def _check_fit(
+    tracker: BaseSupervisedTracker, weights: Mapping[str, Tensor], checkpoint: PublicCheckpoint
+) -> None:
+    """Refuse weights that are not exactly the tracker's."""
+    own = tracker.state_dict()
+    problems = [f"'{name}' is missing" for name in own if name not in weights]
+    problems += [f"'{name}' belongs nowhere" for name in weights if name not in own]
+    problems += [
+        f"'{name}' is {tuple(weights[name].shape)}, not {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise _misfit(tracker, checkpoint, f"{problems[0]}{more}")
+
+
+def _misfit(
+    tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint, problem: str
+) -> ConvertError:
+    return ConvertError(
+        f"the weights do not fit {type(tracker).__name__} with a {tracker.options.backbone}: "
+        f"{problem}",
+        where=checkpoint.path,
+        remedy="check that config.yaml and tb_logs are of the same training",
+    )
+
+
+def _copy_labels(source: Path, folder: Path) -> None:
+    """The label files that Lightning Pose keeps beside the config."""
+    for file in sorted(source.glob("CollectedData*.csv")):
+        shutil.copyfile(file, folder / file.name)
+
+
+def _report(
+    target: Path, loaded: LoadedConfig, checkpoint: PublicCheckpoint, left_out: list[str]
+) -> ConversionReport:
+    model = loaded.config.model
+    names = loaded.config.data.keypoint_names or []
+    report = ConversionReport(target)
+    report.kept.append(f"the weights of {checkpoint.path.name}")
+    report.kept.append(f"{model.model_type} with a {model.backbone} and {len(names)} keypoints")
+    report.left_out.append(
+        "the state of the optimiser: a training starts from these weights by "
+        f"model.checkpoint={target}, but cannot be resumed"
+    )
+    report.left_out += [f"'{name}', which prediction does not need" for name in left_out]
+    report.left_out += loaded.notes
+    return report
