@@ -138,7 +138,7 @@ def test_a_video_gets_its_metrics_and_its_suspicious_frames(litpose, model, proj
     assert len(pd.read_csv(folder / "test_temporal_norm.csv", index_col=0)) == frames
 
     arguments = ("outliers", model, project.test_video, "--count", 2, "--length", 3)
-    outcome = litpose(*arguments)
+    outcome = litpose(*arguments, "--threshold", 0)
     assert outcome.code == 0, outcome.err
     found = list(csv.DictReader((folder / "outliers" / "test" / "outliers.csv").open()))
     assert {row["metric"] for row in found} >= {"temporal_norm", "pca_multiview_error"}
@@ -151,7 +151,10 @@ def test_a_video_gets_its_metrics_and_its_suspicious_frames(litpose, model, proj
     outcome = litpose(*arguments)
     assert outcome.code == 2
     assert "--overwrite" in outcome.err
-    assert litpose(*arguments, "--overwrite", "--no-clips").code == 0
+    outcome = litpose(*arguments, "--overwrite", "--no-clips", "--threshold", 1)
+    assert "confidence of at least 1 " in outcome.out
+    found = csv.DictReader((folder / "outliers" / "test" / "outliers.csv").open())
+    assert {row["metric"] for row in found} == {"confidence_drop"}  # nothing is that sure
     assert not list((folder / "outliers" / "test").glob("*.mp4"))
 
 

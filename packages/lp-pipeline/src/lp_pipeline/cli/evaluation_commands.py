@@ -112,6 +112,15 @@ def outliers(
     length: Annotated[
         int, typer.Option(min=1, help="Frames of a clip, and between frames of one metric.")
     ] = 60,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Least confidence of a keypoint whose movement and pose are judged; default: "
+            "eval.confidence_thresh_for_vid of the config.",
+        ),
+    ] = None,
     clips: Annotated[bool, typer.Option(help="Write clips, or the table only.")] = True,
     reader: Reader = "auto",
     overwrite: Overwrite = False,
@@ -127,6 +136,7 @@ def outliers(
             output_dir=output_dir,
             count=count,
             length=length,
+            threshold=threshold,
             clips=clips,
             reader=reader,
             overwrite=overwrite,

@@ -27,6 +27,7 @@ class OutliersRequest:
     output_dir: Path | None
     count: int
     length: int
+    threshold: float | None
     clips: bool
     reader: str
     overwrite: bool
@@ -45,13 +46,16 @@ def run_outliers(request: OutliersRequest) -> None:
     folder = request.output_dir or table.parent / "outliers" / request.video.stem
     _check(request, table, folder)
     from lp_data.video.open import open_video
-    from lp_pipeline.evaluation.model_project import pose_metrics_of
+    from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
     from lp_pipeline.evaluation.suspicious import suspicious_frames, video_metrics, write_suspicions
 
     pose_metrics = pose_metrics_of(request.model_dir)
     for note in pose_metrics.notes:
         display.message(f"note: {note}")
-    metrics = video_metrics(table, pose_metrics.metrics)
+    threshold = request.threshold
+    if threshold is None:
+        threshold = eval_options(request.model_dir).confidence_thresh_for_vid
+    metrics = video_metrics(table, pose_metrics.metrics, threshold=threshold)
     with open_video(request.video, reader=request.reader) as source:
         if len(source) != metrics.frames:
             raise EvaluationError(
@@ -66,7 +70,7 @@ def run_outliers(request: OutliersRequest) -> None:
     _remove_earlier(folder)
     _write_clips(request, table, {part: folder / name for part, name in names.items()}, display)
     write_suspicions(folder / TABLE, found, fps, names)
-    _summarise(metrics, len(found), folder, display)
+    _summarise(metrics, len(found), threshold, folder, display)
 
 
 def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
@@ -113,7 +117,12 @@ def _write_clips(
             task.update(number)
 
 
-def _summarise(metrics: VideoMetrics, count: int, folder: Path, display: Display) -> None:
+def _summarise(
+    metrics: VideoMetrics, count: int, threshold: float, folder: Path, display: Display
+) -> None:
     names = ", ".join(metrics.values)
     display.message(f"{count} suspicious frames of {metrics.frames}, by {names}")
+    display.message(
+        f"judged are keypoints with a confidence of at least {threshold:g} (--threshold)"
+    )
     display.message(f"table and clips: {folder}")

@@ -10,7 +10,7 @@ from lp_data.labels import LabelTable, read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.paths import CONFIG_FILE
-from lp_pipeline.config.schema import Config
+from lp_pipeline.config.schema import Config, EvalConfig
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.pose_metrics import PoseMetrics, asked_pose_losses, fit_pose_metrics
 
@@ -146,3 +146,14 @@ def pose_metrics_of(folder: Path) -> PoseMetrics:
     if not all(copy.is_file() for copy in copies):
         return PoseMetrics(notes=("no PCA metrics: the model directory has no copy of the labels",))
     return project.pose_metrics
+
+
+def eval_options(folder: Path) -> EvalConfig:
+    """How a model directory's config wants predictions drawn; the defaults where it has none.
+
+    Raises:
+        ConfigError: The config is damaged.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        return EvalConfig()
+    return load_config(folder / CONFIG_FILE).config.eval

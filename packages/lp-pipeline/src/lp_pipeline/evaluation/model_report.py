@@ -71,7 +71,8 @@ def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
 
 def _reported(project: ModelProject, videos: Sequence[tuple[Path, Path]]) -> list[ReportedVideo]:
     style = drawing_style(project.config.eval)
-    return [reported_video(video, table, style) for video, table in videos[:_MOST_VIDEOS]]
+    metrics = project.pose_metrics.metrics
+    return [reported_video(video, table, metrics, style) for video, table in videos[:_MOST_VIDEOS]]
 
 
 def _facts(

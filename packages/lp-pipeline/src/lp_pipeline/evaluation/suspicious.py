@@ -54,12 +54,18 @@ class VideoMetrics:
     frames: int
 
 
-def video_metrics(table: Path, pose_metrics: Mapping[str, FrameMetric]) -> VideoMetrics:
+def video_metrics(
+    table: Path, pose_metrics: Mapping[str, FrameMetric], *, threshold: float | int = 0.0
+) -> VideoMetrics:
     """Compute the metrics of a table of predictions.
+
+    A keypoint that cannot be seen jumps about, and its confidence says so. What deserves suspicion
+    is a keypoint that the tracker is sure of and that is wrong all the same.
 
     Args:
         table: Predictions of a video, as ``litpose predict`` writes them.
         pose_metrics: Others than the movement between frames and the confidence, by name.
+        threshold: Where a keypoint has less confidence, its movement and pose are NaN.
 
     Raises:
         PredictionFileError: The table cannot be read.
@@ -72,7 +78,12 @@ def video_metrics(table: Path, pose_metrics: Mapping[str, FrameMetric]) -> Video
             parts[name].append(metric(chunk.keypoints).astype(np.float32))
         confidences.append(chunk.confidences.astype(np.float32))
     values = {name: np.concatenate(some) for name, some in parts.items()}
-    values[CONFIDENCE_DROP] = confidence_drop(np.concatenate(confidences))
+    likelihood = np.concatenate(confidences)
+    unsure = ~(likelihood >= threshold)
+    for some in values.values():
+        some[unsure] = np.nan
+    values["temporal_norm"][1:][unsure[:-1]] = np.nan
+    values[CONFIDENCE_DROP] = confidence_drop(likelihood)
     return VideoMetrics(chunk.keypoint_names, values, len(values[CONFIDENCE_DROP]))
 
 

@@ -11,33 +11,38 @@ from lp_data.video.open import open_video
 from lp_io.predictions import PredictionTable, read_prediction_chunks
 from lp_pipeline.config.schema import EvalConfig
 from lp_pipeline.errors import EvaluationError
-from lp_pipeline.evaluation.metric_files import metric_path, read_metric_file
-from lp_pipeline.evaluation.metrics import PerKeypoint
+from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint
 from lp_pipeline.evaluation.outliers import Outlier, worst_frames
 from lp_pipeline.evaluation.report import CaptionedPicture, ReportedVideo
 from lp_pipeline.evaluation.report_content import video_frame_pictures
+from lp_pipeline.evaluation.suspicious import CONFIDENCE_DROP, video_metrics
 from lp_pipeline.rendering.style import DrawingStyle
 
-VIDEO_METRICS = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
-"""The metrics of videos that need no labels, as their files are named."""
-
+_TITLES = {
+    "temporal_norm": "movement since the frame before",
+    "pca_singleview_error": "PCA singleview error",
+    "pca_multiview_error": "PCA multiview error",
+}
 _PICTURES_PER_METRIC = 3
 
 
-def reported_video(video: Path, table: Path, style: DrawingStyle | None = None) -> ReportedVideo:
-    """The metrics beside a table of predictions, and pictures of the worst frames.
+def reported_video(
+    video: Path, table: Path, metrics: Mapping[str, FrameMetric], style: DrawingStyle
+) -> ReportedVideo:
+    """The course of the metrics of a predicted video, and pictures of the worst frames.
 
     Args:
         video: The video.
-        table: Its predictions; the metric tables lie beside them.
-        style: How to draw.
+        table: Its predictions.
+        metrics: Others than the movement between frames, by name.
+        style: How to draw; keypoints that it leaves out for lack of confidence are not judged.
 
     Raises:
         LPError: The video or a table cannot be read, or they do not belong together.
     """
-    metrics = stored_metrics(table)
+    values = _in_pixels(table, metrics, style)
     with open_video(video) as source:
-        worst = _worst_of_each(metrics, apart=max(1, round(source.fps / 2)))
+        worst = _worst_of_each(values, apart=max(1, round(source.fps / 2)))
         poses = predictions_at(table, [outlier.frame for outlier, _ in worst])
         pictures = video_frame_pictures(
             source,
@@ -51,12 +56,24 @@ def reported_video(video: Path, table: Path, style: DrawingStyle | None = None) 
             name=video.name,
             fps=source.fps,
             keypoint_names=poses.keypoint_names,
-            metrics={name.replace("_", " "): values for name, values in metrics.items()},
+            metrics={_title(name): some for name, some in values.items()},
             pictures=[
-                CaptionedPicture(item.picture, f"{item.caption} ({metric.replace('_', ' ')})")
+                CaptionedPicture(item.picture, f"{item.caption} ({_title(metric)})")
                 for item, (_, metric) in zip(pictures, worst, strict=True)
             ],
         )
+
+
+def _title(metric: str) -> str:
+    return _TITLES.get(metric, metric.replace("_", " "))
+
+
+def _in_pixels(
+    table: Path, metrics: Mapping[str, FrameMetric], style: DrawingStyle
+) -> dict[str, PerKeypoint]:
+    """The metrics that are lengths, of the keypoints that are drawn."""
+    found = video_metrics(table, metrics, threshold=style.confidence_threshold).values
+    return {name: values for name, values in found.items() if name != CONFIDENCE_DROP}
 
 
 def predictions_at(table: Path, frames: Sequence[int]) -> PredictionTable:
@@ -87,16 +104,6 @@ def predictions_at(table: Path, frames: Sequence[int]) -> PredictionTable:
         confidences=np.array([found[f][1] for f in frames]).reshape(len(frames), len(names)),
         index=tuple(frames),
     )
-
-
-def stored_metrics(table: Path) -> dict[str, PerKeypoint]:
-    """The metrics whose files lie beside a table of predictions, by name: (N, K) frame px.
-
-    Raises:
-        EvaluationError: A file is damaged.
-    """
-    paths = {name: metric_path(table, name) for name in VIDEO_METRICS}
-    return {name: read_metric_file(path).values for name, path in paths.items() if path.is_file()}
 
 
 def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple[Outlier, str]]:
