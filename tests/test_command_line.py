@@ -1,5 +1,6 @@
 """``litpose`` from training to a labelled video, as a user calls it."""
 
+import logging
 import subprocess
 import sys
 
@@ -109,3 +110,12 @@ def test_help_and_version_import_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "predict" in done.stdout
+
+
+def test_the_video_reader_is_told(litpose, model_dir, project, tmp_path, monkeypatch):
+    logger = logging.getLogger("lp_data")
+    monkeypatch.setattr(logger, "handlers", [])  # what an earlier call has shown
+    outcome = litpose("predict", model_dir, project.test_video, "-o", tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert f"note: {project.test_video}: read with 'pyav'" in outcome.err
+    assert outcome.err.count("read with") == 1

@@ -7,6 +7,8 @@ import logging
 import platform
 import warnings
 
+from lp_pipeline.cli.messages import show_messages
+
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _LARGEST_INT = 2**31 - 1
 
@@ -16,8 +18,9 @@ _MODULES = r"(pytorch_lightning|lightning_fabric|torch|timm)\b"
 
 
 def start_session() -> None:
-    """Tune memory for large buffers, quieten libraries, and print warnings without their code."""
+    """Tune memory for large buffers, show what lp logs, and quieten libraries."""
     keep_large_buffers()
+    show_messages()
     quieten_libraries()
     warnings.formatwarning = _plain_warning
 
