@@ -11,8 +11,8 @@ from rich.console import Console
 
 from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.config.load import LoadedConfig, load_config
-from lp_pipeline.display import Display, terminal_or_plain
-from lp_pipeline.errors import TrainingError
+from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
+from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import pixel_error_table
 from lp_pipeline.prediction.labeled import LabeledPrediction, mean_error
@@ -41,7 +41,9 @@ def run_train(request: TrainRequest) -> None:
         TrainingError: The request asks for two things at once, or for nothing.
     """
     start_session()
-    display = terminal_or_plain()
+    from lp_pipeline.training.run import follows
+
+    display = SilentDisplay() if follows() else terminal_or_plain()
     if request.resume is not None:
         _resume(request, request.resume, display)
         return
@@ -75,7 +77,30 @@ def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
 
 
 def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display) -> None:
-    """What follows a training: its evaluation, and predictions of videos."""
+    """What follows a training, and say so where Ctrl-C stops it.
+
+    Of several processes, only the first one does it.
+
+    Raises:
+        TrainingStoppedError: Ctrl-C; the tracker is saved.
+    """
+    from lp_pipeline.training.run import follows
+
+    if follows():
+        return
+    try:
+        _evaluate_and_predict(setup, loaded, model_dir, display)
+    except KeyboardInterrupt as stop:
+        raise TrainingStoppedError(
+            "stopped; the tracker is trained and saved",
+            remedy=f"make its tables and report with: litpose train --resume {model_dir}",
+        ) from stop
+
+
+def _evaluate_and_predict(
+    setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display
+) -> None:
+    """The evaluation of a trained tracker, and its predictions of videos."""
     from lp_pipeline.training.after import (
         evaluate_training,
         predict_videos,

@@ -10,7 +10,7 @@ from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.config.paths import CONFIG_FILE, csv_files
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.run import STATE_FOLDER, fit, prepare
+from lp_pipeline.training.run import STATE_FOLDER, fit, follows, prepare
 from lp_pipeline.training.setup import TrainingSetup
 
 CHANGEABLE = ("training.max_", "training.min_", "training.save_state_", "eval.")
@@ -67,7 +67,8 @@ def resume(
     """
     display = display or SilentDisplay()
     states = model_dir / STATE_FOLDER
-    remove_unfinished_states(states)
+    if not follows():
+        remove_unfinished_states(states)
     state = latest_training_state(states)
     setup = prepare(loaded, display)
     if state is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.utilities import rank_zero_only
 
 from lp_io.checkpoint import load_model
 from lp_io.training_state import TrainingStateSaver
@@ -51,12 +52,19 @@ def train(
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     display = display or SilentDisplay()
+    if follows():
+        return fit(loaded, prepare(loaded, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
     setup = prepare(loaded, display)
     if overwrite and model_dir.exists():
         shutil.rmtree(model_dir)
     _start_model_dir(loaded, model_dir)
     return fit(loaded, setup, model_dir, display)
+
+
+def follows() -> bool:
+    """Whether this is one of several training processes, and not the one that writes."""
+    return bool(getattr(rank_zero_only, "rank", 0))
 
 
 def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
@@ -85,7 +93,8 @@ def fit(
         state: The training state to go on from.
 
     Returns:
-        The tracker with its best weights, and the data.
+        The tracker with its best weights (in a process that `follows`, with its last), and the
+        data.
 
     Raises:
         TrainingError: The memory is not enough.
@@ -100,6 +109,8 @@ def fit(
         callbacks += [KeepMetrics(log), ReportProgress(task, total, model_dir)]
         trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
         trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
+    if not trainer.is_global_zero:
+        return setup
     if not (model_dir / "manifest.json").is_file():  # shorter than the first validation
         setup.save(model_dir, {})
     return TrainingSetup(load_model(model_dir).tracker, setup.data)
