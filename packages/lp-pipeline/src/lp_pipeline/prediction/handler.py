@@ -15,6 +15,7 @@ from lp_core.geometry.affine import resizing
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
+from lp_pipeline.prediction.folding import with_folded_backbone
 from lp_pipeline.prediction.prefetch import prefetch
 
 Frames = UInt8[ndarray, "frames height width 3"]
@@ -27,7 +28,8 @@ class PredictionHandler:
     """Predicts streams of frames and batches of labelled images with one tracker.
 
     Args:
-        tracker: A trained tracker; it is moved to the device and put into evaluation mode.
+        tracker: A trained tracker; it is moved to the device and put into evaluation mode. Its
+            weights may be copied: train it no further.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         precision: Of the network.
         chunk: Frames that go through the network at once.
@@ -48,7 +50,9 @@ class PredictionHandler:
         self.precision = precision
         self.chunk = chunk
         self.tracker = tracker.to(self.device).eval()
-        self.tracker.backbone.to(memory_format=torch.channels_last)
+        on_cpu = self.device.type == "cpu"
+        self._network = with_folded_backbone(self.tracker) if on_cpu else self.tracker
+        self._network.backbone.to(memory_format=torch.channels_last)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -128,7 +132,7 @@ class PredictionHandler:
         """One batch through the network."""
         moved = {name: value.to(self.device) for name, value in batch.items()}  # type: ignore[attr-defined]
         with autocast(self.device, self.precision):
-            prediction = self.tracker.predict_step(moved)  # type: ignore[arg-type]
+            prediction = self._network.predict_step(moved)  # type: ignore[arg-type]
         return Prediction(prediction.keypoints.float().cpu(), prediction.confidences.float().cpu())
 
 

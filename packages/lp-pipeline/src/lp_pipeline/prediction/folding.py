@@ -1,0 +1,115 @@
+"""Fold batch normalisation into the convolutions before it, which a CPU predicts faster with.
+
+A normalisation by stored statistics multiplies and shifts each channel, and so can the convolution
+whose output it takes: w' = w·γ/√(σ² + ε), b' = β + (b - μ)·γ/√(σ² + ε).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from lp_core.trackers.feature_extractor import BaseFeatureExtractor
+
+Tracker = TypeVar("Tracker", bound=BaseFeatureExtractor)
+
+AGREEMENT = 1e-4
+"""Largest difference of the features, as a share of the largest feature."""
+
+
+def with_folded_backbone(tracker: Tracker) -> Tracker:
+    """A tracker that predicts the same, with normalisations folded where that is possible.
+
+    Args:
+        tracker: In evaluation mode; it is left as it is. Everything but the backbone is shared.
+
+    Returns:
+        A copy; or the tracker itself, where nothing can be folded or the features would change.
+    """
+    backbone = copy.deepcopy(tracker.backbone)
+    size = tracker.options.image_size
+    like = next(backbone.parameters(), torch.zeros(()))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(1, 3, *size, generator=generator).to(like)
+    with torch.inference_mode():
+        expected = backbone(images)
+    if not fold_normalisations(backbone, images) or not _agree(backbone, images, expected):
+        return tracker
+    folded = copy.copy(tracker)
+    folded.__dict__["_modules"] = {**tracker._modules, "backbone": backbone}
+    return folded
+
+
+def fold_normalisations(network: nn.Module, images: Float[Tensor, "batch 3 height width"]) -> int:
+    """Fold each normalisation that takes a convolution's output as it is.
+
+    Which those are is seen by running the network once; so it fits any architecture. Of an output
+    that is used twice it cannot tell: compare the results.
+
+    Args:
+        network: In evaluation mode; changed in place.
+        images: Something that it takes.
+
+    Returns:
+        How many were folded.
+    """
+    pairs = _pairs(network, images)
+    parents = {
+        child: (parent, name)
+        for parent in network.modules()
+        for name, child in parent.named_children()
+    }
+    for convolution, normalisation in pairs:
+        mean, variance = normalisation.running_mean, normalisation.running_var
+        assert mean is not None
+        assert variance is not None
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            convolution.weight,
+            convolution.bias,
+            mean,
+            variance,
+            normalisation.eps,
+            normalisation.weight,
+            normalisation.bias,
+        )
+        parent, name = parents[normalisation]
+        setattr(parent, name, getattr(normalisation, "act", nn.Identity()))  # timm's has its act
+    return len(pairs)
+
+
+def _pairs(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Convolutions with the normalisations of their outputs."""
+    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # the tensor is kept, so its id is not reused
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+
+    def made(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            outputs[id(output)] = (module, output)
+        elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+            found = outputs.get(id(inputs[0]))
+            if found is not None:
+                pairs.append((found[0], module))
+
+    hooks = [
+        module.register_forward_hook(made)
+        for module in network.modules()
+        if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))
+    ]
+    try:
+        with torch.inference_mode():
+            network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return pairs
+
+
+def _agree(network: nn.Module, images: Tensor, expected: Tensor) -> bool:
+    with torch.inference_mode():
+        difference = (network(images) - expected).abs().max()
+    return bool(difference <= AGREEMENT * expected.abs().max())
