@@ -116,6 +116,9 @@ def predict(
         bool, typer.Option("--labeled-video", help="Also write videos with the keypoints drawn.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is done.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in the middle of videos that were interrupted.")
+    ] = False,
     device: Device = "auto",
     precision: Annotated[
         str,
@@ -136,6 +139,7 @@ def predict(
             output_dir=output_dir,
             labeled_video=labeled_video,
             overwrite=overwrite,
+            resume=resume,
             device=device,
             precision=precision,
             batch_size=batch_size,

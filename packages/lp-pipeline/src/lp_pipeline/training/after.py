@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
+from lp_io.checkpoint.files import WEIGHTS_NAME
 from lp_io.predictions import scorer_name
 from lp_pipeline.builders.videos import list_videos
 from lp_pipeline.config.paths import test_videos_directory
@@ -28,7 +29,7 @@ from lp_pipeline.prediction.metric_tables import write_metric_tables
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
 from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 from lp_pipeline.training.setup import TrainingSetup
-from lp_pipeline.training.timing import VideoTiming, keep_timings
+from lp_pipeline.training.timing import VideoTiming, keep_timings, stored_timings
 
 
 def evaluate_training(
@@ -80,8 +81,10 @@ def predict_videos(
 ) -> list[Path]:
     """Predict the config's videos into ``video_preds/``, and draw them if the config says so.
 
+    What a run that was stopped has made of the same weights is kept, and gone on with.
+
     Returns:
-        The tables written.
+        The tables.
     """
     display = display or SilentDisplay()
     videos = videos_to_predict(config)
@@ -90,23 +93,35 @@ def predict_videos(
     handler = PredictionHandler(tracker, device=config.training.accelerator)
     calibration = stored_calibration(read_manifest(model_dir))
     metrics = pose_metrics_of(model_dir).metrics
-    timings, tables = [], []
-    for video in videos:
-        table, start = model_dir / VIDEO_FOLDER / f"{video.stem}.csv", time.perf_counter()
-        scorer = scorer_name(config.model.model_type)
-        result = predict_video_file(
-            handler, video, table, scorer=scorer, calibration=calibration, display=display
-        )
-        timings.append(_timing(result, video, time.perf_counter() - start, handler))
-        if result.damage:
-            display.message(f"warning: {video.name}: {result.damage}")
+    timings = {timing.video: timing for timing in stored_timings(read_manifest(model_dir))}
+    tables = {video: model_dir / VIDEO_FOLDER / f"{video.stem}.csv" for video in videos}
+    for video, table in tables.items():
+        if not is_newer(table, model_dir / WEIGHTS_NAME):
+            start, scorer = time.perf_counter(), scorer_name(config.model.model_type)
+            result = predict_video_file(
+                handler,
+                video,
+                table,
+                scorer=scorer,
+                calibration=calibration,
+                display=display,
+                resume=True,
+            )
+            timings[video.name] = _timing(result, video, time.perf_counter() - start, handler)
+            if result.damage:
+                display.message(f"warning: {video.name}: {result.damage}")
         write_metric_tables(table, metrics)
-        if config.eval.save_vids_after_training:
+        drawing = labeled_video_path(table)
+        if config.eval.save_vids_after_training and not is_newer(drawing, table):
             style = drawing_style(config.eval)
-            render_prediction(video, table, labeled_video_path(table), style=style, display=display)
-        tables.append(table)
-    keep_timings(model_dir, timings)
-    return tables
+            render_prediction(video, table, drawing, style=style, display=display)
+    keep_timings(model_dir, [timings[video.name] for video in videos if video.name in timings])
+    return list(tables.values())
+
+
+def is_newer(path: Path, other: Path) -> bool:
+    """Whether a file is there and was made after another one, from which it follows."""
+    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
 
 
 def _timing(
@@ -114,7 +129,7 @@ def _timing(
 ) -> VideoTiming:
     return VideoTiming(
         video=video.name,
-        frames=result.frames,
+        frames=result.frames - result.resumed,
         seconds=round(seconds, 2),
         device=handler.device.type,
     )

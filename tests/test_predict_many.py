@@ -1,0 +1,85 @@
+"""``litpose predict`` with many inputs: killed, resumed, and one of them broken."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lp_data.testing.lengthen import lengthen
+from lp_io.predictions import read_predictions_csv
+
+LONG = 400
+
+
+def content(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def long_video(project, tmp_path_factory):
+    return lengthen(project.test_video, LONG, tmp_path_factory.mktemp("videos") / "long.mp4")
+
+
+def test_a_killed_prediction_is_resumed_to_the_same_bytes(litpose, model_dir, long_video, tmp_path):
+    arguments = ("predict", model_dir, long_video, "--batch-size", 4, "-o")
+    assert litpose(*arguments, tmp_path / "whole").code == 0
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lp_pipeline.cli.main", *map(str, arguments), str(folder)],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while process.poll() is None and not any(
+        file.stat().st_size > 5000 for file in folder.glob(".long.csv.*.partial")
+    ):
+        time.sleep(0.001)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "long.csv").exists()
+    outcome = litpose(*arguments, folder, "--resume")
+    assert outcome.code == 0
+    assert "of them earlier" in " ".join(outcome.out.split())
+    assert len(read_predictions_csv(folder / "long.csv")) == LONG
+    assert content(folder) == content(tmp_path / "whole")
+
+
+def test_a_broken_video_does_not_stop_the_others(litpose, model_dir, project, long_video, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video at all")
+    inputs = (project.test_video, broken, long_video)
+    outcome = litpose("predict", model_dir, *inputs, "-o", tmp_path / "out")
+    assert outcome.code == 2
+    assert "1 of 3 inputs could not be predicted" in outcome.err
+    assert "broken.mp4" in outcome.err
+    assert len(read_predictions_csv(tmp_path / "out" / "long.csv")) == LONG
+    assert (tmp_path / "out" / f"{project.test_video.stem}.csv").exists()
+    frames = LONG + len(read_predictions_csv(tmp_path / "out" / f"{project.test_video.stem}.csv"))
+    assert f"2 videos: {frames} frames in" in " ".join(outcome.out.split())
+
+
+def test_what_is_done_is_skipped_unless_it_is_to_be_overwritten(
+    litpose, model_dir, project, tmp_path
+):
+    arguments = ("predict", model_dir, project.test_video, "-o", tmp_path)
+    litpose(*arguments)
+    table = tmp_path / f"{project.test_video.stem}.csv"
+    made = table.stat().st_mtime_ns
+    assert "is there already" in " ".join(litpose(*arguments, "--resume").out.split())
+    assert table.stat().st_mtime_ns == made
+    assert litpose(*arguments, "--overwrite").code == 0
+    assert table.stat().st_mtime_ns > made
+
+
+def test_two_videos_of_one_name_are_refused_before_anything_is_written(
+    litpose, model_dir, project, tmp_path
+):
+    other = tmp_path / project.test_video.name
+    other.write_bytes(project.test_video.read_bytes())
+    outcome = litpose("predict", model_dir, project.test_video, other, "-o", tmp_path / "out")
+    assert outcome.code == 2
+    assert "into the same file" in outcome.err
+    assert not (tmp_path / "out").exists()
