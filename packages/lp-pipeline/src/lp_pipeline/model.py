@@ -104,10 +104,11 @@ class Model:
         return self.handler.predict_frames(chunks, (first.shape[0], first.shape[1]))
 
     def _chunks(self, frames: Iterable[Frame]) -> Iterator[UInt8[ndarray, "frames h w 3"]]:
-        """The frames at model size, some at a time."""
+        """The frames at the size that the tracker takes, some at a time."""
+        size = self.handler.read_size
         collected: list[Frame] = []
         for frame in frames:
-            collected.append(resize(frame, self.handler.image_size))
+            collected.append(frame if size is None else resize(frame, size))
             if len(collected) == self.handler.chunk:
                 yield np.stack(collected)
                 collected = []
@@ -122,7 +123,7 @@ class Model:
         Raises:
             VideoError: The file is no video that can be read exactly.
         """
-        with open_video(Path(path), reader=reader, resize_to=self.handler.image_size) as source:
+        with open_video(Path(path), reader=reader, resize_to=self.handler.read_size) as source:
             parts = list(self.handler.predict_video(source))
         return Prediction(
             torch.cat([part.keypoints for part in parts]),

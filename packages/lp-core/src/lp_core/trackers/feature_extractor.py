@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.nn import functional as F
 
 from lp_core.backbones.build import build_backbone
 from lp_core.backbones.contract import BackboneRequest
@@ -59,6 +60,27 @@ class BaseFeatureExtractor(LightningModule):
     def num_keypoints(self) -> int:
         """The number of keypoints, K."""
         return self.options.num_keypoints
+
+    @property
+    def resizes_frames(self) -> bool:
+        """Whether video frames are to come at their own size, for `resize_frames`."""
+        return False
+
+    def resize_frames(self, frames: Tensor) -> Float[Tensor, "frames 3 height width"]:
+        """Video frames at model size as Lightning Pose makes them: bilinear, and not rounded.
+
+        It does not average, so that detail turns into noise where frames shrink to less than half;
+        its networks are read with that noise.
+
+        Args:
+            frames: (T, 3, h, w) in frame px, uint8 or 0 to 255.
+        """
+        size = self.options.image_size
+        each = [  # one at a time: as floats, many large frames would fill the memory
+            F.interpolate(frame.float(), size=size, mode="bilinear", align_corners=False)
+            for frame in frames.split(1)
+        ]
+        return torch.cat(each)
 
     def encode(self, images: Tensor) -> Float[Tensor, "batch channels rows columns"]:
         """Feature maps (N, C, h, w) of independent images (N, 3, H, W), uint8 or 0 to 255."""

@@ -50,6 +50,11 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
         """The module from features to heatmaps, which doubles their size so often."""
 
     @property
+    def resizes_frames(self) -> bool:
+        """Whether video frames are to come at their own size, to be resized as it learnt."""
+        return self.options.decoding == "lightning_pose"
+
+    @property
     def heatmap_size(self) -> tuple[int, int]:
         """(h, w) of the heatmaps in cells."""
         return self.options.heatmap_size

@@ -51,6 +51,11 @@ class RegressionTracker(BaseSupervisedTracker):
             self.backbone.channels, options.num_keypoints, options.image_size
         )
 
+    @property
+    def resizes_frames(self) -> bool:
+        """Whether video frames are to come at their own size, to be resized as it learnt."""
+        return self.options.decoding == "lightning_pose"
+
     @classmethod
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:
         """The twin that also learns from unlabelled clips."""

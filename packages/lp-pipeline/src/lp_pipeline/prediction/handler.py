@@ -60,6 +60,11 @@ class PredictionHandler:
         return self.tracker.options.image_size
 
     @property
+    def read_size(self) -> tuple[int, int] | None:
+        """(height, width) that frames are to be read at; None for their own."""
+        return None if self.tracker.resizes_frames else self.image_size
+
+    @property
     def margin(self) -> int:
         """Frames of context that the tracker looks at on each side of a frame."""
         return self.tracker.context_frames // 2
@@ -68,7 +73,7 @@ class PredictionHandler:
         """Predictions of the frames of a video, in order, some at a time.
 
         Args:
-            source: Opened with ``resize_to`` the tracker's image size.
+            source: Opened with ``resize_to`` as `read_size` says.
             start: The frame to begin with, which `seam` gave.
 
         Yields:
@@ -108,7 +113,7 @@ class PredictionHandler:
         """Predictions of consecutive frames, some at a time.
 
         Args:
-            chunks: Consecutive frames at model size, uint8 RGB.
+            chunks: Consecutive frames of the size that `read_size` says, uint8 RGB.
             frame_size: (height, width) of the frames before they were resized, in frame px.
             before: The 2·`margin` frames before the first; None at the beginning of a stream.
 
@@ -119,6 +124,8 @@ class PredictionHandler:
         matrix = resizing(self.image_size, frame_size).float()
         for run in with_context(prefetch(chunks), self.margin, before):
             frames = torch.from_numpy(run).permute(0, 3, 1, 2)
+            if self.tracker.resizes_frames:
+                frames = self.tracker.resize_frames(frames.to(self.device))
             yield self._predict(
                 {"frames": frames, "to_frame": matrix.expand(len(run), 2, 3).contiguous()}
             )

@@ -74,7 +74,7 @@ def predict_video_file(
         PredictionError: The number of rows is not the number of frames.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(open_video(video, reader=reader, resize_to=handler.image_size))
+        source = stack.enter_context(open_video(video, reader=reader, resize_to=handler.read_size))
         writer = PredictionCsvWriter(
             table,
             handler.tracker.options.keypoint_names,
