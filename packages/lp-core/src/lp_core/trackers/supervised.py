@@ -161,17 +161,18 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
             return
         difference = torch.cat(pairs).flatten(0, 1)
         difference = difference[difference.isfinite().all(dim=-1)]
+        evaluating = stage != "train"
         if difference.numel() == 0:
-            return
+            if not evaluating:
+                return
+            # other processes wait for this one's value: an error of no weight
+            difference, size = difference.new_zeros(1, 2), 0
+        error = difference.norm(dim=-1).mean()
         self.log(
-            f"{stage}_pixel_error",
-            difference.norm(dim=-1).mean(),
-            prog_bar=True,
-            batch_size=size,
-            sync_dist=True,
+            f"{stage}_pixel_error", error, prog_bar=True, batch_size=size, sync_dist=evaluating
         )
         rmse = difference.square().mean().sqrt()
-        self.log(f"{stage}_supervised_rmse", rmse, batch_size=size, sync_dist=True)
+        self.log(f"{stage}_supervised_rmse", rmse, batch_size=size, sync_dist=evaluating)
 
     def training_step(
         self, batch: LabeledBatch | SemiSupervisedBatch, batch_idx: int = 0
