@@ -117,5 +117,5 @@ def test_the_video_reader_is_told(litpose, model_dir, project, tmp_path, monkeyp
     monkeypatch.setattr(logger, "handlers", [])  # what an earlier call has shown
     outcome = litpose("predict", model_dir, project.test_video, "-o", tmp_path)
     assert outcome.code == 0, outcome.err
-    assert f"note: {project.test_video}: read with 'pyav'" in outcome.err
-    assert outcome.err.count("read with") == 1
+    assert f"note: {project.test_video}: read with 'pyav'" in outcome.out
+    assert outcome.out.count("read with") == 1

@@ -21,13 +21,14 @@ class ShowOnce(logging.Handler):
         self.shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message to what is standard error at that moment, such as above a bar."""
+        """Print a note to what is standard output at that moment, a warning to standard error."""
         text = record.getMessage()
         if os.getpid() != self.process or text in self.shown:
             return
         self.shown.add(text)
-        kind = "note" if record.levelno < logging.WARNING else record.levelname.lower()
-        sys.stderr.write(f"{kind}: {text}\n")
+        is_note = record.levelno < logging.WARNING
+        stream = sys.stdout if is_note else sys.stderr
+        stream.write(f"{'note' if is_note else record.levelname.lower()}: {text}\n")
 
 
 def show_messages() -> None:
