@@ -38,7 +38,7 @@ clean:  ## Remove the environment and every cache
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(SYNCED): Makefile pyproject.toml $(wildcard packages/*/pyproject.toml) | $(filter .tools/%,$(UV))
-	$(UV) sync --all-packages --all-extras
+	$(UV) sync --all-packages --all-extras --compile-bytecode
 	@touch $@
 
 .tools/bin/uv:
