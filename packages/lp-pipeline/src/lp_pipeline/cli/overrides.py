@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from typer.core import TyperCommand
+
+from lp_pipeline.cli.completion import complete_override
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Values that replace those of the config.",
+        autocompletion=complete_override,
+    ),
+]
 
 
 class CommandWithOverrides(TyperCommand):

@@ -1,0 +1,76 @@
+"""What ``litpose predict`` is asked for, and its inputs by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from lp_pipeline.builders.videos import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_videos
+from lp_pipeline.errors import PredictionError
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """What the command line asks for."""
+
+    model_dir: Path
+    inputs: tuple[Path, ...]
+    output_dir: Path | None
+    labeled_video: bool
+    overwrite: bool
+    resume: bool
+    device: str
+    precision: str
+    batch_size: int
+    reader: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs by kind: label files, and videos or what counts as one."""
+
+    label_files: tuple[Path, ...]
+    videos: tuple[Path, ...]
+
+
+def sort_inputs(paths: tuple[Path, ...]) -> Inputs:
+    """Tell label files from videos.
+
+    Raises:
+        PredictionError: A path is not there, or is neither, or two would share their output.
+    """
+    labels: list[Path] = []
+    videos: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise PredictionError("there is no such file or folder", where=path)
+        if path.suffix.lower() == ".csv":
+            labels.append(path)
+        elif path.is_dir() and not _has(path, VIDEO_SUFFIXES) and _has(path, IMAGE_SUFFIXES):
+            videos.append(path)
+        else:
+            videos.extend(list_videos(path))
+    _refuse_same_names(labels, videos)
+    return Inputs(tuple(labels), tuple(videos))
+
+
+def _refuse_same_names(*kinds: list[Path]) -> None:
+    """Refuse inputs whose predictions would go to one and the same file.
+
+    Raises:
+        PredictionError: There are some.
+    """
+    for paths in kinds:
+        names = Counter(path.stem for path in paths)
+        same = [path for path in paths if names[path.stem] > 1]
+        if same:
+            raise PredictionError(
+                "inputs of the same name would be predicted into the same file",
+                where=", ".join(map(str, same)),
+                remedy="predict them one by one, each with another --output-dir",
+            )
+
+
+def _has(folder: Path, suffixes: frozenset[str]) -> bool:
+    return any(file.suffix.lower() in suffixes for file in folder.iterdir())

@@ -1,0 +1,141 @@
+"""What ``litpose predict`` writes of each input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lp_pipeline.cli.predict_inputs import PredictRequest
+from lp_pipeline.cli.predict_many import Tally
+from lp_pipeline.display import Display
+
+if TYPE_CHECKING:
+    from lp_pipeline.evaluation.metrics import FrameMetric
+    from lp_pipeline.model import Model
+
+
+@dataclass(frozen=True)
+class InputPredictor:
+    """Predicts one input at a time, and writes its tables beside one another.
+
+    Args:
+        model: What predicts.
+        request: What the command line asks for.
+        metrics: What is computed of the predictions, by name.
+        display: Where to report to.
+        tally: Counts the videos.
+    """
+
+    model: Model
+    request: PredictRequest
+    metrics: Mapping[str, FrameMetric]
+    display: Display
+    tally: Tally = field(default_factory=Tally)
+
+    def predict_labels(self, file: Path) -> None:
+        """One label file into ``image_preds/<name>/predictions.csv``.
+
+        Raises:
+            LPError: The file or one of its images cannot be read.
+        """
+        from lp_data.labels import read_labels
+        from lp_pipeline.cli.train import show_errors
+        from lp_pipeline.prediction.labeled import predict_labels
+        from lp_pipeline.prediction.labeled_files import write_labeled_prediction
+
+        folder = (self.request.output_dir or self.request.model_dir / "image_preds") / file.stem
+        table = folder / "predictions.csv"
+        if self._is_done(table):
+            return
+        model = self.model
+        labels = read_labels(file)
+        result = predict_labels(model.handler, labels, file.parent, display=self.display)
+        write_labeled_prediction(
+            result, table, model.scorer, model.calibration, metrics=self.metrics
+        )
+        show_errors(result)
+        self.display.message(f"{file.name}: {len(result.table)} images -> {table}")
+
+    def predict_video(self, video: Path) -> None:
+        """One video into ``video_preds/<name>.csv``, and a labelled video if asked for.
+
+        Raises:
+            LPError: The video cannot be read.
+        """
+        folder = self.request.output_dir or self.request.model_dir / "video_preds"
+        table = folder / f"{video.stem}.csv"
+        if not self._is_done(table):
+            self._write_tables(video, table)
+        elif self.request.resume:
+            self._write_missing_metrics(table)
+        if self.request.labeled_video:
+            self._draw(video, table)
+
+    def _write_tables(self, video: Path, table: Path) -> None:
+        """The table of coordinates, and those of metrics."""
+        from lp_pipeline.prediction.metric_tables import write_metric_tables
+        from lp_pipeline.prediction.videos import predict_video_file
+
+        start = time.perf_counter()
+        result = predict_video_file(
+            self.model.handler,
+            video,
+            table,
+            scorer=self.model.scorer,
+            reader=self.request.reader,
+            calibration=self.model.calibration,
+            display=self.display,
+            resume=self.request.resume,
+        )
+        if result.damage:
+            self.display.message(f"warning: {video.name}: {result.damage}")
+        write_metric_tables(table, self.metrics)
+        seconds, frames = time.perf_counter() - start, result.frames - result.resumed
+        self.tally.add(frames, seconds)
+        before = f" ({result.resumed} of them earlier)" if result.resumed else ""
+        self.display.message(
+            f"{video.name}: {result.frames} frames{before}, {frames / seconds:.0f} per second "
+            f"-> {table}"
+        )
+
+    def _write_missing_metrics(self, table: Path) -> None:
+        """The tables of metrics that an interrupted run did not come to."""
+        from lp_pipeline.evaluation.metric_files import metric_path
+        from lp_pipeline.prediction.metric_tables import write_metric_tables
+
+        missing = {
+            name: metric
+            for name, metric in self.metrics.items()
+            if not metric_path(table, name).exists()
+        }
+        write_metric_tables(table, missing)
+
+    def _draw(self, video: Path, table: Path) -> None:
+        """The labelled video, unless a resumed run has it already."""
+        from lp_pipeline.evaluation.model_project import eval_options
+        from lp_pipeline.evaluation.video_report import drawing_style
+        from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
+
+        path = labeled_video_path(table)
+        if self.request.resume and _is_newer(path, table):
+            return
+        style, reader = drawing_style(eval_options(self.request.model_dir)), self.request.reader
+        render_prediction(video, table, path, reader=reader, style=style, display=self.display)
+        self.display.message(
+            f"labelled video: {path} (confidence of at least {style.confidence_threshold:g}, as "
+            "eval.confidence_thresh_for_vid says; `litpose render` draws as you like)"
+        )
+
+    def _is_done(self, table: Path) -> bool:
+        """Whether a table is there and is to stay."""
+        if not table.exists() or self.request.overwrite:
+            return False
+        self.display.message(f"{table} is there already; --overwrite predicts it again")
+        return True
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
