@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_core.geometry import affine
+from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.protocol import Augmented
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.errors import DataModuleError, ImageFileError
-from lp_data.labels import LabelTable
+from lp_data.labels import LabelTable, Visibility
 
 FRAME = (40, 60)
 
@@ -106,6 +107,28 @@ def test_keypoints_that_leave_the_image_are_missing_not_clamped(project):
     sample = dataset[0]
     assert sample["keypoints"].isnan().any(-1).tolist() == [False, False, True, True]
     assert sample["visibility"].tolist() == [2, 2, 0, 0]
+
+
+@pytest.mark.parametrize("off_image", [Visibility.UNLABELED, Visibility.OCCLUDED])
+def test_only_a_keypoint_on_the_augmented_image_is_visible(project, off_image):
+    corners = [[1, 1], [58, 1], [1, 38], [58, 38], [30, 20]]
+    table = make_table(
+        ["v/img001.png"], [[*corners, [2, 2], [np.nan, np.nan]]], [[2, 2, 2, 2, 2, 1, 0]]
+    )
+    augmenter = build_augmenter("dlc", table.keypoint_names)
+    dataset = LabeledDataset(table, project(), FRAME, augmenter=augmenter, off_image=off_image)
+    samples = [dataset[draw] for draw in range(60)]
+    placed = torch.stack([sample["keypoints"].isfinite().all(-1) for sample in samples])
+    codes = torch.stack([sample["visibility"] for sample in samples])
+    left = ~placed[:, :5]
+    assert left.any()
+    assert placed[:, :5].any()
+    assert (codes[:, :5][left] == off_image).all()
+    assert (codes[:, :5][~left] == Visibility.VISIBLE).all()
+    assert not placed[:, 5].all()
+    assert (codes[:, 5] == Visibility.OCCLUDED).all()
+    assert not placed[:, 6].any()
+    assert (codes[:, 6] == Visibility.UNLABELED).all()
 
 
 def test_a_flip_reorders_visibility_with_its_keypoints(project):

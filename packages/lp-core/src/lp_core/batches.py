@@ -18,8 +18,12 @@ class LabeledBatch(TypedDict):
     Keys:
         images: Model px; (B, 3, H, W), or (B, F, 3, H, W) with context, the labelled frame in the
             middle.
-        keypoints: (B, K, 2) model px, NaN where unlabelled.
-        visibility: (B, K), 0 unlabelled, 1 occluded, 2 visible.
+        keypoints: (B, K, 2) model px, NaN where a keypoint has no position on the image.
+        visibility: (B, K). 2, visible: it has a position. 1, occluded: it cannot be seen, so a
+            tracker learns to be unsure of it; it may have a position. 0, unlabelled: it has none,
+            and nothing is learnt of it. A visible keypoint that an augmentation moves off the image
+            is never left at 2, nor clamped: it is one that cannot be seen (1) or is left out (0),
+            as ``training.uniform_heatmaps_for_nan_keypoints`` says of missing keypoints.
         to_frame: (B, 2, 3) affine maps from model px to frame px.
         indices: (B,) rows of the label table.
         heatmaps: (B, K, h, w) targets, only for trackers that learn from heatmaps.

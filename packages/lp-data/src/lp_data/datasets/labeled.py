@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class LabeledSample(TypedDict):
     Keys:
         images: Model px; (3, H, W), or (F, 3, H, W) with context.
         keypoints: (K, 2) model px, NaN where missing.
-        visibility: (K,), 0 unlabelled, 1 occluded, 2 visible.
+        visibility: (K,), 0 unlabelled, 1 occluded, 2 visible and on the image.
         to_frame: (2, 3) map from model px to frame px.
         indices: () row of the label table.
     """
@@ -54,6 +54,9 @@ class LabeledDataset(Dataset[LabeledSample]):
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
         augmenter: What changes images and keypoints by chance; None for nothing.
+        off_image: What becomes of a visible keypoint that is not on the image, such as one that the
+            augmenter moved off it: it loses its position, and counts as unlabelled, of which
+            nothing is learnt, or as occluded, which teaches a tracker to be unsure of it.
         seed: The seed of that chance.
         cache_budget: Bytes of decoded images that may be kept in memory; more goes to disk.
         cache_folder: Where they go on disk; by default a folder in the user's cache folder.
@@ -72,6 +75,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         *,
         context_frames: int = 1,
         augmenter: Augmenter | None = None,
+        off_image: Literal[Visibility.UNLABELED, Visibility.OCCLUDED] = Visibility.UNLABELED,
         seed: int = 0,
         cache_budget: int = DEFAULT_BUDGET,
         cache_folder: Path | None = None,
@@ -87,6 +91,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         self.image_size = image_size
         self.context_frames = context_frames
         self.augmenter = augmenter
+        self.off_image = off_image
         self.seed = seed
         self._epoch = Epoch()
         _refuse_missing(table, self.data_dir)
@@ -145,12 +150,13 @@ class LabeledDataset(Dataset[LabeledSample]):
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
             visibility = visibility if permutation is None else visibility[permutation]
-        gone = _outside(keypoints, self.image_size)
+        here = _on_image(keypoints, self.image_size)
+        lost = (visibility == Visibility.VISIBLE) & ~here
         pixels = channels_first(images)
         return {
             "images": pixels if self.context_frames > 1 else pixels[0],
-            "keypoints": torch.from_numpy(np.where(gone[:, None], np.nan, keypoints)).float(),
-            "visibility": torch.from_numpy(np.where(gone, Visibility.UNLABELED, visibility)),
+            "keypoints": torch.from_numpy(np.where(here[:, None], keypoints, np.nan)).float(),
+            "visibility": torch.from_numpy(np.where(lost, self.off_image, visibility)),
             "to_frame": affine.invert(to_model).float(),
             "indices": torch.tensor(row),
         }
@@ -171,13 +177,13 @@ def _moved(keypoints: Float[ndarray, "K 2"], matrix: Tensor) -> Float[ndarray, "
     return affine.transform(torch.from_numpy(keypoints), matrix).numpy()
 
 
-def _outside(keypoints: Float[ndarray, "K 2"], size: tuple[int, int]) -> Bool[ndarray, " K"]:
-    """(K,) True where a keypoint has a position that is not on the image.
+def _on_image(keypoints: Float[ndarray, "K 2"], size: tuple[int, int]) -> Bool[ndarray, " K"]:
+    """(K,) True where a keypoint has a position, and it is on the image.
 
     The image reaches half a pixel beyond the centres of its outermost pixels.
     """
     limit = np.array([size[1], size[0]]) - 0.5
-    return np.any((keypoints < -0.5) | (keypoints >= limit), axis=-1)
+    return np.all((keypoints >= -0.5) & (keypoints < limit), axis=-1)
 
 
 def _refuse_missing(table: LabelTable, data_dir: Path) -> None:

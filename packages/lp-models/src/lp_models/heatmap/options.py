@@ -15,8 +15,9 @@ class HeatmapOptions(TrackerOptions):
 
     Attributes:
         downsample_factor: A heatmap cell is 2^downsample_factor model px wide and high.
-        uniform_heatmaps: Give a keypoint without a position a uniform target, so that the tracker
-            learns to be unsure of it; if not, such keypoints are left out of the loss.
+        uniform_heatmaps: Give a keypoint without a position, but of visibility 2, a uniform target,
+            so that the tracker learns to be unsure of it; if not, it is left out of the loss.
+            Batches of lp-data have no such keypoints: they say 1 (uniform) or 0 (left out).
         decoding: How a heatmap becomes a position. ``"local"`` is ours; ``"lightning_pose"`` is the
             public system's, with its conventions of coordinates, for models that it trained.
     """

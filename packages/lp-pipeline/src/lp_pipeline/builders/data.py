@@ -11,7 +11,7 @@ from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
 from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
-from lp_data.labels import LabelTable
+from lp_data.labels import LabelTable, Visibility
 from lp_data.split import split_rows
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import list_videos
@@ -39,6 +39,9 @@ def get_dataset(
         image_size(config),
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
+        off_image=Visibility.OCCLUDED
+        if training.uniform_heatmaps_for_nan_keypoints
+        else Visibility.UNLABELED,
         seed=training.rng_seed_data_pt,
     )
 

@@ -111,7 +111,11 @@ class TrainingConfig:
         optimizer_params: Its options.
         lr_scheduler: ``multisteplr``, ``cosine`` or ``constant`` (the latter two are ours).
         lr_scheduler_params: Its options.
-        uniform_heatmaps_for_nan_keypoints: Teach the tracker to be unsure of missing keypoints.
+        uniform_heatmaps_for_nan_keypoints: Teach the tracker to be unsure of missing keypoints, by
+            a target heatmap that is the same everywhere: of those without a position, where the
+            label file has no column ``visible``, and of those that augmentation moves off the
+            image; false leaves them out of the loss. Keypoints that the label file calls occluded
+            (``visible`` 1) are always taught so, those that it calls unlabelled (0) never.
         patch_mask: Of multi-view transformers; not supported here.
         accumulate_grad_batches: Batches per optimiser step.
         profiler: One of Lightning's profilers, by name.
