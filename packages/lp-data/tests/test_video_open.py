@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from lp_core.errors import UnknownNameError
 from lp_data.errors import VideoError
@@ -33,11 +34,33 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode(tmp_path_factory.mktemp("video") / "grainy.mp4", how)
 
 
-def test_the_automatic_choice_is_logged(video, caplog) -> None:
-    with caplog.at_level(logging.INFO, "lp_data"), open_video(video):
+def note_of(path: Path, caplog: pytest.LogCaptureFixture) -> str:
+    """What opening ``path`` says."""
+    with caplog.at_level(logging.INFO, "lp_data"), open_video(path):
         pass
-    assert "read with 'pyav'" in caplog.text
-    assert "not with 'image_folder': not a folder" in caplog.text
+    (record,) = caplog.records
+    return record.getMessage()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU, DALI is named too")
+def test_the_automatic_choice_is_logged_in_a_few_words(video, caplog) -> None:
+    assert note_of(video, caplog) == f"{video}: read with 'pyav'"
+
+
+def test_a_reader_that_would_be_preferred_is_named_with_its_reason(
+    video, caplog, monkeypatch
+) -> None:
+    monkeypatch.setattr(PyAVSource, "refusal", lambda path: "a codec that it does not know")
+    note = note_of(video, caplog)
+    assert "read with 'pyav'" not in note
+    assert "not with 'pyav': a codec that it does not know" in note
+    assert "image_folder" not in note
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_reader_that_would_decode_on_the_gpu_is_named(video, caplog) -> None:
+    assert "read with 'pyav'; not with 'dali': " in note_of(video, caplog)
 
 
 def test_an_unknown_reader_is_an_error_that_names_the_nearest(video) -> None:

@@ -47,6 +47,7 @@ class DALISource(IndexedSource):
     """
 
     priority = 35
+    decodes_on_gpu = True
 
     @classmethod
     def refusal(cls, path: Path) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 from lp_core.registry import VIDEO_READERS, load_plugin, registered
 from lp_core.video import VideoSource
 from lp_data.errors import VideoError
-from lp_data.video.readers import VideoReader
+from lp_data.video.readers import SPECIAL_FILES, VideoReader
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,8 @@ def open_video(
         path: A file, or a folder of images in natural order (``img2`` before ``img10``).
         reader: The name of a reader registered in the entry-point group ``lp.video_readers``, or
             ``"auto"``: the first, in order of their ``priority``, that can read ``path`` here. The
-            choice is logged, with the reasons of those passed by.
+            choice is logged in a line, which also names a reader of all kinds of videos that had to
+            be passed by, and one that would decode on this machine's GPU.
         resize_to: (height, width) in model px that every frame is resized to, as training images
             are; None for the frames' own size.
 
@@ -53,15 +55,35 @@ def _open_first(path: Path, resize_to: tuple[int, int] | None) -> VideoSource:
     """Open with the first reader by priority that does not refuse; its own errors are final."""
     if not path.exists():
         raise VideoError("no such video", where=path, remedy="check the path")
-    passed_by: list[str] = []
+    refusals: dict[str, str] = {}
     readers = {name: _reader(name) for name in registered(VIDEO_READERS)}
     for name in sorted(readers, key=lambda name: (readers[name].priority, name)):
         reason = readers[name].refusal(path)
         if reason is None:
-            _log.info("%s: read with '%s'%s", path, name, "".join(passed_by))
+            told = {
+                other: why
+                for other, why in refusals.items()
+                if readers[other].priority != SPECIAL_FILES  # that is their usual answer
+            } | _left_on_gpu(readers, name, path)
+            _log.info("%s: read with '%s'%s", path, name, _reasons(told))
             return readers[name](path, resize_to=resize_to)
-        passed_by.append(f"; not with '{name}': {reason}")
-    raise VideoError("no reader can read this video", where=f"{path}{''.join(passed_by)}")
+        refusals[name] = reason
+    raise VideoError("no reader can read this video", where=f"{path}{_reasons(refusals)}")
+
+
+def _reasons(why: Mapping[str, str]) -> str:
+    return "".join(f"; not with '{name}': {reason}" for name, reason in why.items())
+
+
+def _left_on_gpu(readers: Mapping[str, VideoReader], chosen: str, path: Path) -> dict[str, str]:
+    """Readers that decode on this machine's GPU, and why they do not; none where it has none."""
+    import torch
+
+    on_gpu = {name for name, each in readers.items() if getattr(each, "decodes_on_gpu", False)}
+    if chosen in on_gpu or not torch.cuda.is_available():
+        return {}
+    by_name = "it decodes on the GPU, and is used where it is asked for by name"
+    return {name: readers[name].refusal(path) or by_name for name in sorted(on_gpu)}
 
 
 def _reader(name: str) -> VideoReader:

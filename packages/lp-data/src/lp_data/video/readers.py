@@ -7,6 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from lp_core.video import VideoSource
 
+SPECIAL_FILES = 10
+"""The priority of readers of special files, which refuse any usual video."""
+
 
 @runtime_checkable
 class VideoReader(Protocol):
@@ -15,6 +18,9 @@ class VideoReader(Protocol):
     Attributes:
         priority: The automatic choice asks readers in ascending order: 10 for readers of special
             files, 20 for the default, more for those that are only to be chosen by name or in need.
+
+    A reader that decodes on a GPU where there is one may also have ``decodes_on_gpu = True``: where
+    the automatic choice passes it by on such a machine, it says so.
     """
 
     priority: int
