@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lp_pipeline.errors import TrainingError
+from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.model import Model
-from lp_pipeline.training.memory import explained_memory_errors
 
 LENGTH = ("training.max_epochs=2", "training.save_state_every_n_seconds=0")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import EvaluationError
+from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
     from lp_pipeline.evaluation.model_project import ModelProject
@@ -31,7 +32,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
     """Evaluate label files, or all that a model directory was trained on and has predicted.
 
     Raises:
-        EvaluationError: A folder or a label file is not there.
+        EvaluationError: A folder or a label file is not there, or the memory is not enough.
     """
     start_session()
     display = terminal_or_plain()
@@ -45,12 +46,12 @@ def run_evaluate(request: EvaluateRequest) -> None:
     project = ModelProject.from_dir(request.model_dir, data_dir=request.data_dir)
     for note in project.pose_metrics.notes:
         display.message(f"note: {note}")
-    if request.label_files:
-        handler = _handler(request)
-        for file in request.label_files:
-            _evaluate_file(project, handler, file, request.data_dir, display)
-    else:
-        _evaluate_all(project, request, display)
+    remedy = f"lower --batch-size (now {request.batch_size})"
+    with explained_memory_errors(EvaluationError, remedy):
+        if request.label_files:
+            _evaluate_files(project, request, display)
+        else:
+            _evaluate_all(project, request, display)
 
 
 def _handler(request: EvaluateRequest) -> PredictionHandler:
@@ -58,6 +59,13 @@ def _handler(request: EvaluateRequest) -> PredictionHandler:
 
     model = Model.from_dir(request.model_dir, device=request.device, chunk=request.batch_size)
     return model.handler
+
+
+def _evaluate_files(project: ModelProject, request: EvaluateRequest, display: Display) -> None:
+    """Label files by themselves, with one and the same model."""
+    handler = _handler(request)
+    for file in request.label_files:
+        _evaluate_file(project, handler, file, request.data_dir, display)
 
 
 def _evaluate_file(

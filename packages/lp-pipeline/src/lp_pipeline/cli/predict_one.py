@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from lp_pipeline.cli.predict_inputs import PredictRequest
 from lp_pipeline.cli.predict_many import Tally
 from lp_pipeline.display import Display
+from lp_pipeline.errors import PredictionError
+from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
     from lp_pipeline.evaluation.metrics import FrameMetric
@@ -39,7 +42,7 @@ class InputPredictor:
         """One label file into ``image_preds/<name>/predictions.csv``.
 
         Raises:
-            LPError: The file or one of its images cannot be read.
+            LPError: The file or one of its images cannot be read, or the memory is not enough.
         """
         from lp_data.labels import read_labels
         from lp_pipeline.cli.train import show_errors
@@ -52,7 +55,8 @@ class InputPredictor:
             return
         model = self.model
         labels = read_labels(file)
-        result = predict_labels(model.handler, labels, file.parent, display=self.display)
+        with self._memory_explained():
+            result = predict_labels(model.handler, labels, file.parent, display=self.display)
         write_labeled_prediction(
             result, table, model.scorer, model.calibration, metrics=self.metrics
         )
@@ -63,16 +67,22 @@ class InputPredictor:
         """One video into ``video_preds/<name>.csv``, and a labelled video if asked for.
 
         Raises:
-            LPError: The video cannot be read.
+            LPError: The video cannot be read, or the memory is not enough.
         """
         folder = self.request.output_dir or self.request.model_dir / "video_preds"
         table = folder / f"{video.stem}.csv"
         if not self._is_done(table):
-            self._write_tables(video, table)
+            with self._memory_explained():
+                self._write_tables(video, table)
         elif self.request.resume:
             self._write_missing_metrics(table)
         if self.request.labeled_video:
             self._draw(video, table)
+
+    def _memory_explained(self) -> AbstractContextManager[None]:
+        """What to lower where the memory is not enough."""
+        size = self.request.batch_size
+        return explained_memory_errors(PredictionError, f"lower --batch-size (now {size})")
 
     def _write_tables(self, video: Path, table: Path) -> None:
         """The table of coordinates, and those of metrics."""

@@ -15,6 +15,7 @@ from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import pixel_error_table
+from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.prediction.labeled import LabeledPrediction, mean_error
 
 if TYPE_CHECKING:
@@ -83,13 +84,19 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
 
     Raises:
         TrainingStoppedError: Ctrl-C; the tracker is saved.
+        TrainingError: The memory is not enough; the tracker is saved.
     """
     from lp_pipeline.training.run import follows
 
     if follows():
         return
+    remedy = (
+        "the tracker is trained and saved: for its tables, litpose evaluate and litpose predict "
+        f"{model_dir}, each with a --batch-size below 32"
+    )
     try:
-        _evaluate_and_predict(setup, loaded, model_dir, display)
+        with explained_memory_errors(TrainingError, remedy):
+            _evaluate_and_predict(setup, loaded, model_dir, display)
     except KeyboardInterrupt as stop:
         raise TrainingStoppedError(
             "stopped; the tracker is trained and saved",

@@ -17,8 +17,8 @@ from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.config.paths import CONFIG_FILE, csv_files
 from lp_pipeline.display import Display, SilentDisplay, Task
 from lp_pipeline.errors import TrainingError
+from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.training.interruption import StopWhenAsked
-from lp_pipeline.training.memory import explained_memory_errors
 from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
 from lp_pipeline.training.progress import ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up
