@@ -1,5 +1,7 @@
 """Training on unlabelled video: every loss runs, and in the pixels that it is meant for."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
@@ -10,45 +12,64 @@ from lp_pipeline.training.run import train
 from lp_pipeline.training.setup import set_up
 
 LOSSES = ("temporal", "pca_singleview", "pca_multiview")
+PUBLIC_WEIGHT = 1 / (2 * math.exp(5))
 SETTINGS = (
+    "model.model_type=heatmap_mhcrnn",
+    "model.context_head=fusion",
     f"model.losses_to_use=[{','.join(LOSSES)}]",
     "data.mirrored_column_matches=[[0,1,2,3,4,5,6,7,8,9],[10,11,12,13,14,15,16,17,18,19]]",
     "losses.temporal.epsilon=0",
     "losses.temporal.prob_threshold=0",
-    "dali.base.train.sequence_length=8",
+    "dali.context.train.batch_size=6",
     "training.train_prob=0.85",
     "training.val_prob=0.1",
-    "callbacks.anneal_weight.init_val=0.5",
-    "callbacks.anneal_weight.freeze_until_epoch=0",
+    "training.max_epochs=2",
+    "training.steps_per_epoch=3",
     "training.log_every_n_steps=1",
+    "callbacks.anneal_weight.init_val=0.5",
+    "callbacks.anneal_weight.increase_factor=0.25",
+    "callbacks.anneal_weight.freeze_until_epoch=0",
 )
 
 
 @pytest.fixture(scope="module")
 def trained(config_file, tiny_training, tmp_path_factory):
-    """A model directory, and what it was trained from."""
+    """The model directory of a tracker with context, and what it was trained from."""
     folder = tmp_path_factory.mktemp("semi") / "model"
     loaded = load_config(config_file, (*tiny_training, *SETTINGS))
-    return folder, train(loaded, folder), loaded.config
+    return folder, train(loaded, folder)
 
 
-def test_every_loss_that_is_configured_is_computed_weighted_and_logged(trained):
-    folder, _, _ = trained
-    logged = pd.read_csv(folder / "csv_logs" / "metrics.csv")
+@pytest.fixture(scope="module")
+def logged(trained):
+    """One row per step of what was logged."""
+    table = pd.read_csv(trained[0] / "csv_logs" / "metrics.csv")
+    return table[table["train_unsupervised_loss"].notna()]
+
+
+def test_every_loss_is_logged_with_its_weight_and_the_share_above_epsilon(trained, logged):
+    importance = logged["total_unsupervised_importance"]
+    assert importance.tolist() == [0.5] * 3 + [0.75] * 3
     for loss in LOSSES:
-        values = logged[f"train_{loss}_loss"].dropna()
-        weighted = logged[f"train_{loss}_loss_weighted"].dropna()
+        values, weighted = logged[f"train_{loss}_loss"], logged[f"train_{loss}_loss_weighted"]
         assert (values > 0).all(), f"{loss} never acted"
-        importance = logged[f"{loss}_weight"].dropna().iloc[0] * 0.5
-        assert weighted.iloc[0] == pytest.approx(values.iloc[0] * importance, rel=1e-3)
-        assert logged[f"train_{loss}_above_epsilon"].dropna().between(0, 1).all()
-    assert logged["total_unsupervised_importance"].dropna().iloc[0] == 0.5
-    assert {loss.name for loss in read_manifest(folder).unsupervised_losses} == set(LOSSES)
+        assert logged[f"{loss}_weight"].tolist() == pytest.approx([PUBLIC_WEIGHT] * 6)
+        expected = (values * PUBLIC_WEIGHT * importance).tolist()
+        assert weighted.tolist() == pytest.approx(expected, rel=1e-4)
+        assert logged[f"train_{loss}_above_epsilon"].between(0, 1).all()
+    assert {loss.name for loss in read_manifest(trained[0]).unsupervised_losses} == set(LOSSES)
+
+
+def test_the_total_is_the_sum_of_its_parts(logged):
+    parts = sum(logged[f"train_{name}_loss_weighted"] for name in LOSSES)
+    assert logged["train_unsupervised_loss"].tolist() == pytest.approx(parts.tolist(), rel=1e-4)
+    total = logged["train_supervised_loss"] + logged["train_unsupervised_loss"]
+    assert logged["total_loss"].tolist() == pytest.approx(total.tolist(), rel=1e-4)
 
 
 def test_the_labels_themselves_lie_below_epsilon(trained):
     # the public system learns in resized px, and measures in frame px: there the truth is far off
-    folder, setup, _ = trained
+    folder, setup = trained
     rows = list(setup.data.split.train)
     labels = torch.from_numpy(setup.data.dataset.table.keypoints[rows]).float()
     in_model_px = labels * (64 / 96)  # what the images were resized by
