@@ -6,9 +6,12 @@ two processes' means is the same where both see as many, as here, where all are 
 """
 
 import csv
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -25,12 +28,13 @@ SETTINGS = (
     "training.accelerator=cpu",
     "training.train_frames=8",  # whole batches of 4: two processes fill up an odd rest
 )
+TWO = ("training.devices=2", "training.strategy=ddp")
 
 
-@pytest.fixture
-def all_labeled(project, tmp_path):
+@pytest.fixture(scope="module")
+def all_labeled(project, tmp_path_factory):
     """The folder of a project where each keypoint of each image has a label."""
-    folder = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("data") / "project"
     shutil.copytree(project.folder, folder)
     labels = folder / "CollectedData.csv"
     with labels.open(newline="") as file:
@@ -53,25 +57,60 @@ def curve(folder):
     }
 
 
-def test_two_processes_learn_as_one_does(config_file, tiny_training, all_labeled, tmp_path):
-    settings = (*tiny_training, *SETTINGS, f"data.data_dir={all_labeled}")
-    train(load_config(config_file, settings), tmp_path / "one")
-    train_two = ("train", config_file, *settings, "training.devices=2", "training.strategy=ddp")
-    command = [sys.executable, "-m", "lp_pipeline.cli.main", *train_two, "-o", tmp_path / "two"]
-    done = subprocess.run(
+def litpose_train(*arguments):
+    """The process of ``litpose train``, which starts another one itself; in a group of its own."""
+    command = [sys.executable, "-m", "lp_pipeline.cli.main", "train", *arguments]
+    return subprocess.Popen(
         list(map(str, command)),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("model directory: ") == 1
-    assert done.stdout.count("reading images") <= 1
-    one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
+
+
+def finished(process):
+    """What it printed; it must succeed."""
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return out
+
+
+@pytest.fixture(scope="module")
+def settings(config_file, tiny_training, all_labeled):
+    return (config_file, *tiny_training, *SETTINGS, f"data.data_dir={all_labeled}")
+
+
+@pytest.fixture(scope="module")
+def together(settings, tmp_path_factory):
+    """The model directory of a training in two processes, and what it printed."""
+    folder = tmp_path_factory.mktemp("models") / "two"
+    return folder, finished(litpose_train(*settings, *TWO, "-o", folder))
+
+
+def test_two_processes_learn_as_one_does(settings, together, tmp_path):
+    train(load_config(settings[0], settings[1:]), tmp_path / "one")
+    folder, printed = together
+    assert printed.count("model directory: ") == 1
+    assert printed.count("reading images") <= 1
+    one, two = curve(tmp_path / "one"), curve(folder)
     assert one.keys() == two.keys() == {"train_supervised_loss", "val_supervised_loss"}
     for name, values in one.items():
         assert len(values) >= 3
         np.testing.assert_allclose(values, two[name], rtol=1e-4)
-    assert (tmp_path / "two" / "predictions.csv").is_file()
-    assert not list(tmp_path.glob("outputs"))
+    assert (folder / "predictions.csv").is_file()
+
+
+def test_two_processes_that_were_killed_go_on_together(settings, together, tmp_path):
+    folder = tmp_path / "killed"
+    process = litpose_train(*settings, *TWO, "training.save_state_every_n_seconds=0", "-o", folder)
+    states = folder / "training_state"
+    while process.poll() is None and len(list(states.glob("step-*"))) < 2:
+        time.sleep(0.002)
+    assert process.poll() is None, process.stderr.read()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (folder / "predictions.csv").exists()
+    assert "going on from step-" in finished(litpose_train("--resume", folder))
+    for name in ("csv_logs/metrics.csv", "model.safetensors", "predictions.csv"):
+        assert (folder / name).read_bytes() == (together[0] / name).read_bytes(), name
