@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from lp_core.errors import nearest_name
 from lp_pipeline.cli.predict_inputs import PredictRequest, sort_inputs
 from lp_pipeline.cli.predict_many import do_all
+from lp_pipeline.cli.quick_start import import_quickly
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PredictionError
@@ -26,6 +27,7 @@ def run_predict(request: PredictRequest) -> None:
     start_session()
     inputs = sort_inputs(request.inputs)
     display = terminal_or_plain()
+    import_quickly()
     predictor = _predictor(request, display)
     works = [
         *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),
