@@ -3,8 +3,9 @@
     python tools/bench/start_up.py MODEL_DIR VIDEO [--rounds 5] [--imports]
 
 Printed are the medians, over rounds in which the sides take turns, of the elapsed and the processor
-time of fresh processes: importing torch and reading the weights; the same and building the tracker;
-and the whole command on the first ten frames of VIDEO. With `--imports`, the slowest imports of the
+time of fresh processes: importing torch and reading the weights; the same, and importing timm and
+Lightning, as anybody does and as the command does; the first, and building the tracker; and the
+whole command on the first ten frames of VIDEO. With `--imports`, the slowest imports of the
 command are listed as well.
 """
 
@@ -28,6 +29,8 @@ from pathlib import Path
 from lp_io.tensor_file import read_tensor_file
 read_tensor_file(Path(sys.argv[1]) / "model.safetensors")
 """
+LIBRARIES = READ + "import timm, pytorch_lightning"
+QUICKLY = "from lp_pipeline.cli.quick_start import import_quickly\nimport_quickly()\n" + READ
 BUILD = """
 import sys, torch
 from pathlib import Path
@@ -67,9 +70,12 @@ def main() -> None:
         video = lengthen(options.video, FRAMES, folder / "ten.mp4")
         predict = [sys.executable, "-m", COMMAND, "predict", str(options.model_dir), str(video)]
         predict += ["-o", str(folder), "--overwrite", "--device", "cpu"]
+        python = [sys.executable, "-c"]
         commands = {
-            "import torch, read the weights": [sys.executable, "-c", READ, str(options.model_dir)],
-            "and build the tracker": [sys.executable, "-c", BUILD, str(options.model_dir)],
+            "import torch, read the weights": [*python, READ, str(options.model_dir)],
+            "and import timm and Lightning": [*python, LIBRARIES, str(options.model_dir)],
+            "and import them quickly": [*python, QUICKLY, str(options.model_dir)],
+            "and build the tracker": [*python, BUILD, str(options.model_dir)],
             "litpose predict": predict,
         }
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
