@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from lp_core.backbones import weights
 from lp_core.backbones.build import build_backbone
@@ -42,6 +43,17 @@ def test_feature_maps_have_the_stated_channels_and_stride(name, stride):
 def test_mean_and_std_are_those_of_the_models_training():
     backbone = build_backbone(request("tf_efficientnet_lite0"))
     assert backbone.mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("name", "stride"), [("resnet18", None), ("resnet10t", 8)])
+def test_all_of_a_residual_network_with_random_weights_learns_from_the_first_step(name, stride):
+    torch.manual_seed(0)
+    backbone = build_backbone(request(name, feature_stride=stride))
+    backbone(torch.randn(2, 3, 64, 96)).square().sum().backward()
+    convolutions = {
+        name: layer for name, layer in backbone.named_modules() if isinstance(layer, nn.Conv2d)
+    }
+    assert [name for name, layer in convolutions.items() if not layer.weight.grad.any()] == []
 
 
 def test_weights_are_taken_from_a_local_file(tmp_path):
