@@ -5,9 +5,9 @@
 Both sides run a heatmap tracker with the same backbone and input size, with random weights, in
 processes of their own that take turns, on a video made of the first packets of VIDEO. Each is
 measured with glibc's own allocator settings and with those that keep large buffers. Printed are
-frames per second from the opened model to the complete table; for ours also those of decoding
-alone and of the network alone, and what share of the slower of them the whole reaches. README.md
-beside this file tells how to make the peer's environment.
+frames per second from the opened and warmed model to the complete table; for ours also those of
+decoding alone and of the network alone, and what share of the slower of them the whole reaches.
+README.md beside this file tells how to make the peer's environment.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def measure_ours(video: Path, frames: int, backbone: str, folder: Path) -> dict[
 
 def measure_public(video: Path, frames: int, backbone: str, folder: Path) -> dict[str, float]:
     """Frames per second of the public package."""
+    import torch
     from lightning_pose.models import HeatmapTracker
     from lightning_pose.utils.predictions import predict_video
     from omegaconf import OmegaConf
@@ -103,6 +104,8 @@ def measure_public(video: Path, frames: int, backbone: str, folder: Path) -> dic
     model = SimpleNamespace(
         model=tracker.eval(), config=SimpleNamespace(cfg=config), pl_precision="32-true"
     )
+    with torch.inference_mode():
+        tracker(torch.rand(BATCH, 3, SIDE, SIDE))  # warm up
     start = time.perf_counter()
     table = predict_video(str(video), model, str(folder / "public.csv"))
     return {"whole": len(table) / (time.perf_counter() - start)}
