@@ -5,7 +5,7 @@ from torch import nn
 from lp_core.errors import TrackerError
 from lp_core.losses.factory import LossFactory
 from lp_core.registry import LOSSES, MODELS, load_plugin
-from lp_models.mhcrnn.fusion import ContextFusion
+from lp_models.mhcrnn.fusion import ContextFusion, FusionHeads
 from lp_models.mhcrnn.recurrent import RecurrentHeads, UpsamplingCRNN
 
 HEADS = ["recurrent", "fusion"]
@@ -128,9 +128,9 @@ def test_the_recurrence_is_the_public_one():
     torch.testing.assert_close(head(features), expected)
 
 
-def test_fusion_starts_as_the_single_frame_tracker():
-    single, multi = _tracker("fusion")(_frames(5)["frames"])
-    assert (multi / single - 1).abs().max() < 0.05
+def test_fusion_keeps_the_features_of_the_middle_frame():
+    fusion, features = ContextFusion(16, 5), torch.randn(1, 5, 16, 4, 4)
+    torch.testing.assert_close(fusion(features)[:, -16:], features[:, 2])
 
 
 def test_fusion_sees_motion():
@@ -138,6 +138,66 @@ def test_fusion_sees_motion():
     fusion, features = ContextFusion(16, 5), torch.randn(1, 5, 16, 4, 4)
     shuffled = features[:, [4, 1, 2, 3, 0]]
     assert (fusion(features) - fusion(shuffled)).abs().max() > 1e-4
+
+
+def _crossing(middle_is_visible):
+    """Features of a spot that crosses six cells, and the cell of its middle frame, of 24 windows.
+
+    In every row it moves right by one cell per frame, or left. Where the middle frame is not
+    ``middle_is_visible``, that frame shows the background alone.
+    """
+    windows, cells = [], []
+    for row in range(6):
+        for first, step in [(0, 1), (1, 1), (5, -1), (4, -1)]:
+            window = 0.1 * torch.ones(5, 8, 6, 6)
+            for frame in range(5):
+                if frame != 2 or middle_is_visible:
+                    window[frame, 0, row, first + step * frame] = 3.0
+            windows.append(window)
+            cells.append((row, first + 2 * step))
+    return torch.stack(windows), torch.tensor(cells)
+
+
+def _learn(heads, features, cells, steps=60):
+    optimizer = torch.optim.Adam(heads.parameters(), lr=0.01)
+    rows, columns = cells.T
+    for _ in range(steps):
+        for_each_head = [maps[range(len(cells)), 0, rows, columns] for maps in heads(features)]
+        loss = -sum(chance.clamp_min(1e-9).log().mean() for chance in for_each_head)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def test_fusion_places_a_spot_that_only_the_neighbouring_frames_show():
+    torch.manual_seed(0)
+    heads = FusionHeads(8, 1, 0, 5)
+    features, cells = _crossing(middle_is_visible=False)
+    held_out = cells[:, 0] == 2  # a row in which it has not learnt
+    _learn(heads, features[~held_out], cells[~held_out])
+    single, multi = (maps[:, 0].flatten(1) for maps in heads(features[held_out]))
+    expected = cells[held_out] @ torch.tensor([6, 1])
+    assert multi.argmax(1).tolist() == expected.tolist()
+    assert single.amax(1).max() < 0.2  # the frame itself shows nothing
+
+
+def test_fusion_learns_to_predict_a_reversed_window_alike():
+    torch.manual_seed(0)
+    heads = FusionHeads(8, 1, 0, 5)
+    features, cells = _crossing(middle_is_visible=False)
+    rightwards = torch.arange(len(cells)) % 4 < 2
+    both = torch.cat([features[rightwards], features[rightwards].flip(1)])
+    _learn(heads, both, cells[rightwards].repeat(2, 1))
+    ahead, behind = heads(both)[1].flatten(1).argmax(1).chunk(2)
+    assert ahead.tolist() == behind.tolist()
+
+
+@pytest.mark.parametrize("doublings", [0, 1, 2, 3])
+def test_fusion_doubles_as_often_as_it_is_told(doublings):
+    side = 2 * 2**doublings
+    single, multi = FusionHeads(16, 3, doublings, 5)(torch.randn(1, 5, 16, 2, 2))
+    assert single.shape == multi.shape == (1, 3, side, side)
+    torch.testing.assert_close(multi.sum((2, 3)), torch.ones(1, 3))
 
 
 def test_strides_that_the_recurrent_head_cannot_enlarge_are_refused():

@@ -1,57 +1,55 @@
-"""Our own context head: the features of all frames mixed into those of the middle one."""
+"""Our own context head: the features of all frames, mixed without losing the middle one's."""
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lp_models.heatmap.head import INITIAL_GAIN, HeatmapHead
+from lp_models.heatmap.head import HeatmapHead, spatial_softmax
+from lp_models.mhcrnn.decoder import GELUDecoder
 
 Window = Float[Tensor, "batch frames channels rows columns"]
-Features = Float[Tensor, "batch channels rows columns"]
+Fused = Float[Tensor, "batch fused rows columns"]
 Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
 
-_WIDTH = 64
+_PROJECTED = 96
+_MIXED = 256
 
 
 class ContextFusion(nn.Module):
-    """Adds to the middle frame's features what its neighbours in time say.
+    """What the frames of a window say together, beside the features of the middle one.
 
     Every frame is projected to a few channels. A 3×3 convolution over all frames and their
-    neighbouring cells, whose weights know each frame by its place, sees motion; after a
-    non-linearity a second one turns it into a correction of the middle frame. The correction starts
-    near nothing, so that training starts from the single-frame tracker.
+    neighbouring cells, whose weights know each frame by its place, sees motion and, as it mixes all
+    channels, what one keypoint tells about another. Its outputs stand beside the middle frame's
+    features, which pass unchanged.
 
     Args:
-        channels: Channels C of the feature maps.
+        channels: Channels C of the feature maps; a multiple of 4.
         frames: Frames per window, F.
+
+    Attributes:
+        channels: Of its outputs, C + 256.
     """
 
     def __init__(self, channels: int, frames: int) -> None:
         super().__init__()
-        width = min(_WIDTH, channels)
-        self.project = nn.Sequential(nn.Conv2d(channels, width, 1), nn.GroupNorm(1, width))
-        self.mix = nn.Sequential(
-            nn.Conv2d(frames * width, 2 * width, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(2 * width, width, 3, padding=1),
-            nn.GELU(),
+        self.channels = channels + _MIXED
+        self.project = nn.Sequential(
+            nn.Conv2d(channels, _PROJECTED, 1), nn.GroupNorm(1, _PROJECTED), nn.GELU()
         )
-        self.correct = nn.Conv2d(width, channels, 1)
-        nn.init.xavier_uniform_(self.correct.weight, gain=INITIAL_GAIN)
-        assert self.correct.bias is not None
-        nn.init.zeros_(self.correct.bias)
+        self.mix = nn.Sequential(nn.Conv2d(frames * _PROJECTED, _MIXED, 3, padding=1), nn.GELU())
 
-    def forward(self, features: Window) -> Features:
-        """Features (B, C, rows, columns) of windows (B, F, C, rows, columns)."""
+    def forward(self, features: Window) -> Fused:
+        """Features (B, C + 256, rows, columns) of windows (B, F, C, rows, columns)."""
         frames = features.shape[1]
         projected = self.project(features.flatten(0, 1)).unflatten(0, (-1, frames))
-        correction: Tensor = self.correct(self.mix(projected.flatten(1, 2)))
-        return features[:, frames // 2] + correction
+        return torch.cat([self.mix(projected.flatten(1, 2)), features[:, frames // 2]], dim=1)
 
 
 class FusionHeads(nn.Module):
-    """One heatmap head, on the middle frame's features and on the fused ones.
+    """A single-frame head on the middle frame, and one on the fused features of all frames.
 
     Args:
         channels: Channels C of the feature maps.
@@ -62,9 +60,11 @@ class FusionHeads(nn.Module):
 
     def __init__(self, channels: int, keypoints: int, doublings: int, frames: int) -> None:
         super().__init__()
-        self.head = HeatmapHead(channels, keypoints, doublings)
+        self.single = HeatmapHead(channels, keypoints, doublings)
         self.fusion = ContextFusion(channels, frames)
+        self.decoder = GELUDecoder(self.fusion.channels, keypoints, doublings)
 
     def forward(self, features: Window) -> tuple[Maps, Maps]:
         """Heatmaps of the single-frame and of the multi-frame head, each (B, K, h, w)."""
-        return self.head(features[:, features.shape[1] // 2]), self.head(self.fusion(features))
+        single = self.single(features[:, features.shape[1] // 2])
+        return single, spatial_softmax(self.decoder(self.fusion(features)))

@@ -16,8 +16,8 @@ class ContextOptions(HeatmapOptions):
 
     Attributes:
         context_head: How the five frames come together. ``"recurrent"`` is Lightning Pose's linear
-            recurrence over heatmaps; ``"fusion"`` mixes the features of all frames into those of
-            the middle one.
+            recurrence over heatmaps; ``"fusion"`` decodes the features of all frames, mixed, beside
+            those of the middle one, with non-linearities.
     """
 
     context_head: ContextHead = "recurrent"
