@@ -47,6 +47,26 @@ def test_a_killed_prediction_is_resumed_to_the_same_bytes(litpose, model_dir, lo
     assert content(folder) == content(tmp_path / "whole")
 
 
+def test_ctrl_c_says_that_it_stopped_and_what_is_kept(model_dir, long_video, tmp_path):
+    arguments = map(str, ("predict", model_dir, long_video, "--batch-size", 4, "-o", tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lp_pipeline.cli.main", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while process.poll() is None and not list(tmp_path.glob(".long.csv.*.partial")):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "stopped\n"
+    assert "go on with the same and --resume" in " ".join(out.split())
+    assert not (tmp_path / "long.csv").exists()
+
+
 def test_a_broken_video_does_not_stop_the_others(litpose, model_dir, project, long_video, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video at all")
