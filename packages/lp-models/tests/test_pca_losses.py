@@ -293,3 +293,36 @@ def test_whatever_is_missing_the_components_are_finite_and_orthonormal(seed, sha
     )
     assert 0 < loss.space.epsilon < 100
     assert isinstance(loss, LearnsFromLabels)
+
+
+def _moved(loss, confidences):
+    """Of poses far from the true ones, the keypoints that the loss has a gradient for."""
+    keypoints = (_mirrored(5, seed=7) + 40 * torch.randn(5, KEYPOINTS, 2)).requires_grad_()
+    value = loss({"keypoints_pred": keypoints, "confidences": confidences}).value
+    assert value > 0
+    value.backward()
+    return keypoints.grad.abs().sum(dim=-1) > 0
+
+
+@pytest.mark.parametrize("name", ["pca_singleview", "pca_multiview"])
+def test_a_keypoint_whose_heatmap_has_no_peak_yet_is_not_moved_but_counts(name):
+    torch.manual_seed(0)
+    loss = _fitted(
+        name, _mirrored(200), {"mirrored_column_matches": VIEWS}, components_to_keep=3, epsilon=1.0
+    )
+    confidences = torch.ones(5, KEYPOINTS)
+    confidences[:, 3] = 0.04
+    moved = _moved(loss, confidences)
+    assert not moved[:, 3].any()
+    assert moved[:, [0, 1, 2, 4, 5, 6, 7]].float().mean() > 0.9
+    keypoints = _mirrored(5, seed=8) + 40 * torch.randn(5, KEYPOINTS, 2)
+    counted = loss({"keypoints_pred": keypoints, "confidences": confidences})
+    torch.testing.assert_close(counted, loss({"keypoints_pred": keypoints}))
+
+
+def test_a_threshold_of_0_moves_every_keypoint_and_another_must_be_a_confidence():
+    torch.manual_seed(0)
+    loss = _fitted(keypoints=_mirrored(200), components_to_keep=3, epsilon=1.0, prob_threshold=0.0)
+    assert _moved(loss, torch.zeros(5, KEYPOINTS)).float().mean() > 0.9
+    with pytest.raises(LossError, match="prob_threshold is a confidence from 0 to 1"):
+        _loss(prob_threshold=5.0)

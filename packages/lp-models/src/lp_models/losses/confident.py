@@ -36,11 +36,7 @@ class ConfidentOptions(LossOptions):
     def __post_init__(self) -> None:
         if min(self.epsilons, default=-1.0) < 0:
             raise LossError(f"ε cannot be negative, got {self.epsilon}", where="epsilon")
-        if not 0 <= self.prob_threshold <= 1:
-            raise LossError(
-                f"prob_threshold is a confidence from 0 to 1, got {self.prob_threshold}",
-                where="prob_threshold",
-            )
+        check_threshold(self.prob_threshold)
 
     @property
     def epsilons(self) -> tuple[float, ...]:
@@ -59,6 +55,18 @@ class ConfidentOptions(LossOptions):
                 where=f"losses.{loss}.epsilon",
                 remedy="give one number, or one for each keypoint",
             )
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that is no confidence.
+
+    Raises:
+        LossError: It is not from 0 to 1.
+    """
+    if not 0 <= threshold <= 1:
+        raise LossError(
+            f"prob_threshold is a confidence from 0 to 1, got {threshold}", where="prob_threshold"
+        )
 
 
 def check_pixels(epsilons: Iterable[float]) -> None:

@@ -13,7 +13,13 @@ from torch import Tensor
 from lp_core.batches import LossInputs
 from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
-from lp_models.losses.confident import check_pixels, check_reach, excess, frame_diagonal
+from lp_models.losses.confident import (
+    check_pixels,
+    check_reach,
+    check_threshold,
+    excess,
+    frame_diagonal,
+)
 from lp_models.losses.pose_space import Centering, PoseSpace
 
 
@@ -31,6 +37,8 @@ class PCAOptions(LossOptions):
         empirical_epsilon_multiplier: What that is multiplied by.
         centering_method: What is subtracted from each pose first: the mean or the median of its
             keypoints, or nothing.
+        prob_threshold: A keypoint with a lower confidence, from 0 to 1, counts but is not moved: a
+            heatmap that has no peak yet would be kept from growing one. 0 moves all.
     """
 
     log_weight: float = 5.0
@@ -39,9 +47,11 @@ class PCAOptions(LossOptions):
     empirical_epsilon_percentile: float = 99.0
     empirical_epsilon_multiplier: float = 1.0
     centering_method: Centering = None
+    prob_threshold: float = 0.05
 
     def __post_init__(self) -> None:
         _check_components(self.components_to_keep)
+        check_threshold(self.prob_threshold)
         percentile = self.empirical_epsilon_percentile
         if 0 < percentile <= 1:
             raise LossError(
@@ -131,10 +141,18 @@ class PCALoss(Loss):
         Raises:
             LossError: It has neither learned from labels nor been loaded.
         """
-        keypoints = inputs["keypoints_pred"]
+        keypoints = self._movable(inputs)
         filled = torch.where(keypoints.isfinite(), keypoints, 0.0)
         errors = self.space.errors(filled)
         return excess(errors, self.space.usable(keypoints), self.space.epsilon)
+
+    def _movable(self, inputs: LossInputs) -> Float[Tensor, "rows keypoints 2"]:
+        """Predicted keypoints, without the gradient of those that the tracker does not believe."""
+        keypoints = inputs["keypoints_pred"]
+        if "confidences" not in inputs:  # a tracker that gives none believes all
+            return keypoints
+        doubted = inputs["confidences"].detach() < self.options.prob_threshold
+        return torch.where(doubted.unsqueeze(-1), keypoints.detach(), keypoints)
 
     def reprojection_error(
         self, keypoints: Float[Tensor, "rows keypoints 2"]
