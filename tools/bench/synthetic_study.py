@@ -143,7 +143,8 @@ class Study:
 
     Attributes:
         variants: By the name in their result files.
-        labels: Labelled frames to train with; they are drawn by the seed.
+        labels: Labelled frames to train with, drawn by the seed; at most the 80 that an epoch of
+            10 steps shows, since with more of them an epoch would be longer.
         workdir: Where project, models and results lie.
         steps: Optimiser steps.
         seeds: One training each.
