@@ -25,7 +25,7 @@ class EvaluateRequest:
     label_files: tuple[Path, ...]
     data_dir: Path | None
     device: str
-    batch_size: int | None
+    batch_size: int
 
 
 def run_evaluate(request: EvaluateRequest) -> None:
@@ -46,8 +46,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
     project = ModelProject.from_dir(request.model_dir, data_dir=request.data_dir)
     for note in project.pose_metrics.notes:
         display.message(f"note: {note}")
-    now = f" (now {request.batch_size})" if request.batch_size else ", to 4 for example"
-    remedy = f"lower --batch-size{now}"
+    remedy = f"lower --batch-size (now {request.batch_size})"
     with explained_memory_errors(EvaluationError, remedy):
         if request.label_files:
             _evaluate_files(project, request, display)

@@ -35,9 +35,7 @@ def evaluate(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images at once; what suits the device if not given.")
-    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
 ) -> None:
     """Compute the metric tables and the report of a model directory again.
 

@@ -81,7 +81,7 @@ class InputPredictor:
 
     def _memory_explained(self) -> AbstractContextManager[None]:
         """What to lower where the memory is not enough."""
-        size = self.model.handler.chunk
+        size = self.request.batch_size
         return explained_memory_errors(PredictionError, f"lower --batch-size (now {size})")
 
     def _write_tables(self, video: Path, table: Path) -> None:

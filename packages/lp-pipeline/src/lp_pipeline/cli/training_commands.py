@@ -78,9 +78,7 @@ def predict(
         str,
         typer.Option(help="32-true, bf16-mixed or 16-mixed.", autocompletion=complete_precision),
     ] = "32-true",
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Frames at once; what suits the device if not given.")
-    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames at once.")] = 32,
     reader: Annotated[
         str, typer.Option(help="A video reader, or auto.", autocompletion=complete_reader)
     ] = "auto",

@@ -20,17 +20,8 @@ from lp_pipeline.prediction.prefetch import prefetch
 
 Frames = UInt8[ndarray, "frames height width 3"]
 
-LARGE_CHUNK, SMALL_CHUNK = 32, 8
-"""Frames that go through the network at once, on a GPU and on a CPU."""
-
-
-def suitable_chunk(device: torch.device, margin: int) -> int:
-    """How many frames are to go through the network at once.
-
-    A GPU is quick with many. On a CPU the features of a few frames stay in its caches; but each
-    chunk repeats ``2 * margin`` frames of context, so that of a tracker with context must be large.
-    """
-    return SMALL_CHUNK if device.type == "cpu" and not margin else LARGE_CHUNK
+DEFAULT_CHUNK = 32
+"""Frames that go through the network at once."""
 
 
 class PredictionHandler:
@@ -41,7 +32,7 @@ class PredictionHandler:
             weights may be copied: train it no further.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         precision: Of the network.
-        chunk: Frames that go through the network at once; None for as many as suit the device.
+        chunk: Frames that go through the network at once.
 
     Raises:
         PredictionError: The device is not there.
@@ -53,12 +44,12 @@ class PredictionHandler:
         *,
         device: str = "auto",
         precision: Precision = "32-true",
-        chunk: int | None = None,
+        chunk: int = DEFAULT_CHUNK,
     ) -> None:
         self.device = choose_device(device)
         self.precision = precision
+        self.chunk = chunk
         self.tracker = tracker.to(self.device).eval()
-        self.chunk = chunk or suitable_chunk(self.device, self.margin)
         on_cpu = self.device.type == "cpu"
         self._network = with_folded_backbone(self.tracker) if on_cpu else self.tracker
         self._network.backbone.to(memory_format=torch.channels_last)
