@@ -85,7 +85,7 @@ TRAIN = (
     Phase("in calibration", "calibrate_model"),
     Phase("in metric tables", "write_project_evaluation"),
     Phase("in the report", "write_model_report"),
-    Phase("in the first video", "PredictionCsvWriter.append", 2),
+    Phase("in the first video", "PredictionCsvWriter.append"),
     Phase("in a labelled video", "PoseDrawer.draw", 5),
     Phase("in the report with videos", "write_model_report", 2),
 )
