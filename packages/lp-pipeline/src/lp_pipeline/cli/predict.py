@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
 from lp_core.errors import nearest_name
+from lp_pipeline.cli.garbage import nothing_collected
 from lp_pipeline.cli.predict_inputs import PredictRequest, sort_inputs
 from lp_pipeline.cli.predict_many import do_all
 from lp_pipeline.cli.quick_start import import_quickly
@@ -27,8 +28,9 @@ def run_predict(request: PredictRequest) -> None:
     start_session()
     inputs = sort_inputs(request.inputs)
     display = terminal_or_plain()
-    import_quickly()
-    predictor = _predictor(request, display)
+    with nothing_collected():
+        import_quickly()
+        predictor = _predictor(request, display)
     works = [
         *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),
         *((video, partial(predictor.predict_video, video)) for video in inputs.videos),

@@ -1,0 +1,32 @@
+"""Keep Python's garbage collector out of the start and the end of a command.
+
+It looks for objects that only refer to each other, and for that goes through all that there are,
+again and again while the libraries are imported and once more when Python ends. Those of the
+libraries live as long as the process, so there is nothing to find. Python itself recommends
+`gc.freeze` for them: what is frozen is not looked at again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Collect nothing within, and what is there at the end never."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
+
+
+def end_without_collecting() -> None:
+    """Let the process end without a last look for garbage; its memory is freed all the same."""
+    atexit.register(gc.freeze)
