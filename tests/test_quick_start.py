@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-HEAVY = ("torch._dynamo", "torch._inductor", "sympy", "matplotlib", "scipy", "triton", "pandas")
+HEAVY = (
+    "torch._dynamo",
+    "torch._inductor",
+    "torchvision",
+    "huggingface_hub.hf_api",
+    "sympy",
+    "matplotlib",
+    "scipy",
+    "triton",
+    "pandas",
+)
 
 PREDICT = """
 import sys
@@ -22,7 +32,8 @@ print("loaded:", *sorted(name for name in sys.modules if name in HEAVY))
 
 AFTERWARDS = """
 import sys
-from lp_pipeline.cli.quick_start import StandIn, import_quickly
+from lp_pipeline.cli.quick_start import import_quickly
+from lp_pipeline.cli.stand_ins import StandIn
 import_quickly()
 assert {"timm", "pytorch_lightning"} <= set(sys.modules)
 assert not any(isinstance(module, StandIn) for module in sys.modules.values())
@@ -108,6 +119,30 @@ assert torchmetrics.utilities.plot.plot_single_or_multi_val
 import matplotlib
 matplotlib.use("agg")
 assert mean.plot()
+""",
+    "torchvision and the hub": """
+assert "torchvision" not in sys.modules
+import timm
+from timm.layers import freeze_batch_norm_2d
+from timm.models import FeatureGraphNet
+network = timm.create_model("resnet10t")
+frozen = freeze_batch_norm_2d(torch.nn.BatchNorm2d(2))
+assert not isinstance(network, timm.layers.norm_act.FrozenBatchNorm2d)
+assert len(FeatureGraphNet(network, (1, 2))(torch.zeros(1, 3, 64, 64))) == 2
+from torchvision.ops.misc import FrozenBatchNorm2d
+assert isinstance(frozen, FrozenBatchNorm2d)
+assert isinstance(frozen, timm.layers.norm_act.FrozenBatchNorm2d)
+import timm.data
+assert timm.data.create_transform(32)
+assert timm.data.IMAGENET_DEFAULT_MEAN == network.default_cfg["mean"]
+from huggingface_hub import HfApi
+from timm.models._hub import HfApi as TimmsApi, hf_hub_download
+assert isinstance(TimmsApi(), HfApi)
+import huggingface_hub.errors
+try:
+    hf_hub_download("timm/resnet18", "none", cache_dir="none", local_files_only=True)
+except huggingface_hub.errors.EntryNotFoundError:
+    pass
 """,
     "metrics of another release": """
 for name in [name for name in sys.modules if f"{name}.".startswith("torchmetrics.")]:
