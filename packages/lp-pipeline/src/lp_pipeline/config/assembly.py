@@ -6,9 +6,6 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
 from lp_core.errors import nearest_name
 from lp_pipeline.config.fields import config_fields, field_types, is_section
 from lp_pipeline.config.report import KeyPath, Report
@@ -72,18 +69,11 @@ def _guess(path: KeyPath, siblings: list[str]) -> str:
 
 def resolve_interpolations(leaves: dict[KeyPath, Any], report: Report) -> dict[KeyPath, Any]:
     """Values for all keys, defaults included, with ``${...}`` replaced by what it refers to."""
-    values = {path: known.default for path, known in config_fields().items()} | leaves
     if not _has_interpolation(list(leaves.values())):
-        return values
-    tree = OmegaConf.create({})
-    for path, known in config_fields().items():
-        _assign(tree, path, known.default)
-    for path, value in leaves.items():
-        try:
-            _assign(tree, path, value)
-        except (OmegaConfBaseException, RecursionError) as error:
-            report.problem(path, f"not a valid interpolation: {_first_line(error)}")
-    return {path: _resolved(tree, path, report) for path in config_fields()}
+        return {path: known.default for path, known in config_fields().items()} | leaves
+    from lp_pipeline.config.interpolation import interpolated
+
+    return interpolated(leaves, report)
 
 
 def _has_interpolation(value: Any) -> bool:
@@ -93,33 +83,6 @@ def _has_interpolation(value: Any) -> bool:
     if isinstance(value, list):
         return any(_has_interpolation(item) for item in value)
     return isinstance(value, str) and ("${" in value or value == "???")
-
-
-def _assign(tree: Any, path: KeyPath, value: Any) -> None:
-    section = tree
-    for name in path[:-1]:
-        if name not in section:
-            section[name] = {}
-        section = section[name]
-    section[path[-1]] = value
-
-
-def _resolved(tree: Any, path: KeyPath, report: Report) -> Any:
-    section = tree
-    for name in path[:-1]:
-        section = section[name]
-    try:
-        value = section[path[-1]]
-        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-    except MissingMandatoryValue:
-        return None
-    except OmegaConfBaseException as error:
-        report.problem(path, _first_line(error), f"give {'.'.join(path)}=VALUE on the command line")
-    return config_fields()[path].default
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["unknown reason"])[0]
 
 
 def typed_values(resolved: dict[KeyPath, Any], report: Report) -> dict[KeyPath, Any]:

@@ -7,16 +7,18 @@ whose output it takes: w' = w·γ/√(σ² + ε), b' = β + (b - μ)·γ/√(σ�
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from lp_core.trackers.feature_extractor import BaseFeatureExtractor
 
 Tracker = TypeVar("Tracker", bound=BaseFeatureExtractor)
+
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
 AGREEMENT = 1e-4
 """Largest difference of the features, as a share of the largest feature."""
@@ -31,34 +33,26 @@ def with_folded_backbone(tracker: Tracker) -> Tracker:
     Returns:
         A copy; or the tracker itself, where nothing can be folded or the features would change.
     """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in tracker.backbone.modules()):
+        return tracker
     backbone = copy.deepcopy(tracker.backbone)
     size = tracker.options.image_size
     like = next(backbone.parameters(), torch.zeros(()))
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(1, 3, *size, generator=generator).to(like)
-    with torch.inference_mode():
-        expected = backbone(images)
-    if not fold_normalisations(backbone, images) or not _agree(backbone, images, expected):
+    pairs, expected = _pairs(backbone, images)
+    if not pairs:
+        return tracker
+    _fold(backbone, pairs)
+    if not _agree(backbone, images, expected):
         return tracker
     folded = copy.copy(tracker)
     folded.__dict__["_modules"] = {**tracker._modules, "backbone": backbone}
     return folded
 
 
-def fold_normalisations(network: nn.Module, images: Float[Tensor, "batch 3 height width"]) -> int:
-    """Fold each normalisation that takes a convolution's output as it is.
-
-    Which those are is seen by running the network once; so it fits any architecture. Of an output
-    that is used twice it cannot tell: compare the results.
-
-    Args:
-        network: In evaluation mode; changed in place.
-        images: Something that it takes.
-
-    Returns:
-        How many were folded.
-    """
-    pairs = _pairs(network, images)
+def _fold(network: nn.Module, pairs: Iterable[Pair]) -> None:
+    """Fold the normalisations, and keep the activations that timm's carry."""
     parents = {
         child: (parent, name)
         for parent in network.modules()
@@ -78,14 +72,17 @@ def fold_normalisations(network: nn.Module, images: Float[Tensor, "batch 3 heigh
             normalisation.bias,
         )
         parent, name = parents[normalisation]
-        setattr(parent, name, getattr(normalisation, "act", nn.Identity()))  # timm's has its act
-    return len(pairs)
+        setattr(parent, name, getattr(normalisation, "act", nn.Identity()))
 
 
-def _pairs(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions with the normalisations of their outputs."""
+def _pairs(network: nn.Module, images: Tensor) -> tuple[list[Pair], Tensor]:
+    """Convolutions with the normalisations that take their outputs as they are, and the features.
+
+    They are seen by running the network once; so it fits any architecture. Of an output that is
+    used twice it cannot tell: the features after folding show it.
+    """
     outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # the tensor is kept, so its id is not reused
-    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    pairs: list[Pair] = []
 
     def made(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
@@ -102,11 +99,11 @@ def _pairs(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, nn.Batch
     ]
     try:
         with torch.inference_mode():
-            network(images)
+            features: Tensor = network(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return pairs
+    return pairs, features
 
 
 def _agree(network: nn.Module, images: Tensor, expected: Tensor) -> bool:
