@@ -35,8 +35,8 @@ class VideoWriter:
         size: (height, width) of the frames in px. Odd sizes are padded at the bottom and the right
             by repeating the last row or column, since 4:2:0 colour needs even ones.
         quality: Constant rate factor of H.264: 0 is lossless, 18 looks it, 23 is usual.
-        threads: Threads that encode; by default as the machine has cores. The bytes of the file
-            depend on their number, so the same file on every machine takes a fixed one.
+        threads: Threads that encode. The bytes of the file depend on their number; if x264 is to
+            choose it (0), they may even differ between two runs on one machine.
 
     Raises:
         VideoError: ``fps`` or ``size`` is not positive, or the name does not end in .mp4.
@@ -49,7 +49,7 @@ class VideoWriter:
         fps: Fraction,
         size: tuple[int, int],
         quality: int = 20,
-        threads: int = 0,
+        threads: int = 4,
     ) -> None:
         self.path = Path(path)
         self.fps = fps.limit_denominator(100_000)
