@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_ACCOUNTANTS = ("triton",)
+"""Modules that print a list of what was not freed in the end."""
 
 
 @contextmanager
 def nothing_collected() -> Iterator[None]:
-    """Collect nothing within, and what is there at the end never."""
+    """Collect nothing within, and what is there at the end only when the process ends, if ever."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -29,4 +33,11 @@ def nothing_collected() -> Iterator[None]:
 
 def end_without_collecting() -> None:
     """Let the process end without a last look for garbage; its memory is freed all the same."""
-    atexit.register(gc.freeze)
+    atexit.register(_freeze_unless_missed)
+
+
+def _freeze_unless_missed() -> None:
+    if any(name in sys.modules for name in _ACCOUNTANTS):
+        gc.unfreeze()
+    else:
+        gc.freeze()
