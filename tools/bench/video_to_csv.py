@@ -1,12 +1,15 @@
 """A video to a table of predictions on the CPU: ours beside the public package.
 
     python tools/bench/video_to_csv.py VIDEO [--peer-python PEER/bin/python] [--frames 192]
+    python tools/bench/video_to_csv.py VIDEO --precision bf16-mixed
 
 Both sides run a heatmap tracker with the same backbone and input size, with random weights, in
-processes of their own that take turns, on a video made of the first packets of VIDEO. Each is
-measured with glibc's own allocator settings and with those that keep large buffers. Printed are
-frames per second from the opened and warmed model to the complete table; for ours also those of
-decoding alone and of the network alone, and what share of the slower of them the whole reaches.
+processes of their own that take turns, on a video made of the first packets of VIDEO. `--precision`
+is ours: the public package, 2.4.3, predicts on a CPU in 32-true only; asked for bf16-mixed it ends
+with an error (numpy has no bfloat16). Each is measured with glibc's own allocator settings and with
+those that keep large buffers. Printed are frames per second from the opened and warmed model to the
+complete table; for ours also those of decoding alone and of the network alone, and what share of
+the slower of them the whole reaches.
 README.md beside this file tells how to make the peer's environment.
 """
 
@@ -41,7 +44,7 @@ def shortened(video: Path, frames: int, path: Path) -> Path:
     return lengthen(video, frames, path)
 
 
-def measure_ours(video: Path, frames: int, backbone: str, folder: Path) -> dict[str, float]:
+def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Frames per second of ours: the whole, decoding alone, the network alone."""
     import torch
 
@@ -51,14 +54,14 @@ def measure_ours(video: Path, frames: int, backbone: str, folder: Path) -> dict[
     from lp_pipeline.prediction.videos import predict_video_file
 
     kind = load_plugin(MODELS, "heatmap")
-    options = kind.Options(  # type: ignore[attr-defined]
+    given = kind.Options(  # type: ignore[attr-defined]
         keypoint_names=tuple(NAMES),
         image_size=(SIDE, SIDE),
-        backbone=backbone,
+        backbone=options.backbone,
         backbone_pretrained=False,
     )
-    handler = PredictionHandler(kind(options), device="cpu", chunk=BATCH)
-    with open_video(video, resize_to=(SIDE, SIDE)) as source:
+    handler = PredictionHandler(kind(given), device="cpu", precision=options.precision, chunk=BATCH)
+    with open_video(options.video, resize_to=(SIDE, SIDE)) as source:
         chunk = next(iter(source.chunks(BATCH)))
         list(handler.predict_frames([chunk], source.size))  # warm up
         start = time.perf_counter()
@@ -67,25 +70,25 @@ def measure_ours(video: Path, frames: int, backbone: str, folder: Path) -> dict[
         batch = torch.from_numpy(chunk).permute(0, 3, 1, 2)
         maps = torch.eye(3)[:2].expand(len(batch), 2, 3)
         times = []
-        for _ in range(max(2, frames // BATCH)):
+        for _ in range(max(2, options.frames // BATCH)):
             start = time.perf_counter()
             handler.predict_labeled({"frames": batch, "to_frame": maps})  # type: ignore[arg-type]
             times.append(time.perf_counter() - start)
         network = BATCH / statistics.mean(times)
     start = time.perf_counter()
-    result = predict_video_file(handler, video, folder / "ours.csv", scorer="bench")
+    result = predict_video_file(handler, options.video, folder / "ours.csv", scorer="bench")
     whole = result.frames / (time.perf_counter() - start)
     return {"whole": whole, "decoding alone": decoding, "network alone": network}
 
 
-def measure_public(video: Path, frames: int, backbone: str, folder: Path) -> dict[str, float]:
+def measure_public(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Frames per second of the public package."""
     import torch
     from lightning_pose.models import HeatmapTracker
     from lightning_pose.utils.predictions import predict_video
     from omegaconf import OmegaConf
 
-    tracker = HeatmapTracker(num_keypoints=KEYPOINTS, backbone=backbone, pretrained=False)
+    tracker = HeatmapTracker(num_keypoints=KEYPOINTS, backbone=options.backbone, pretrained=False)
     config = OmegaConf.create(
         {
             "data": {
@@ -107,7 +110,7 @@ def measure_public(video: Path, frames: int, backbone: str, folder: Path) -> dic
     with torch.inference_mode():
         tracker(torch.rand(BATCH, 3, SIDE, SIDE))  # warm up
     start = time.perf_counter()
-    table = predict_video(str(video), model, str(folder / "public.csv"))
+    table = predict_video(str(options.video), model, str(folder / "public.csv"))
     return {"whole": len(table) / (time.perf_counter() - start)}
 
 
@@ -118,6 +121,7 @@ def measured(python: str, side: str, settings: dict[str, str], options: argparse
     """What one side measures in a process of its own."""
     command = [python, __file__, str(options.video), "--side", side]
     command += ["--backbone", options.backbone, "--frames", str(options.frames)]
+    command += ["--precision", options.precision]
     environment = {**os.environ, **settings}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -149,6 +153,7 @@ def main() -> None:
     parser.add_argument("--peer-python", help="the Python of an environment with the peer")
     parser.add_argument("--backbone", default="efficientnet_b0")
     parser.add_argument("--frames", type=int, default=192)
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--allocator", choices=ALLOCATORS, help="one only; default: each")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
@@ -156,7 +161,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.side:
-            found = SIDES[options.side](options.video, options.frames, options.backbone, folder)
+            found = SIDES[options.side](options, folder)
             print(json.dumps(found))
             return
         options.video = shortened(options.video, options.frames, folder / "bench.mp4")
