@@ -43,8 +43,6 @@ RECIPE = (
     f"training.steps_per_epoch={STEPS_PER_EPOCH}",
     "training.num_workers=0",
     "training.accelerator=cpu",
-    "data.image_resize_dims.height=96",
-    "data.image_resize_dims.width=96",
     "model.backbone=tf_efficientnet_lite0",
     "model.backbone_pretrained=true",
     "model.feature_stride=16",
@@ -149,6 +147,7 @@ class Study:
         steps: Optimiser steps.
         seeds: One training each.
         weights: ImageNet weights of the backbone; None takes the hub's.
+        side: Height and width of the images in model px.
     """
 
     variants: Mapping[str, Variant]
@@ -157,21 +156,25 @@ class Study:
     steps: int
     seeds: Sequence[int]
     weights: Path | None
+    side: int = 96
 
     def overrides(self, name: str, seed: int) -> list[str]:
         """One run's config; the last weights are kept, so that validation chooses nothing."""
         epochs = max(1, self.steps // STEPS_PER_EPOCH)
         length = [f"training.max_epochs={epochs}", f"training.check_val_every_n_epoch={epochs}"]
         labels = [f"training.train_frames={self.labels}"]
+        sides = [f"data.image_resize_dims.{side}={self.side}" for side in ("height", "width")]
         checkpoint = [f"model.backbone_checkpoint={self.weights}"] if self.weights else []
         keys = ("training.rng_seed_data_pt", "training.rng_seed_model_pt", "dali.general.seed")
         seeds = [f"{key}={seed}" for key in keys]
-        return [*RECIPE, *labels, *length, *checkpoint, *self.variants[name].overrides(), *seeds]
+        chosen = self.variants[name].overrides()
+        return [*RECIPE, *labels, *sides, *length, *checkpoint, *chosen, *seeds]
 
     def result_file(self, name: str, seed: int) -> Path:
-        """Where one run's result lies; runs with other labels or steps have other files."""
+        """Where one run's result lies; runs with other labels, steps or sides have other files."""
         labels = "" if self.labels == 25 else f"-{self.labels}_labels"
-        return self.workdir / "results" / f"{name}-{self.steps}{labels}-{seed}.json"
+        side = "" if self.side == 96 else f"-{self.side}_px"
+        return self.workdir / "results" / f"{name}-{self.steps}{labels}{side}-{seed}.json"
 
     def results(self) -> Results:
         """The runs that are finished."""
@@ -211,7 +214,9 @@ class Study:
             print(f"  {result['all']:.2f} px; about {ahead / 60:.0f} minutes left", flush=True)
 
 
-def start(description: str, variants: Mapping[str, Variant], labels: int) -> tuple[Study, bool]:
+def start(
+    description: str, variants: Mapping[str, Variant], labels: int, side: int = 96
+) -> tuple[Study, bool]:
     """Read the command line and run what is missing; also tells whether to write the document."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--workdir", type=Path, required=True)
@@ -223,7 +228,7 @@ def start(description: str, variants: Mapping[str, Variant], labels: int) -> tup
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.INFO)
-    study = Study(variants, labels, given.workdir, given.steps, given.seeds, given.weights)
+    study = Study(variants, labels, given.workdir, given.steps, given.seeds, given.weights, side)
     study.run_all(given.variants)
     return study, not given.no_document
 

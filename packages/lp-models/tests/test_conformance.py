@@ -10,6 +10,7 @@ TRACKERS = {
     "regression": ("regression", {}),
     "mhcrnn-recurrent": ("heatmap_mhcrnn", {"context_head": "recurrent"}),
     "mhcrnn-fusion": ("heatmap_mhcrnn", {"context_head": "fusion"}),
+    "mhcrnn-trajectory": ("heatmap_mhcrnn", {"context_head": "trajectory"}),
 }
 
 

@@ -1,14 +1,18 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from lp_core.errors import TrackerError
+from lp_core.geometry.decoding import decode_heatmaps
 from lp_core.losses.factory import LossFactory
 from lp_core.registry import LOSSES, MODELS, load_plugin
 from lp_models.mhcrnn.fusion import ContextFusion, FusionHeads
 from lp_models.mhcrnn.recurrent import RecurrentHeads, UpsamplingCRNN
+from lp_models.mhcrnn.trajectory import TrajectoryHeads, expected
 
-HEADS = ["recurrent", "fusion"]
+HEADS = ["recurrent", "fusion", "trajectory"]
 
 
 def _tracker(head="recurrent", *, semi=False, **options):
@@ -48,7 +52,7 @@ def test_each_frame_keeps_its_own_map_to_frame_px(head):
     assert (keypoints[..., 0] // 1000).tolist() == [[2, 2], [3, 3], [4, 4]]
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", ["recurrent", "fusion"])
 def test_the_more_confident_head_decides_for_each_keypoint(head):
     tracker, clip = _tracker(head), _frames(5)
     maps = torch.zeros(2, 1, 2, 16, 16)
@@ -204,3 +208,105 @@ def test_strides_that_the_recurrent_head_cannot_enlarge_are_refused():
     with pytest.raises(TrackerError, match="4 or 8 times, not 2"):
         _tracker("recurrent", feature_stride=8)
     assert _tracker("fusion", feature_stride=8)(_frames(5)["frames"])[1].shape == (1, 2, 16, 16)
+
+
+def _maps_with_peaks(cells, sigma=1.5):
+    """Heatmaps (frames, 1, 24, 24) with a Gaussian at each cell (x, y); all alike where None."""
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+    maps = [
+        torch.ones(24, 24)
+        if cell is None
+        else (-((x - cell[0]) ** 2 + (y - cell[1]) ** 2) / (2 * sigma**2)).exp()
+        for cell in cells
+    ]
+    return torch.stack([each / each.sum() for each in maps]).unsqueeze(1)
+
+
+def _second_maps(cells):
+    """What `TrajectoryHeads` make of frames whose single-frame heatmaps are given."""
+    heads = TrajectoryHeads(8, 1, 0)
+    heads.single.forward = lambda features: _maps_with_peaks(cells)
+    return heads.of_clip(torch.zeros(len(cells), 8, 24, 24), 5)[1]
+
+
+def _place(maps):
+    return decode_heatmaps(maps, (24, 24))[0][0, 0]
+
+
+def test_a_keypoint_that_hides_lands_on_the_line_between_its_neighbours():
+    maps = _second_maps([(4, 5), (6, 8), None, (10, 14), (12, 17)])
+    torch.testing.assert_close(_place(maps), torch.tensor([8.0, 11.0]), atol=0.15, rtol=0)
+
+
+def test_of_two_candidates_the_one_on_the_way_is_taken():
+    way = [(4, 12), (6, 12), (8, 12), (10, 12), (12, 12)]
+    two = 0.4 * _maps_with_peaks(way) + 0.6 * _maps_with_peaks([(20, 3)] * 5)
+    others = _maps_with_peaks(way)
+    heads = TrajectoryHeads(8, 1, 0)
+    heads.single.forward = lambda features: torch.cat([others[:2], two[2:3], others[3:]])
+    single, second = heads.of_clip(torch.zeros(5, 8, 24, 24), 5)
+    torch.testing.assert_close(_place(single), torch.tensor([20.0, 3.0]), atol=0.1, rtol=0)
+    torch.testing.assert_close(_place(second), torch.tensor([8.0, 12.0]), atol=0.1, rtol=0)
+
+
+def test_a_frame_that_is_sure_is_believed_against_its_neighbours():
+    maps = _second_maps([(4, 5), (4, 5), (18, 16), (4, 5), (4, 5)])
+    torch.testing.assert_close(_place(maps), torch.tensor([18.0, 16.0]), atol=0.1, rtol=0)
+
+
+def test_without_any_evidence_nothing_is_made_up():
+    maps = _second_maps([None] * 5)
+    assert torch.isfinite(maps).all()
+    assert maps.amax() < 0.05
+
+
+@given(
+    start=st.tuples(*[st.floats(-50, 50)] * 2),
+    speed=st.tuples(*[st.floats(-9, 9)] * 2),
+    frames=st.sampled_from([3, 5, 7]),
+)
+@settings(deadline=None, max_examples=50)
+def test_steady_motion_is_expected_to_go_on(start, speed, frames):
+    times = torch.arange(frames) - frames // 2
+    places = torch.tensor(start) + times.unsqueeze(1) * torch.tensor(speed)
+    sure = torch.ones(1, frames, 1)
+    found = expected(places.reshape(1, frames, 1, 2), sure)
+    torch.testing.assert_close(found[0, 0], torch.tensor(start), atol=1e-3, rtol=1e-4)
+
+
+@given(shift=st.floats(-20, 20), weak=st.floats(0, 0.01))
+@settings(deadline=None, max_examples=50)
+def test_an_unsure_frame_hardly_moves_what_is_expected(shift, weak):
+    places = torch.zeros(1, 5, 1, 2)
+    places[0, 4] += shift
+    confidences = torch.ones(1, 5, 1)
+    confidences[0, 4] = weak
+    assert expected(places, confidences).abs().max() < 0.01
+
+
+def test_one_sure_frame_alone_tells_no_speed():
+    places = torch.tensor([3.0, 40.0, 0.0, 80.0, 9.0]).reshape(1, 5, 1, 1).repeat(1, 1, 1, 2)
+    confidences = torch.tensor([1.0, 0, 0, 0, 0]).reshape(1, 5, 1)
+    torch.testing.assert_close(
+        expected(places, confidences)[0, 0], torch.tensor([3.0, 3.0]), atol=0.01, rtol=0
+    )
+
+
+def test_a_trajectory_learns_from_the_middle_frame_alone():
+    tracker = _tracker("trajectory")
+    window = _frames(5)["frames"].unsqueeze(0)
+    other = window.clone()
+    other[:, [0, 1, 3, 4]] = 0
+    batch = {
+        "to_frame": torch.eye(3)[:2].repeat(1, 1, 1),
+        "keypoints": torch.full((1, 2, 2), 20.0),
+        "visibility": torch.full((1, 2), 2),
+    }
+    outputs = [
+        tracker.get_loss_inputs_labeled(tracker.add_targets({**batch, "images": images}))
+        for images in (window, other)
+    ]
+    assert [len(heads) for heads in outputs] == [1, 1]
+    torch.testing.assert_close(outputs[0][0]["heatmaps_pred"], outputs[1][0]["heatmaps_pred"])
+    first, second = (tracker(images)[1] for images in (window, other))
+    assert not torch.equal(first, second)

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from lp_models.heatmap.head import HeatmapHead, spatial_softmax
 from lp_models.mhcrnn.decoder import GELUDecoder
+from lp_models.mhcrnn.heads import ContextHeads, Maps, Window
 
-Window = Float[Tensor, "batch frames channels rows columns"]
 Fused = Float[Tensor, "batch fused rows columns"]
-Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
 
 _PROJECTED = 96
 _MIXED = 256
@@ -48,7 +47,7 @@ class ContextFusion(nn.Module):
         return torch.cat([self.mix(projected.flatten(1, 2)), features[:, frames // 2]], dim=1)
 
 
-class FusionHeads(nn.Module):
+class FusionHeads(ContextHeads):
     """A single-frame head on the middle frame, and one on the fused features of all frames.
 
     Args:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from lp_core.errors import TrackerError
 from lp_models.heatmap.head import HeatmapHead, doubling_convolution, spatial_softmax
-
-Window = Float[Tensor, "batch frames channels rows columns"]
-Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
+from lp_models.mhcrnn.heads import ContextHeads, Maps, Window
 
 _HIDDEN = 16
 """Hidden channels per keypoint in the step from one frame to the next."""
@@ -84,7 +81,7 @@ class UpsamplingCRNN(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
-class RecurrentHeads(nn.Module):
+class RecurrentHeads(ContextHeads):
     """A single-frame head on the middle frame, and a recurrent one on all frames.
 
     Args:

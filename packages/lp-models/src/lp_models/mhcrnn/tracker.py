@@ -6,22 +6,25 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch, images_of
 from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_models.heatmap.base import BaseHeatmapTracker, Maps
 from lp_models.mhcrnn.fusion import FusionHeads
+from lp_models.mhcrnn.heads import ContextHeads
 from lp_models.mhcrnn.options import ContextOptions
 from lp_models.mhcrnn.recurrent import RecurrentHeads
+from lp_models.mhcrnn.trajectory import TrajectoryHeads
 
 
 class MHCRNNTracker(BaseHeatmapTracker):
     """Predicts the middle of five frames twice, from that frame alone and from all five.
 
     Both heads learn from the same labels. At prediction the more confident of the two decides, for
-    each keypoint.
+    each keypoint; or the second one, with ``context_head: trajectory``, where it holds what the
+    first one says.
     """
 
     Options = ContextOptions
@@ -32,7 +35,9 @@ class MHCRNNTracker(BaseHeatmapTracker):
         "context_head": "recurrent",
     }
 
-    def build_head(self, doublings: int) -> nn.Module:
+    head: ContextHeads
+
+    def build_head(self, doublings: int) -> ContextHeads:
         """The module from windows of features to the heatmaps of both heads.
 
         Raises:
@@ -41,6 +46,8 @@ class MHCRNNTracker(BaseHeatmapTracker):
         channels = self.backbone.channels
         if self.options.context_head == "recurrent":
             return RecurrentHeads(channels, self.num_keypoints, doublings)
+        if self.options.context_head == "trajectory":
+            return TrajectoryHeads(channels, self.num_keypoints, doublings)
         return FusionHeads(channels, self.num_keypoints, doublings, self.context_frames)
 
     def from_public_head(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -61,16 +68,29 @@ class MHCRNNTracker(BaseHeatmapTracker):
             images: (B, 5, 3, H, W) windows, so that N = B; or (T, 3, H, W) consecutive frames, so
                 that N = T - 4; uint8 or 0 to 255.
         """
+        if images.ndim == 4:
+            self._check_context(len(images), exactly=False)
+            return self.head.of_clip(self.encode(images), self.context_frames)
         single, multi = self.head(self.get_representations(images))
         return single, multi
 
+    def learning_maps(self, images: Tensor) -> tuple[Maps, ...]:
+        """The heatmaps that losses look at; as `forward` says, or of the first head alone."""
+        if not self.head.learns_from_middle:
+            return self(images)
+        margin = self.context_frames // 2
+        middle = images[:, margin] if images.ndim == 5 else images[margin : len(images) - margin]
+        return (self.head.single(self.encode(middle)),)
+
     def get_loss_inputs_labeled(self, batch: LabeledBatch) -> list[LossInputs]:
-        """Heatmaps and keypoints, in frame px, both predicted and targeted, of each head.
+        """Heatmaps and keypoints, in frame px, predicted and targeted, of each head that learns.
 
         Args:
             batch: A labelled batch with context and with ``heatmaps``.
         """
-        return [self.labeled_inputs(heatmaps, batch) for heatmaps in self(batch["images"])]
+        return [
+            self.labeled_inputs(heatmaps, batch) for heatmaps in self.learning_maps(batch["images"])
+        ]
 
     def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
         """Keypoints in frame px, and confidences, from the more confident head for each keypoint.
@@ -83,6 +103,8 @@ class MHCRNNTracker(BaseHeatmapTracker):
         single, multi = (
             self.decode(heatmaps, self.middle_maps(batch)) for heatmaps in self(images_of(batch))
         )
+        if self.head.second_decides:
+            return multi
         better = (multi.confidences > single.confidences).unsqueeze(-1)
         return Prediction(
             torch.where(better, multi.keypoints, single.keypoints),
@@ -102,9 +124,10 @@ class SemiSupervisedMHCRNNTracker(SemiSupervisedTrackerMixin, MHCRNNTracker):
     """A temporal context tracker that also learns from unlabelled clips."""
 
     def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> list[LossInputs]:
-        """Predicted heatmaps and keypoints, in frame px, of each head.
+        """Predicted heatmaps and keypoints, in frame px, of each head that learns.
 
         The rows are the T - 4 frames that stand in the middle of a window, in their order.
         """
         to_frame = self.middle_maps(batch)
-        return [self.unlabeled_inputs(heatmaps, to_frame) for heatmaps in self(batch["frames"])]
+        learning = self.learning_maps(batch["frames"])
+        return [self.unlabeled_inputs(heatmaps, to_frame) for heatmaps in learning]
