@@ -21,8 +21,10 @@ LABELS = 25
 MAIN = {
     "supervised": Variant("supervised"),
     "semi": Variant("semi-supervised", videos=ALL, images=16),
-    "context": Variant("context (fusion)", "fusion", images=40),
-    "semi_context": Variant("semi-supervised context (fusion)", "fusion", ALL, images=48),
+    "trajectory": Variant("context (trajectory)", "trajectory"),
+    "semi_trajectory": Variant(
+        "semi-supervised context (trajectory)", "trajectory", ALL, images=12
+    ),
 }
 RECURRENT = {"recurrent": Variant("context (recurrent)", "recurrent", images=40)}
 CONTROLS = {
@@ -34,8 +36,12 @@ VARIANTS = MAIN | CONTROLS | RECURRENT
 
 def write_document(study: Study) -> None:
     """Put the tables between the marks in the document; its prose stays."""
-    semi = [("supervised", "semi"), ("context", "semi_context")]
-    heads = [("supervised", "context"), ("recurrent", "context"), ("semi", "semi_context")]
+    semi = [("supervised", "semi"), ("trajectory", "semi_trajectory")]
+    heads = [
+        ("supervised", "trajectory"),
+        ("recurrent", "trajectory"),
+        ("semi", "semi_trajectory"),
+    ]
     compared = [*MAIN, *RECURRENT]
     parts = {
         "errors": errors_table(study, compared),

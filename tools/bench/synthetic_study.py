@@ -222,13 +222,22 @@ def start(
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--weights", type=Path, help="ImageNet weights of tf_efficientnet_lite0")
     parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--side", type=int, default=side, help="of the images, in model px")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", default=list(variants), choices=list(variants))
     parser.add_argument("--no-document", action="store_true", help="only run")
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.INFO)
-    study = Study(variants, labels, given.workdir, given.steps, given.seeds, given.weights, side)
+    study = Study(
+        variants,
+        labels,
+        given.workdir,
+        given.steps,
+        given.seeds,
+        given.weights,
+        side=given.side,
+    )
     study.run_all(given.variants)
     return study, not given.no_document
 

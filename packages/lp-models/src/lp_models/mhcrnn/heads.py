@@ -19,13 +19,13 @@ class ContextHeads(nn.Module):
     middle frame alone leads to, and those that all frames lead to, each (B, K, h, w).
 
     Attributes:
-        learns_from_middle: Whether ``single`` has all weights, so that the middle frames are enough
-            to learn from.
+        learns_from_single_frames: Whether ``single`` has all weights, so that frames without
+            context are enough to learn from.
         second_decides: Whether the second heatmaps hold all that the first ones say, and so are
             taken whatever the confidences.
     """
 
-    learns_from_middle: ClassVar[bool] = False
+    learns_from_single_frames: ClassVar[bool] = False
     second_decides: ClassVar[bool] = False
     single: nn.Module
     """From features (B, C, rows, columns) of frames to their heatmaps."""

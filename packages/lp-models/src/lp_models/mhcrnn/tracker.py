@@ -74,23 +74,17 @@ class MHCRNNTracker(BaseHeatmapTracker):
         single, multi = self.head(self.get_representations(images))
         return single, multi
 
-    def learning_maps(self, images: Tensor) -> tuple[Maps, ...]:
-        """The heatmaps that losses look at; as `forward` says, or of the first head alone."""
-        if not self.head.learns_from_middle:
-            return self(images)
-        margin = self.context_frames // 2
-        middle = images[:, margin] if images.ndim == 5 else images[margin : len(images) - margin]
-        return (self.head.single(self.encode(middle)),)
-
     def get_loss_inputs_labeled(self, batch: LabeledBatch) -> list[LossInputs]:
         """Heatmaps and keypoints, in frame px, predicted and targeted, of each head that learns.
 
         Args:
             batch: A labelled batch with context and with ``heatmaps``.
         """
-        return [
-            self.labeled_inputs(heatmaps, batch) for heatmaps in self.learning_maps(batch["images"])
-        ]
+        images = batch["images"]
+        if self.head.learns_from_single_frames:
+            images = images[:, self.context_frames // 2]
+            return [self.labeled_inputs(self.head.single(self.encode(images)), batch)]
+        return [self.labeled_inputs(heatmaps, batch) for heatmaps in self(images)]
 
     def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
         """Keypoints in frame px, and confidences, from the more confident head for each keypoint.
@@ -128,6 +122,9 @@ class SemiSupervisedMHCRNNTracker(SemiSupervisedTrackerMixin, MHCRNNTracker):
 
         The rows are the T - 4 frames that stand in the middle of a window, in their order.
         """
-        to_frame = self.middle_maps(batch)
-        learning = self.learning_maps(batch["frames"])
-        return [self.unlabeled_inputs(heatmaps, to_frame) for heatmaps in learning]
+        frames, to_frame = batch["frames"], self.middle_maps(batch)
+        if self.head.learns_from_single_frames:
+            margin = self.context_frames // 2
+            heatmaps = self.head.single(self.encode(frames[margin : len(frames) - margin]))
+            return [self.unlabeled_inputs(heatmaps, to_frame)]
+        return [self.unlabeled_inputs(heatmaps, to_frame) for heatmaps in self(frames)]

@@ -37,7 +37,7 @@ class TrajectoryHeads(ContextHeads):
         doublings: How often height and width are doubled.
     """
 
-    learns_from_middle = True
+    learns_from_single_frames = True
     second_decides = True
 
     def __init__(self, channels: int, keypoints: int, doublings: int) -> None:
