@@ -1,13 +1,15 @@
 """A supervised training epoch on the CPU: ours beside the public package, and the bare network.
 
     python tools/bench/training_epoch.py PROJECT [--peer-python PEER/bin/python]
+    python tools/bench/training_epoch.py PROJECT --precision bf16-mixed
 
 Both sides train a heatmap tracker on the same project with 256×256 images, batches of 16, the `dlc`
 preset and the whole network unfrozen, from random weights, each in a process of its own. The first
 epoch warms up; printed is the median of the later ones in images per second, and for ours the step
 beside the forward pass, backward pass and optimiser's step of the same network alone. Each is
-measured with glibc's own allocator settings and with those that keep large buffers. README.md
-beside this file tells how to make the peer's environment.
+measured with glibc's own allocator settings and with those that keep large buffers. `--precision`
+is ours alone; the public package and the bare network stay in float32. README.md beside this file
+tells how to make the peer's environment.
 """
 
 from __future__ import annotations
@@ -138,7 +140,8 @@ def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     file.write_text(yaml.safe_dump(config(options.project, options.backbone, options.epochs)))
     epochs: list[tuple[float, int]] = []
     watch(pytorch_lightning, epochs)
-    setup = train(load_config(file, ["training.accelerator=cpu"]), folder / "model")
+    overrides = ["training.accelerator=cpu", f"training.precision={options.precision}"]
+    setup = train(load_config(file, overrides), folder / "model")
     return {"step": step_seconds(epochs), "bare step": bare_step(setup.tracker)}
 
 
@@ -185,6 +188,7 @@ def measured(python: str, side: str, settings: dict[str, str], options: argparse
     """What one side measures in a process of its own."""
     command = [python, __file__, str(options.project), "--side", side]
     command += ["--backbone", options.backbone, "--epochs", str(options.epochs)]
+    command += ["--precision", options.precision]
     environment = {**os.environ, **settings}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -212,6 +216,7 @@ def main() -> None:
     parser.add_argument("--peer-python", help="the Python of an environment with the peer")
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
     parser.add_argument("--allocator", choices=ALLOCATORS, help="one only; default: each")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
