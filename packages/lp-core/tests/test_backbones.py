@@ -81,6 +81,37 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         build_backbone(request("resnet10t", checkpoint=tmp_path / "other.safetensors"))
 
 
+@pytest.mark.parametrize("stride", [None, 16])
+def test_a_file_without_some_layers_is_refused_instead_of_leaving_them_random(tmp_path, stride):
+    weights = timm.create_model("resnet10t").state_dict()
+    part = {name: value for name, value in weights.items() if not name.startswith("layer2")}
+    save_file(part, tmp_path / "part.safetensors")
+    with pytest.raises(BackboneError, match=r"layer2\.0\.conv1\.weight"):
+        build_backbone(
+            request("resnet10t", checkpoint=tmp_path / "part.safetensors", feature_stride=stride)
+        )
+
+
+@pytest.mark.parametrize("stride", [None, 16])
+def test_the_file_of_a_whole_tracker_is_refused(tmp_path, stride):
+    weights = timm.create_model("resnet10t").state_dict()
+    whole = {f"backbone.model.{name}": value for name, value in weights.items()}
+    save_file(whole, tmp_path / "model.safetensors")
+    with pytest.raises(BackboneError, match="conv1") as error:
+        build_backbone(
+            request("resnet10t", checkpoint=tmp_path / "model.safetensors", feature_stride=stride)
+        )
+    assert "model.checkpoint" in str(error.value)
+    assert len(str(error.value)) < 700
+
+
+def test_reading_a_local_file_leaves_the_seed_alone(tmp_path):
+    save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "weights.safetensors")
+    torch.manual_seed(3)
+    build_backbone(request("resnet10t", checkpoint=tmp_path / "weights.safetensors"))
+    assert torch.initial_seed() == 3
+
+
 def test_a_missing_local_file_is_named(tmp_path):
     with pytest.raises(BackboneError, match="not there"):
         build_backbone(request("resnet10t", checkpoint=tmp_path / "none.safetensors"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -63,16 +66,7 @@ class InnerFeatures(Backbone):
 def _create(name: str, request: BackboneRequest, arguments: dict[str, Any]) -> nn.Module:
     """The timm model, with weights as requested."""
     if request.checkpoint is not None:
-        check_local_file(request.checkpoint)
-        arguments["pretrained_cfg_overlay"] = {"file": str(request.checkpoint)}
-        try:
-            return _sized(name, request.image_size, pretrained=True, **arguments)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise BackboneError(
-                f"these weights do not fit the backbone '{name}': {str(error)[:200]}",
-                where=request.checkpoint,
-                remedy="use weights that were saved from the same timm model",
-            ) from error
+        return _from_file(name, request.image_size, request.checkpoint, arguments)
     if not request.pretrained:
         model = _sized(name, request.image_size, pretrained=False, **arguments)
         open_residual_branches(model)
@@ -80,6 +74,49 @@ def _create(name: str, request: BackboneRequest, arguments: dict[str, Any]) -> n
     check_hub(name, request.name)
     with hub_errors(request.name):
         return _sized(name, request.image_size, pretrained=True, **arguments)
+
+
+def _from_file(
+    name: str, image_size: tuple[int, int], file: Path, arguments: dict[str, Any]
+) -> nn.Module:
+    """The timm model with all its weights from a local file."""
+    check_local_file(file)
+    arguments["pretrained_cfg_overlay"] = {"file": str(file)}
+    try:
+        model = _sized(name, image_size, pretrained=True, **arguments)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch.initial_seed() ^ 1)
+            other = _sized(name, image_size, pretrained=True, **arguments)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise _misfit(name, file, _first_problem(error)) from error
+    # timm takes a file that lacks layers, or all of them, and leaves those random
+    random = _different(model, other)
+    if random:
+        more = f" and {len(random) - 1} more" if len(random) > 1 else ""
+        raise _misfit(name, file, f"they do not contain {random[0]}{more}")
+    return model
+
+
+def _different(one: nn.Module, other: nn.Module) -> list[str]:
+    """Names of the parameters that differ."""
+    pairs = zip(one.named_parameters(), other.parameters(), strict=True)
+    return [name for (name, first), second in pairs if not torch.equal(first, second)]
+
+
+def _misfit(name: str, file: Path, problem: str) -> BackboneError:
+    return BackboneError(
+        f"these weights do not fit the backbone '{name}': {problem}",
+        where=file,
+        remedy="use weights that were saved from the same timm model; to start from a trained "
+        "tracker, name its directory in model.checkpoint instead",
+    )
+
+
+def _first_problem(error: Exception) -> str:
+    """The first of the differences that torch lists, a line each below a heading."""
+    heading, *problems = [line.strip() for line in str(error).splitlines()]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return textwrap.shorten(next(iter(problems), heading), 200, placeholder=" …") + more
 
 
 def open_residual_branches(model: nn.Module) -> None:
