@@ -11,15 +11,26 @@ from lp_pipeline.config.load import load_config
 from lp_pipeline.training.run import train
 from lp_pipeline.training.setup import set_up
 
-LOSSES = ("temporal", "pca_singleview", "pca_multiview")
+KEYPOINT_LOSSES = ("temporal", "pca_singleview", "pca_multiview")
+HEATMAP_LOSSES = ("unimodal_mse", "temporal_heatmap_mse")
 PUBLIC_WEIGHT = 1 / (2 * math.exp(5))
+TRACKERS = {
+    "heatmap": (
+        (*KEYPOINT_LOSSES, *HEATMAP_LOSSES),
+        (
+            "model.model_type=heatmap",
+            *(f"losses.{name}.log_weight=5" for name in HEATMAP_LOSSES),
+            "losses.temporal_heatmap_mse.prob_threshold=0",
+        ),
+    ),
+    "fusion": (KEYPOINT_LOSSES, ("model.model_type=heatmap_mhcrnn", "model.context_head=fusion")),
+    "regression": (KEYPOINT_LOSSES, ("model.model_type=regression",)),
+}
 SETTINGS = (
-    "model.model_type=heatmap_mhcrnn",
-    "model.context_head=fusion",
-    f"model.losses_to_use=[{','.join(LOSSES)}]",
     "data.mirrored_column_matches=[[0,1,2,3,4,5,6,7,8,9],[10,11,12,13,14,15,16,17,18,19]]",
     "losses.temporal.epsilon=0",
     "losses.temporal.prob_threshold=0",
+    "dali.base.train.sequence_length=6",
     "dali.context.train.batch_size=6",
     "training.train_prob=0.85",
     "training.val_prob=0.1",
@@ -32,11 +43,25 @@ SETTINGS = (
 )
 
 
+@pytest.fixture(scope="module", params=TRACKERS)
+def chosen(request):
+    """The names of a tracker's losses, and its settings."""
+    return TRACKERS[request.param]
+
+
 @pytest.fixture(scope="module")
-def trained(config_file, tiny_training, tmp_path_factory):
-    """The model directory of a tracker with context, and what it was trained from."""
+def losses(chosen):
+    """The names of the losses on unlabelled video."""
+    return chosen[0]
+
+
+@pytest.fixture(scope="module")
+def trained(chosen, config_file, tiny_training, tmp_path_factory):
+    """The model directory of a tracker, and what it was trained from."""
+    losses, settings = chosen
     folder = tmp_path_factory.mktemp("semi") / "model"
-    loaded = load_config(config_file, (*tiny_training, *SETTINGS))
+    used = f"model.losses_to_use=[{','.join(losses)}]"
+    loaded = load_config(config_file, (*tiny_training, *SETTINGS, used, *settings))
     return folder, train(loaded, folder)
 
 
@@ -47,21 +72,21 @@ def logged(trained):
     return table[table["train_unsupervised_loss"].notna()]
 
 
-def test_every_loss_is_logged_with_its_weight_and_the_share_above_epsilon(trained, logged):
+def test_every_loss_is_logged_with_its_weight_and_the_share_above_epsilon(trained, losses, logged):
     importance = logged["total_unsupervised_importance"]
     assert importance.tolist() == [0.5] * 3 + [0.75] * 3
-    for loss in LOSSES:
+    for loss in losses:
         values, weighted = logged[f"train_{loss}_loss"], logged[f"train_{loss}_loss_weighted"]
         assert (values > 0).all(), f"{loss} never acted"
         assert logged[f"{loss}_weight"].tolist() == pytest.approx([PUBLIC_WEIGHT] * 6)
         expected = (values * PUBLIC_WEIGHT * importance).tolist()
         assert weighted.tolist() == pytest.approx(expected, rel=1e-4)
         assert logged[f"train_{loss}_above_epsilon"].between(0, 1).all()
-    assert {loss.name for loss in read_manifest(trained[0]).unsupervised_losses} == set(LOSSES)
+    assert {loss.name for loss in read_manifest(trained[0]).unsupervised_losses} == set(losses)
 
 
-def test_the_total_is_the_sum_of_its_parts(logged):
-    parts = sum(logged[f"train_{name}_loss_weighted"] for name in LOSSES)
+def test_the_total_is_the_sum_of_its_parts(losses, logged):
+    parts = sum(logged[f"train_{name}_loss_weighted"] for name in losses)
     assert logged["train_unsupervised_loss"].tolist() == pytest.approx(parts.tolist(), rel=1e-4)
     total = logged["train_supervised_loss"] + logged["train_unsupervised_loss"]
     assert logged["total_loss"].tolist() == pytest.approx(total.tolist(), rel=1e-4)
