@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from lp_data.errors import VideoError
 from lp_data.testing.codes import read_codes
@@ -164,6 +165,71 @@ def test_wherever_a_file_is_cut_its_frames_are_exact(tmp_path, name: str, share:
     with open_video(path) as source:
         assert read_codes(source.read(0, len(source))) == list(range(len(source)))
         assert source.damage.startswith(f"truncated video: {len(source)}")
+
+
+@pytest.mark.parametrize("share", np.linspace(0.5, 0.98, 8).round(3).tolist())
+@pytest.mark.parametrize("name", ["a.ts", "a.flv"])
+def test_wherever_a_stream_is_cut_its_frames_are_exact(tmp_path, name: str, share: float) -> None:
+    options = {"preset": "fast", "crf": "18", "bf": "2", "g": "12"}
+    path = encode(tmp_path / name, Encoding(count=24, options=options, grain=15))
+    with open_video(path) as source:
+        assert len(source) == 24
+        assert source.damage is None
+    with open_video(truncate(path, share)) as source:
+        assert read_codes(source.read(0, len(source))) == list(range(len(source)))
+
+
+def test_what_is_appended_to_an_mp4_does_not_make_it_truncated(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", Encoding(options=SHORT))
+    for appended in (b"\xff" * 32, b"recorded in room 7, by hand"):
+        path.write_bytes(path.read_bytes() + appended)
+        with open_video(path) as source:
+            assert len(source) == 40
+            assert source.damage is None
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize("b_frames", ["0", "2"])
+def test_damage_in_the_first_frame_shifts_nothing(tmp_path, name: str, b_frames: str) -> None:
+    options = {"preset": "fast", "crf": "18", "bf": b_frames, "g": "10"}
+    path = encode(tmp_path / name, Encoding(options=options))
+    with av.open(str(path)) as container:
+        first = bytes(next(packet for packet in container.demux(video=0) if packet.size))
+    path.write_bytes(path.read_bytes().replace(first, bytes(len(first))))
+    with pytest.raises(VideoError, match="frame 0 is damaged"):
+        open_video(path)
+
+
+@pytest.mark.parametrize("b_frames", ["0", "2"])
+def test_recordings_appended_to_each_other_are_read_in_the_order_of_the_file(
+    tmp_path: Path, b_frames: str
+) -> None:
+    # the second one's times begin anew, before those of the first
+    options = {"preset": "fast", "crf": "18", "bf": b_frames, "g": "10"}
+    later = Encoding(count=20, options=options, pts=lambda number: number + 500)
+    first = encode(tmp_path / "first.ts", later)
+    second = encode(tmp_path / "second.ts", Encoding(count=12, options=options))
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    with open_video(both) as source:
+        assert read_codes(source.read(0, len(source))) == [*range(20), *range(12)]
+        assert read_codes(source.read_indices([25])) == [5]
+
+
+def test_frames_in_an_avi_are_not_missed_for_being_counted_twice(tmp_path: Path) -> None:
+    options = {"preset": "fast", "crf": "18", "bf": "2"}
+    copied = encode(tmp_path / "a.mp4", Encoding(options=options))
+    path = tmp_path / "a.avi"
+    with av.open(str(copied)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        framing = BitStreamFilterContext("h264_mp4toannexb", source.streams.video[0])
+        for packet in source.demux(video=0):
+            for framed in framing.filter(packet if packet.size else None):
+                framed.stream = stream
+                target.mux(framed)
+    with open_video(path) as video:
+        assert len(video) == 40
+        assert video.damage is None
 
 
 def test_a_change_of_size_is_an_error_at_its_frame(tmp_path: Path) -> None:

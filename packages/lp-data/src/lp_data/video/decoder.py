@@ -43,6 +43,7 @@ class Decoder:
 
     Attributes:
         refused: How many packets the decoder has refused.
+        refused_first: Whether the first that it was given is one of them.
 
     Raises:
         VideoError: The file cannot be opened.
@@ -52,6 +53,7 @@ class Decoder:
         self._key = key
         self.threaded = threaded
         self.refused = 0
+        self.refused_first = False
         self._container, self._stream = open_container(path)
         context = self._stream.codec_context
         context.thread_type = "AUTO" if threaded else "NONE"
@@ -80,6 +82,7 @@ class Decoder:
                 decoded = packet.decode()
             except av.FFmpegError:
                 self.refused += 1
+                self.refused_first |= ordinal == 0
                 continue
             for frame in decoded:
                 name = frame.pts if self._key is Key.PTS else frame.opaque

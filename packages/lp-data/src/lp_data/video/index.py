@@ -22,6 +22,9 @@ from lp_data.video.truncation import is_cut_off
 # So many of the first frames must come in the order that their times say.
 _HEAD = 8
 
+# Recordings of these may begin anywhere, and end anywhere without a sign of it.
+_STREAMED = frozenset({"mpegts", "mpeg"})
+
 
 @dataclass(frozen=True, eq=False)
 class FrameIndex:
@@ -85,8 +88,8 @@ def build_index(path: Path) -> FrameIndex:
     """Find every frame of the video at ``path``.
 
     Where each packet has a presentation time of its own, the packets are read but not decoded, save
-    the first few frames, which tell whether the times are true; and, where there is a sign that the
-    file was cut off, those after the last keyframe, which tell how far it can be decoded. Else the
+    the first few frames, which tell whether the times are true; and, where the file may have been
+    cut off, those after the last keyframe, which tell how far it can be decoded. Else the
     whole video is decoded once. A frame that turns out to be damaged only when it is read is an
     error then, never a shift of the frames behind it.
 
@@ -94,13 +97,12 @@ def build_index(path: Path) -> FrameIndex:
         VideoError: The file is not a video, or no frame of it can be decoded.
     """
     table = scan_packets(path)
-    cut_off = table.last_is_partial or is_cut_off(path)
-    # An MP4 counts the frames that its edit list hides, too; its packets are complete if it is.
-    promised = table.promised if cut_off or "mp4" not in table.container else 0
+    cut_off = table.last_is_partial or is_cut_off(path) or table.lacks_last_frames
+    promised = table.promised if cut_off or table.counts_shown else 0
     index, lost = _index_of_packets(path, table, cut_off) if table.names_frames else None, 0
     if index is None:
         index, lost = _index_of_decoded(path, table, cut_off)
-    elif cut_off or table.last_is_blank or promised > len(table):
+    elif cut_off or table.last_is_blank or promised > len(table) or _STREAMED & table.container:
         index, lost = _without_undecodable_tail(path, index)
     if len(index) == 0:
         raise VideoError("no frame of the video can be decoded", where=path)
@@ -126,11 +128,14 @@ def _index_of_packets(path: Path, table: PacketTable, cut_off: bool) -> FrameInd
     keys = np.sort(table.pts[shown])
     keyframes = np.searchsorted(keys, starts[order])
     index = FrameIndex(Key.PTS, keys, keyframes, seek_at[order], table.time_base)
-    return _from_first_decodable(path, index)
+    return _from_first_decodable(path, index, streamed=bool(_STREAMED & table.container))
 
 
-def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
+def _from_first_decodable(path: Path, index: FrameIndex, *, streamed: bool) -> FrameIndex | None:
     """Drop frames before the first decodable one, as in a recording cut out of a stream.
+
+    A file that is not ``streamed`` begins with a frame that can be decoded. If it cannot, it is
+    damaged, and the frames up to the next such one keep their places.
 
     Returns:
         The index; None where the first frames come in another order, so that the times are false.
@@ -140,9 +145,9 @@ def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
         head = list(islice((number for number in named if number is not None), _HEAD))
     if not head:
         return replace(index, keys=index.keys[:0])
-    first = head[0]
     if head != sorted(head):
         return None
+    first = 0 if decoder.refused_first and not streamed else head[0]
     kept = index.keyframes > first
     return replace(
         index,
@@ -155,11 +160,12 @@ def _from_first_decodable(path: Path, index: FrameIndex) -> FrameIndex | None:
 def _index_of_decoded(path: Path, table: PacketTable, cut_off: bool) -> tuple[FrameIndex, int]:
     """Decode all of a video whose packets do not name its frames; also count those lost."""
     key = Key.DTS if table.has_exact_dts else Key.ORDER
+    last = int(table.dts[-1]) if key is Key.DTS else len(table) - 1
     with closing(Decoder(path, key)) as decoder:
         names, end = array("q"), 0
         for name, frame in decoder.frames():
             names.append(name)
-            whole = not (frame.is_corrupt or (table.last_is_partial and name == table.dts[-1]))
+            whole = not (frame.is_corrupt or (table.last_is_partial and name == last))
             end = len(names) if whole else end
         lost = decoder.refused + len(names) - end
     if cut_off:

@@ -22,6 +22,7 @@ from lp_data.video.container import open_container
 _NONE = -(2**63)
 _BLANK = 64  # bytes; the coded data of a frame never ends in so many zeros
 _PROGRESSIVE = (0, 1)  # AV_FIELD_UNKNOWN, AV_FIELD_PROGRESSIVE
+_LONGEST_STEP = 1.5  # times the usual one; containers round times
 # Codecs that put frames that are never shown into packets of their own.
 _HIDING = frozenset({"vp8", "libvpx"})
 
@@ -67,9 +68,10 @@ class PacketTable:
     def has_exact_pts(self) -> bool:
         """Whether every shown packet has a presentation time of its own.
 
-        AVI stores none; what FFmpeg makes up for it is right only where nothing is reordered.
+        AVI stores none; what FFmpeg makes up for it is right only where nothing is reordered. Where
+        time goes back, as between recordings that were appended to each other, it orders nothing.
         """
-        if "avi" in self.container and self.reorder:
+        if ("avi" in self.container and self.reorder) or self.goes_back:
             return False
         return _all_distinct(self.pts[self.shown])
 
@@ -85,8 +87,37 @@ class PacketTable:
 
     @property
     def has_exact_dts(self) -> bool:
-        """Whether every packet has a decoding time of its own."""
-        return _all_distinct(self.dts)
+        """Whether every packet has a decoding time of its own, later than the one before."""
+        return _all_distinct(self.dts) and not self.goes_back
+
+    @property
+    def counts_shown(self) -> bool:
+        """Whether ``promised`` is the number of frames that a complete file shows.
+
+        An MP4 counts the frames that its edit list hides, too; an AVI with reordered frames may
+        count fields. The packets of either are complete if the file is.
+        """
+        return not ("mp4" in self.container or ("avi" in self.container and self.reorder))
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a packet is to be decoded at an earlier time than one before it."""
+        known = self.dts[self.dts != _NONE]
+        return bool((known[1:] < known[:-1]).any())
+
+    @property
+    def lacks_last_frames(self) -> bool:
+        """Whether a video of constant rate has a gap among the frames shown after the last packet.
+
+        A stream that was cut off lacks what would have been decoded next, but has frames that are
+        shown later than that. Before the time of its last packet it has no such gap.
+        """
+        times = np.sort(self.pts[self.shown])
+        steps, late = np.diff(times), times[1:] > self.dts[-1]
+        if not self.reorder or not self.has_exact_pts or not late.any() or late.all():
+            return False
+        longest = _LONGEST_STEP * float(np.median(steps))
+        return bool(steps[~late].max() <= longest < steps[late].max())
 
 
 def _all_distinct(times: Int64[ndarray, " packets"]) -> bool:

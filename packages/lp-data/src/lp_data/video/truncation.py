@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_BOXES = frozenset(b"ftyp styp wide free skip mdat moov moof mfra sidx meta uuid".split())
 
 
 def lacks_movie_box(path: Path) -> bool:
@@ -23,7 +24,8 @@ def is_cut_off(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(64)
     if head[4:8] in (b"ftyp", b"wide", b"mdat", b"moov", b"free", b"skip"):
-        stated = max((end for _, end in _boxes(path)), default=0)
+        # what programs append behind the last box reads as one of no known type
+        stated = max((end for name, end in _boxes(path) if name in _BOXES), default=0)
     elif head[:4] == _EBML:
         stated = _matroska_end(head)
     elif head[:4] == b"RIFF" and head[8:11] == b"AVI":
