@@ -4,6 +4,8 @@ import logging
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lp_data.augmentation.affine_effects import HorizontalFlip, VerticalFlip
 from lp_data.augmentation.build import build_augmenter
@@ -18,6 +20,11 @@ from lp_data.errors import AugmentationError
         (["nose", "paw_left", "paw_right"], [0, 2, 1]),
         (["left_ear", "tail", "right_ear"], [2, 1, 0]),
         (["EyeLeft", "EyeRight", "bright_spot"], [1, 0, 2]),
+        (["PAW_LEFT", "PAW_RIGHT", "paw_left", "paw_right"], [1, 0, 3, 2]),
+        (["left+", "left-", "right-", "right+"], [3, 2, 1, 0]),
+        (["нос", "хвост", "лапа_left", "лапа_right"], [0, 1, 3, 2]),
+        (["鼻", "尾", "αLeft", "αRight"], [0, 1, 3, 2]),
+        (["nose", "Nose", "eye+", "eye-", "x1", "x 1"], [0, 1, 2, 3, 4, 5]),
         (["paw_left_top", "paw_right_bot", "paw_right_top", "paw_left_bot"], [2, 3, 0, 1]),
         ([], []),
     ],
@@ -29,6 +36,23 @@ def test_names_pair_up(names, expected):
 def test_name_without_partner_is_refused_by_name():
     with pytest.raises(AugmentationError, match=r"no partner for 'paw_left', 'ear_right'"):
         left_right_permutation(["paw_left", "nose", "ear_right"])
+
+
+def test_two_partners_that_nothing_tells_apart_are_refused():
+    with pytest.raises(AugmentationError, match="no partner for 'paw_left'"):
+        left_right_permutation(["paw_left", "Paw-Right", "PawRight"])
+
+
+SIGNS = st.sampled_from(["left", "Right", "LEFT", "right", "_", " ", "+", "нос", "鼻", "Eye", "1"])
+
+
+@given(st.lists(st.lists(SIGNS, min_size=1).map("".join), unique=True))
+def test_whatever_the_names_a_flip_is_undone_by_a_flip_or_refused(names):
+    try:
+        swaps = left_right_permutation(names)
+    except AugmentationError:
+        return
+    assert swaps[swaps].tolist() == list(range(len(names)))
 
 
 def test_flip_is_refused_when_it_is_asked_for_and_only_then():
