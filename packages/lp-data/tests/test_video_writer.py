@@ -107,6 +107,7 @@ def test_an_empty_video_is_an_error(tmp_path: Path) -> None:
     ("name", "fps", "size", "message"),
     [
         ("a.mp4", Fraction(0), (48, 64), "0 frames per second"),
+        ("a.mp4", Fraction(1, 604_800), (48, 64), "0 frames per second"),
         ("a.mp4", Fraction(10), (0, 64), "64×0 px"),
         ("a.avi", Fraction(10), (48, 64), "not as '.avi'"),
     ],

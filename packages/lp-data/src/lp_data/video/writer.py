@@ -56,7 +56,7 @@ class VideoWriter:
         self.size = size
         self._count = 0
         self._closed = False
-        _check(self.path, fps, size)
+        _check(self.path, self.fps, size)
         with ExitStack() as cleanup:
             beside = cleanup.enter_context(written_beside(self.path))
             self._container = cleanup.enter_context(_open_output(beside))
