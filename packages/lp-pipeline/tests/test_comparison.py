@@ -77,6 +77,29 @@ def test_differences_are_paired_by_frame():
     assert second.overall.low < first.overall.high  # which the two intervals do not tell
 
 
+def test_a_group_is_as_uncertain_whatever_frames_others_are_judged_on():
+    hard = np.random.default_rng(0).gamma(1.0, 30.0, (50, 2))
+    seeds = [table(hard + 0.01 * seed) for seed in range(5)]
+    elsewhere = table(hard, images=[f"other{row}.png" for row in range(50)])
+    widths = []
+    for other in (seeds[0], elsewhere):
+        group = compare_groups({"seeds": seeds, "other": [other]}).groups[0].overall
+        widths.append(group.high - group.low)
+    assert widths[1] == pytest.approx(widths[0], rel=0.15)
+
+
+def test_differences_are_paired_by_the_frames_that_are_common():
+    hard = np.random.default_rng(0).gamma(1.0, 30.0, (60, 2))
+    images = [f"img{row}.png" for row in range(60)]
+    one, two = table(hard[:50], images=images[:50]), table(hard[10:], images=images[10:])
+    apart = table(hard[10:], images=[f"other{image}" for image in images[10:]])
+    widths = []
+    for other in (two, apart):
+        difference = compare_groups({"a": [one], "b": [other]}).groups[1].difference
+        widths.append(difference.high - difference.low)
+    assert widths[0] < 0.7 * widths[1]
+
+
 def test_a_keypoint_without_labels_has_no_error():
     model = errors(10)
     model.values[:, 1] = np.nan

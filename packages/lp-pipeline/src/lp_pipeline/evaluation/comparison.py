@@ -2,10 +2,10 @@
 
 The interval is that of a bootstrap: in each resample, models are drawn with replacement from their
 group, and frames with replacement from all frames, independently of each other (the pigeonhole
-bootstrap: Owen, Annals of Applied Statistics 1, 2007); its ends are percentiles. Where all models
-are compared on the same frames, each resample draws the same frames for all groups, so that
-differences between groups are not blurred by frames that are hard for every model. Frames count as
-independent, which flatters intervals where many of them come from few videos.
+bootstrap: Owen, Annals of Applied Statistics 1, 2007); its ends are percentiles. A frame is drawn
+as often for one model as for any other that has it, so that differences between groups are not
+blurred by frames that are hard for every model. Frames count as independent, which flatters
+intervals where many of them come from few videos.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def compare_groups(
 
     Args:
         groups: For each group's name, the pixel errors of its models, all with the same keypoints.
-            Where all tables have the same frames in the same order, differences are paired.
+            A frame of the same name in several tables is the same frame.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
 
@@ -101,7 +101,7 @@ def compare_groups(
         raise EvaluationError("the models do not have the same keypoints")
     same = len({table.index for table in tables}) == 1
     means = {name: _means(models) for name, models in groups.items()}
-    draws = _resampled(groups, resamples, np.random.default_rng(seed), same_frames=same)
+    draws = _resampled(groups, resamples, np.random.default_rng(seed))
     first = next(iter(groups))
     results = []
     for name, models in groups.items():
@@ -140,35 +140,31 @@ def _totals(values: ndarray) -> Float[ndarray, "rows quantities"]:
 
 
 def _resampled(
-    groups: Mapping[str, Sequence[MetricTable]],
-    resamples: int,
-    random: np.random.Generator,
-    *,
-    same_frames: bool,
+    groups: Mapping[str, Sequence[MetricTable]], resamples: int, random: np.random.Generator
 ) -> dict[str, Draws]:
     """Means of each keypoint and of all in each resample, by group."""
+    tables = [table for models in groups.values() for table in models]
+    images = dict.fromkeys(image for table in tables for image in table.index)
+    places = {image: place for place, image in enumerate(images)}
     drawn: dict[str, list[Draws]] = {name: [] for name in groups}
-    most = max(len(table.index) for models in groups.values() for table in models)
-    for count in _blocks(resamples, most):
-        shared = _weights(random, most, count) if same_frames else None
+    for count in _blocks(resamples, len(places)):
+        frames = _weights(random, len(places), count)
         for name, models in groups.items():
             votes = _weights(random, len(models), count)
-            drawn[name].append(_one_block(models, votes, shared, random))
+            drawn[name].append(_one_block(models, votes, frames, places))
     return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
 
 def _one_block(
     models: Sequence[MetricTable],
     votes: Float[ndarray, "resamples models"],
-    shared: Float[ndarray, "resamples frames"] | None,
-    random: np.random.Generator,
+    frames: Float[ndarray, "resamples frames"],
+    places: Mapping[str, int],
 ) -> Draws:
     """Resampled means of one group."""
     sums = counts = np.zeros((1, 1))
     for model, table in enumerate(models):
-        weights = shared
-        if weights is None:
-            weights = _weights(random, len(table.index), len(votes))
+        weights = frames[:, [places[image] for image in table.index]]
         vote = votes[:, model : model + 1]
         sums = sums + vote * (weights @ _totals(np.nan_to_num(table.values)))
         counts = counts + vote * (weights @ _totals(np.isfinite(table.values)))
