@@ -13,7 +13,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -155,7 +155,10 @@ def _table(lines: Iterator[tuple[int, list[str]]], path: Path) -> MetricTable:
     _, header = next(lines, (0, []))
     if len(header) < 2:
         raise EvaluationError("the file is empty or has no keypoints", where=path)
-    with_set = header[-1] == SET_COLUMN
+    first = list(islice(lines, 1))
+    # the last keypoint may have that name, too
+    with_set = header[-1] == SET_COLUMN and not any(_is_value(row[-1]) for _, row in first)
+    lines = chain(first, lines)
     names = header[1:-1] if with_set else header[1:]
     parts, index, sets = [np.zeros((0, len(names)))], [], []
     while some := list(islice(lines, _ROWS)):
@@ -164,6 +167,15 @@ def _table(lines: Iterator[tuple[int, list[str]]], path: Path) -> MetricTable:
         sets += [row[-1] for _, row in some] if with_set else []
     values = np.concatenate(parts)
     return MetricTable(tuple(names), tuple(index), values, tuple(sets) if with_set else None)
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell holds a number, or nothing, and so no name of a split."""
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(row: list[str], header: list[str], count: int, path: Path, line: int) -> list[float]:
