@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +39,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
     display = terminal_or_plain()
     if request.data_dir is not None and not request.data_dir.is_dir():
         raise EvaluationError("there is no such folder", where=f"--data-dir: {request.data_dir}")
-    for file in request.label_files:
-        if not file.is_file():
-            raise EvaluationError("there is no such label file", where=file)
+    _check_files(request.label_files)
     from lp_pipeline.evaluation.model_project import ModelProject
 
     project = ModelProject.from_dir(request.model_dir, data_dir=request.data_dir)
@@ -52,6 +51,20 @@ def run_evaluate(request: EvaluateRequest) -> None:
             _evaluate_files(project, request, display)
         else:
             _evaluate_all(project, request, display)
+
+
+def _check_files(files: Sequence[Path]) -> None:
+    """Refuse label files that do not exist, or whose predictions would go into one file."""
+    for file in files:
+        if not file.is_file():
+            raise EvaluationError("there is no such label file", where=file)
+    same = [file for file in files if sum(file.stem == other.stem for other in files) > 1]
+    if same:
+        raise EvaluationError(
+            "label files of the same name would be evaluated into the same folder",
+            where=", ".join(map(str, same)),
+            remedy="rename one of them",
+        )
 
 
 def _handler(request: EvaluateRequest) -> PredictionHandler:

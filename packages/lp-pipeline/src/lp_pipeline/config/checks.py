@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lp_core.errors import nearest_name
@@ -85,6 +86,16 @@ def _check_csv_file(config: Config, report: Report) -> None:
     names = value if isinstance(value, list) and value else [value]
     if not all(isinstance(name, str) and name for name in names):
         report.problem("data.csv_file", f"expected a file or a list of files, got {value!r}")
+        return
+    bases = [Path(name).name for name in names]
+    same = [name for name, base in zip(names, bases, strict=True) if bases.count(base) > 1]
+    if same:
+        report.problem(
+            "data.csv_file",
+            f"files of the same name, {' and '.join(same)}, of which a model directory could keep "
+            "but one",
+            "rename one of them",
+        )
 
 
 def _check_keypoints(config: Config, report: Report) -> None:
