@@ -126,6 +126,54 @@ def test_a_label_file_is_evaluated_by_itself(litpose, model, project, tmp_path):
     assert list(table["set"]) == list(own["set"])  # training frames are not passed off as new
 
 
+def test_predicting_a_label_file_passes_no_training_frame_off_as_new(litpose, model, project):
+    assert litpose("predict", model, project.label_file).code == 0
+    folder = model / "image_preds" / project.label_file.stem
+    table = pd.read_csv(folder / "predictions_pixel_error.csv", index_col=0)
+    own = pd.read_csv(model / "predictions_pixel_error.csv", index_col=0)
+    assert list(table["set"]) == list(own["set"])
+
+
+def test_another_image_of_the_same_relative_path_is_new(litpose, model, project, tmp_path):
+    own = pd.read_csv(model / "predictions_pixel_error.csv", index_col=0)["set"]
+    copied, other = own[own == "train"].index[:2]
+    elsewhere = tmp_path / "elsewhere"
+    for image, source in ((copied, copied), (other, copied)):
+        (elsewhere / image).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(project.folder / source, elsewhere / image)
+    labels = pd.read_csv(project.label_file, header=[0, 1, 2], index_col=0)
+    labels.loc[[copied, other]].to_csv(elsewhere / "mine.csv")
+    assert litpose("evaluate", model, elsewhere / "mine.csv").code == 0
+    table = pd.read_csv(model / "image_preds" / "mine" / "predictions_pixel_error.csv", index_col=0)
+    assert table["set"].to_dict() == {copied: "train", other: "test"}
+
+
+def test_label_files_of_one_name_are_refused(litpose, model, project, tmp_path):
+    other = tmp_path / project.label_file.name
+    shutil.copyfile(project.label_file, other)
+    outcome = litpose("evaluate", model, project.label_file, other)
+    assert outcome.code == 2
+    assert "of the same name" in outcome.err
+    assert not (model / "image_preds").exists()
+
+
+def test_outliers_remove_only_their_own_earlier_clips(litpose, model, project, tmp_path):
+    assert litpose("predict", model, project.test_video).code == 0
+    arguments = ("outliers", model, project.test_video, "--threshold", 0, "-o", tmp_path / "clips")
+    mine = tmp_path / "clips" / "frames_of_my_talk.mp4"
+    mine.parent.mkdir()
+    mine.write_bytes(b"a talk")
+    (tmp_path / "clips" / "frames_0000000-0000001.mp4").write_bytes(b"a clip of mine")
+    assert litpose(*arguments).code == 0
+    made = set(mine.parent.glob("*.mp4"))
+    assert {mine, tmp_path / "clips" / "frames_0000000-0000001.mp4"} < made
+    assert litpose(*arguments, "--overwrite", "--no-clips").code == 0
+    assert set(mine.parent.glob("*.mp4")) == {
+        mine,
+        tmp_path / "clips" / "frames_0000000-0000001.mp4",
+    }
+
+
 def test_a_video_gets_its_metrics_and_its_suspicious_frames(litpose, model, project, tmp_path):
     assert litpose("predict", model, project.test_video).code == 0
     folder = model / "video_preds"

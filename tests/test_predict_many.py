@@ -1,6 +1,7 @@
 """``litpose predict`` with many inputs: killed, resumed, and one of them broken."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,26 @@ def test_what_is_done_is_skipped_unless_it_is_to_be_overwritten(
     assert table.stat().st_mtime_ns == made
     assert litpose(*arguments, "--overwrite").code == 0
     assert table.stat().st_mtime_ns > made
+
+
+def test_a_table_of_another_video_is_not_taken_for_its_own(
+    litpose, model_dir, project, long_video, tmp_path
+):
+    video = tmp_path / "cam.mp4"
+    shutil.copyfile(project.test_video, video)
+    arguments = ("predict", model_dir, video, "-o", tmp_path / "out")
+    assert litpose(*arguments).code == 0
+    before = content(tmp_path / "out")
+    shutil.copyfile(project.test_video, video)  # a copy is another file with the same frames
+    assert litpose(*arguments).code == 0
+    shutil.copyfile(long_video, video)
+    for more in ((), ("--resume", "--labeled-video")):
+        outcome = litpose(*arguments, *more)
+        assert outcome.code == 2
+        assert "not the video that was predicted there" in " ".join(outcome.err.split())
+    assert content(tmp_path / "out") == before
+    assert litpose(*arguments, "--overwrite").code == 0
+    assert len(read_predictions_csv(tmp_path / "out" / "cam.csv").index) == LONG
 
 
 def test_two_videos_of_one_name_are_refused_before_anything_is_written(

@@ -86,7 +86,7 @@ def test_the_files_are_the_same_wherever_the_power_failed(
     result = predict(tracker, video, table, resume=True, **options)
     assert (result.frames, result.resumed) == (FRAMES, taken_over)
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
-    assert len(content(tmp_path / "cut")) == 3
+    assert len(content(tmp_path / "cut")) == 4
 
 
 @pytest.mark.parametrize("change", ["weights", "chunk", "video", "not resumed"])
@@ -111,4 +111,8 @@ def test_what_a_killed_run_left_beside_is_removed(video, tmp_path):
     leftover = tmp_path / ".walk_temporal_norm.ab12cd_8.csv"
     leftover.write_text("torn")
     predict(make_tracker(), video, tmp_path / "walk.csv", chunk=8)
-    assert sorted(content(tmp_path)) == ["walk.csv", "walk_temporal_norm.csv"]
+    assert sorted(content(tmp_path)) == [
+        "walk.csv",
+        "walk_source.json",
+        "walk_temporal_norm.csv",
+    ]

@@ -47,7 +47,12 @@ def run_outliers(request: OutliersRequest) -> None:
     _check(request, table, folder)
     from lp_data.video.open import open_video
     from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
-    from lp_pipeline.evaluation.suspicious import suspicious_frames, video_metrics, write_suspicions
+    from lp_pipeline.evaluation.suspicious import (
+        clip_name,
+        suspicious_frames,
+        video_metrics,
+        write_suspicions,
+    )
 
     pose_metrics = pose_metrics_of(request.model_dir)
     for note in pose_metrics.notes:
@@ -66,7 +71,7 @@ def run_outliers(request: OutliersRequest) -> None:
         found = suspicious_frames(metrics, request.count, apart=request.length)
         fps = source.fps
         stretches = _stretches(request, source, [item.frame for item in found])
-    names = {part: f"frames_{part.start:07d}-{part.stop - 1:07d}.mp4" for part in stretches}
+    names = {part: clip_name(part) for part in stretches}
     _remove_earlier(folder)
     _write_clips(request, table, {part: folder / name for part, name in names.items()}, display)
     write_suspicions(folder / TABLE, found, fps, names)
@@ -97,9 +102,11 @@ def _stretches(request: OutliersRequest, source: VideoSource, frames: list[int])
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove the clips of an earlier run, which the new table would not name."""
-    for clip in folder.glob("frames_*.mp4"):
-        clip.unlink()
+    """Remove the clips that the table of an earlier run names, which the new one would not."""
+    from lp_pipeline.evaluation.suspicious import named_clips
+
+    for clip in named_clips(folder / TABLE):
+        (folder / clip).unlink(missing_ok=True)
 
 
 def _write_clips(

@@ -46,6 +46,7 @@ class InputPredictor:
         """
         from lp_data.labels import read_labels
         from lp_pipeline.cli.train import show_errors
+        from lp_pipeline.evaluation.model_project import splits_of
         from lp_pipeline.prediction.labeled import predict_labels
         from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 
@@ -56,7 +57,13 @@ class InputPredictor:
         model = self.model
         labels = read_labels(file)
         with self._memory_explained():
-            result = predict_labels(model.handler, labels, file.parent, display=self.display)
+            result = predict_labels(
+                model.handler,
+                labels,
+                file.parent,
+                sets=splits_of(self.request.model_dir, labels.image_paths, file.parent),
+                display=self.display,
+            )
         write_labeled_prediction(
             result, table, model.scorer, model.calibration, metrics=self.metrics
         )
@@ -71,7 +78,7 @@ class InputPredictor:
         """
         folder = self.request.output_dir or self.request.model_dir / "video_preds"
         table = folder / f"{video.stem}.csv"
-        if not self._is_done(table):
+        if not self._is_done(table, video):
             with self._memory_explained():
                 self._write_tables(video, table)
         elif self.request.resume:
@@ -139,10 +146,18 @@ class InputPredictor:
             "eval.confidence_thresh_for_vid says; `litpose render` draws as you like)"
         )
 
-    def _is_done(self, table: Path) -> bool:
-        """Whether a table is there and is to stay."""
+    def _is_done(self, table: Path, video: Path | None = None) -> bool:
+        """Whether a table is there and is to stay.
+
+        Raises:
+            PredictionError: It is there, and of another video.
+        """
         if not table.exists() or self.request.overwrite:
             return False
+        if video is not None:
+            from lp_pipeline.prediction.predicted_source import check_source
+
+            check_source(table, video)
         self.display.message(f"{table} is there already; --overwrite predicts it again")
         return True
 

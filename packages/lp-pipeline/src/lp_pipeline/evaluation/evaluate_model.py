@@ -16,7 +16,7 @@ from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import write_pixel_error_summary
 from lp_pipeline.prediction.calibrated import stored_calibration
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.labeled import UNSPLIT, LabeledPrediction, predict_labels
+from lp_pipeline.prediction.labeled import LabeledPrediction, predict_labels
 from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 from lp_pipeline.prediction.metric_tables import write_metric_tables
 from lp_pipeline.training.metrics_log import METRICS_FILE
@@ -134,7 +134,8 @@ def evaluate_label_file(
 ) -> tuple[LabeledPrediction, Path]:
     """Predict the images of another label file, and write the tables of it.
 
-    Images that the training used keep the name of their split; others count as ``test``.
+    Images that the training used keep the name of their split (`ModelProject.use_of`); others count
+    as ``test``.
 
     Args:
         project: The model directory, where the tables go.
@@ -151,7 +152,7 @@ def evaluate_label_file(
     """
     folder = data_dir or file.absolute().parent
     table = read_labels(file)
-    sets = [project.use_of_images.get(image, UNSPLIT) for image in table.image_paths]
+    sets = project.use_of(table.image_paths, folder)
     result = predict_labels(handler, table, folder, sets=sets, display=display)
     path = project.predictions_of(file)
     _write(project, result, path)

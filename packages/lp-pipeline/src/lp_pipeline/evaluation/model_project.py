@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config, EvalConfig
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.pose_metrics import PoseMetrics, asked_pose_losses, fit_pose_metrics
+from lp_pipeline.evaluation.summary import UNSPLIT
 
 OUT_OF_DISTRIBUTION = ("new", "test")
 """Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
@@ -98,6 +101,29 @@ class ModelProject:
         """The split that each labelled image belonged to at training."""
         return tuple(self.use_of_images.get(image, UNUSED) for image in self.labels.image_paths)
 
+    def use_of(self, images: Sequence[str], folder: Path) -> tuple[str, ...]:
+        """The split that each image of another table belonged to at training.
+
+        Args:
+            images: Paths relative to ``folder``. They are those of the training if they have the
+                same relative path and, where both files are there, the same content.
+            folder: Where they are.
+
+        Returns:
+            For each image its split, `UNSPLIT` where the training has not used it.
+        """
+        return tuple(
+            UNSPLIT if self._is_another(image, folder) else self.use_of_images.get(image, UNSPLIT)
+            for image in images
+        )
+
+    def _is_another(self, image: str, folder: Path) -> bool:
+        """Whether an image that was trained on and one of the same relative path differ."""
+        ours, other = self.data_dir / image, folder / image
+        if image not in self.use_of_images or not (ours.is_file() and other.is_file()):
+            return False
+        return not (ours.samefile(other) or filecmp.cmp(ours, other, shallow=False))
+
     @cached_property
     def pose_metrics(self) -> PoseMetrics:
         """The PCA metrics that the config asks for, learned from the training frames' labels."""
@@ -146,6 +172,17 @@ def pose_metrics_of(folder: Path) -> PoseMetrics:
     if not all(copy.is_file() for copy in copies):
         return PoseMetrics(notes=("no PCA metrics: the model directory has no copy of the labels",))
     return project.pose_metrics
+
+
+def splits_of(folder: Path, images: Sequence[str], image_dir: Path) -> tuple[str, ...] | None:
+    """`ModelProject.use_of` of a model directory; None where it holds nothing but the weights.
+
+    Raises:
+        LPError: Its config or its manifest is damaged.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        return None
+    return ModelProject.from_dir(folder).use_of(images, image_dir)
 
 
 def eval_options(folder: Path) -> EvalConfig:

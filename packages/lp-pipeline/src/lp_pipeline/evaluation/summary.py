@@ -14,6 +14,9 @@ from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import PerKeypoint
 
 SPLITS = ("train", "validation", "test", "unused")
+
+UNSPLIT = "test"
+"""What images count as that the training knew nothing of."""
 """The public names of the splits, in the order in which tables show them."""
 
 

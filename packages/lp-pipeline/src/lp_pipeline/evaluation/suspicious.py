@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +21,8 @@ from lp_pipeline.evaluation.outliers import clip_around, worst_frames
 
 CONFIDENCE_DROP = "confidence_drop"
 """How far a keypoint's confidence is below its own median over the video: 0 to 1, no unit."""
+
+_CLIP = re.compile(r"frames_\d+-\d+\.mp4")
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,11 @@ def clips_around(frames: Sequence[int], length: int, total: int) -> list[range]:
     return clips
 
 
+def clip_name(frames: range) -> str:
+    """The name of the clip that shows a stretch of frames."""
+    return f"frames_{frames.start:07d}-{frames.stop - 1:07d}.mp4"
+
+
 def write_suspicions(
     path: Path, suspicions: Sequence[Suspicion], fps: Fraction, clips: Mapping[range, str]
 ) -> None:
@@ -171,3 +179,12 @@ def write_suspicions(
         raise EvaluationError(
             f"the table cannot be written: {error.strerror}", where=path
         ) from error
+
+
+def named_clips(path: Path) -> set[str]:
+    """The names of clips in a table of `write_suspicions`; none where there is no such table."""
+    if not path.is_file():
+        return set()
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        named = {row.get("clip") or "" for row in csv.DictReader(file)}
+    return {name for name in named if _CLIP.fullmatch(name)}

@@ -17,9 +17,8 @@ from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import LabelTable
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.metrics import pixel_error
+from lp_pipeline.evaluation.summary import UNSPLIT
 from lp_pipeline.prediction.handler import PredictionHandler
-
-UNSPLIT = "test"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from lp_pipeline.evaluation.metrics import TemporalNorm
 from lp_pipeline.prediction.calibrated import calibrated_file
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.identity import prediction_identity
+from lp_pipeline.prediction.predicted_source import write_source
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def predict_video_file(
         handler: Runs the tracker.
         video: A video, a folder of images, or a stack of images.
         table: The CSV to write; it appears when it and all beside it are complete.
-            ``<stem>_temporal_norm.csv`` lies beside it.
+            ``<stem>_temporal_norm.csv`` lies beside it, and ``<stem>_source.json``, which says what
+            video it is of.
         scorer: Goes into the table's first header row.
         reader: A registered video reader, or ``auto``.
         calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
@@ -105,7 +107,9 @@ def predict_video_file(
                 where=video,
                 remedy="this is a fault of the video reader; please report it",
             )
-        return VideoResult(table, rows, getattr(source, "damage", None), resumed)
+        result = VideoResult(table, rows, getattr(source, "damage", None), resumed)
+    write_source(table, video)
+    return result
 
 
 def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:

@@ -1,0 +1,73 @@
+"""Which video a finished table of predictions is of, so that it is not taken for another's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from lp_core.atomic import written_beside
+from lp_pipeline.errors import PredictionError
+
+_HEAD = 2**16  # bytes; reading all of a video would take long
+
+
+def source_path(table: Path) -> Path:
+    """The file beside a table that says which video the table is of."""
+    return table.with_name(f"{table.stem}_source.json")
+
+
+def write_source(table: Path, video: Path) -> None:
+    """Say beside a table which video it is of.
+
+    Raises:
+        PredictionError: The file cannot be written.
+    """
+    path, said = source_path(table), {"name": video.name, "digest": _digest(video)}
+    try:
+        with written_beside(path) as beside:
+            beside.write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
+    except OSError as error:
+        raise PredictionError(
+            f"the file cannot be written: {error.strerror}", where=path
+        ) from error
+
+
+def check_source(table: Path, video: Path) -> None:
+    """Refuse to take a table for the predictions of ``video`` that says it is of another one.
+
+    A table that says nothing, such as that of another program, is taken as it is. Where the video
+    lies and when it was copied there does not count.
+
+    Raises:
+        PredictionError: The table is of another video.
+    """
+    said = _read(source_path(table))
+    if said.get("digest", "") not in ("", _digest(video)):
+        raise PredictionError(
+            f"{video} is not the video that was predicted there, although it has its name",
+            where=table,
+            remedy="--overwrite predicts it again; --output-dir keeps both",
+        )
+
+
+def _digest(video: Path) -> str:
+    """Of a file's size and beginning, or of the names and sizes of those in a folder."""
+    digest = hashlib.sha256()
+    if video.is_dir():
+        sizes = [(file.name, file.stat().st_size) for file in sorted(video.iterdir())]
+        digest.update(json.dumps(sizes).encode())
+    else:
+        with video.open("rb") as file:
+            digest.update(f"{video.stat().st_size} ".encode() + file.read(_HEAD))
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file says; nothing where it is missing or damaged."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
