@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from lp_core.video import VideoSource
 from lp_data.errors import VideoError
 from lp_data.testing.codes import draw_code, read_codes
 from lp_data.video.open import open_video
+from lp_data.video.tiff import lacks_pages
 
 
 def save(path: Path, number: int, height: int = 48, width: int = 64) -> None:
@@ -90,6 +92,37 @@ def test_a_damaged_image_is_an_error_at_its_file(folder: Path) -> None:
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no images"):
         open_video(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.99])
+def test_a_stack_that_was_cut_off_says_so(stack: Path, share: float) -> None:
+    data = stack.read_bytes()
+    with open_video(stack) as whole:
+        assert whole.damage is None
+    stack.write_bytes(data[: int(len(data) * share)])
+    with open_video(stack) as source:
+        assert source.damage == f"truncated image stack: {len(source)} pages readable"
+        assert read_codes(source.read(0, len(source))) == list(range(len(source)))
+
+
+BIG = struct.pack("<4sHHQ", b"II+\0", 8, 0, 16)  # the first page's directory is at byte 16
+
+
+@pytest.mark.parametrize(
+    ("data", "lacking"),
+    [
+        (BIG + struct.pack("<Q", 1) + bytes(20) + struct.pack("<Q", 0), False),
+        (BIG + struct.pack("<Q", 1) + bytes(20) + struct.pack("<Q", 16), False),  # goes round
+        (BIG + struct.pack("<Q", 1) + bytes(20) + struct.pack("<Q", 2**64 - 1), True),
+        (BIG + struct.pack("<Q", 2**64 - 1) + bytes(28), True),
+        (b"MM\0*" + struct.pack(">IHI", 8, 0, 0), False),
+        (b"MM\0*" + struct.pack(">IHI", 8, 0, 99), True),
+        (b"no image", False),
+    ],
+)
+def test_a_stack_lacks_the_pages_that_lie_beyond_its_end(tmp_path, data: bytes, lacking) -> None:
+    (tmp_path / "a.tif").write_bytes(data)
+    assert lacks_pages(tmp_path / "a.tif") == lacking
 
 
 def test_a_damaged_stack_is_an_error(tmp_path: Path, stack: Path) -> None:

@@ -14,6 +14,7 @@ from lp_core.video import Frames
 from lp_data.errors import ImageFileError, VideoError
 from lp_data.images import Image, read_image, resize, to_rgb
 from lp_data.video.base import Source
+from lp_data.video.tiff import lacks_pages
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 STACKS = frozenset({".tif", ".tiff"})
@@ -123,6 +124,8 @@ class ImageStackSource(_ImageSource):
     def __init__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> None:
         self._pages = _count_pages(path)
         super().__init__(path, resize_to=resize_to)
+        if lacks_pages(path):
+            self.damage = f"truncated image stack: {self._pages} pages readable"
 
     @classmethod
     def refusal(cls, path: Path) -> str | None:
