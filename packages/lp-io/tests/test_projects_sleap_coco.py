@@ -129,6 +129,15 @@ def test_a_coco_file_of_another_tool(tmp_path):
     )
 
 
+@pytest.mark.parametrize("skeleton", [5, "ab", [["a", "b"]], [[0, 1]], [[1, 2, 3]], None])
+def test_a_skeleton_that_joins_no_keypoints_is_left_out(tmp_path, skeleton):
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "images" / "a" / "img5.png").touch()
+    category = {"id": 3, "keypoints": ["nose", "tail"], "skeleton": skeleton}
+    path = write_json(tmp_path / "c.json", coco_content(categories=[category]))
+    assert read_coco_labels(path).skeleton == ()
+
+
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
@@ -139,6 +148,8 @@ def test_a_coco_file_of_another_tool(tmp_path):
         ("images", [], "belongs to image 7"),
         ("categories", [], "no category"),
         ("categories", [{"id": 3, "keypoints": ["a", "a"]}], "named twice"),
+        ("annotations", [{"id": 1, "image_id": 7, "category_id": [3],
+                          "keypoints": [1]}], "no whole number 'category_id'"),
         ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
                           "keypoints": [1]}], "6 numbers"),
         ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,

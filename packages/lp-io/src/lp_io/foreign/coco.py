@@ -205,7 +205,7 @@ def _category(
     if not categories:
         raise ContentError("no category of the COCO file has keypoints")
     every = _entries(value, "annotations")
-    entries = [e for e in every if e.get("keypoints") and e.get("category_id") in categories]
+    entries = [e for e in every if e.get("keypoints") and _category_id(e) in categories]
     used = {entry["category_id"] for entry in entries} or {min(categories)}
     if len(used) > 1:
         listing = ", ".join(str(categories[number].get("name")) for number in sorted(used))
@@ -222,6 +222,11 @@ def _category(
     return categories[used.pop()], entries, tuple(left_out)
 
 
+def _category_id(annotation: dict[str, Any]) -> int | None:
+    """The category of an annotation, which need not have one."""
+    return _integer(annotation, "category_id") if "category_id" in annotation else None
+
+
 def _names(category: dict[str, Any]) -> tuple[str, ...]:
     names = category["keypoints"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -232,10 +237,10 @@ def _names(category: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _skeleton(category: dict[str, Any], count: int) -> tuple[tuple[int, int], ...]:
-    pairs = category.get("skeleton") or []
+    pairs = category.get("skeleton")
     valid = [
         (pair[0] - 1, pair[1] - 1)
-        for pair in pairs
+        for pair in (pairs if isinstance(pairs, list) else [])
         if isinstance(pair, list) and len(pair) == 2 and all(_is_place(p, count) for p in pair)
     ]
     return tuple(valid)
