@@ -183,6 +183,15 @@ def test_damaged_files_are_refused(tmp_path):
         read_public_checkpoint(tmp_path)
 
 
+def test_options_that_repeat_one_list_endlessly_are_refused(tmp_path):
+    options = ["again"]
+    for _ in range(15):
+        options = [options] * 6
+    path = _save(tmp_path / "a.ckpt", hyper_parameters={"cfg": options})
+    with pytest.raises(ConversionError, match="more values"):
+        read_public_checkpoint(path)
+
+
 def test_old_files_that_are_a_bare_pickle_are_refused(tmp_path):
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": WEIGHTS}, path, _use_new_zipfile_serialization=False)

@@ -5,9 +5,11 @@ from contextlib import suppress
 import h5py
 import numpy as np
 import pandas
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from lp_io.errors import MissingExtraError, PredictionFileError
 from lp_io.predictions import FORMATS, PredictionTable, read_predictions, write_predictions
@@ -140,6 +142,54 @@ def test_an_h5_that_claims_more_than_it_stores_is_refused(tmp_path):
         file["df_with_missing"].create_dataset("block0_values", (10**8, 9), "f4", chunks=(1000, 9))
     with pytest.raises(PredictionFileError, match="far more than are stored"):
         read_predictions(tmp_path / "p.h5")
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".slp"])
+def test_groups_of_which_each_has_two_names_are_refused_at_once(suffix, tmp_path):
+    path = tmp_path / f"p{suffix}"
+    write_predictions(TABLE, path)
+    with h5py.File(path, "r+") as file:
+        group = file.create_group("deep")
+        for _ in range(60):  # 2^60 paths
+            group["two"] = group.create_group("one")
+            group = group["one"]
+    with pytest.raises(PredictionFileError, match="another name of a group"):
+        read_predictions(path)
+
+
+def test_a_pickle_that_names_values_by_tuples_is_refused_at_once(tmp_path):
+    path = tmp_path / "p.h5"
+    deeplabcut_frame().to_hdf(path, key="df_with_missing", format="table", mode="w")
+    pairs = b"(Va\nVa\ntp0\n"  # a tuple of one twice, and that twice, and so on
+    for level in range(60):
+        pairs += f"(g{level}\ng{level}\ntp{level + 1}\n".encode()
+    with h5py.File(path, "r+") as file:
+        node = file["df_with_missing/table"]
+        del node.attrs["values_block_0_kind"]
+        node.attrs["values_block_0_kind"] = np.bytes_(pairs + b"}g60\nNs.")
+    with pytest.raises(PredictionFileError, match="something else than texts"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("place", ["row names", "sets"])
+def test_a_parquet_file_in_which_one_long_text_stands_for_many_rows_is_refused(tmp_path, place):
+    write_predictions(TABLE, tmp_path / "p.parquet")
+    table = parquet.read_table(tmp_path / "p.parquet").slice(0, 1)
+    many = pyarrow.concat_tables([table] * 3000).to_pydict()
+    name = "__index_level_0__" if place == "row names" else "('set', '', '')"
+    many[name] = ["x" * 500_000] * 3000
+    long = pyarrow.table(many).replace_schema_metadata(table.schema.metadata)
+    parquet.write_table(long, tmp_path / "p.parquet", compression="zstd")
+    assert (tmp_path / "p.parquet").stat().st_size < 50_000
+    with pytest.raises(PredictionFileError, match="more than the file can hold"):
+        read_predictions(tmp_path / "p.parquet")
+
+
+def test_a_parquet_column_of_lists_is_refused(tmp_path):
+    columns = {repr(("s", "n", name)): [[1.0]] for name in ("x", "y", "likelihood")}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "p.parquet")
+    with pytest.raises(PredictionFileError, match="something else than numbers"):
+        read_predictions(tmp_path / "p.parquet")
 
 
 def test_a_file_that_crashes_the_hdf5_library_is_refused(tmp_path):

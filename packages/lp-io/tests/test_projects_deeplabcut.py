@@ -97,6 +97,16 @@ def test_of_several_scorers_one_is_taken_and_the_others_are_told(tmp_path):
         read_deeplabcut_project(folder)
 
 
+def test_a_config_that_repeats_itself_endlessly_is_read_at_once(tmp_path):
+    folder = project(tmp_path, {("v1", "ann"): table(OLD_STYLE, [[1, 2, 3, 4], [3, 4, 5, 6]])})
+    doubling = [f"a{level}: &a{level} [*a{level - 1}, *a{level - 1}]" for level in range(1, 60)]
+    lines = ["a0: &a0 [again]", *doubling, "scorer: *a59", "skeleton: *a59", "video_sets: {}"]
+    (folder / "config.yaml").write_text("\n".join(lines))
+    labels = read_deeplabcut_project(folder)
+    assert len(labels.images) == 2
+    assert labels.skeleton == ()
+
+
 def test_two_scorers_in_one_file(tmp_path):
     both = pandas.concat(
         [table(OLD_STYLE, np.full((2, 4), n), scorer=who) for n, who in ((1, "bob"), (2, "ann"))],

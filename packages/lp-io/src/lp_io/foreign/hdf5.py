@@ -96,13 +96,23 @@ def check_members(group: h5py.Group) -> None:
 
     Raises:
         ContentError: A member is a link, lies in another file, claims to be far larger than what is
-            stored of it, or holds values of variable length that are neither texts nor bytes.
+            stored of it, or holds values of variable length that are neither texts nor bytes; or a
+            group has several names, so that there are far more paths than members.
     """
+    _check_members(group, set())
+
+
+def _check_members(group: h5py.Group, seen: set[int]) -> None:
+    """Check what is in a group; ``seen`` are the places of the groups that were met."""
     library = require("h5py", "h5")
+    place = library.h5o.get_info(group.id).addr
+    if place in seen:
+        raise ContentError(f"'{group.name}' is another name of a group that is there already")
+    seen.add(place)
     for name in group:
         node = member(group, name)
         if isinstance(node, library.Group):
-            check_members(node)
+            _check_members(node, seen)
         elif isinstance(node, library.Dataset):
             _check_dataset(node)
 

@@ -90,7 +90,7 @@ class _Reader:
 
     def _dict(self, _: Any) -> None:
         items = self._since_mark()
-        self.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+        self.stack.append(dict(zip(_keys(items), items[1::2], strict=True)))
 
     def _empty_list(self, _: Any) -> None:
         self.stack.append([])
@@ -125,11 +125,11 @@ class _Reader:
 
     def _setitem(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        self.stack[-1][key] = value
+        self.stack[-1].update(zip(_keys([key]), [value], strict=True))
 
     def _setitems(self, _: Any) -> None:
         items = self._since_mark()
-        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+        self.stack[-1].update(zip(_keys(items), items[1::2], strict=True))
 
     def _put(self, place: Any) -> None:
         self.memo[int(place)] = self.stack[-1]
@@ -143,3 +143,11 @@ class _Reader:
         self.stack.append(self.memo[int(place)])
 
     _binget = _long_binget = _get
+
+
+def _keys(items: list[Any]) -> list[Any]:
+    """Every other item, if all are texts or numbers: to hash a nested tuple may take for ever."""
+    keys = items[::2]
+    if not all(key is None or isinstance(key, str | int | float) for key in keys):
+        raise ContentError("a pickled attribute names its values by something else than texts")
+    return keys

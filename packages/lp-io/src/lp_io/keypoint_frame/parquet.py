@@ -24,6 +24,7 @@ from lp_io.predictions.layout import SET_COLUMN
 _INDEX = "__index_level_0__"
 _MOST_NAME = 10_000
 _MOST_EXPANSION = 1000
+_ALWAYS_ALLOWED = 64 * 1024 * 1024
 _SET_NAME = (SET_COLUMN, "", "")
 
 
@@ -102,7 +103,12 @@ def read_parquet(path: Path) -> tuple[KeypointFrame, tuple[str, ...] | None]:
         try:
             with parquet.ParquetFile(path) as file:
                 _check_size(file.metadata, path)
+                texts = _text_columns(file.schema_arrow)
+            # one text may stand for many rows, so none is written out before they are counted
+            with parquet.ParquetFile(path, read_dictionary=texts) as file:
                 table = file.read()
+            for name in texts:
+                _check_texts(table.column(name), name, path)
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
@@ -117,6 +123,39 @@ def _check_size(metadata: Any, path: Path) -> None:
         raise ContentError(
             f"the file claims {metadata.num_rows:,} rows of {metadata.num_columns:,} columns, more "
             "than it can hold"
+        )
+
+
+def _text_columns(schema: Any) -> list[str]:
+    """The columns of texts; all others must hold numbers.
+
+    Raises:
+        ContentError: One holds anything else.
+    """
+    types = require("pyarrow.types", "parquet")
+    texts = []
+    for field in schema:
+        kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+        if types.is_string(kind) or types.is_large_string(kind):
+            texts.append(field.name)
+        elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)):
+            raise ContentError(
+                f"the column '{field.name[:60]}' holds something else than numbers or texts"
+            )
+    return texts
+
+
+def _check_texts(column: Any, name: str, path: Path) -> None:
+    """Refuse a column whose texts, written out row by row, would be far larger than the file."""
+    compute = require("pyarrow.compute", "parquet")
+    length = 0
+    for chunk in column.chunks:
+        lengths = compute.binary_length(chunk.dictionary)
+        length += compute.sum(lengths.cast("int64").take(chunk.indices)).as_py() or 0
+    if length > max(_ALWAYS_ALLOWED, _MOST_EXPANSION * path.stat().st_size):
+        raise ContentError(
+            f"the texts of the column '{name[:60]}' have {length:,} bytes, more than the file can "
+            "hold"
         )
 
 

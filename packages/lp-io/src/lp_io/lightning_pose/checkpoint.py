@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lp_io.errors import ConversionError
+from lp_io.foreign.content import reading
 from lp_io.lightning_pose.stand_ins import OLD_NAMES, STAND_INS, plain
 
 _TENSOR_PARTS = frozenset(
@@ -93,7 +94,8 @@ def _checked(path: Path, content: Any) -> PublicCheckpoint:
     for name, value in weights.items():
         if not isinstance(name, str) or type(value) is not Tensor:
             raise _damaged(path, f"'{name}' is no tensor")
-    hyper_parameters = plain(content.get("hyper_parameters"))
+    with reading(path, ConversionError, "a Lightning checkpoint"):
+        hyper_parameters = plain(content.get("hyper_parameters"))
     return PublicCheckpoint(
         path, dict(weights), hyper_parameters if isinstance(hyper_parameters, dict) else {}
     )

@@ -105,7 +105,7 @@ def _chosen_scorer(
     scorers = sorted({file.stem.removeprefix(_LABEL_FILE) for file in files})
     if not scorers:
         raise ContentError(f"no folder in {LABEL_FOLDER} has a file {_LABEL_FILE}*.csv or .h5")
-    stated = str(config.get("scorer"))
+    stated = _text(config.get("scorer"))
     chosen = wanted or (stated if stated in scorers else scorers[0])
     if wanted is None and len(scorers) > 1 and stated not in scorers:
         raise ContentError(
@@ -119,6 +119,14 @@ def _chosen_scorer(
         )
     others = [name for name in scorers if name != chosen]
     return chosen, [f"the labels of {name}: another scorer than {chosen}" for name in others]
+
+
+def _text(value: object) -> str:
+    """A text or a number of the config as text; of anything else nothing.
+
+    A list may repeat itself without end, so that its text would be endless, too.
+    """
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _labels_of(path: Path, scorer: str, project: Path, config: dict[str, Any]) -> _Folder | None:
@@ -142,9 +150,9 @@ def _labels_of(path: Path, scorer: str, project: Path, config: dict[str, Any]) -
 def _video_of(stem: str, project: Path, config: dict[str, Any]) -> Path | None:
     """The video whose name is the folder's, where the config says or in ``videos``."""
     sets = config.get("video_sets")
-    for named in sets if isinstance(sets, dict) else ():
-        if last_part(str(named)).rsplit(".", 1)[0] == stem:
-            found = existing_video(str(named), project / "videos", project)
+    for named in map(_text, sets if isinstance(sets, dict) else ()):
+        if last_part(named).rsplit(".", 1)[0] == stem:
+            found = existing_video(named, project / "videos", project)
             if found is not None:
                 return found
     videos = project / "videos"
