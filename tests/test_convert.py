@@ -200,7 +200,46 @@ def test_what_is_there_is_replaced_only_on_demand(litpose, recorded, tmp_path):
     (tmp_path / "new" / "mine.txt").write_text("mine")
     refused(litpose("convert", source, tmp_path / "new"), "--overwrite")
     assert (tmp_path / "new" / "mine.txt").read_text() == "mine"
+    refused(litpose("convert", source, tmp_path / "new", "--overwrite"), "nobody is to lose it")
+    assert (tmp_path / "new" / "mine.txt").read_text() == "mine"
+    (tmp_path / "new" / "mine.txt").unlink()
+    assert litpose("convert", source, tmp_path / "new").code == 0
+    (tmp_path / "new" / "old.txt").touch()
     assert litpose("convert", source, tmp_path / "new", "--overwrite").code == 0
-    assert not (tmp_path / "new" / "mine.txt").exists()
+    assert not (tmp_path / "new" / "old.txt").exists()
     shutil.rmtree(tmp_path / "in")
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def everything(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_no_conversion_replaces_what_it_is_made_from(litpose, project, tmp_path):
+    mine = tmp_path / "mine"
+    shutil.copytree(project.folder, mine)
+    (mine / "conversion.txt").touch()  # as if an earlier conversion had made it
+    before = everything(mine)
+    for source, target in ((mine, mine), (mine / project.label_file.name, mine), (mine, tmp_path)):
+        outcome = litpose("convert", source, target, "--to", "deeplabcut", "--overwrite")
+        refused(outcome, "would be replaced by what is made from it")
+        assert everything(mine) == before
+    # labels that lie elsewhere, but name the pictures and videos there
+    linked = tmp_path / "linked"
+    shutil.copytree(mine, linked)
+    shutil.rmtree(linked / "labeled-data")
+    (linked / "labeled-data").symlink_to(mine / "labeled-data")
+    outcome = litpose("convert", linked, mine, "--to", "deeplabcut", "--overwrite")
+    refused(outcome, "would be replaced by what is made from it")
+    assert everything(mine) == before
+
+
+def test_a_deeplabcut_project_that_was_made_here_is_replaced(litpose, project, tmp_path):
+    arguments = ("convert", project.folder, tmp_path / "dlc")
+    outcome = litpose(*arguments)
+    assert outcome.code == 0, outcome.err
+    assert "next:" not in outcome.out
+    made = set(everything(tmp_path / "dlc"))
+    (tmp_path / "dlc" / "old.txt").touch()
+    assert litpose(*arguments, "--overwrite").code == 0
+    assert set(everything(tmp_path / "dlc")) == made

@@ -86,6 +86,12 @@ class LabeledImages:
         """The number of images."""
         return len(self.images)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All image and video files that the pictures can be had from, and the other videos."""
+        named = (path for image in self.images for path in (image.file, image.video))
+        return (*(path for path in named if path is not None), *self.videos)
+
 
 def first_repeated(names: Iterable[str]) -> str | None:
     """The first name that occurs a second time, or None."""

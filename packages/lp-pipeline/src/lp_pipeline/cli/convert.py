@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lp_pipeline.quoting import quoted
+
 if TYPE_CHECKING:
     from lp_pipeline.conversion.convert import ConvertOptions
 
@@ -14,11 +16,10 @@ if TYPE_CHECKING:
 def run_convert(source: Path, target: Path, options: ConvertOptions) -> None:
     """Convert, and print what was kept, what was left out and why."""
     from lp_pipeline.conversion.convert import convert
-    from lp_pipeline.conversion.importing import CONFIG_FILE, REPORT_FILE
 
     report = convert(source, target, options)
     for line in report.lines():
         typer.echo(line)
     typer.echo(f"written: {report.written}")
-    if (target / REPORT_FILE).is_file():
-        typer.echo(f"next: litpose train {target / CONFIG_FILE}")
+    if report.config is not None:
+        typer.echo(f"next: litpose train {quoted(report.config)}")

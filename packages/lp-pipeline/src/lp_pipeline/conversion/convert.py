@@ -10,7 +10,7 @@ from lp_core.errors import nearest_name
 from lp_io.predictions import FORMATS, WriteOptions, read_predictions, write_predictions
 from lp_io.projects import LabeledImages
 from lp_io.projects.detection import Kind, detect
-from lp_pipeline.conversion.folders import Videos
+from lp_pipeline.conversion.folders import Videos, check_apart
 from lp_pipeline.conversion.report import ConversionReport
 from lp_pipeline.errors import ConvertError
 
@@ -64,6 +64,7 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     """
     options = options or ConvertOptions()
     videos = _how(options.videos)
+    check_apart(target, [source])
     kind = detect(source)
     if kind is Kind.LIGHTNING_POSE_MODEL:
         return _model(source, target, options)

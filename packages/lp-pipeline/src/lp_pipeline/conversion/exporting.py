@@ -20,7 +20,7 @@ from lp_pipeline.builders.videos import VIDEO_SUFFIXES
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.importing import LABEL_FILE
 from lp_pipeline.conversion.pictures import OFFSETS, copy_pictures
-from lp_pipeline.conversion.report import ConversionReport
+from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
 from lp_pipeline.errors import ConvertError
 
 
@@ -125,7 +125,7 @@ def export_deeplabcut(
         MissingExtraError: h5py is not installed.
     """
     report = _begun(labels, target)
-    with folder_beside(target, overwrite=overwrite) as folder:
+    with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
         placed = [] if videos == "none" else [
             place_video(video, folder / "videos", videos) for video in labels.videos
         ]  # fmt: skip
@@ -136,12 +136,13 @@ def export_deeplabcut(
                 labels, folder, task=target.name, final=target, videos=final
             )
         missing = copy_pictures(labels.images, folder)
-    if missing:
-        report.left_out.append(f"{missing} pictures: their files are missing")
-    around = _neighbours(labels)
-    if around:
-        report.left_out.append(f"{around} neighbouring frames: DeepLabCut looks at none")
-    report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
+        if missing:
+            report.left_out.append(f"{missing} pictures: their files are missing")
+        around = _neighbours(labels)
+        if around:
+            report.left_out.append(f"{around} neighbouring frames: DeepLabCut looks at none")
+        report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
+        report.write(folder / REPORT_FILE)
     return report
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -15,16 +15,22 @@ Videos = Literal["link", "copy", "none"]
 
 
 @contextmanager
-def folder_beside(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def folder_beside(
+    target: Path, *, overwrite: bool, mark: str, used: Iterable[Path] = ()
+) -> Iterator[Path]:
     """A folder beside ``target`` to write to; it takes that name when the block ends well.
+
+    Args:
+        target: The final name.
+        overwrite: Replace what an earlier conversion left there.
+        mark: The name of a file that tells such a folder from others; the block writes it.
+        used: What the new folder is made from; nothing of it may lie in ``target``.
 
     Raises:
         ConvertError: ``target`` is there already and is not to be replaced, or the disk fails.
     """
-    if target.exists() and not overwrite and not (target.is_dir() and not any(target.iterdir())):
-        raise ConvertError(
-            "it is there already", where=target, remedy="choose another name, or add --overwrite"
-        )
+    _check_target(target, overwrite=overwrite, mark=mark)
+    check_apart(target, used)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
@@ -38,6 +44,38 @@ def folder_beside(target: Path, *, overwrite: bool) -> Iterator[Path]:
         raise ConvertError(
             f"the folder cannot be written: {error.strerror or error}", where=target
         ) from error
+
+
+def _check_target(target: Path, *, overwrite: bool, mark: str) -> None:
+    """Refuse to replace what is not to be replaced, and what no conversion has made."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not overwrite:
+        raise ConvertError(
+            "it is there already", where=target, remedy="choose another name, or add --overwrite"
+        )
+    if not (target / mark).is_file():
+        raise ConvertError(
+            "it is there already, and no conversion has made it: nobody is to lose it",
+            where=target,
+            remedy=f"choose another name (--overwrite replaces folders with a {mark} only)",
+        )
+
+
+def check_apart(target: Path, used: Iterable[Path]) -> None:
+    """Refuse a target that would replace what it is made from.
+
+    Raises:
+        ConvertError: Something that is ``used`` is the target, or lies in it.
+    """
+    place = target.resolve()
+    inside = next((path for path in used if path.resolve().is_relative_to(place)), None)
+    if target.exists() and inside is not None:
+        raise ConvertError(
+            f"{inside} would be replaced by what is made from it",
+            where=target,
+            remedy="choose another target",
+        )
 
 
 def _put_in_place(beside: Path, target: Path) -> None:

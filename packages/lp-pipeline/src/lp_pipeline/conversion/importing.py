@@ -11,12 +11,11 @@ from lp_data.labels import LabelTable, write_labels
 from lp_io.projects import LabeledImages
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.pictures import PictureWriter
-from lp_pipeline.conversion.report import ConversionReport
+from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
 from lp_pipeline.errors import ConvertError
 
 LABEL_FILE = "CollectedData.csv"
 CONFIG_FILE = "config.yaml"
-REPORT_FILE = "conversion.txt"
 _VIDEO_DIR = "videos"
 
 
@@ -38,7 +37,7 @@ def import_project(
         ConvertError: ``target`` is there already, no picture can be had, or the disk fails.
     """
     report = ConversionReport(target, left_out=list(labels.left_out))
-    with folder_beside(target, overwrite=overwrite) as folder:
+    with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
         pictures = PictureWriter(folder, report)
         rows = pictures.write(labels.images)
         if not rows:
@@ -58,7 +57,8 @@ def import_project(
             _config(target, table, with_videos=bool(placed), context=_has_context(pictures)),
             encoding="utf-8",
         )
-        (folder / REPORT_FILE).write_text("\n".join(report.lines()) + "\n", encoding="utf-8")
+        report.config = target / CONFIG_FILE
+        report.write(folder / REPORT_FILE)
     return report
 
 

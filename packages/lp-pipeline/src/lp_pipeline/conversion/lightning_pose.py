@@ -16,6 +16,7 @@ from lp_core.errors import BackboneError
 from lp_core.registry import BACKBONES, load_plugin, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
+from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.lightning_pose import PublicCheckpoint, find_public_checkpoint, read_public_checkpoint
 from lp_pipeline.builders.model import get_options
 from lp_pipeline.config.load import LoadedConfig, load_config
@@ -53,7 +54,7 @@ def convert_lightning_pose(
     _check_agreement(config, checkpoint)
     tracker = _build(config, kind, source)
     left_out = _fill(tracker, checkpoint, layout)
-    with folder_beside(target, overwrite=overwrite) as folder:
+    with folder_beside(target, overwrite=overwrite, mark=MANIFEST_NAME) as folder:
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
         save_model(folder, tracker, extra={"converted_from": made})
         _copy_labels(source, folder)

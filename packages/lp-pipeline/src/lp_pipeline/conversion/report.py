@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+REPORT_FILE = "conversion.txt"
+
 
 @dataclass
 class ConversionReport:
@@ -16,12 +18,14 @@ class ConversionReport:
         kept: What the target holds, in words.
         left_out: What it does not hold and why, in words.
         reasons: The same for single images: how many for each reason.
+        config: The config to train with, where one was made.
     """
 
     written: Path
     kept: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    config: Path | None = None
 
     def lines(self) -> list[str]:
         """The report, line by line."""
@@ -31,3 +35,7 @@ class ConversionReport:
             *(f"left out: {text}" for text in every),
             *(["nothing was left out"] if not every else []),
         ]
+
+    def write(self, path: Path) -> None:
+        """Write the report to a file, which also marks its folder as that of a conversion."""
+        path.write_text("\n".join(self.lines()) + "\n", encoding="utf-8")
