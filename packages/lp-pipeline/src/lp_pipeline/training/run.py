@@ -12,20 +12,30 @@ from pytorch_lightning import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_io.checkpoint import load_model
+from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.training_state import TrainingStateSaver
 from lp_pipeline.config.load import LoadedConfig
-from lp_pipeline.config.paths import CONFIG_FILE, csv_files
+from lp_pipeline.config.paths import (
+    CONFIG_FILE,
+    csv_files,
+    data_dir,
+    test_videos_directory,
+    video_dir,
+)
+from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay, Task
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.training.interruption import StopWhenAsked
 from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
-from lp_pipeline.training.progress import ReportProgress
+from lp_pipeline.training.progress import PROGRESS_FILE, ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.trainer import CSV_FOLDER, get_callbacks, get_trainer
 from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights
 
 STATE_FOLDER = "training_state"
+
+_MADE_BY_TRAINING = (PROGRESS_FILE, STATE_FOLDER, MANIFEST_NAME)
 
 
 def train(
@@ -55,6 +65,8 @@ def train(
     if follows():
         return fit(loaded, prepare(loaded, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
+    if overwrite:
+        check_holds_no_data(loaded.config, model_dir)
     setup = prepare(loaded, display)
     if overwrite and model_dir.exists():
         shutil.rmtree(model_dir)
@@ -170,15 +182,40 @@ def check_model_dir(model_dir: Path, *, overwrite: bool = False) -> None:
     """
     if model_dir.is_dir() and not any(model_dir.iterdir()):
         return
-    if overwrite and (model_dir / CONFIG_FILE).is_file():
+    ours = (model_dir / CONFIG_FILE).is_file() and any(
+        (model_dir / name).exists() for name in _MADE_BY_TRAINING
+    )
+    if (overwrite and ours) or not model_dir.exists():
         return
-    if model_dir.exists():
+    if overwrite:
         raise TrainingError(
-            "the model directory exists already",
+            "the folder is no model directory: nobody is to lose what it holds",
             where=model_dir,
-            remedy="choose another --output-dir, go on with it by --resume, or replace it by "
-            "--overwrite",
+            remedy="choose another --output-dir (--overwrite replaces model directories only)",
         )
+    raise TrainingError(
+        "the model directory exists already",
+        where=model_dir,
+        remedy="choose another --output-dir"
+        + (", go on with it by --resume, or replace it by --overwrite" if ours else ""),
+    )
+
+
+def check_holds_no_data(config: Config, model_dir: Path) -> None:
+    """Refuse to replace a folder in which something lies that is trained on or predicted.
+
+    Raises:
+        TrainingError: The folder holds the project, a label file or videos.
+    """
+    place = model_dir.resolve()
+    folders = (data_dir(config), video_dir(config), test_videos_directory(config))
+    for path in (*csv_files(config), *(folder for folder in folders if folder is not None)):
+        if path.resolve().is_relative_to(place):
+            raise TrainingError(
+                f"{path} lies in the folder that is to be replaced",
+                where=model_dir,
+                remedy="choose another --output-dir",
+            )
 
 
 def _start_model_dir(loaded: LoadedConfig, model_dir: Path) -> None:
