@@ -8,8 +8,10 @@ import sys
 import time
 
 import pytest
+import torch
 
 from lp_data.testing.lengthen import lengthen
+from lp_io.checkpoint import load_model, save_model
 from lp_io.predictions import read_predictions_csv
 
 LONG = 400
@@ -113,6 +115,22 @@ def test_a_table_of_another_video_is_not_taken_for_its_own(
     assert content(tmp_path / "out") == before
     assert litpose(*arguments, "--overwrite").code == 0
     assert len(read_predictions_csv(tmp_path / "out" / "cam.csv").index) == LONG
+
+
+def test_a_table_of_another_model_is_not_taken_for_its_own(litpose, model_dir, project, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(model_dir, other)
+    tracker = load_model(other).tracker
+    with torch.no_grad():
+        next(tracker.parameters()).add_(1e-3)
+    save_model(other, tracker)
+    arguments = (project.test_video, "-o", tmp_path / "out")
+    assert litpose("predict", model_dir, *arguments).code == 0
+    outcome = litpose("predict", other, *arguments)
+    assert outcome.code == 2
+    assert "another model" in outcome.err
+    assert litpose("predict", other, *arguments, "--overwrite").code == 0
+    assert litpose("predict", other, *arguments).code == 0
 
 
 def test_two_videos_of_one_name_are_refused_before_anything_is_written(

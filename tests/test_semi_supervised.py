@@ -8,6 +8,7 @@ import torch
 
 from lp_io.checkpoint import load_model, read_manifest
 from lp_pipeline.config.load import load_config
+from lp_pipeline.prediction.weights_digest import weights_digest
 from lp_pipeline.training.run import train
 from lp_pipeline.training.setup import set_up
 
@@ -90,6 +91,16 @@ def test_the_total_is_the_sum_of_its_parts(losses, logged):
     assert logged["train_unsupervised_loss"].tolist() == pytest.approx(parts.tolist(), rel=1e-4)
     total = logged["train_supervised_loss"] + logged["train_unsupervised_loss"]
     assert logged["total_loss"].tolist() == pytest.approx(total.tolist(), rel=1e-4)
+
+
+def test_what_training_predicts_counts_as_of_the_saved_model(trained):
+    # the one tracker still has its losses
+    folder, setup = trained
+    loaded = load_model(folder).tracker
+    assert weights_digest(setup.tracker) == weights_digest(loaded)
+    with torch.no_grad():
+        next(loaded.parameters()).add_(1e-3)
+    assert weights_digest(setup.tracker) != weights_digest(loaded)
 
 
 def test_the_labels_themselves_lie_below_epsilon(trained):

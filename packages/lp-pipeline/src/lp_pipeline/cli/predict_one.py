@@ -150,14 +150,14 @@ class InputPredictor:
         """Whether a table is there and is to stay.
 
         Raises:
-            PredictionError: It is there, and of another video.
+            PredictionError: It is there, and of another video or of another model.
         """
         if not table.exists() or self.request.overwrite:
             return False
         if video is not None:
             from lp_pipeline.prediction.predicted_source import check_source
 
-            check_source(table, video)
+            check_source(table, video, self.model.handler.weights_digest)
         self.display.message(f"{table} is there already; --overwrite predicts it again")
         return True
 

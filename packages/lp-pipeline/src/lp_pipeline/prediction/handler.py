@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import count, takewhile
 
 import numpy as np
@@ -17,6 +18,7 @@ from lp_core.video import VideoSource
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
 from lp_pipeline.prediction.folding import with_folded_backbone
 from lp_pipeline.prediction.prefetch import prefetch
+from lp_pipeline.prediction.weights_digest import weights_digest
 
 Frames = UInt8[ndarray, "frames height width 3"]
 
@@ -53,6 +55,11 @@ class PredictionHandler:
         on_cpu = self.device.type == "cpu"
         self._network = with_folded_backbone(self.tracker) if on_cpu else self.tracker
         self._network.backbone.to(memory_format=torch.channels_last)
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """`lp_pipeline.prediction.weights_digest.weights_digest` of the tracker."""
+        return weights_digest(self.tracker)
 
     @property
     def image_size(self) -> tuple[int, int]:

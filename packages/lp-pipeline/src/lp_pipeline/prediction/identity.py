@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import torch
 
-from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
 from lp_pipeline.prediction.handler import PredictionHandler
 
@@ -25,7 +23,7 @@ def prediction_identity(handler: PredictionHandler, source: VideoSource, video: 
     """
     return json.dumps(
         {
-            "weights": weights_digest(handler.tracker),
+            "weights": handler.weights_digest,
             "size": handler.image_size,
             "context": handler.tracker.context_frames,
             "chunk": handler.chunk,
@@ -36,16 +34,6 @@ def prediction_identity(handler: PredictionHandler, source: VideoSource, video: 
             "video": _file_marks(video),
         }
     )
-
-
-def weights_digest(tracker: BaseSupervisedTracker) -> str:
-    """A digest of a tracker's class, weights and buffers."""
-    digest = hashlib.sha256(type(tracker).__qualname__.encode())
-    for name, value in tracker.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        plain = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(plain.numpy().data)
-    return digest.hexdigest()
 
 
 def _file_marks(video: Path) -> list[tuple[str, int, int]]:

@@ -1,4 +1,4 @@
-"""Which video a finished table of predictions is of, so that it is not taken for another's."""
+"""What a finished table of predictions was made from, so that it is not taken for another's."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ _HEAD = 2**16  # bytes; reading all of a video would take long
 
 
 def source_path(table: Path) -> Path:
-    """The file beside a table that says which video the table is of."""
+    """The file beside a table that says which video it is of, and which tracker predicted it."""
     return table.with_name(f"{table.stem}_source.json")
 
 
-def write_source(table: Path, video: Path) -> None:
-    """Say beside a table which video it is of.
+def write_source(table: Path, video: Path, weights_digest: str) -> None:
+    """Say beside a table which video it is of, and which tracker predicted it.
 
     Raises:
         PredictionError: The file cannot be written.
     """
-    path, said = source_path(table), {"name": video.name, "digest": _digest(video)}
+    path = source_path(table)
+    said = {"name": video.name, "video": _digest(video), "weights": weights_digest}
     try:
         with written_beside(path) as beside:
             beside.write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
@@ -34,22 +35,24 @@ def write_source(table: Path, video: Path) -> None:
         ) from error
 
 
-def check_source(table: Path, video: Path) -> None:
-    """Refuse to take a table for the predictions of ``video`` that says it is of another one.
+def check_source(table: Path, video: Path, weights_digest: str) -> None:
+    """Refuse a table as the predictions of ``video`` that says it was made from something else.
 
     A table that says nothing, such as that of another program, is taken as it is. Where the video
     lies and when it was copied there does not count.
 
     Raises:
-        PredictionError: The table is of another video.
+        PredictionError: The table is of another video, or of another tracker.
     """
     said = _read(source_path(table))
-    if said.get("digest", "") not in ("", _digest(video)):
-        raise PredictionError(
-            f"{video} is not the video that was predicted there, although it has its name",
-            where=table,
-            remedy="--overwrite predicts it again; --output-dir keeps both",
-        )
+    if said.get("video", "") not in ("", _digest(video)):
+        problem = f"{video} is not the video that was predicted there, although it has its name"
+    elif said.get("weights", "") not in ("", weights_digest):
+        problem = "another model, or another state of this one, has predicted the video there"
+    else:
+        return
+    remedy = "--overwrite predicts it again; --output-dir keeps both"
+    raise PredictionError(problem, where=table, remedy=remedy)
 
 
 def _digest(video: Path) -> str:
