@@ -1,6 +1,7 @@
 """``litpose`` from training to a labelled video, as a user calls it."""
 
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -110,6 +111,46 @@ def test_help_and_version_import_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "predict" in done.stdout
+
+
+def test_only_a_model_directory_is_replaced_and_none_that_holds_data(
+    litpose, config_file, project, tiny_training, tmp_path
+):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "config.yaml").write_text("Task: of another program\n")
+    arguments = ("train", config_file, *tiny_training, "--overwrite", "-o")
+    outcome = litpose(*arguments, mine)
+    assert outcome.code == 2
+    assert "is no model directory" in outcome.err
+    assert [path.name for path in mine.iterdir()] == ["config.yaml"]
+    copy = tmp_path / "copy"
+    shutil.copytree(project.folder, copy)
+    for name in ("config.yaml", "progress.json"):  # as if a training had gone there
+        (copy / name).touch()
+    before = sorted(copy.rglob("*"))
+    outcome = litpose(*arguments, copy, f"data.data_dir={copy}")
+    assert outcome.code == 2
+    assert "lies in the folder that is to be replaced" in outcome.err
+    assert sorted(copy.rglob("*")) == before
+
+
+def test_a_place_that_cannot_be_written_is_told_without_a_traceback(
+    litpose, model_dir, config_file, project, tmp_path
+):
+    (tmp_path / "file").touch()
+    below = tmp_path / "file" / "out.png"  # a file cannot hold another
+    table = tmp_path / f"{project.test_video.stem}.csv"
+    litpose("predict", model_dir, project.test_video, "-o", tmp_path)
+    for arguments in (
+        ("preview", config_file, "-o", below),
+        ("render", project.test_video, table, "-o", below.with_suffix(".mp4")),
+        ("outliers", model_dir, project.test_video, "--predictions", table, "-o", below),
+    ):
+        outcome = litpose(*arguments)
+        assert outcome.code == 2, outcome
+        assert str(tmp_path / "file") in outcome.err
+        assert "Traceback" not in outcome.err
 
 
 def test_the_video_reader_is_told(litpose, model_dir, project, tmp_path, monkeypatch):

@@ -243,6 +243,27 @@ def test_predictions_are_rendered_frame_for_frame(litpose, model, project, tmp_p
     assert outcome.code == 2
 
 
+def test_rendering_never_replaces_the_recording_or_its_table(litpose, model, project, tmp_path):
+    video = tmp_path / "cam.mp4"
+    shutil.copyfile(project.test_video, video)
+    assert litpose("predict", model, video, "-o", tmp_path).code == 0
+    table, before = tmp_path / "cam.csv", video.read_bytes()
+    for output in (video, table):
+        outcome = litpose("render", video, table, "-o", output, "--overwrite")
+        assert outcome.code == 2
+        assert "would replace what it is made from" in outcome.err
+    assert video.read_bytes() == before
+    outcome = litpose("render", video, table, "--first", 5000)
+    assert outcome.code == 2
+    assert "there is no frame 5000" in outcome.err
+
+
+def test_a_model_directory_is_no_input(litpose, model):
+    outcome = litpose("predict", model, model)
+    assert outcome.code == 2
+    assert "is a model directory" in outcome.err
+
+
 def test_two_models_are_compared(litpose, model, model_dir, tmp_path):
     outputs = ("-o", tmp_path / "c.csv", "-o", tmp_path / "c.png", "--resamples", 200)
     outcome = litpose("compare", "--group", f"one={model_dir}", model, *outputs)

@@ -209,6 +209,7 @@ def test_output_holds_the_numbers(tmp_path):
     assert [(row["group"], row["keypoint"]) for row in rows] == [
         (group, name) for group in ("a [bold]", "b") for name in (*NAMES, "all keypoints")
     ]
+    assert [int(row["points"]) for row in rows] == [60, 60, 120, 30, 30, 60]
     assert float(rows[2]["low"]) == pytest.approx(comparison.groups[0].overall.low, abs=1e-4)
     console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
     console.print(comparison_table(comparison))

@@ -62,7 +62,7 @@ def test_summary_refuses_sizes_that_disagree():
 def test_terminal_table_tells_each_number_and_a_dash_for_what_is_unknown(summary):
     text = _printed(pixel_error_table(summary))
     nose = next(line.split() for line in text.splitlines() if "nose" in line)
-    assert nose == ["nose", "3.00", "2.00", "5.20", "100.00", "100.00", "100.00"]
+    assert nose == ["nose", "3.00", "2.00", "5.20", "100.0", "100.0", "100.0"]
     tail = next(line.split() for line in text.splitlines() if "tail" in line)
     assert tail == ["tail", "10.00", "10.00", "10.00", "–", "–", "–"]
     assert "frame px" in text
@@ -74,7 +74,17 @@ def test_terminal_table_of_three_splits_fits_a_terminal_of_80_columns():
     summary = PixelErrorSummary.from_errors(np.full((3, 2), 123.456), NAMES, sets)
     text = _printed(pixel_error_table(summary), width=80)
     assert "…" not in text
-    assert text.count("123.46") == 9 * 3
+    assert text.count("123.5") == 9 * 3
+
+
+@pytest.mark.parametrize(("error", "shown"), [(99.994, "99.99"), (99.996, "100.0"), (1234, "1234")])
+def test_numbers_of_any_size_fit_beside_long_names(error, shown):
+    names = ("ear_left_bottom_of_view_2", "nose")
+    sets = ["train", "validation", "test"]
+    summary = PixelErrorSummary.from_errors(np.full((3, 2), float(error)), names, sets)
+    text = _printed(pixel_error_table(summary), width=80)
+    assert "…" not in text
+    assert text.count(shown) == 9 * 3
 
 
 def test_terminal_table_shows_hostile_names_as_they_are():

@@ -175,5 +175,6 @@ class PredictionCsvWriter:
             raise PredictionFileError(
                 f"the predictions cannot be written: {error.strerror or error}",
                 where=self.path,
-                remedy="what is written so far is kept; make room, then run the same again",
+                remedy="what is written so far is kept; make room, or choose another place, then "
+                "run the same again",
             ) from error

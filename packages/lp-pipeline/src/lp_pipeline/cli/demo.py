@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PipelineError
+from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_data.synthetic import SyntheticProject
@@ -48,9 +49,10 @@ def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
     display.message(f"predictions:    {folder / TABLE}")
     display.message(f"done in {minutes:.1f} minutes. What to try next:")
     display.message(
-        f"  litpose predict {folder / MODEL_FOLDER} {project.ood_video} --labeled-video"
+        f"  litpose predict {quoted(folder / MODEL_FOLDER)} {quoted(project.ood_video)} "
+        "--labeled-video"
     )
-    display.message("  litpose train configs/default.yaml data.data_dir=YOUR_PROJECT")
+    display.message("  litpose train YOUR_CONFIG.yaml data.data_dir=YOUR_PROJECT")
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:

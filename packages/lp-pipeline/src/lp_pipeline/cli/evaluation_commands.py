@@ -149,7 +149,11 @@ def render(
     table: Annotated[Path, typer.Argument(metavar="PREDICTIONS.csv", help="Its predictions.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The .mp4 to write; default: beside the predictions."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The .mp4 to write; default: in labeled_videos beside the predictions.",
+        ),
     ] = None,
     skeleton: Annotated[
         list[str] | None,

@@ -69,6 +69,12 @@ def main() -> None:
             raise
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except OSError as error:  # a disk that is full or write-protected, wherever it is met
+        if debug:
+            raise
+        place = f"\nin: {error.filename}" if error.filename else ""
+        typer.echo(f"error: {error.strerror or error}{place}\ntry: --debug shows where", err=True)
+        sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer has caught Ctrl-C, and says nothing
             typer.echo("stopped", err=True)

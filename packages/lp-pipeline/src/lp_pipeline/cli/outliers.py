@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import EvaluationError
+from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_core.video import VideoSource
@@ -75,7 +76,7 @@ def run_outliers(request: OutliersRequest) -> None:
     _remove_earlier(folder)
     _write_clips(request, table, {part: folder / name for part, name in names.items()}, display)
     write_suspicions(folder / TABLE, found, fps, names)
-    _summarise(metrics, len(found), threshold, folder, display)
+    _summarise(metrics, len(found), threshold, folder, display, clips=bool(names))
 
 
 def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
@@ -85,8 +86,8 @@ def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
         raise EvaluationError(
             "there are no predictions of this video",
             where=table,
-            remedy=f"litpose predict {request.model_dir} {request.video}; or name their table by "
-            "--predictions",
+            remedy=f"litpose predict {quoted(request.model_dir)} {quoted(request.video)}; or name "
+            "their table by --predictions",
         )
     if (folder / TABLE).exists() and not request.overwrite:
         raise EvaluationError(
@@ -125,11 +126,17 @@ def _write_clips(
 
 
 def _summarise(
-    metrics: VideoMetrics, count: int, threshold: float, folder: Path, display: Display
+    metrics: VideoMetrics,
+    count: int,
+    threshold: float,
+    folder: Path,
+    display: Display,
+    *,
+    clips: bool,
 ) -> None:
     names = ", ".join(metrics.values)
     display.message(f"{count} suspicious frames of {metrics.frames}, by {names}")
     display.message(
         f"judged are keypoints with a confidence of at least {threshold:g} (--threshold)"
     )
-    display.message(f"table and clips: {folder}")
+    display.message(f"{'table and clips' if clips else 'table'}: {folder}")

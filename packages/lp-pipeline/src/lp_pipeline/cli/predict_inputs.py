@@ -45,6 +45,12 @@ def sort_inputs(paths: tuple[Path, ...]) -> Inputs:
     for path in paths:
         if not path.exists():
             raise PredictionError("there is no such file or folder", where=path)
+        if (path / "manifest.json").is_file():
+            raise PredictionError(
+                "this is a model directory, and no input",
+                where=path,
+                remedy="name the model once, then videos, folders of them, or label files",
+            )
         if path.suffix.lower() == ".csv":
             labels.append(path)
         elif path.is_dir() and not _has(path, VIDEO_SUFFIXES) and _has(path, IMAGE_SUFFIXES):

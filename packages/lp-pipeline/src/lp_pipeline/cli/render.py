@@ -43,6 +43,13 @@ def run_render(request: RenderRequest) -> None:
 
     display = terminal_or_plain()
     path = request.output or labeled_video_path(request.table)
+    for used in (request.video, request.table):
+        if path.exists() and used.exists() and path.samefile(used):
+            raise RenderingError(
+                "the labelled video would replace what it is made from",
+                where=path,
+                remedy="choose another --output",
+            )
     if path.exists() and not request.overwrite:
         raise RenderingError(
             "the video is there already", where=path, remedy="--overwrite replaces it"
@@ -80,7 +87,10 @@ def chosen_frames(request: RenderRequest) -> range | None:
         from lp_data.video.open import open_video
 
         with open_video(request.video, reader=request.reader) as source:
-            return range(request.first, len(source))
+            last = len(source) - 1
+        if request.first > last:
+            raise RenderingError(f"there is no frame {request.first}: the last one is {last}")
+        return range(request.first, last + 1)
     if request.last < request.first:
         raise RenderingError(f"the last frame, {request.last}, is before the first")
     return range(request.first, request.last + 1)

@@ -17,6 +17,7 @@ from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import pixel_error_table
 from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.prediction.labeled import LabeledPrediction, mean_error
+from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_pipeline.training.setup import TrainingSetup
@@ -67,7 +68,7 @@ def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
     if request.output_dir or request.overwrite or (given and "=" not in given[0]):
         raise TrainingError(
             "--resume goes on in its own folder with its own config",
-            remedy=f"litpose train --resume {model_dir}",
+            remedy=f"litpose train --resume {quoted(model_dir)}",
         )
     from lp_pipeline.training.resume import load_resumable_config, resume
 
@@ -100,7 +101,7 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
     except KeyboardInterrupt as stop:
         raise TrainingStoppedError(
             "stopped; the tracker is trained and saved",
-            remedy=f"make its tables and report with: litpose train --resume {model_dir}",
+            remedy=f"make its tables and report with: litpose train --resume {quoted(model_dir)}",
         ) from stop
 
 
@@ -145,4 +146,4 @@ def _say_where(model_dir: Path, tables: list[Path], display: Display) -> None:
     display.message(f"report: {model_dir / 'report.html'}")
     for table in tables:
         display.message(f"predictions of a video: {table}")
-    display.message(f"next: litpose predict {model_dir} YOUR_VIDEO --labeled-video")
+    display.message(f"next: litpose predict {quoted(model_dir)} YOUR_VIDEO --labeled-video")

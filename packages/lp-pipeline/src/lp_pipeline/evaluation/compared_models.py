@@ -12,6 +12,7 @@ from typing import Any
 from lp_core.errors import nearest_name
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metric_files import MetricTable, read_metric_file
+from lp_pipeline.quoting import quoted
 
 FRAMES = {
     "held-out": ("validation", "test"),
@@ -46,7 +47,7 @@ def read_errors(folder: Path, labels: str = "own") -> MetricTable:
         raise EvaluationError(
             f"there is no {path.name}",
             where=folder,
-            remedy=f"litpose evaluate {folder}"
+            remedy=f"litpose evaluate {quoted(folder)}"
             + ("" if labels == "own" else f" CollectedData{LABELS[labels]}.csv"),
         )
     return read_metric_file(path)

@@ -51,6 +51,7 @@ class GroupErrors:
         models: How many.
         frames: How many different frames they are judged on.
         points: Labelled keypoints of those frames, once per model.
+        points_per_keypoint: K of them.
         overall: Over all keypoints.
         per_keypoint: K of them.
         difference: Overall, less that of the first group; None for the first group.
@@ -60,6 +61,7 @@ class GroupErrors:
     models: int
     frames: int
     points: int
+    points_per_keypoint: tuple[int, ...]
     overall: Interval
     per_keypoint: tuple[Interval, ...]
     difference: Interval | None
@@ -108,6 +110,7 @@ def compare_groups(
         intervals = [
             _interval(*pair) for pair in zip(means[name].tolist(), draws[name].T, strict=True)
         ]
+        points = sum(np.isfinite(table.values).sum(axis=0) for table in models)
         difference = None
         if name != first:
             gap = float(means[name][-1] - means[first][-1])
@@ -117,7 +120,8 @@ def compare_groups(
                 name=name,
                 models=len(models),
                 frames=len({image for table in models for image in table.index}),
-                points=sum(int(np.isfinite(table.values).sum()) for table in models),
+                points=int(points.sum()),
+                points_per_keypoint=tuple(points.tolist()),
                 overall=intervals[-1],
                 per_keypoint=tuple(intervals[:-1]),
                 difference=difference,

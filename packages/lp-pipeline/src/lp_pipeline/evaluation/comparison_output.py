@@ -78,12 +78,14 @@ def write_comparison_csv(comparison: Comparison, path: Path) -> None:
 def _rows(comparison: Comparison) -> Iterator[list[str | int]]:
     names = (*comparison.keypoint_names, ALL_KEYPOINTS)
     for group in comparison.groups:
-        for name, cell in zip(names, (*group.per_keypoint, group.overall), strict=True):
+        cells = (*group.per_keypoint, group.overall)
+        points = (*group.points_per_keypoint, group.points)
+        for name, cell, count in zip(names, cells, points, strict=True):
             numbers = [
                 "" if math.isnan(value) else f"{value:.4f}"
                 for value in (cell.mean, cell.low, cell.high)
             ]
-            yield [group.name, name, *numbers, group.models, group.frames, group.points]
+            yield [group.name, name, *numbers, group.models, group.frames, count]
 
 
 def write_comparison_plot(comparison: Comparison, path: Path) -> None:

@@ -28,14 +28,16 @@ def pixel_error_table(summary: PixelErrorSummary, *, title: str | None = None) -
         title: What the table is about; None names the quantity and its unit.
     """
     table = Table(title=Text(title or "Pixel error (frame px)"), box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("\nkeypoint", no_wrap=True)
+    table.add_column("\nkeypoint", overflow="fold")  # names give way, numbers are never cut
     for split in summary.splits:
         for heading, statistic in (
             (_SHORT.get(split, split), "mean"),
             ("", "median"),
             ("", "90 %"),
         ):
-            table.add_column(Text(f"{heading}\n{statistic}"), justify="right", no_wrap=True)
+            table.add_column(
+                Text(f"{heading}\n{statistic}"), justify="right", no_wrap=True, min_width=6
+            )
     for row, name in enumerate(summary.keypoint_names):
         cells = [summary.per_keypoint[split][row] for split in summary.splits]
         table.add_row(Text(name), *_numbers(cells))
@@ -49,7 +51,12 @@ def pixel_error_table(summary: PixelErrorSummary, *, title: str | None = None) -
 
 def _numbers(cells: list[ErrorStatistics]) -> list[str]:
     values = [value for cell in cells for value in (cell.mean, cell.median, cell.percentile_90)]
-    return ["–" if math.isnan(value) else f"{value:.2f}" for value in values]
+    return ["–" if math.isnan(value) else _short(value) for value in values]
+
+
+def _short(value: float) -> str:
+    """A number in five characters, so that no terminal cuts it."""
+    return f"{value:.{2 if value < 99.995 else 1 if value < 999.95 else 0}f}"
 
 
 def _counts(counts: list[int]) -> list[str]:

@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lp_io.training_state import TrainingStateSaver
 from lp_pipeline.display import Display
 from lp_pipeline.errors import TrainingStoppedError
+from lp_pipeline.quoting import quoted
 
 
 class StopWhenAsked(Callback):
@@ -30,7 +31,8 @@ class StopWhenAsked(Callback):
         self.saver = saver
         self.display = display
         self.reason = TrainingStoppedError(
-            "the training was stopped", remedy=f"go on with: litpose train --resume {model_dir}"
+            "the training was stopped",
+            remedy=f"go on with: litpose train --resume {quoted(model_dir)}",
         )
         self.may_wait = False
         self._before: Any = None
