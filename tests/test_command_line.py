@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from lp_data.video.open import open_video
 
@@ -111,6 +112,22 @@ def test_help_and_version_import_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "predict" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("data.mirrored_column_matches=[[0,1],[99,3]]", "no keypoint 99"),
+        ("data.columns_for_singleview_pca=[0,1,20]", "no keypoint 20"),
+        ("data.image_resize_dims.height=100", "multiples of"),
+        ("model.backbone=resnet19", "did you mean 'resnet18'?"),
+    ],
+)
+def test_a_check_refuses_what_training_would(litpose, config_file, tiny_training, override, told):
+    assert litpose("config", "check", config_file, *tiny_training).code == 0
+    outcome = litpose("config", "check", config_file, *tiny_training, override)
+    assert outcome.code == 2
+    assert told in " ".join(outcome.err.split())
 
 
 def test_only_a_model_directory_is_replaced_and_none_that_holds_data(

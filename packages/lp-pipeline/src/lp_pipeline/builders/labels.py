@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lp_data.labels import LabelTable, read_label_files
 from lp_pipeline.config.paths import csv_files
-from lp_pipeline.config.schema import Config
+from lp_pipeline.config.schema import Config, DataConfig
 from lp_pipeline.errors import ConfigError
 
 DEFAULT_IMAGE_SIZE = (256, 256)
@@ -18,7 +18,8 @@ def get_labels(config: Config) -> LabelTable:
 
     Raises:
         LabelFileError: A label file is malformed or lacks a keypoint.
-        ConfigError: The number of keypoints is not the one that the config states.
+        ConfigError: The number of keypoints is not the one that the config states, or it names
+            columns beyond them.
     """
     files = csv_files(config)
     table = read_label_files(files)
@@ -33,7 +34,24 @@ def get_labels(config: Config) -> LabelTable:
             where=", ".join(str(file) for file in files),
             remedy=f"set data.num_keypoints to {table.num_keypoints}, or remove it",
         )
+    _check_columns(config.data, table.num_keypoints)
     return table
+
+
+def _check_columns(data: DataConfig, count: int) -> None:
+    """Refuse columns that the labels do not have."""
+    views = data.mirrored_column_matches or []
+    named = {
+        "data.columns_for_singleview_pca": list(data.columns_for_singleview_pca or []),
+        "data.mirrored_column_matches": [column for view in views for column in view],
+    }
+    for key, columns in named.items():
+        beyond = [column for column in columns if column >= count]
+        if beyond:
+            raise ConfigError(
+                f"there is no keypoint {beyond[0]}: those of the labels count 0 to {count - 1}",
+                where=key,
+            )
 
 
 def image_size(config: Config) -> tuple[int, int]:

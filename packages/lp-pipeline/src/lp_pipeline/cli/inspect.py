@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -64,12 +65,19 @@ def run_config_show(path: Path, overrides: list[str]) -> None:
 
 
 def run_config_check(path: Path, overrides: list[str]) -> None:
-    """Check a config with its paths, without training."""
+    """Check a config with its paths, and build what it describes, without training.
+
+    Pretrained weights are not fetched for it.
+    """
     from lp_pipeline.config.load import load_config
 
     loaded = load_config(path, overrides, check_paths=True)
     for note in loaded.notes:
         typer.echo(f"note: {note}")
+    from lp_pipeline.training.setup import set_up
+
+    bare = replace(loaded.config.model, backbone_pretrained=False, backbone_checkpoint=None)
+    set_up(replace(loaded.config, model=bare))
     typer.echo(f"{path} can be used")
 
 
