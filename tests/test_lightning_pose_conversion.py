@@ -281,10 +281,15 @@ def test_a_target_that_is_there_stays(tmp_path):
     target = tmp_path / "ours"
     target.mkdir()
     (target / "kept.txt").touch()
-    with pytest.raises(LPError, match="already"):
-        convert(source, target)
-    assert [file.name for file in target.iterdir()] == ["kept.txt"]
+    for overwrite in (False, True):
+        with pytest.raises(LPError, match="already"):
+            convert(source, target, ConvertOptions(overwrite=overwrite))
+        assert [file.name for file in target.iterdir()] == ["kept.txt"]
+    (target / "kept.txt").unlink()
+    convert(source, target)
+    (target / "old.txt").touch()
     convert(source, target, ConvertOptions(overwrite=True))
     assert (target / "manifest.json").is_file()
+    assert not (target / "old.txt").exists()
     with pytest.raises(LPError, match="leave --to out"):
         convert(source, tmp_path / "x.h5", ConvertOptions(to="h5"))
