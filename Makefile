@@ -5,18 +5,23 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
 SYNCED := .venv/.synced
 
+TESTS = LD_LIBRARY_PATH="$$($(RUN) python tools/link_ffmpeg.py)" OMP_NUM_THREADS=1 \
+	$(RUN) pytest -q -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test test-slow lint format docs bench clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(SYNCED)  ## Generate a synthetic project, train on it, track a video
 	$(RUN) litpose demo --overwrite demo
 
-test: $(SYNCED)  ## Run every test
-	LD_LIBRARY_PATH="$$($(RUN) python tools/link_ffmpeg.py)" OMP_NUM_THREADS=1 \
-	$(RUN) pytest -q -n 2 --dist loadfile
+test: $(SYNCED)  ## Run every test but the slow ones
+	$(TESTS) -m "not slow"
+
+test-slow: $(SYNCED)  ## Run the slow tests
+	$(TESTS) -m slow
 
 lint: $(SYNCED)  ## Check style, format, types and layers
 	$(RUN) ruff check
