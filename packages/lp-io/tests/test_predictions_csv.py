@@ -118,15 +118,15 @@ def test_numbers_are_as_short_as_can_be(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem", "place"),
     [
-        ("", "first three lines", "p.csv"),
-        ("x,y\n1,2\n", "first three lines", "p.csv"),
-        (TEXT.replace("nose,tail", "nose,nose"), "columns x, y and likelihood", "lines 2 and 3"),
-        (TEXT.replace("tail,tail,tail", "nose,nose,nose"), "named twice", "line 2"),
-        (TEXT.replace("bodyparts,", "individuals,"), "several animals", "p.csv"),
+        ("", "first lines", "p.csv"),
+        ("x,y\n1,2\n", "first lines", "p.csv"),
+        (TEXT.replace("nose,tail", "nose,nose"), "columns x, y and likelihood", "header"),
+        (TEXT.replace("tail,tail,tail", "nose,nose,nose"), "named twice", "header"),
+        (TEXT.replace("bodyparts,", "individuals,"), "first lines", "p.csv"),
         (TEXT.replace("0.9", "O.9"), "'O.9' is not a number", "row 4, column 4"),
         (TEXT[:-20], "the row has 4 cells", "row 5"),
         ('scorer,"a\n', "not a CSV file", "p.csv"),
-        ("scorer,a,a\nbodyparts,n,n\ncoords,x,y\ni,1,2\n", "x, y and likelihood", "lines 2 and 3"),
+        ("scorer,a,a\nbodyparts,n,n\ncoords,x,y\ni,1,2\n", "x, y and likelihood", "header"),
     ],
 )
 def test_what_is_no_prediction_table_is_refused(tmp_path, text, problem, place):
@@ -134,6 +134,28 @@ def test_what_is_no_prediction_table_is_refused(tmp_path, text, problem, place):
     with pytest.raises(PredictionFileError, match=problem) as caught:
         read_predictions_csv(tmp_path / "p.csv")
     assert caught.value.where.endswith(place)
+
+
+def test_what_a_spreadsheet_adds_to_a_table_is_no_column(tmp_path):
+    lines = TEXT.replace(",set\n", "\n").replace("tail,\n", "tail\n").replace("hood,\n", "hood\n")
+    lines = lines.replace(",train", "").replace(",unused", "").splitlines()
+    (tmp_path / "p.csv").write_text("".join(f"{line},,\n" for line in lines))
+    table = read_predictions_csv(tmp_path / "p.csv")
+    np.testing.assert_array_equal(table.keypoints.astype(np.float32), SMALL.keypoints)
+    (tmp_path / "p.csv").write_text("".join(f"{line},,9\n" for line in lines[3:]))
+    text = "".join(f"{line},,\n" for line in lines[:3]) + f"{lines[3]},,9\n"
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(PredictionFileError, match="the row has 9 cells, the header 7") as caught:
+        read_predictions_csv(tmp_path / "p.csv")
+    assert "header" in caught.value.remedy
+
+
+def test_a_table_that_pandas_has_saved_again_keeps_its_sets(tmp_path):
+    write_predictions_csv(SMALL, tmp_path / "p.csv")
+    frame = pandas.read_csv(tmp_path / "p.csv", header=[0, 1, 2], index_col=0)
+    frame.to_csv(tmp_path / "again.csv")
+    assert "Unnamed: 7_level_1" in (tmp_path / "again.csv").read_text()
+    assert_same(read_predictions_csv(tmp_path / "again.csv"), SMALL)
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path):

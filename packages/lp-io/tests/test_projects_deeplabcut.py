@@ -107,6 +107,23 @@ def test_a_config_that_repeats_itself_endlessly_is_read_at_once(tmp_path):
     assert labels.skeleton == ()
 
 
+@pytest.mark.parametrize("how", ["spreadsheet", "pandas"])
+def test_label_files_that_another_program_has_saved_again(tmp_path, how):
+    folder = project(tmp_path, {("v2", "ann"): table(NEW_STYLE, [[7, 8, 9, 10]])})
+    (file,) = folder.rglob("*.csv")
+    if how == "pandas":
+        pandas.read_csv(file, header=[0, 1, 2]).to_csv(file, index=False)
+        assert "Unnamed: 1_level_0" in file.read_text()
+    else:
+        file.write_text("".join(f"{line},,\n" for line in file.read_text().splitlines()))
+    labels = read_deeplabcut_project(folder)
+    assert labels.images[0].name == "labeled-data/v2/img7.png"
+    assert labels.keypoints.tolist() == [[[7, 8], [9, 10]]]
+    edit(folder, "10.0,,", "10.0,,4") if how == "spreadsheet" else edit(folder, "10.0", "10.0,4")
+    with pytest.raises(ConversionError, match="has no header"):
+        read_deeplabcut_project(folder)
+
+
 def test_two_scorers_in_one_file(tmp_path):
     both = pandas.concat(
         [table(OLD_STYLE, np.full((2, 4), n), scorer=who) for n, who in ((1, "bob"), (2, "ann"))],

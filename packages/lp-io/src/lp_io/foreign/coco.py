@@ -105,6 +105,12 @@ def positions_of(
     return np.where(codes[:, None] > 0, values[:, :2], np.nan), codes
 
 
+def track_of(annotation: CocoAnnotation) -> str:
+    """The animal that an annotation is of, by its ``track_id``; empty where it has none."""
+    track = annotation.extra.get("track_id")
+    return "" if track is None else str(track)
+
+
 def write_coco(content: CocoFile, path: Path) -> None:
     """Write a COCO file to ``path``, in place.
 

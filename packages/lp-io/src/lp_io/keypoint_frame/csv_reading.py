@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lp_io.foreign.content import ContentError
-from lp_io.keypoint_frame.frame import LEVELS, LEVELS_OF_SEVERAL, KeypointFrame
+from lp_io.keypoint_frame.frame import KeypointFrame
+from lp_io.predictions.layout import LEVELS, LEVELS_OF_SEVERAL, header_cells, named_width
 
 _EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 _PATH_COLUMNS = (1, 3)
@@ -30,23 +31,36 @@ def read_csv(path: Path) -> KeypointFrame:
     levels = LEVELS_OF_SEVERAL if titles[1:2] == ["individuals"] else LEVELS
     if titles[: len(levels)] != list(levels):
         raise ContentError(f"its first lines should begin with {', '.join(levels)}")
-    header = [row for _, row in rows[: len(levels)]]
+    header = [header_cells(row) for _, row in rows[: len(levels)]]
+    width = max(map(named_width, header))
     paths = _path_columns(header)
-    width = len(header[-1])
-    if any(len(row) != width for row in header) or width == paths:
+    if any(named_width(row) != width for row in header) or width == paths:
         raise ContentError("the header rows differ in length, or name no column")
+    named = [column for column in range(paths, width) if any(row[column] for row in header)]
     body = [(line, row) for line, row in rows[len(levels) :] if not _names_index(row, paths)]
     index, values = [], []
     for line, row in body:
-        if len(row) != width:
+        if len(row) < width:
             raise ContentError(f"line {line} has {len(row)} cells, the header {width}")
+        _refuse_unnamed(row, paths, named, line)
         index.append("/".join(row[:paths]).replace("\\", "/"))
-        values.append([_number(cell, line) for cell in row[paths:]])
+        values.append([_number(row[column], line) for column in named])
     return KeypointFrame(
-        columns=tuple(zip(*(row[paths:] for row in header), strict=True)),
-        values=np.array(values, dtype=np.float64).reshape(len(index), width - paths),
+        columns=tuple(zip(*([row[column] for column in named] for row in header), strict=True)),
+        values=np.array(values, dtype=np.float64).reshape(len(index), len(named)),
         index=tuple(index),
     )
+
+
+def _refuse_unnamed(row: list[str], paths: int, named: list[int], line: int) -> None:
+    """Columns that no header row names, as spreadsheets leave them, are to be empty."""
+    known = {*range(paths), *named}
+    filled = [column + 1 for column, cell in enumerate(row) if cell and column not in known]
+    if filled:
+        raise ContentError(
+            f"line {line}: column {filled[0]} holds '{row[filled[0] - 1][:40]}', but has no header",
+            "name the column in the header rows, or empty it",
+        )
 
 
 def _path_columns(header: list[list[str]]) -> int:

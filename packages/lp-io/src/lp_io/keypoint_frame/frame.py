@@ -10,11 +10,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_io.foreign.content import ContentError
-from lp_io.predictions.layout import COORDS
+from lp_io.foreign.individuals import columns_of_individual, refuse_wish
+from lp_io.predictions.layout import COORDS, LEVELS
 from lp_io.predictions.table import PredictionTable
 
-LEVELS = ("scorer", "bodyparts", "coords")
-LEVELS_OF_SEVERAL = ("scorer", "individuals", "bodyparts", "coords")
 MOST_COLUMNS = 100_000
 
 
@@ -61,18 +60,19 @@ class KeypointFrame:
 
     def of_scorer(self, scorer: str) -> KeypointFrame:
         """Only the columns of one scorer."""
-        return self._with(
+        return self.of_columns(
             [place for place, column in enumerate(self.columns) if column[0] == scorer]
         )
 
     def of_individual(self, individual: str) -> KeypointFrame:
         """Only the columns of one animal, without the level that names it."""
-        kept = self._with(
+        kept = self.of_columns(
             [place for place, column in enumerate(self.columns) if column[1] == individual]
         )
         return replace(kept, columns=tuple((c[0], *c[2:]) for c in kept.columns))
 
-    def _with(self, places: Sequence[int]) -> KeypointFrame:
+    def of_columns(self, places: Sequence[int]) -> KeypointFrame:
+        """Only the columns at ``places``, in that order."""
         return replace(
             self,
             columns=tuple(self.columns[place] for place in places),
@@ -123,19 +123,20 @@ def frame_of_predictions(table: PredictionTable) -> KeypointFrame:
 
 
 def predictions_of_frame(
-    frame: KeypointFrame, sets: tuple[str, ...] | None = None
+    frame: KeypointFrame, sets: tuple[str, ...] | None = None, individual: str | None = None
 ) -> PredictionTable:
     """The predictions of one animal by one scorer.
 
+    Args:
+        frame: The table.
+        sets: The set of each row.
+        individual: Which animal to take; None takes the only one.
+
     Raises:
-        ContentError: The table holds several animals or scorers, or no confidence.
+        ContentError: The table holds several scorers, or several animals of which none is chosen,
+            or no confidence.
     """
-    if len(frame.individuals) > 1:
-        raise ContentError(
-            f"these are predictions of {len(frame.individuals)} animals; lp tracks one"
-        )
-    for individual in frame.individuals:
-        frame = frame.of_individual(individual)
+    frame = _of_one_animal(frame, individual)
     if len(frame.scorers) > 1:
         raise ContentError(f"these are predictions of several trackers: {', '.join(frame.scorers)}")
     unknown = sorted({column[-1] for column in frame.columns} - set(COORDS))
@@ -152,3 +153,14 @@ def predictions_of_frame(
         sets=sets,
         scorer=frame.scorers[0],
     )
+
+
+def _of_one_animal(frame: KeypointFrame, individual: str | None) -> KeypointFrame:
+    """The columns of one animal, and of keypoints that exist once in the scene."""
+    if not frame.individuals:
+        refuse_wish(individual)
+        return frame
+    kept = frame.of_columns(
+        columns_of_individual([column[1] for column in frame.columns], individual)
+    )
+    return replace(kept, columns=tuple((c[0], *c[2:]) for c in kept.columns))

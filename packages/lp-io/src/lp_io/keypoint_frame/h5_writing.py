@@ -15,8 +15,9 @@ from numpy import ndarray
 
 from lp_io.extras import require
 from lp_io.foreign.content import ContentError
-from lp_io.keypoint_frame.frame import LEVELS, LEVELS_OF_SEVERAL, KeypointFrame
+from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_reading import SETS
+from lp_io.predictions.layout import LEVELS, LEVELS_OF_SEVERAL
 
 if TYPE_CHECKING:
     import h5py

@@ -18,8 +18,8 @@ from numpy import ndarray
 from lp_io import strict_json
 from lp_io.extras import require
 from lp_io.foreign.content import ContentError, library_reading
-from lp_io.keypoint_frame.frame import LEVELS, MOST_COLUMNS, KeypointFrame
-from lp_io.predictions.layout import SET_COLUMN
+from lp_io.keypoint_frame.frame import MOST_COLUMNS, KeypointFrame
+from lp_io.predictions.layout import LEVELS, SET_COLUMN, header_cells
 
 _INDEX = "__index_level_0__"
 _MOST_NAME = 10_000
@@ -235,7 +235,7 @@ def _levels(name: str) -> tuple[str, ...]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         found = None
     if isinstance(found, tuple) and all(isinstance(level, str) for level in found):
-        return found
+        return tuple(header_cells(found))
     raise ContentError(
         f"the column '{name[:60]}' is not named by scorer, keypoint and coordinate",
         "give a table that lp, or DeepLabCut's table through pandas, was written to",

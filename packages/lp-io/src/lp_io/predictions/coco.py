@@ -7,6 +7,7 @@ with their number beside it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from lp_io.foreign.coco import (
     keypoint_numbers,
     positions_of,
     read_coco,
+    track_of,
     write_coco,
 )
 from lp_io.foreign.content import ContentError
+from lp_io.foreign.individuals import unknown_individual
 from lp_io.predictions.table import PredictionTable
 
 _FRAME = "frame_number"
@@ -81,18 +84,23 @@ def _shortest(score: Any) -> float:
     return float(str(score))
 
 
-def read_coco_predictions(path: Path) -> PredictionTable:
+def read_coco_predictions(path: Path, individual: str | None = None) -> PredictionTable:
     """Read predictions that lp or another tool wrote as COCO keypoints.
+
+    Args:
+        path: The file.
+        individual: Which animal to take, by its ``track_id``.
 
     Raises:
         ContentError: The file is no COCO file, or holds several animals in an image, or labels.
     """
     content = read_coco(path)
     by_image: dict[int, CocoAnnotation] = {}
-    for annotation in content.annotations:
+    for annotation in _of_individual(content.annotations, individual):
         if by_image.setdefault(annotation.image_id, annotation) is not annotation:
             raise ContentError(
                 f"image {annotation.image_id} has several animals; lp tracks one",
+                _known_tracks(content.annotations),
             )
     scored = any({"keypoint_scores", "score"} & set(a.extra) for a in content.annotations)
     if content.annotations and not scored:
@@ -113,6 +121,25 @@ def read_coco_predictions(path: Path) -> PredictionTable:
         sets=_sets(content.images),
         scorer=content.contributor or "tracker",
     )
+
+
+def _of_individual(
+    annotations: Sequence[CocoAnnotation], individual: str | None
+) -> list[CocoAnnotation]:
+    """The annotations of one animal; all of them where none is wanted."""
+    if individual is None:
+        return list(annotations)
+    names = {track_of(annotation) for annotation in annotations}
+    if individual not in names:
+        raise unknown_individual(individual, sorted(names - {""}))
+    return [annotation for annotation in annotations if track_of(annotation) == individual]
+
+
+def _known_tracks(annotations: Sequence[CocoAnnotation]) -> str | None:
+    names = sorted({track_of(annotation) for annotation in annotations} - {""})
+    if not names:
+        return None
+    return f"choose one with litpose convert --individual: {', '.join(names)}"
 
 
 def _scores(annotation: CocoAnnotation, count: int) -> list[float]:

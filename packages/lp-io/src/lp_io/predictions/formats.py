@@ -36,14 +36,14 @@ class PredictionFormat:
         name: What it is called.
         suffixes: How the names of its files end; the first is the usual one.
         described: What it is, in a few words.
-        read: Reads a file.
+        read: Reads one animal of a file; without a name the only one.
         write: Writes a file in place, and tells what could not be kept.
     """
 
     name: str
     suffixes: tuple[str, ...]
     described: str
-    read: Callable[[Path], PredictionTable]
+    read: Callable[[Path, str | None], PredictionTable]
     write: Callable[[PredictionTable, Path, WriteOptions], list[str]]
 
 
@@ -52,11 +52,11 @@ def _write_csv(table: PredictionTable, path: Path, options: WriteOptions) -> lis
     return []
 
 
-def _read_h5(path: Path) -> PredictionTable:
+def _read_h5(path: Path, individual: str | None) -> PredictionTable:
     from lp_io.keypoint_frame.frame import predictions_of_frame
     from lp_io.keypoint_frame.h5_reading import read_h5
 
-    return predictions_of_frame(*read_h5(path))
+    return predictions_of_frame(*read_h5(path), individual)
 
 
 def _write_h5(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
@@ -67,11 +67,11 @@ def _write_h5(table: PredictionTable, path: Path, options: WriteOptions) -> list
     return []
 
 
-def _read_parquet(path: Path) -> PredictionTable:
+def _read_parquet(path: Path, individual: str | None) -> PredictionTable:
     from lp_io.keypoint_frame.frame import predictions_of_frame
     from lp_io.keypoint_frame.parquet import read_parquet
 
-    return predictions_of_frame(*read_parquet(path))
+    return predictions_of_frame(*read_parquet(path), individual)
 
 
 def _write_parquet(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
@@ -82,10 +82,10 @@ def _write_parquet(table: PredictionTable, path: Path, options: WriteOptions) ->
     return []
 
 
-def _read_coco(path: Path) -> PredictionTable:
+def _read_coco(path: Path, individual: str | None) -> PredictionTable:
     from lp_io.predictions.coco import read_coco_predictions
 
-    return read_coco_predictions(path)
+    return read_coco_predictions(path, individual)
 
 
 def _write_coco(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
@@ -94,10 +94,10 @@ def _write_coco(table: PredictionTable, path: Path, options: WriteOptions) -> li
     return write_coco_predictions(table, path)
 
 
-def _read_sleap(path: Path) -> PredictionTable:
+def _read_sleap(path: Path, individual: str | None) -> PredictionTable:
     from lp_io.predictions.sleap import read_sleap_predictions
 
-    return read_sleap_predictions(path)
+    return read_sleap_predictions(path, individual)
 
 
 def _write_sleap(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
@@ -106,10 +106,10 @@ def _write_sleap(table: PredictionTable, path: Path, options: WriteOptions) -> l
     return write_sleap_predictions(table, path, video=options.video)
 
 
-def _read_movement(path: Path) -> PredictionTable:
+def _read_movement(path: Path, individual: str | None) -> PredictionTable:
     from lp_io.predictions.movement import read_movement
 
-    return read_movement(path)
+    return read_movement(path, individual)
 
 
 def _write_movement(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
@@ -162,21 +162,26 @@ def format_of(path: str | Path) -> PredictionFormat:
     )
 
 
-def read_predictions(path: str | Path, format_name: str | None = None) -> PredictionTable:
-    """Read a prediction table in any format.
+def read_predictions(
+    path: str | Path, format_name: str | None = None, *, individual: str | None = None
+) -> PredictionTable:
+    """Read the predictions of one animal in any format.
 
     Args:
         path: The file.
         format_name: The format's name; None takes the one that the file's name ends in.
+        individual: Which animal to take, where the file names several. Keypoints that exist once
+            in the scene, DeepLabCut's animal ``single``, belong to whichever is taken.
 
     Raises:
-        PredictionFileError: The file is missing, damaged or no table of one animal's predictions.
+        PredictionFileError: The file is missing, damaged or no table of predictions, or holds
+            several animals and none is chosen.
         MissingExtraError: The format needs a library that is not installed.
     """
     path = Path(path)
     known = format_of(path) if format_name is None else format_named(format_name)
     with reading(path, PredictionFileError, known.described):
-        return known.read(path)
+        return known.read(path, individual)
 
 
 def write_predictions(

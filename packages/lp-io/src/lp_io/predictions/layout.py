@@ -6,6 +6,7 @@ label file end with a column ``set``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -14,8 +15,26 @@ from numpy import ndarray
 
 from lp_io.predictions.numbers import number_rows
 
+LEVELS = ("scorer", "bodyparts", "coords")
+LEVELS_OF_SEVERAL = ("scorer", "individuals", "bodyparts", "coords")
 COORDS = ("x", "y", "likelihood")
 SET_COLUMN = "set"
+
+
+_PLACEHOLDER = re.compile(r"Unnamed: \d+_level_\d+")
+
+
+def header_cells(cells: Iterable[str]) -> list[str]:
+    """The cells of a header; the placeholders that pandas writes for empty ones are empty again."""
+    return ["" if _PLACEHOLDER.fullmatch(cell) else cell for cell in cells]
+
+
+def named_width(row: Sequence[str]) -> int:
+    """The number of cells of a header row up to the last one that is not empty.
+
+    Spreadsheets fill up every row with empty cells where columns were deleted.
+    """
+    return max((place for place, cell in enumerate(row, 1) if cell), default=0)
 
 
 def header_lines(keypoint_names: Sequence[str], scorer: str, *, with_sets: bool) -> str:

@@ -15,6 +15,7 @@ from numpy import ndarray
 from lp_io.extras import require
 from lp_io.foreign import hdf5, probe
 from lp_io.foreign.content import ContentError, library_reading
+from lp_io.foreign.individuals import SINGLE, choose_individual, refuse_wish
 from lp_io.predictions.table import PredictionTable
 
 _DIMS = ("time", "space", "keypoint", "individual")
@@ -77,8 +78,12 @@ def _texts(names: Any) -> ndarray:
     return np.array(texts, dtype=object)
 
 
-def read_movement(path: Path) -> PredictionTable:
+def read_movement(path: Path, individual: str | None = None) -> PredictionTable:
     """Read predictions of one animal that movement or lp wrote; dims may have their older names.
+
+    Args:
+        path: The file.
+        individual: Which animal to take; None takes the only one.
 
     Raises:
         ContentError: The file is no such dataset, or holds several animals or three dimensions.
@@ -92,16 +97,13 @@ def read_movement(path: Path) -> PredictionTable:
     with library_reading("xarray"), xarray.open_dataset(path, engine="h5netcdf") as opened:
         dataset = opened.load()
         names = {old: new for old, new in _OLD_NAMES.items() if old in dataset.dims}
-        return _table(dataset.rename(names))
+        return _table(dataset.rename(names), individual)
 
 
-def _table(dataset: Any) -> PredictionTable:
+def _table(dataset: Any, individual: str | None) -> PredictionTable:
     if "position" not in dataset or set(dataset["position"].dims) != set(_DIMS):
         raise ContentError(f"this is no pose dataset: no 'position' with dims {', '.join(_DIMS)}")
-    if dataset.sizes["individual"] != 1:
-        raise ContentError(
-            f"the dataset holds {dataset.sizes['individual']} animals; lp tracks one"
-        )
+    dataset = _of_one_animal(dataset, individual)
     space = [str(axis) for axis in dataset["space"].values] if "space" in dataset.coords else []
     if sorted(space) != ["x", "y"]:
         raise ContentError("the dataset is not one of positions x and y in a plane")
@@ -121,8 +123,31 @@ def _table(dataset: Any) -> PredictionTable:
     )
 
 
-def _scorer(attributes: dict[str, Any]) -> str:
-    return str(attributes.get("scorer") or attributes.get("source_software") or "tracker")
+def _of_one_animal(dataset: Any, individual: str | None) -> Any:
+    """The dataset with one animal, to which keypoints that exist once in the scene belong."""
+    if "individual" not in dataset.coords:
+        refuse_wish(individual)
+        if dataset.sizes["individual"] != 1:
+            raise ContentError(
+                f"the dataset holds {dataset.sizes['individual']} animals without names"
+            )
+        return dataset
+    names = [str(name) for name in dataset["individual"].values]
+    if len(set(names)) < len(names):
+        raise ContentError("an animal is named twice")
+    chosen = choose_individual(names, individual)
+    animal = dataset.isel(individual=[names.index(chosen)])
+    if SINGLE not in names or chosen == SINGLE:
+        return animal
+    scene = dataset.isel(individual=[names.index(SINGLE)])
+    of_scene = scene["position"].notnull().any(("time", "space", "individual"))
+    return animal.assign(
+        {
+            variable: animal[variable].where(~of_scene, scene[variable].values)
+            for variable in ("position", "confidence")
+            if variable in animal and "keypoint" in animal[variable].dims
+        }
+    )
 
 
 def _floating(values: ndarray) -> ndarray:

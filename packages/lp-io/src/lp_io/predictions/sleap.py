@@ -13,6 +13,7 @@ import numpy as np
 from lp_io.extras import require
 from lp_io.foreign import sleap
 from lp_io.foreign.content import ContentError
+from lp_io.foreign.individuals import unknown_individual
 from lp_io.predictions.table import PredictionTable
 
 _OURS = "lp"
@@ -68,8 +69,12 @@ def _instance(library: Any, table: PredictionTable, row: int, skeleton: Any) -> 
     )
 
 
-def read_sleap_predictions(path: Path) -> PredictionTable:
+def read_sleap_predictions(path: Path, individual: str | None = None) -> PredictionTable:
     """Read the predictions of one animal in one video, or in a list of images.
+
+    Args:
+        path: The file.
+        individual: Which animal to take, by the name of its track. Frames without it get no row.
 
     Raises:
         ContentError: The file is no SLEAP file, or holds several animals or videos, or no
@@ -77,10 +82,10 @@ def read_sleap_predictions(path: Path) -> PredictionTable:
         MissingExtraError: sleap-io is not installed.
     """
     with sleap.opened(path) as labels:
-        return _table(labels)
+        return _table(labels, individual)
 
 
-def _table(labels: Any) -> PredictionTable:
+def _table(labels: Any, individual: str | None) -> PredictionTable:
     if len(labels.skeletons) != 1:
         raise ContentError(f"the SLEAP file has {len(labels.skeletons)} skeletons; lp takes one")
     names = tuple(str(node.name) for node in labels.skeletons[0].nodes)
@@ -93,14 +98,9 @@ def _table(labels: Any) -> PredictionTable:
     videos = list(dict.fromkeys(id(frame.video) for frame in frames))
     if len(videos) > 1:
         raise ContentError(f"the SLEAP file holds predictions of {len(videos)} videos")
-    crowded = [frame.frame_idx for frame in frames if len(frame.predicted_instances) > 1]
-    if crowded:
-        raise ContentError(
-            f"frame {crowded[0]} has several animals ({len(crowded)} such frames); lp tracks one"
-        )
     frames.sort(key=lambda frame: int(frame.frame_idx))
+    frames, instances = _instances(frames, individual)
     N, K = len(frames), len(names)
-    instances = [frame.predicted_instances[0] for frame in frames]
     ours = _ours(labels)
     sets = ours.get("sets")
     return PredictionTable(
@@ -111,6 +111,32 @@ def _table(labels: Any) -> PredictionTable:
         sets=tuple(sets) if isinstance(sets, list) and len(sets) == N else None,
         scorer=str(ours.get("scorer") or "SLEAP"),
     )
+
+
+def _instances(frames: list[Any], individual: str | None) -> tuple[list[Any], list[Any]]:
+    """The frames that show the animal, and its instance in each."""
+    tracks = sorted({_track(one) for frame in frames for one in frame.predicted_instances} - {""})
+    if individual is not None and individual not in tracks:
+        raise unknown_individual(individual, tracks)
+    found = []
+    for frame in frames:
+        wanted = [
+            one
+            for one in frame.predicted_instances
+            if individual is None or _track(one) == individual
+        ]
+        if len(wanted) > 1:
+            choice = f"choose one with litpose convert --individual: {', '.join(tracks)}"
+            raise ContentError(
+                f"frame {frame.frame_idx} has several animals; lp tracks one",
+                choice if tracks and individual is None else None,
+            )
+        found += [(frame, one) for one in wanted]
+    return [frame for frame, _ in found], [one for _, one in found]
+
+
+def _track(instance: Any) -> str:
+    return "" if instance.track is None else str(instance.track.name)
 
 
 def _stacked(rows: list[Any], shape: tuple[int, ...]) -> Any:

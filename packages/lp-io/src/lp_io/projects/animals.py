@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int8
 from numpy import ndarray
 
-from lp_core.errors import nearest_name
 from lp_io.foreign.content import ContentError
+from lp_io.foreign.individuals import unknown_individual
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +67,7 @@ def one_animal_each(images: Sequence[Sequence[Animal]], wanted: str | None) -> C
 def _named(images: Sequence[Sequence[Animal]], wanted: str) -> Choice:
     names = sorted({animal.name for animals in images for animal in animals})
     if wanted not in names:
-        guess = nearest_name(wanted, names)
-        hint = f"did you mean '{guess}'? " if guess else ""
-        raise ContentError(
-            f"no animal is named '{wanted}'",
-            f"{hint}there are: {', '.join(name or '(without a name)' for name in names)}",
-        )
+        raise unknown_individual(wanted, names)
     taken: list[Animal | None] = []
     others = 0
     for animals in images:

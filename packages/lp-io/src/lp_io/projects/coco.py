@@ -15,6 +15,7 @@ from lp_io.foreign.coco import (
     keypoint_numbers,
     positions_of,
     read_coco,
+    track_of,
     write_coco,
 )
 from lp_io.foreign.content import ContentError, reading
@@ -26,8 +27,6 @@ from lp_io.projects.labels import (
     folder_name,
     frame_number,
 )
-
-_TRACK = "track_id"
 
 
 def read_coco_labels(
@@ -76,8 +75,7 @@ def read_coco_labels(
 
 
 def _animal(annotation: CocoAnnotation) -> Animal:
-    track = annotation.extra.get(_TRACK)
-    return Animal("" if track is None else str(track), *positions_of(annotation.keypoints))
+    return Animal(track_of(annotation), *positions_of(annotation.keypoints))
 
 
 def _root(path: Path, images: list[CocoImage]) -> Path:

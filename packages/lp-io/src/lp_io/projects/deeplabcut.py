@@ -13,6 +13,7 @@ import yaml
 from lp_core.errors import nearest_name
 from lp_io.errors import ConversionError
 from lp_io.foreign.content import ContentError, reading
+from lp_io.foreign.individuals import SINGLE
 from lp_io.keypoint_frame.csv_reading import read_csv
 from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_reading import read_h5
@@ -28,7 +29,6 @@ from lp_io.projects.labels import (
 
 CONFIG = "config.yaml"
 _LABEL_FILE = "CollectedData_"
-_SINGLE = "single"  # DeepLabCut's animal for keypoints that exist once in the scene
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def _animals(frame: KeypointFrame, names: Sequence[str]) -> list[list[Animal]]:
 
 def _with_single(animals: list[Animal]) -> list[Animal]:
     """Keypoints that exist once in the scene belong to the only animal there is."""
-    single = next((animal for animal in animals if animal.name == _SINGLE), None)
+    single = next((animal for animal in animals if animal.name == SINGLE), None)
     others = [animal for animal in animals if animal is not single]
     if single is None or not others:
         return animals

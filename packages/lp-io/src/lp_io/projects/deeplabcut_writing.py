@@ -13,8 +13,9 @@ import yaml
 
 from lp_io.extras import require
 from lp_io.foreign.content import ContentError
-from lp_io.keypoint_frame.frame import LEVELS, KeypointFrame
+from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_writing import write_h5
+from lp_io.predictions.layout import LEVELS
 from lp_io.projects.labels import LabeledImages
 
 

@@ -133,7 +133,7 @@ def _predictions(source: Path, target: Path, to: str, options: ConvertOptions) -
             where=source,
             remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
         )
-    table = read_predictions(source)
+    table = read_predictions(source, individual=options.individual)
     wishes = WriteOptions(fps=options.fps, video=options.video)
     notes = write_predictions(table, target, to, wishes)
     kept = f"{len(table)} rows of {table.num_keypoints} keypoints, predicted by {table.scorer}"
