@@ -129,6 +129,46 @@ def test_a_file_without_labels_when_none_are_needed(label_file):
     assert (table.visibility == Visibility.UNLABELED).all()
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "scorer,a,a,,\nbodyparts,n,n,,\ncoords,x,y,,\n",  # as spreadsheets save deleted columns
+        "scorer,,,a,a\nbodyparts,,,n,n\ncoords,,,x,y\n",  # a column between was emptied
+        "scorer,a,a,Unnamed: 3_level_0\nbodyparts,n,n,Unnamed: 3_level_1\n"
+        "coords,x,y,Unnamed: 3_level_2\n",
+    ],
+)
+def test_columns_that_are_empty_from_top_to_bottom_are_left_out(label_file, header):
+    header = header.replace(",,,a,a", ",a,,a").replace(",,,n,n", ",n,,n").replace(",,,x,y", ",x,,y")
+    cells = header.splitlines()[0].split(",")
+    row = ["a.png", *("" if cell != "a" else "7" for cell in cells[1:])]
+    table = read_labels(label_file(header + ",".join(row) + "\n"))
+    assert table.keypoint_names == ("n",)
+    assert table.scorer == "a"
+    np.testing.assert_array_equal(table.keypoints, [[[7, 7]]])
+
+
+def test_placeholders_that_pandas_writes_for_empty_cells(label_file):
+    text = (
+        "scorer,Unnamed: 1_level_0,Unnamed: 2_level_0,a,a\n"
+        "bodyparts,Unnamed: 1_level_1,Unnamed: 2_level_1,n,n\n"
+        "coords,Unnamed: 1_level_2,Unnamed: 2_level_2,x,y\nlabeled-data,v,i.png,1,2\n"
+    )
+    table = read_labels(label_file(text))
+    assert table.image_paths == ("labeled-data/v/i.png",)
+    assert table.scorer == "a"
+
+
+def test_keypoints_that_exist_once_in_the_scene_are_no_animal(label_file):
+    text = (
+        "scorer,,,a,a,a,a\nindividuals,,,m1,m1,single,single\nbodyparts,,,nose,nose,box,box\n"
+        "coords,,,x,y,x,y\nlabeled-data,v,img01.png,1,2,3,4\n"
+    )
+    table = read_labels(label_file(text))
+    assert table.keypoint_names == ("nose", "box")
+    np.testing.assert_array_equal(table.keypoints, [[[1, 2], [3, 4]]])
+
+
 ROW = "a.png,1,2,3,4\n"
 ONE = "scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n"
 VISIBLE = "scorer,a,a,a\nbodyparts,nose,nose,nose\ncoords,x,y,visible\n"
@@ -202,7 +242,14 @@ MALFORMED = {
     "visible of one half": (VISIBLE + "a.png,1,2,0.5\n", ["'visible' is 0.5"]),
     "visible without a position": (VISIBLE + "a.png,,,2\n", ["marked visible", "line 4"]),
     "row too short": (HEADER + "a.png,1,2,3\n", ["4 cells, the header 5", "line 4"]),
-    "row too long": (HEADER + ROW + "b.png,1,2,3,4,5\n", ["6 cells", "line 5"]),
+    "row too long": (
+        HEADER + ROW + "b.png,1,2,3,4,5\n",
+        ["6 cells", "column 6 has no header", "line 5"],
+    ),
+    "cells under an empty header": (
+        "scorer,a,a,,\nbodyparts,n,n,,\ncoords,x,y,,\na.png,1,2,3,4\n",
+        ["columns 4 and 5 have no header", "line 4"],
+    ),
     "image twice": (
         HEADER + "v/a.png,1,2,3,4\nb.png,1,2,3,4\nv\\a.png,5,6,7,8\n",
         ["'v/a.png' has two rows: lines 4 and 6"],

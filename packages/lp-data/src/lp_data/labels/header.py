@@ -7,6 +7,7 @@ In front are one column for the image's path, or three for the folder, the video
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from lp_data.labels.text import Row, place
 _REQUIRED = ("scorer", "bodyparts", "coords")
 _LAYOUT = "a label file begins with the three rows scorer, bodyparts and coords"
 _PATH_COLUMNS = (1, 3)
+_PLACEHOLDER = re.compile(r"Unnamed: \d+_level_\d+")  # what pandas writes for an empty cell
+_SINGLE = "single"  # DeepLabCut's animal for keypoints that exist once in the scene
 COORDS = ("x", "y", "visible")
 
 
@@ -37,7 +40,9 @@ class Header:
         scorer: Who labelled.
         path_columns: How many columns make the path, 1 or 3.
         columns: For each keypoint, where its numbers are.
-        width: How many cells every row has.
+        width: How many cells every row has at least; further ones are empty.
+        nameless: The columns that no header row names, as spreadsheets leave them, counted from 0;
+            they are to be empty.
         num_rows: How many rows the header has.
     """
 
@@ -45,6 +50,7 @@ class Header:
     path_columns: int
     columns: dict[str, KeypointColumns]
     width: int
+    nameless: frozenset[int]
     num_rows: int
 
 
@@ -64,13 +70,20 @@ def parse_header(path: Path, rows: Sequence[Row]) -> Header:
     path_columns = _path_columns(path, named)
     if width == path_columns:
         raise LabelFileError("the header names no keypoint", where=path, remedy=_LAYOUT)
-    _refuse_several(path, named, "individuals", "animals", path_columns)
-    _refuse_several(path, named, "scorer", "scorers", path_columns)
+    columns = [
+        column
+        for column in range(path_columns, width)
+        if any(row.cells[column] for row in named.values())
+    ]
+    if "individuals" in named:
+        _refuse_animals(path, named["individuals"], columns)
+    _refuse_scorers(path, named["scorer"], columns)
     return Header(
-        scorer=named["scorer"].cells[path_columns],
+        scorer=named["scorer"].cells[columns[0]],
         path_columns=path_columns,
-        columns=_keypoint_columns(path, named["bodyparts"], named["coords"], path_columns),
+        columns=_keypoint_columns(path, named["bodyparts"], named["coords"], columns),
         width=width,
+        nameless=frozenset(range(path_columns, width)) - {*columns},
         num_rows=len(named),
     )
 
@@ -88,11 +101,18 @@ def _header_rows(path: Path, rows: Sequence[Row]) -> dict[str, Row]:
                 where=place(path, row.line),
                 remedy=_LAYOUT,
             )
-        named[title] = row
+        cells = ["" if _PLACEHOLDER.fullmatch(cell) else cell for cell in row.cells]
+        named[title] = Row(row.line, cells)
     if len(named) < len(titles):
         missing = ", ".join(titles[len(named) :])
         raise LabelFileError(f"the header lacks: {missing}", where=path, remedy=_LAYOUT)
-    return named
+    return _without_end(named)
+
+
+def _without_end(named: dict[str, Row]) -> dict[str, Row]:
+    """The header without the columns at the end that none of its rows names."""
+    width = max(place for row in named.values() for place, cell in enumerate(row.cells, 1) if cell)
+    return {title: Row(row.line, row.cells[:width]) for title, row in named.items()}
 
 
 def _title(row: Row) -> str:
@@ -135,26 +155,39 @@ def _path_columns(path: Path, named: dict[str, Row]) -> int:
     return count
 
 
-def _refuse_several(
-    path: Path, named: dict[str, Row], title: str, what: str, path_columns: int
-) -> None:
-    if title not in named:
-        return
-    names = list(dict.fromkeys(named[title].cells[path_columns:]))
-    if len(names) > 1:
+def _refuse_animals(path: Path, individuals: Row, columns: Sequence[int]) -> None:
+    """Several animals; DeepLabCut's animal for what exists once in the scene is none of them."""
+    names = list(dict.fromkeys(individuals.cells[column] for column in columns))
+    animals = [name for name in names if name != _SINGLE]
+    if len(animals) > 1:
         raise LabelFileError(
-            f"the file holds {len(names)} {what}: {', '.join(name or '(none)' for name in names)}",
-            where=place(path, named[title].line),
-            remedy=f"keep the columns of one, or write one file for each of the {what}",
+            f"the file holds {len(animals)} animals: {', '.join(map(_named, animals))}",
+            where=place(path, individuals.line),
+            remedy="keep the columns of one; of a DeepLabCut project, litpose convert takes the "
+            "animal that --individual names",
         )
 
 
+def _refuse_scorers(path: Path, scorers: Row, columns: Sequence[int]) -> None:
+    names = list(dict.fromkeys(scorers.cells[column] for column in columns))
+    if len(names) > 1:
+        raise LabelFileError(
+            f"the file holds {len(names)} scorers: {', '.join(map(_named, names))}",
+            where=place(path, scorers.line),
+            remedy="keep the columns of one, or write one file for each of the scorers",
+        )
+
+
+def _named(name: str) -> str:
+    return name or "(none)"
+
+
 def _keypoint_columns(
-    path: Path, bodyparts: Row, coords: Row, path_columns: int
+    path: Path, bodyparts: Row, coords: Row, columns: Sequence[int]
 ) -> dict[str, KeypointColumns]:
     """Where each keypoint's x, y and visible are."""
     found: dict[str, dict[str, int]] = {}
-    for column in range(path_columns, len(coords.cells)):
+    for column in columns:
         name, coord = bodyparts.cells[column], coords.cells[column].lower()
         if not name:
             raise LabelFileError(

@@ -80,16 +80,29 @@ def _read(path: Path, note: Note) -> LabelTable:
 
 
 def _has_width(path: Path, row: Row, header: Header, note: Note) -> bool:
-    if len(row.cells) == header.width:
-        return True
-    note(
-        LabelFileError(
-            f"the row has {len(row.cells)} cells, the header {header.width}",
-            where=place(path, row.line),
-            remedy="look for a missing or an extra comma",
-        )
-    )
-    return False
+    """Whether a row has a cell for every column that the header names, and for no other."""
+    nameless = [
+        column
+        for column, cell in enumerate(row.cells)
+        if cell and (column >= header.width or column in header.nameless)
+    ]
+    problem = f"the row has {len(row.cells)} cells, the header {header.width}"
+    if nameless:
+        remedy = "look for an extra comma; or name the columns in the header rows, or empty them"
+        column, said = nameless[0], f"{problem}: {_columns(nameless)} no header"
+        note(LabelFileError(said, where=place(path, row.line, column), remedy=remedy))
+    elif len(row.cells) < header.width:
+        remedy = "look for a missing comma"
+        note(LabelFileError(problem, where=place(path, row.line), remedy=remedy))
+    return not nameless and len(row.cells) >= header.width
+
+
+def _columns(columns: Sequence[int]) -> str:
+    """Words for one or several columns, counted from 1."""
+    numbers = [str(column + 1) for column in columns]
+    if len(numbers) == 1:
+        return f"column {numbers[0]} has"
+    return f"columns {', '.join(numbers[:-1])} and {numbers[-1]} have"
 
 
 def _is_index_names(row: Row, header: Header) -> bool:
