@@ -177,3 +177,17 @@ def test_the_video_reader_is_told(litpose, model_dir, project, tmp_path, monkeyp
     assert outcome.code == 0, outcome.err
     assert f"note: {project.test_video}: read with 'pyav'" in outcome.out
     assert outcome.out.count("read with") == 1
+
+
+def test_names_with_brackets_are_printed_as_they_are(litpose, model_dir, project, tmp_path):
+    video, folder = tmp_path / "mouse[left].mp4", tmp_path / "[/x]" / ":dog:"
+    shutil.copy(project.test_video, video)
+    table = folder / "mouse[left].csv"
+    for arguments, told in (
+        (("predict", model_dir, video, "-o", folder, "--labeled-video"), table),
+        (("render", video, table, "-o", folder / "[b].mp4"), folder / "[b].mp4"),
+        (("outliers", model_dir, video, "--predictions", table), folder / "outliers"),
+    ):
+        outcome = litpose(*arguments)
+        assert outcome.code == 0, outcome.err
+        assert str(told) in outcome.out

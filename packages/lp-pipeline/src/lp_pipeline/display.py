@@ -1,6 +1,7 @@
 """What the user sees while work goes on: bars on a terminal, plain lines elsewhere, or nothing.
 
-Work reports to a `Display`; it never asks what kind it is.
+Work reports to a `Display`; it never asks what kind it is. Text is shown as it is, whatever
+characters it has: nothing in it is markup (`lp_pipeline.printing`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,8 +22,16 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+from lp_pipeline.printing import printable
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def literal(text: str, style: str = "") -> Text:
+    """Text that rich shows as it is, without markup, emoji names and control characters."""
+    return Text(printable(text, keep="\n\t"), style=style)
 
 
 @runtime_checkable
@@ -40,6 +49,10 @@ class Display(Protocol):
 
     def message(self, text: str) -> None:
         """Say something that stays."""
+        ...
+
+    def show(self, content: RenderableType) -> None:
+        """Show something of rich's that stays, such as a table; its text is `literal`."""
         ...
 
     @contextmanager
@@ -61,6 +74,9 @@ class SilentDisplay:
     def message(self, text: str) -> None:
         """Show nothing."""
 
+    def show(self, content: RenderableType) -> None:
+        """Show nothing."""
+
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Show nothing."""
@@ -73,7 +89,8 @@ class _RichTask:
     number: int
 
     def update(self, completed: int, note: str = "") -> None:
-        self.progress.update(self.number, completed=completed, note=note)  # type: ignore[arg-type]
+        shown = printable(note)
+        self.progress.update(self.number, completed=completed, note=shown)  # type: ignore[arg-type]
 
 
 class TerminalDisplay:
@@ -88,22 +105,27 @@ class TerminalDisplay:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, highlight=False)
+        self.console.print(literal(text), soft_wrap=True)
+
+    def show(self, content: RenderableType) -> None:
+        """Print a table."""
+        self.console.print(content)
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Draw a bar while the block runs."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
         )
         with Progress(*columns, console=self.console) as progress:
-            yield _RichTask(progress, progress.add_task(description, total=total, note=""))
+            number = progress.add_task(printable(description), total=total, note="")
+            yield _RichTask(progress, number)
 
 
 @dataclass
@@ -126,12 +148,8 @@ class _PlainTask:
         left = elapsed / max(completed, 1) * (self.total - completed)
         times = f"{_clock(elapsed)} elapsed" if finished else f"{_clock(left)} left"
         tail = f"  {note}" if note else ""
-        self.console.print(
-            f"{self.description} {completed}/{self.total}  {times}{tail}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        line = f"{self.description} {completed}/{self.total}  {times}{tail}"
+        self.console.print(literal(line), soft_wrap=True)
 
 
 class PlainDisplay:
@@ -146,7 +164,11 @@ class PlainDisplay:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(literal(text), soft_wrap=True)
+
+    def show(self, content: RenderableType) -> None:
+        """Print a table."""
+        self.console.print(content)
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
@@ -156,7 +178,7 @@ class PlainDisplay:
 
 def terminal_or_plain() -> Display:
     """Bars if the output is a terminal, else plain lines."""
-    console = Console(file=sys.stdout)
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
     return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 

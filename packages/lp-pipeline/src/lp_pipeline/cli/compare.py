@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_pipeline.display import terminal_or_plain
 from lp_pipeline.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ def run_compare(request: CompareRequest) -> None:
     Raises:
         EvaluationError: A model cannot be compared, or an option makes no sense.
     """
-    from rich.console import Console
-
     from lp_pipeline.evaluation.comparison import compare_groups
     from lp_pipeline.evaluation.comparison_output import (
         comparison_table,
@@ -55,14 +54,14 @@ def run_compare(request: CompareRequest) -> None:
     groups = _groups(request)
     errors, notes = _errors(groups, request)
     comparison = compare_groups(errors, resamples=request.resamples, seed=request.seed)
-    console = Console(soft_wrap=True)
-    console.print(comparison_table(comparison), soft_wrap=False)
+    display = terminal_or_plain()
+    display.show(comparison_table(comparison))
     for note in [*notes, *_notes(comparison, groups)]:
-        console.print(note, highlight=False, markup=False)
+        display.message(note)
     for path in request.outputs:
         write = write_comparison_csv if path.suffix.lower() == ".csv" else write_comparison_plot
         write(comparison, path)
-        console.print(f"written: {path}", highlight=False, markup=False)
+        display.message(f"written: {path}")
 
 
 def _groups(request: CompareRequest) -> dict[str, list[Path]]:

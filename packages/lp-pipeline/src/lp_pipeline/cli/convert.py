@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from lp_pipeline.printing import say
 from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def run_convert(source: Path, target: Path, options: ConvertOptions) -> None:
 
     report = convert(source, target, options)
     for line in report.lines():
-        typer.echo(line)
-    typer.echo(f"written: {report.written}")
+        say(line)
+    say(f"written: {report.written}")
     if report.config is not None:
-        typer.echo(f"next: litpose train {quoted(report.config)}")
+        say(f"next: litpose train {quoted(report.config)}")

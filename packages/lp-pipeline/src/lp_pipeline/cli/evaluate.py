@@ -93,7 +93,7 @@ def _evaluate_file(
     from lp_pipeline.evaluation.evaluate_model import evaluate_label_file
 
     result, path = evaluate_label_file(project, handler, file, data_dir=data_dir, display=display)
-    show_errors(result)
+    show_errors(result, display)
     display.message(f"{file.name}: {len(result.table)} images -> {path}")
 
 
@@ -113,7 +113,7 @@ def _evaluate_all(project: ModelProject, request: EvaluateRequest, display: Disp
             _evaluate_file(project, handler, file, project.data_dir, display)
     tables = evaluate_video_tables(project)
     report = write_model_report(project, result, display=display)
-    show_errors(result)
+    show_errors(result, display)
     for table in tables:
         display.message(f"metrics of a predicted video: beside {table}")
     display.message(f"report: {report}")

@@ -17,6 +17,7 @@ from lp_core.registry import (
     VIDEO_READERS,
     registered,
 )
+from lp_pipeline.printing import say
 
 GROUPS = {
     "models": MODELS,
@@ -40,9 +41,9 @@ def run_list(kind: str) -> None:
     plugins = registered(group).values()
     width = max((len(plugin.name) for plugin in plugins), default=0)
     for plugin in plugins:
-        typer.echo(f"{plugin.name:{width}}  {plugin.distribution} {plugin.version}")
+        say(f"{plugin.name:{width}}  {plugin.distribution} {plugin.version}")
     if group == BACKBONES:
-        typer.echo("and every timm model that gives feature maps, by its timm name")
+        say("and every timm model that gives feature maps, by its timm name")
 
 
 def run_check(project: Path) -> None:
@@ -51,7 +52,7 @@ def run_check(project: Path) -> None:
     from lp_data.check.text import report_text
 
     report = check_project(project)
-    typer.echo(report_text(report))
+    say(report_text(report))
     if report.errors:
         raise typer.Exit(2)
 
@@ -61,7 +62,7 @@ def run_config_show(path: Path, overrides: list[str]) -> None:
     from lp_pipeline.config.load import load_config
     from lp_pipeline.config.show import show_config
 
-    typer.echo(show_config(load_config(path, overrides)))
+    say(show_config(load_config(path, overrides)))
 
 
 def run_config_check(path: Path, overrides: list[str]) -> None:
@@ -73,16 +74,16 @@ def run_config_check(path: Path, overrides: list[str]) -> None:
 
     loaded = load_config(path, overrides, check_paths=True)
     for note in loaded.notes:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     from lp_pipeline.training.setup import set_up
 
     bare = replace(loaded.config.model, backbone_pretrained=False, backbone_checkpoint=None)
     set_up(replace(loaded.config, model=bare))
-    typer.echo(f"{path} can be used")
+    say(f"{path} can be used")
 
 
 def run_config_schema() -> None:
     """Print the JSON schema of configs, for editors."""
     from lp_pipeline.config.json_schema import schema_json
 
-    typer.echo(json.dumps(schema_json(), indent=2))
+    say(json.dumps(schema_json(), indent=2))

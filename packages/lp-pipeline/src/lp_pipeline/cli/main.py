@@ -15,6 +15,7 @@ from lp_pipeline.cli.garbage import end_without_collecting
 from lp_pipeline.cli.project_commands import add_project_commands
 from lp_pipeline.cli.training_commands import add_training_commands
 from lp_pipeline.errors import TrainingStoppedError
+from lp_pipeline.printing import say
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended."""
@@ -31,7 +32,7 @@ app = typer.Typer(
 
 def _print_version(value: bool | None) -> None:
     if value:
-        typer.echo(f"litpose {importlib.metadata.version('lp-pipeline')}")
+        say(f"litpose {importlib.metadata.version('lp-pipeline')}")
         raise typer.Exit
 
 
@@ -62,25 +63,25 @@ def main() -> None:
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"])
     except TrainingStoppedError as stop:
-        typer.echo(str(stop), err=True)
+        say(str(stop), error=True)
         sys.exit(INTERRUPTED)
     except LPError as error:
         if debug:
             raise
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", error=True)
         sys.exit(2)
     except OSError as error:  # a disk that is full or write-protected, wherever it is met
         if debug:
             raise
         place = f"\nin: {error.filename}" if error.filename else ""
-        typer.echo(f"error: {error.strerror or error}{place}\ntry: --debug shows where", err=True)
+        say(f"error: {error.strerror or error}{place}\ntry: --debug shows where", error=True)
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer has caught Ctrl-C, and says nothing
-            typer.echo("stopped", err=True)
+            say("stopped", error=True)
         raise
     except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
+        say("stopped", error=True)
         sys.exit(INTERRUPTED)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+
+from lp_pipeline.printing import say
 
 PACKAGES = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_pipeline")
 
@@ -27,8 +28,7 @@ class ShowOnce(logging.Handler):
             return
         self.shown.add(text)
         is_note = record.levelno < logging.WARNING
-        stream = sys.stdout if is_note else sys.stderr
-        stream.write(f"{'note' if is_note else record.levelname.lower()}: {text}\n")
+        say(f"{'note' if is_note else record.levelname.lower()}: {text}", error=not is_note)
 
 
 def show_messages() -> None:

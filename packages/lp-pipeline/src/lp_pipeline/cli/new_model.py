@@ -13,10 +13,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-import typer
-
 from lp_core.registry import MODELS, registered
 from lp_pipeline.errors import PipelineError
+from lp_pipeline.printing import say
 
 SUFFIX = ".template"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -63,11 +62,11 @@ def run_new_model(name: str, folder: Path | None) -> None:
     names = checked_names(name)
     folder = folder or Path(names.distribution)
     write_plugin(names, folder)
-    typer.echo(f"a plug-in with the tracker '{name}': {folder}")
-    typer.echo(f"its head, to make your own: {folder / 'src' / names.module / 'head.py'}")
-    typer.echo(f"next: pip install -e {folder} pytest")
-    typer.echo(f"      pytest {folder}")
-    typer.echo(f"      litpose train CONFIG model.model_type={name}")
+    say(f"a plug-in with the tracker '{name}': {folder}")
+    say(f"its head, to make your own: {folder / 'src' / names.module / 'head.py'}")
+    say(f"next: pip install -e {folder} pytest")
+    say(f"      pytest {folder}")
+    say(f"      litpose train CONFIG model.model_type={name}")
 
 
 def checked_names(name: str) -> PluginNames:

@@ -67,7 +67,7 @@ class InputPredictor:
         write_labeled_prediction(
             result, table, model.scorer, model.calibration, metrics=self.metrics
         )
-        show_errors(result)
+        show_errors(result, self.display)
         self.display.message(f"{file.name}: {len(result.table)} images -> {table}")
 
     def predict_video(self, video: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from lp_pipeline.cli.session import start_session
+from lp_pipeline.printing import say
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -42,11 +41,11 @@ def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
     config = load_config(config_file, overrides, check_paths=True).config
     tracker_class = get_tracker_class(config)
     _write(labelled_sheet(config, tracker_class, get_labels(config)), output)
-    typer.echo(f"augmented training images: {output}")
+    say(f"augmented training images: {output}")
     if config.model.losses_to_use:
         beside = output.with_name(f"{output.stem}_clips{output.suffix}")
         _write(clip_sheet(config, tracker_class), beside)
-        typer.echo(f"augmented clips of unlabelled videos: {beside}")
+        say(f"augmented clips of unlabelled videos: {beside}")
 
 
 def labelled_sheet(

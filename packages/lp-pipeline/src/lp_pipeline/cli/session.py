@@ -8,6 +8,7 @@ import platform
 import warnings
 
 from lp_pipeline.cli.messages import show_messages
+from lp_pipeline.printing import printable
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _LARGEST_INT = 2**31 - 1
@@ -26,7 +27,8 @@ def start_session() -> None:
 
 
 def _plain_warning(message: Warning | str, *place: object, **more: object) -> str:
-    return f"warning: {message}\n"
+    shown = printable(str(message), keep="\n")
+    return f"warning: {shown}\n"
 
 
 def quieten_libraries() -> None:

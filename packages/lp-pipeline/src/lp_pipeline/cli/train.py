@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
@@ -119,7 +117,7 @@ def _evaluate_and_predict(
     tables = predict_videos(setup.tracker, loaded.config, model_dir, display=display)
     if tables:
         report_with_videos(model_dir, result, display=display)
-    show_errors(result)
+    show_errors(result, display)
     _say_where(model_dir, tables, display)
 
 
@@ -129,14 +127,15 @@ def default_model_dir() -> Path:
     return Path("outputs") / now.strftime("%Y-%m-%d") / now.strftime("%H-%M-%S")
 
 
-def show_errors(result: LabeledPrediction) -> None:
-    """Print the table of pixel errors, and the mean over the frames held out."""
+def show_errors(result: LabeledPrediction, display: Display) -> None:
+    """Show the table of pixel errors, and the mean over the frames held out."""
     names = result.table.keypoint_names
     summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
-    console = Console()
-    console.print(pixel_error_table(summary))
+    display.show(pixel_error_table(summary))
     held_out = mean_error(result, HELD_OUT)
-    console.print(f"mean pixel error over held-out frames (validation and test): {held_out:.2f} px")
+    display.message(
+        f"mean pixel error over held-out frames (validation and test): {held_out:.2f} px"
+    )
 
 
 def _say_where(model_dir: Path, tables: list[Path], display: Display) -> None:

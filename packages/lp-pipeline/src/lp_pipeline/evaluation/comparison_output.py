@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from lp_core.atomic import written_beside
+from lp_pipeline.display import literal
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.comparison import LEVEL, Comparison, GroupErrors, Interval
 from lp_pipeline.evaluation.tables import ALL_KEYPOINTS
-from lp_pipeline.evaluation.theme import LIGHT, new_figure, png, style_axes, style_legend
-from lp_pipeline.rendering.text import printable
+from lp_pipeline.evaluation.theme import LIGHT, add_legend, new_figure, png, style_axes
+from lp_pipeline.printing import printable
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d8590", "#e69f00", "#56b4e9", "#a8518a")
 _MARKERS = "oD^svP*X"
@@ -27,18 +29,18 @@ _MARKERS = "oD^svP*X"
 def comparison_table(comparison: Comparison) -> Table:
     """A row per keypoint, a column per group: mean and interval, in frame px."""
     title = f"Mean pixel error (frame px) with {LEVEL} % intervals over seeds and frames"
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=literal(title), box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("keypoint")
     for group in comparison.groups:
-        table.add_column(Text(group.name), justify="right")
+        table.add_column(literal(group.name), justify="right")
     for row, name in enumerate(comparison.keypoint_names):
         cells = [_words(group.per_keypoint[row]) for group in comparison.groups]
-        table.add_row(Text(name), *cells)
+        table.add_row(literal(name), *cells)
     table.add_section()
     overall = [_words(group.overall) for group in comparison.groups]
-    table.add_row(Text(ALL_KEYPOINTS), *overall, style="bold")
+    table.add_row(literal(ALL_KEYPOINTS), *overall, style="bold")
     if len(comparison.groups) > 1:
-        first = Text(f"less that of {comparison.groups[0].name}")
+        first = literal(f"less that of {comparison.groups[0].name}")
         table.add_row(first, *map(_difference, comparison.groups))
     for what in ("models", "frames", "points"):
         table.add_row(what, *(str(getattr(g, what)) for g in comparison.groups), style="dim")
@@ -89,40 +91,47 @@ def _rows(comparison: Comparison) -> Iterator[list[str | int]]:
 
 
 def write_comparison_plot(comparison: Comparison, path: Path) -> None:
-    """Write a picture: a row per keypoint, a mark and its interval per group.
+    """Write `comparison_figure` as a PNG file.
 
     Raises:
         EvaluationError: The file cannot be written.
     """
+    picture = png(comparison_figure(comparison))
+    try:
+        with written_beside(path) as beside:
+            beside.write_bytes(picture)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """A row per keypoint, a mark and its interval per group."""
     rows = len(comparison.keypoint_names) + 1
     height = 1.4 + rows * max(0.32, 0.16 * len(comparison.groups))
     figure = new_figure(8.0, height, LIGHT)
     _draw(figure.add_subplot(), comparison)
-    try:
-        with written_beside(path) as beside:
-            beside.write_bytes(png(figure))
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    return figure
 
 
 def _draw(axes: Axes, comparison: Comparison) -> None:
     names = [printable(name) for name in (*comparison.keypoint_names, ALL_KEYPOINTS)]
     places = np.arange(len(names))
     step = 0.7 / len(comparison.groups)
+    entries: list[tuple[Artist, str]] = []
     for number, group in enumerate(comparison.groups):
         cells = (*group.per_keypoint, group.overall)
         colour = _COLOURS[number % len(_COLOURS)]
         y = places + (number - (len(comparison.groups) - 1) / 2) * step
         axes.hlines(y, [c.low for c in cells], [c.high for c in cells], color=colour, linewidth=2)
-        axes.plot(
+        (marks,) = axes.plot(
             [cell.mean for cell in cells],
             y,
             linestyle="none",
             marker=_MARKERS[number % len(_MARKERS)],
             markersize=5,
             color=colour,
-            label=printable(group.name),
         )
+        entries.append((marks, group.name))
     title = f"Mean pixel error, {LEVEL} % intervals over seeds and frames"
     style_axes(axes, LIGHT, title=title, x="pixel error (frame px)")
     axes.set_yticks(places, names, parse_math=False)
@@ -130,7 +139,7 @@ def _draw(axes: Axes, comparison: Comparison) -> None:
     axes.axhline(len(names) - 1.5, color=LIGHT.muted, linewidth=0.8)
     axes.grid(visible=False, axis="y")
     axes.set_xlim(left=0)
-    style_legend(axes.legend(loc="best"), LIGHT)
+    add_legend(axes, LIGHT, entries, loc="best")
 
 
 def _unwritable(path: Path, error: OSError) -> EvaluationError:

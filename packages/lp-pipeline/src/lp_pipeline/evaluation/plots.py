@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
@@ -28,13 +29,13 @@ from lp_pipeline.evaluation.theme import (
     LIGHT,
     SMALL,
     Theme,
+    add_legend,
     marker,
     new_figure,
     png,
     style_axes,
-    style_legend,
 )
-from lp_pipeline.rendering.text import printable
+from lp_pipeline.printing import printable
 
 ERROR_LABEL = "pixel error (frame px)"
 _SMALLEST = 1e-3  # frame px; an error of 0 has no place on a logarithmic axis
@@ -163,11 +164,12 @@ def draw_cumulative_errors(
     axes: Axes, errors: PerKeypoint, sets: Sequence[str], theme: Theme = LIGHT
 ) -> None:
     """The share of keypoints whose error is at most x, a curve per split."""
+    entries: list[tuple[Artist, str]] = []
     for split, index in rows_of_splits(sets).items():
         values = np.sort(errors[index][np.isfinite(errors[index])]).clip(_SMALLEST)
         if values.size == 0:
             continue
-        axes.step(
+        (curve,) = axes.step(
             [values[0], *values, 2 * np.nanmax(errors).clip(_SMALLEST)],
             [*(np.arange(values.size + 1) / values.size), 1.0],
             where="post",
@@ -176,15 +178,13 @@ def draw_cumulative_errors(
             marker=marker(split),
             markersize=4.5,
             markevery=(max(values.size // 6, 1), max(values.size // 3, 1)),
-            label=f"{split}, {np.median(values):.1f} px",
         )
+        entries.append((curve, f"{split}, {np.median(values):.1f} px"))
     style_axes(axes, theme, title="Cumulative error", x=ERROR_LABEL, y="keypoints at most that far")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylim(0, 1.02)
     _pixel_axis(axes, errors)
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        style_legend(axes.legend(loc="best", handlelength=1.6, title="median of"), theme)
+    add_legend(axes, theme, entries, loc="best", handlelength=1.6, title="median of")
 
 
 def draw_training_curve(
@@ -200,16 +200,17 @@ def draw_training_curve(
     """
     group = {stage: curve.per_epoch() for stage, curve in curves.group(quantity).items()}
     by_epoch = any(len(np.unique(curve.epochs)) > 1 for curve in group.values())
+    entries: list[tuple[Artist, str]] = []
     for stage, curve in group.items():
-        axes.plot(
+        (line,) = axes.plot(
             curve.epochs if by_epoch else curve.steps,
             curve.values,
             color=theme.colour(stage),
             marker=marker({"val": "validation"}.get(stage, stage)),
             markersize=3.5 if len(curve.values) < 40 else 0,
             linewidth=1.6,
-            label={"train": "training", "val": "validation"}.get(stage, stage),
         )
+        entries.append((line, {"train": "training", "val": "validation"}.get(stage, stage)))
     values = np.concatenate([curve.values for curve in group.values()] or [np.zeros(0)])
     if values.size and values.min() > 0 and values.max() > 10 * values.min():
         axes.set_yscale("log")
@@ -221,8 +222,7 @@ def draw_training_curve(
     unit = f"{name} (frame px)" if name.endswith("rmse") else name
     style_axes(axes, theme, title=title, x="epoch" if by_epoch else "step", y=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if group:
-        style_legend(axes.legend(loc="upper right"), theme)
+    add_legend(axes, theme, entries, loc="upper right")
 
 
 def _pixel_axis(axes: Axes, errors: Float[ndarray, ...]) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy import ndarray
 
 from lp_pipeline.errors import EvaluationError
-from lp_pipeline.evaluation.theme import LIGHT, Theme, style_axes, style_legend
+from lp_pipeline.evaluation.theme import LIGHT, Theme, add_legend, style_axes
 
 _Z = 1.96  # of a 95 % interval
 
@@ -98,10 +99,11 @@ def draw_reliability(
     """
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=(0, (4, 4)))
     looks = zip(("train", "test", "validation", "unused"), "s^oD", strict=True)
+    entries: list[tuple[Artist, str]] = []
     for (name, curve), (split, shape) in zip(curves.items(), looks, strict=False):
         colour = theme.colour(split)
         axes.vlines(curve.predicted, curve.low, curve.high, color=colour, alpha=0.5, linewidth=1.5)
-        axes.plot(
+        (line,) = axes.plot(
             curve.predicted,
             curve.observed,
             color=colour,
@@ -109,8 +111,8 @@ def draw_reliability(
             markersize=5,
             clip_on=False,
             linewidth=1.6,
-            label=f"{name}, off by {100 * curve.calibration_error:.1f} %",
         )
+        entries.append((line, f"{name}, off by {100 * curve.calibration_error:.1f} %"))
     style_axes(
         axes,
         theme,
@@ -122,4 +124,4 @@ def draw_reliability(
         axis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
-    style_legend(axes.legend(loc="upper left"), theme)
+    add_legend(axes, theme, entries, loc="upper left")

@@ -28,7 +28,7 @@ from lp_pipeline.evaluation.report_figures import (
 )
 from lp_pipeline.evaluation.summary import ErrorStatistics, PixelErrorSummary
 from lp_pipeline.evaluation.tables import ALL_KEYPOINTS
-from lp_pipeline.rendering.text import printable
+from lp_pipeline.printing import printable
 
 _TEMPLATE = "report.html.j2"
 _OUTLIERS = 6

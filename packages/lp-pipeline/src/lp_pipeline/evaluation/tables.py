@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from lp_core.atomic import written_beside
+from lp_pipeline.display import literal
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.summary import ErrorStatistics, PixelErrorSummary
 
@@ -27,7 +27,7 @@ def pixel_error_table(summary: PixelErrorSummary, *, title: str | None = None) -
         summary: The errors, in frame px.
         title: What the table is about; None names the quantity and its unit.
     """
-    table = Table(title=Text(title or "Pixel error (frame px)"), box=box.SIMPLE_HEAD, padding=0)
+    table = Table(title=literal(title or "Pixel error (frame px)"), box=box.SIMPLE_HEAD, padding=0)
     table.add_column("\nkeypoint", overflow="fold")  # names give way, numbers are never cut
     for split in summary.splits:
         for heading, statistic in (
@@ -36,14 +36,14 @@ def pixel_error_table(summary: PixelErrorSummary, *, title: str | None = None) -
             ("", "90 %"),
         ):
             table.add_column(
-                Text(f"{heading}\n{statistic}"), justify="right", no_wrap=True, min_width=6
+                literal(f"{heading}\n{statistic}"), justify="right", no_wrap=True, min_width=6
             )
     for row, name in enumerate(summary.keypoint_names):
         cells = [summary.per_keypoint[split][row] for split in summary.splits]
-        table.add_row(Text(name), *_numbers(cells))
+        table.add_row(literal(name), *_numbers(cells))
     table.add_section()
     overall = [summary.overall[split] for split in summary.splits]
-    table.add_row(Text(ALL_KEYPOINTS, style="bold"), *_numbers(overall), style="bold")
+    table.add_row(literal(ALL_KEYPOINTS), *_numbers(overall), style="bold")
     table.add_row("labelled points", *_counts([cell.count for cell in overall]), style="dim")
     table.add_row("frames", *_counts(list(summary.frames.values())), style="dim")
     return table

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 
-from lp_pipeline.rendering.text import printable
+from lp_pipeline.printing import printable
 
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0
 """Sizes of text in points."""
@@ -98,12 +99,28 @@ def style_axes(axes: Axes, theme: Theme, *, title: str, x: str, y: str | None = 
     axes.set_axisbelow(True)
 
 
-def style_legend(legend: Legend, theme: Theme) -> None:
-    """Give a legend the theme's look; its text is shown as it is, dollar signs included."""
+def add_legend(
+    axes: Axes, theme: Theme, entries: Sequence[tuple[Artist, str]], **options: Any
+) -> None:
+    """Add a legend in the theme's look; none without entries.
+
+    Args:
+        axes: Where to add it.
+        theme: Its colours.
+        entries: What was drawn, and its name, which is shown as it is: neither is a dollar sign the
+            beginning of a formula, nor an underscore a reason to leave the entry out.
+        **options: Of matplotlib's legend, such as its place.
+    """
+    if not entries:
+        return
+    legend = axes.legend(
+        [drawn for drawn, _ in entries], [str(number) for number in range(len(entries))], **options
+    )
     legend.get_frame().set(facecolor=theme.background, edgecolor=theme.grid, alpha=0.9)
-    for text in (legend.get_title(), *legend.get_texts()):
+    legend.get_title().set(color=theme.foreground, fontsize=SMALL, parse_math=False)
+    for text, (_, name) in zip(legend.get_texts(), entries, strict=True):
         text.set(color=theme.foreground, fontsize=SMALL, parse_math=False)
-        text.set_text(printable(text.get_text()))
+        text.set_text(printable(name))
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
+from lp_pipeline.printing import printable
 from lp_pipeline.rendering.palette import Colour
 
 Picture = UInt8[ndarray, "_height _width 3"]
@@ -24,20 +25,6 @@ _OPACITY = 0.62
 def _font(size: int) -> ImageFont.FreeTypeFont:
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), size)
-
-
-def printable(text: str, *, keep: str = "") -> str:
-    """The text with a replacement mark for each character that steers instead of showing.
-
-    Those are control characters, line ends, marks that turn the direction of writing, and halves of
-    surrogate pairs, which stand in file names that are no UTF-8 and which no font and no page can
-    take.
-
-    Args:
-        text: Any text.
-        keep: Characters to let pass all the same.
-    """
-    return "".join(c if c.isprintable() or c in keep else "\ufffd" for c in text)
 
 
 def text_width(text: str, size: int) -> int:
