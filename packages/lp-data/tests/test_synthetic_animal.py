@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy import ndarray
 
 from lp_data.labels import Visibility
 from lp_data.synthetic import SyntheticSettings
+from lp_data.synthetic.backdrop import Backdrop
 from lp_data.synthetic.body import see_body
 from lp_data.synthetic.camera import Camera
 from lp_data.synthetic.canvas import Box
@@ -111,3 +114,11 @@ def test_a_frame_looks_the_same_whenever_it_is_rendered(session: Session) -> Non
 def test_no_two_frames_are_alike(session: Session) -> None:
     change = session.shoot(40).image.astype(int) - session.shoot(41).image
     assert np.abs(change).mean() > 0.5
+
+
+def test_the_brightest_walls_can_be_drawn() -> None:
+    white = (255.0, 255.0, 255.0)
+    look = replace(FAMILIAR, wall=white, ceiling=white, skin=white)
+    still = Backdrop(Camera(SIDE, SIDE), look, np.random.default_rng(0)).still
+    assert still.min() >= 0
+    assert still.max() == 255

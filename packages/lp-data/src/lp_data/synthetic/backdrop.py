@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from lp_data.synthetic.camera import Camera
 from lp_data.synthetic.drawing import BLOBS, draw_discs, draw_strip
-from lp_data.synthetic.look import Look, darker
+from lp_data.synthetic.look import Look, with_brightness
 from lp_data.synthetic.texture import fractal_noise, vignette
 
 _FLOOR_ROWS = 5.0
@@ -91,7 +91,12 @@ class Backdrop:
             shape, draw = BLOBS[number % len(BLOBS)]
             place = np.array([rng.uniform(0, width), rng.uniform(0.05, 0.95) * height])
             centres, radii = shape(rng, self.camera.scale * rng.uniform(0.8, 1.3))
-            draw(panel, centres + place, radii, darker(self._look.skin, rng.uniform(0.6, 0.95)))
+            draw(
+                panel,
+                centres + place,
+                radii,
+                with_brightness(self._look.skin, rng.uniform(0.6, 0.95)),
+            )
 
     def _edges(self, picture: UInt8[ndarray, "h w 3"]) -> None:
         """Edge of the glass floor, and the frame of the mirror."""
@@ -100,10 +105,10 @@ class Backdrop:
         near = camera.project(np.array([0.0, -40.0, 0.0]))[0][0, 1]
         slab = max(1, round(_FLOOR_ROWS * camera.scale))
         top = min(round(float(near)), split - slab)
-        picture[top : top + slab] = darker(self._look.wall, 1.35)
-        picture[top + slab : split] = darker(self._look.wall, 0.4)
+        picture[top : top + slab] = with_brightness(self._look.wall, 1.35)
+        picture[top + slab : split] = with_brightness(self._look.wall, 0.4)
         rim = max(1, round(2 * camera.scale))
-        picture[split : split + rim] = darker(self._look.ceiling, 1.7)
+        picture[split : split + rim] = with_brightness(self._look.ceiling, 1.7)
 
     def _posts(
         self, rng: np.random.Generator

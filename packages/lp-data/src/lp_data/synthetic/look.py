@@ -102,10 +102,10 @@ def vary(look: Look, rng: np.random.Generator) -> Look:
     )
 
 
-def darker(colour: Colour, gain: float) -> Colour:
-    """A colour at ``gain`` times its brightness."""
-    red, green, blue = colour
-    return gain * red, gain * green, gain * blue
+def with_brightness(colour: Colour, gain: float) -> Colour:
+    """A colour at ``gain`` times its brightness, at most 255 in each channel."""
+    red, green, blue = (min(255.0, gain * channel) for channel in colour)
+    return red, green, blue
 
 
 def mixed(first: Colour, second: Colour, share: float) -> Colour:

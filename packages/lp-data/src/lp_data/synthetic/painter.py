@@ -14,7 +14,7 @@ from lp_data.synthetic.body import BELLY, EARS, TAIL, TRUNK, SeenBody, SeenPart
 from lp_data.synthetic.camera import Camera
 from lp_data.synthetic.canvas import Box, Canvas, Trace
 from lp_data.synthetic.drawing import Points, Radii, Shape, discs, strip
-from lp_data.synthetic.look import Colour, Look, darker, mixed
+from lp_data.synthetic.look import Colour, Look, mixed, with_brightness
 from lp_data.synthetic.skeleton import KEYPOINTS, LIMBS
 from lp_data.synthetic.texture import fractal_noise
 
@@ -87,13 +87,13 @@ class Painter:
         for name in body.painting_order(pose, view):
             part = body.part(name, pose, view)
             gain = 1.0 if name == TRUNK else _dimmed(float(body.behind[name][pose, view]))
-            colour = darker(self._colours[name], gain)
+            colour = with_brightness(self._colours[name], gain)
             outline = _tube if name == TRUNK else discs if name in EARS else strip
             trace = canvas.paint(name, part, colour, outline=outline, on_top=outline is strip)
             traces.append(trace)
             if name in LIMBS:
                 paw = body.part(f"paw_{name}", pose, view)
-                skin = darker(self._look.skin, gain)
+                skin = with_brightness(self._look.skin, gain)
                 traces.append(canvas.paint(name, paw, skin, outline=discs))
             if name == TRUNK and trace is not None:
                 belly = body.part(BELLY, pose, view)
