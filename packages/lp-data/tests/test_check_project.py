@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import av
 import cv2
 import numpy as np
@@ -155,3 +157,71 @@ def test_tables_without_the_header_of_label_files_are_named_where_there_is_no_ot
     (error,) = check_project(project).errors
     assert "no CSV file begins with the rows scorer" in error.problem
     assert "labels.csv, other.csv" in error.where
+
+
+def test_many_problems_of_one_kind_are_told_once(project):
+    rows = "".join(f"v/img{i}.png,{200 + i},2,3,4\n" for i in range(9))
+    (project / "labels.csv").write_text(HEADER + rows)
+    report = check_project(project)
+    text = report_text(report)
+    assert text.count("is not on the image") == 1
+    assert "line 4 (nose)" in text
+    assert "and 8 more warnings of this kind, which --verbose lists" in text
+    assert text.endswith("9 warnings")
+    assert report_text(report, verbose=True).count("is not on the image") == 9
+
+
+@pytest.mark.parametrize(
+    ("written", "on_disk"),
+    [("v/img{}.jpg", "img{}.png"), ("v/Img{}.PNG", "img{}.png"), ("V/img0{}.png", "img{}.png")],
+)
+def test_the_image_that_is_almost_named_is_the_hint(project, written, on_disk):
+    rows = "".join(f"{written.format(i)},1,2,3,4\n" for i in range(9))
+    (project / "labels.csv").write_text(HEADER + rows)
+    report = check_project(project)
+    assert len(report.errors) == 9
+    assert f"there is 'v/{on_disk.format(3)}'" in report.errors[3].remedy
+    assert report_text(report).count("there is no such image") == 1
+
+
+def test_zeros_for_missing_keypoints_are_told(project):
+    rows = "".join(f"v/img{i}.png,{5 + i},2,0,0\n" for i in range(4))
+    (project / "labels.csv").write_text(HEADER + rows + "v/img5.png,,,0,0\n")
+    (told,) = check_project(project).problems
+    assert told.severity == "warning"
+    assert "5 labels in 5 rows are at exactly (0, 0)" in told.problem
+    assert "tail" in told.where
+    assert "nose" not in told.where
+
+
+def test_one_label_in_the_corner_is_no_matter(project):
+    (project / "labels.csv").write_text(HEADER + "v/img0.png,0,0,3,4\nv/img1.png,1,2,3,4\n")
+    assert check_project(project).problems == ()
+
+
+def test_shares_instead_of_pixels_are_told(project):
+    rows = "".join(f"v/img{i}.png,0.{i},0.2,0.7,1\n" for i in range(4))
+    (project / "labels.csv").write_text(HEADER + rows)
+    (told,) = check_project(project).problems
+    assert "no label is beyond 1 px" in told.problem
+    assert "multiply" in told.remedy
+
+
+def test_exchanged_coordinates_are_told_in_one_line(project):
+    rows = "".join(f"v/img{i}.png,{40 + i},{50 + i},5,{55 + i}\n" for i in range(8))
+    (project / "labels.csv").write_text(HEADER + rows)
+    (told,) = check_project(project).problems
+    assert "x and y seem to be exchanged in 'v': 16 labels in 8 of 8 rows" in told.problem
+    rows = rows.replace("45,55,5,60", "63,55,5,60")  # does not fit either way
+    (project / "labels.csv").write_text(HEADER + rows)
+    assert all("is not on the image" in text for text in said(check_project(project)))
+
+
+def test_names_in_another_unicode_form_are_the_same(project):
+    composed, decomposed = "mäuse", unicodedata.normalize("NFD", "mäuse")
+    (project / "v").rename(project / decomposed)
+    header = HEADER.replace("nose", "häß")
+    (project / "labels.csv").write_text(header + f"{composed}/img2.png,1,2,3,4\n")
+    names = [unicodedata.normalize("NFD", "häß"), "tail"]
+    report = check_project(project, keypoint_names=names)
+    assert report.problems == ()

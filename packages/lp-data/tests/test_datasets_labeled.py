@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import cv2
 import numpy as np
 import pytest
@@ -251,3 +253,18 @@ def test_context_needs_a_middle(project, frames):
     table = make_table(["v/img001.png"], [[[1, 1]]])
     with pytest.raises(DataModuleError, match="middle"):
         LabeledDataset(table, project(), FRAME, context_frames=frames)
+
+
+def test_images_and_neighbours_are_found_in_another_unicode_form(project):
+    folder = project()
+    (folder / "v").rename(folder / unicodedata.normalize("NFD", "mäuse"))
+    table = make_table([unicodedata.normalize("NFC", "mäuse/img003.png")], [[[1, 2]]])
+    dataset = LabeledDataset(table, folder, FRAME, context_frames=5)
+    assert shown(dataset[0]) == [1, 2, 3, 4, 5]
+
+
+def test_a_missing_image_is_told_with_the_name_that_is_there(project):
+    table = make_table(["v/img003.jpg"], [[[1, 2]]])
+    with pytest.raises(ImageFileError, match="labelled images have no file") as caught:
+        LabeledDataset(table, project(), FRAME)
+    assert "there is 'v/img003.png'" in caught.value.remedy

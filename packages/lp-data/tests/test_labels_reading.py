@@ -260,7 +260,10 @@ MALFORMED = {
         ["empty", "line 4"],
     ),
     "absolute path": (HEADER + "/home/ann/a.png,1,2,3,4\n", ["is absolute", "line 4"]),
-    "absolute Windows path": (HEADER + "C:\\data\\a.png,1,2,3,4\n", ["is absolute"]),
+    "absolute Windows path": (
+        HEADER + "C:\\p\\labeled-data\\v\\a.png,1,2,3,4\n",
+        ["absolute one of Windows: 'C:\\p", "as in labeled-data/v/a.png"],
+    ),
     "path out of the project": (HEADER + "../other/a.png,1,2,3,4\n", ["leads out", "line 4"]),
     "control character in a path": (HEADER + "a\x07.png,1,2,3,4\n", ["control character"]),
     "no keypoint labelled": (HEADER + "a.png,,,,\nb.png,,,,\n", ["not a single keypoint"]),

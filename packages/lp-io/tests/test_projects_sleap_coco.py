@@ -142,8 +142,8 @@ def test_a_skeleton_that_joins_no_keypoints_is_left_out(tmp_path, skeleton):
     ("key", "value", "problem"),
     [
         ("images", 3, "'images' should be a list"),
-        ("images", [{"id": 7, "file_name": "../../x.png"}], "not below the folder"),
-        ("images", [{"id": 7, "file_name": "C:\\x.png"}], "not below the folder"),
+        ("images", [{"id": 7, "file_name": "../../x.png"}], "not below that folder"),
+        ("images", [{"id": 7, "file_name": "C:\\x.png"}], "absolute path of Windows"),
         ("images", [{"id": 7}], "no file_name"),
         ("images", [], "belongs to image 7"),
         ("categories", [], "no category"),

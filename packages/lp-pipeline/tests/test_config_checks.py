@@ -249,3 +249,29 @@ def test_unsupervised_losses_need_videos(tmp_path):
     assert (
         "data.video_dir: not set, but the losses temporal learn from unlabelled videos" in message
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.data_dir", "D:\\lab\\proj"),
+        ("data.csv_file", "D:/lab/Collected.csv"),
+        ("data.video_dir", "D:\\lab\\videos"),
+        ("eval.test_videos_directory", "D:\\lab\\test"),
+        ("model.checkpoint", "D:\\lab\\model"),
+        ("model.backbone_checkpoint", "D:\\w.safetensors"),
+    ],
+)
+def test_paths_of_windows_are_told_as_such(tmp_path, key, value):
+    (tmp_path / "CollectedData.csv").touch()
+    text = f"data: {{data_dir: {tmp_path}}}\n"
+    message = refused(tmp_path, text, f"{key}={value}", check_paths=True)
+    assert f" {value}" in message
+    assert "this is a path of Windows; write where it is on this machine" in message
+
+
+def test_backslashes_in_a_relative_path_are_told(tmp_path):
+    (tmp_path / "CollectedData.csv").touch()
+    text = f"data: {{data_dir: {tmp_path}, video_dir: 'videos\\new'}}\n"
+    message = refused(tmp_path, text, check_paths=True)
+    assert f"write '{tmp_path}/videos/new'" in message

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from lp_core.paths import find_file, nearest_file
 from lp_data.errors import ImageFileError
 
 Image = UInt8[ndarray, "height width 3"]
@@ -31,6 +32,27 @@ def read_image(path: str | Path) -> Image:
     """
     path = Path(path)
     return to_rgb(_decode(path, _read_bytes(path)), path)
+
+
+def image_file(data_dir: Path, name: str) -> Path:
+    """The file of an image that a label file names, whichever Unicode form its name has on disk.
+
+    Args:
+        data_dir: The folder that the name is relative to.
+        name: A relative path with forward slashes.
+
+    Returns:
+        The file; where there is none, the path that it would have.
+    """
+    return find_file(data_dir, name) or data_dir / name
+
+
+def missing_image_remedy(data_dir: Path, name: str) -> str:
+    """What to do about an image that a label file names and that is not there."""
+    nearest = nearest_file(data_dir, name)
+    if nearest is None:
+        return "restore the image, or remove the row"
+    return f"there is '{nearest}': write this name in the label file, or rename the image"
 
 
 def to_rgb(image: ndarray, path: Path) -> Image:

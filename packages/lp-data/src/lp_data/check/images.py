@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from lp_core.paths import find_file
 from lp_data.check.report import Problem
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.errors import ImageFileError
-from lp_data.images import read_image
+from lp_data.images import image_file, missing_image_remedy, read_image
 from lp_data.labels import LabelTable
 
 _NEIGHBOURS = (-2, -1, 1, 2)
@@ -40,13 +41,13 @@ def check_images(
         is wrong.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        seen = list(pool.map(_look, [data_dir / path for path in table.image_paths]))
+        seen = list(pool.map(_look, [image_file(data_dir, path) for path in table.image_paths]))
     problems = [
         Problem(
             "error",
             each.error.problem,
             f"{each.error.where} (needed by {table.origin(row)})",
-            each.error.remedy or "restore the image, or remove the row",
+            each.error.remedy or missing_image_remedy(data_dir, table.image_paths[row]),
         )
         for row, each in enumerate(seen)
         if each.error is not None
@@ -93,4 +94,4 @@ def count_with_neighbours(table: LabelTable, data_dir: Path) -> int:
 
 
 def _exists(data_dir: Path, name: str | None) -> bool:
-    return name is not None and (data_dir / name).is_file()
+    return name is not None and find_file(data_dir, name) is not None

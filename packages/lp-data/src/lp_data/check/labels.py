@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from lp_core.paths import same_name
 from lp_data.check.report import KeypointSummary, Problem
 from lp_data.errors import LabelFileError
 from lp_data.labels import LabelTable, Visibility, join_tables, scan_labels
@@ -83,34 +82,7 @@ def check_keypoints(
         if not each.visible + each.occluded
     ]
     for name in expected or ():
-        if name not in table.keypoint_names:
+        if not any(same_name(name, own) for own in table.keypoint_names):
             where = "data.keypoint_names"
             problems.append(Problem("error", f"no label file has a keypoint '{name}'", where))
     return summaries, problems
-
-
-def check_positions(table: LabelTable, sizes: Sequence[tuple[int, int] | None]) -> list[Problem]:
-    """Positions that are not on their image.
-
-    Args:
-        table: The labels.
-        sizes: For each row (height, width) of its image in frame px, or None where unknown.
-    """
-    problems = []
-    for row, size in enumerate(sizes):
-        if size is None:
-            continue
-        points = table.keypoints[row]
-        limit = np.array([size[1], size[0]]) - 0.5
-        outside = ((points < -0.5) | (points >= limit)).any(axis=-1)
-        for column in np.flatnonzero(outside).tolist():
-            x, y = points[column].tolist()
-            problems.append(
-                Problem(
-                    "warning",
-                    f"({x:g}, {y:g}) is not on the image of {size[1]}×{size[0]} px",
-                    f"{table.origin(row)} ({table.keypoint_names[column]})",
-                    "correct it, or leave it empty; in training it counts as missing",
-                )
-            )
-    return problems

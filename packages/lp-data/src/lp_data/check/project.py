@@ -6,13 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from lp_core.paths import foreign_path_hint
 from lp_data.check.images import check_images, count_with_neighbours
-from lp_data.check.labels import (
-    check_keypoints,
-    check_label_files,
-    check_positions,
-    find_label_files,
-)
+from lp_data.check.labels import check_keypoints, check_label_files, find_label_files
+from lp_data.check.positions import check_positions
 from lp_data.check.report import Problem, ProjectReport
 from lp_data.check.videos import check_videos
 from lp_data.errors import DataError
@@ -43,9 +40,8 @@ def check_project(
     """
     project = Path(project)
     if not project.is_dir():
-        raise DataError(
-            "the project is not a folder", where=project, remedy="check the path, or data_dir"
-        )
+        hint = foreign_path_hint(str(project)) or "check the path, or data_dir"
+        raise DataError("the project is not a folder", where=project, remedy=hint)
     files = find_label_files(project) if label_files is None else [project / f for f in label_files]
     table, problems = check_label_files(files)
     others = tuple(path for path in sorted(project.glob("*.csv")) if path not in files)

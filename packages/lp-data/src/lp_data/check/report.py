@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from lp_core.errors import LPError
+
+_PARTICULARS = re.compile(r"'[^']*'|[-+]?\d[\d.e+-]*")
 
 Severity = Literal["error", "warning"]
 
@@ -33,6 +36,15 @@ class Problem:
     def of(cls, error: LPError, severity: Severity = "error") -> Problem:
         """The problem that ``error`` tells of."""
         return cls(severity, error.problem, error.where or "", error.remedy or "")
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What problems of one kind have in common: the words, without names and numbers."""
+        return (
+            self.severity,
+            _PARTICULARS.sub("…", self.problem),
+            _PARTICULARS.sub("…", self.remedy),
+        )
 
     def __str__(self) -> str:
         """Up to three lines for the terminal."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lp_data.check.report import KeypointSummary, ProjectReport, VideoSummary
+from lp_data.check.report import KeypointSummary, Problem, ProjectReport, VideoSummary
+
+_MOST_ALIKE = 3
 
 
-def report_text(report: ProjectReport) -> str:
-    """The summary tables, then every problem, then the count of them.
+def report_text(report: ProjectReport, *, verbose: bool = False) -> str:
+    """The summary tables, then the problems, then the count of them.
 
     Args:
         report: What a check found.
+        verbose: List every problem; otherwise of many of one kind only the first.
     """
     parts = [_table(_facts(report))]
     if report.keypoints:
@@ -21,8 +24,23 @@ def report_text(report: ProjectReport) -> str:
     if report.videos:
         rows = [_video_row(each) for each in report.videos]
         parts.append(_table([("video", "codec", "size", "frames", "fps"), *rows]))
-    parts += [str(problem) for problem in report.problems]
+    parts += map(str, report.problems) if verbose else _grouped(report.problems)
     return "\n\n".join([*parts, _verdict(report)])
+
+
+def _grouped(problems: Sequence[Problem]) -> list[str]:
+    """The problems, of many of one kind only the first and how many there are."""
+    kinds: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(problem)
+    parts: list[str] = []
+    for alike in kinds.values():
+        if len(alike) <= _MOST_ALIKE:
+            parts += map(str, alike)
+            continue
+        more = _count(len(alike) - 1, f"more {alike[0].severity}")
+        parts.append(f"{alike[0]}\n  and {more} of this kind, which --verbose lists")
+    return parts
 
 
 def _facts(report: ProjectReport) -> list[tuple[str, ...]]:

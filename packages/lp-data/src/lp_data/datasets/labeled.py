@@ -14,12 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lp_core.geometry import affine
+from lp_core.paths import find_file
 from lp_data.augmentation.protocol import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
 from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
 from lp_data.errors import DataModuleError, ImageFileError
+from lp_data.images import image_file, missing_image_remedy
 from lp_data.labels import LabelTable, Visibility
 
 
@@ -100,7 +102,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         unique = {name: position for position, name in enumerate(files)}
         self._windows = np.array([[unique[name] for name in window] for window in names])
         self._cache: ImageCache = open_cache(
-            [self.data_dir / name for name in unique],
+            [image_file(self.data_dir, name) for name in unique],
             image_size,
             budget=cache_budget,
             folder=cache_folder,
@@ -187,12 +189,12 @@ def _on_image(keypoints: Float[ndarray, "K 2"], size: tuple[int, int]) -> Bool[n
 
 
 def _refuse_missing(table: LabelTable, data_dir: Path) -> None:
-    missing = [row for row, path in enumerate(table.image_paths) if not (data_dir / path).is_file()]
+    missing = [row for row, path in enumerate(table.image_paths) if not find_file(data_dir, path)]
     if missing:
         first = missing[0]
         raise ImageFileError(
             f"{len(missing)} of {len(table)} labelled images have no file, the first is "
             f"'{table.image_paths[first]}'",
             where=f"{table.origin(first)}; looked in {data_dir}",
-            remedy="check data_dir, or remove the rows",
+            remedy=f"check data_dir; {missing_image_remedy(data_dir, table.image_paths[first])}",
         )

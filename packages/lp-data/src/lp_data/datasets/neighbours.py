@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from lp_core.paths import find_file
+
 _LAST_NUMBER = re.compile(r"^(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)$")
 
 
@@ -43,4 +45,4 @@ def context_window(data_dir: Path, image_path: str, num_frames: int) -> list[str
     half = num_frames // 2
     names = [neighbour_name(image_path, offset) for offset in range(-half, half + 1)]
     names[half] = image_path
-    return [name if name and (data_dir / name).is_file() else image_path for name in names]
+    return [name if name and find_file(data_dir, name) else image_path for name in names]

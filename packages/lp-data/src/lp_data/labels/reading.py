@@ -10,7 +10,7 @@ import numpy as np
 from lp_data.errors import LabelFileError
 from lp_data.labels.cells import UNLABELED, Label, read_label
 from lp_data.labels.header import Header, parse_header
-from lp_data.labels.paths import join_cells
+from lp_data.labels.paths import join_cells, relative_part
 from lp_data.labels.table import LabelTable
 from lp_data.labels.text import Row, place, read_rows
 
@@ -135,10 +135,12 @@ def _images(path: Path, body: Sequence[Row], header: Header, note: Note) -> dict
     """The row of each image."""
     images: dict[str, Row] = {}
     for row in body:
+        cells = row.cells[: header.path_columns]
         try:
-            image = join_cells(row.cells[: header.path_columns])
+            image = join_cells(cells)
         except ValueError as error:
-            remedy = "write it relative to the project folder, as in labeled-data/video/img.png"
+            example = relative_part(cells) or "labeled-data/video/img.png"
+            remedy = f"write it relative to the project folder, as in {example}"
             note(LabelFileError(str(error), where=place(path, row.line), remedy=remedy))
             continue
         if image not in images:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int8
 from numpy import ndarray
 
 from lp_core.errors import nearest_name
+from lp_core.paths import same_name
 from lp_data.errors import LabelFileError
 
 
@@ -109,6 +110,9 @@ class LabelTable:
         """The position of the keypoint ``name``."""
         if name in self.keypoint_names:
             return self.keypoint_names.index(name)
+        for place, own in enumerate(self.keypoint_names):
+            if same_name(own, name):
+                return place
         guess = nearest_name(name, self.keypoint_names)
         hint = f"did you mean '{guess}'? " if guess else ""
         raise LabelFileError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from lp_core.paths import foreign_path_hint
 from lp_core.registry import VIDEO_READERS, load_plugin, registered
 from lp_core.video import VideoSource
 from lp_data.errors import VideoError
@@ -54,7 +55,8 @@ def open_video(
 def _open_first(path: Path, resize_to: tuple[int, int] | None) -> VideoSource:
     """Open with the first reader by priority that does not refuse; its own errors are final."""
     if not path.exists():
-        raise VideoError("no such video", where=path, remedy="check the path")
+        hint = foreign_path_hint(str(path)) or "check the path"
+        raise VideoError("no such video", where=path, remedy=hint)
     refusals: dict[str, str] = {}
     readers = {name: _reader(name) for name in registered(VIDEO_READERS)}
     for name in sorted(readers, key=lambda name: (readers[name].priority, name)):

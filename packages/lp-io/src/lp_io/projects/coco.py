@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
+from lp_core.paths import find_file
 from lp_io.errors import ConversionError
 from lp_io.foreign.coco import (
     CocoAnnotation,
@@ -84,21 +85,30 @@ def _root(path: Path, images: list[CocoImage]) -> Path:
     if not images:
         return path.parent
     name = images[0].file_name.replace("\\", "/")
-    return next((folder for folder in candidates if (folder / name).is_file()), path.parent)
+    return next((folder for folder in candidates if find_file(folder, name)), path.parent)
 
 
 def _source(image: CocoImage, root: Path, path: Path) -> ImageSource:
     name = image.file_name.replace("\\", "/")
     parts = [part for part in PurePosixPath(name).parts if part != "."]
     if not parts or name.startswith("/") or ":" in parts[0] or ".." in parts:
-        raise ContentError(f"the image '{name[:80]}' is not below the folder of the images")
+        raise _elsewhere(image.file_name)
     inner = parts[1:] if parts[0] == LABEL_FOLDER and len(parts) > 2 else parts
     folder = folder_name("_".join(inner[:-1]) or path.stem)
-    file = root.joinpath(*parts)
     return ImageSource(
         name=f"{LABEL_FOLDER}/{folder}/{inner[-1]}",
-        file=file if file.is_file() else None,
+        file=find_file(root, "/".join(parts)),
         frame=frame_number(name),
+    )
+
+
+def _elsewhere(name: str) -> ContentError:
+    """The error that an image's name leads out of the folder of the images."""
+    what = "an absolute path of Windows" if PureWindowsPath(name).drive else "not below that folder"
+    return ContentError(
+        f"the image '{name[:80]}' is {what}; names have to start from the folder of the images",
+        "write the names in the COCO file relative to one folder, with forward slashes, such as "
+        "'session1/0.jpg', and give that folder with --images",
     )
 
 

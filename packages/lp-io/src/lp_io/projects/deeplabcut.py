@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from lp_core.errors import nearest_name
+from lp_core.paths import find_file, same_name
 from lp_io.errors import ConversionError
 from lp_io.foreign.content import ContentError, reading
 from lp_io.foreign.individuals import SINGLE
@@ -151,13 +152,15 @@ def _video_of(stem: str, project: Path, config: dict[str, Any]) -> Path | None:
     """The video whose name is the folder's, where the config says or in ``videos``."""
     sets = config.get("video_sets")
     for named in map(_text, sets if isinstance(sets, dict) else ()):
-        if last_part(named).rsplit(".", 1)[0] == stem:
+        if same_name(last_part(named).rsplit(".", 1)[0], stem):
             found = existing_video(named, project / "videos", project)
             if found is not None:
                 return found
     videos = project / "videos"
     candidates = sorted(videos.glob("*")) if videos.is_dir() else []
-    return next((file for file in candidates if file.is_file() and file.stem == stem), None)
+    return next(
+        (file for file in candidates if file.is_file() and same_name(file.stem, stem)), None
+    )
 
 
 def _joined(
@@ -201,11 +204,10 @@ def _images(folder: _Folder) -> list[ImageSource]:
     result = []
     for item in folder.frame.index:
         file_name = last_part(str(item))
-        file = folder.path / file_name
         result.append(
             ImageSource(
                 name=f"{LABEL_FOLDER}/{folder.path.name}/{file_name}",
-                file=file if file_name and file.is_file() else None,
+                file=find_file(folder.path, file_name) if file_name else None,
                 video=folder.video,
                 frame=frame_number(file_name),
             )

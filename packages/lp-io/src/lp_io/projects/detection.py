@@ -6,6 +6,7 @@ import csv
 from enum import Enum
 from pathlib import Path
 
+from lp_core.paths import foreign_path_hint
 from lp_io.errors import ConversionError
 from lp_io.foreign import hdf5
 from lp_io.foreign.content import ContentError, reading
@@ -35,7 +36,8 @@ def detect(path: Path) -> Kind:
     if path.is_dir():
         return _folder(path)
     if not path.exists():
-        raise ConversionError("there is no such file or folder", where=path)
+        hint = foreign_path_hint(str(path))
+        raise ConversionError("there is no such file or folder", where=path, remedy=hint)
     with reading(path, ConversionError, "the file"):
         match path.suffix.lower():
             case ".slp":

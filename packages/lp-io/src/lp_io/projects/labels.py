@@ -10,6 +10,7 @@ from pathlib import Path
 from jaxtyping import Float, Int8, UInt8
 from numpy import ndarray
 
+from lp_core.paths import find_file
 from lp_io.foreign.content import ContentError
 
 LABEL_FOLDER = "labeled-data"
@@ -123,8 +124,10 @@ def last_part(path: str) -> str:
 def existing_video(named: str, *folders: Path) -> Path | None:
     """The video that a file names, where it stands or under the same name in one of ``folders``."""
     try:
-        candidates = [Path(named), *(folder / last_part(named) for folder in folders)]
-        return next((path for path in candidates if path.is_file()), None)
+        path = Path(named)
+        places = [(path.parent, path.name), *((folder, last_part(named)) for folder in folders)]
+        found = (find_file(folder, name) for folder, name in places if name)
+        return next((file for file in found if file is not None), None)
     except (OSError, ValueError):  # a name that no file can have
         return None
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from lp_core.paths import find_file
 from lp_io.errors import ConversionError
 from lp_io.extras import require
 from lp_io.foreign import sleap
@@ -138,9 +139,8 @@ def _listed(
     if not parts or ".." in parts:
         raise ContentError(f"an image has the name '{files[number][:80]}', which leads elsewhere")
     inner = parts[-2] if len(parts) > 1 else folder
-    file = next(
-        (f for f in (Path(files[number]), path.parent.joinpath(*parts)) if f.is_file()), None
-    )
+    named = Path(files[number])
+    file = find_file(named.parent, named.name) or find_file(path.parent, "/".join(parts))
     name = f"{LABEL_FOLDER}/{folder_name(inner)}/{parts[-1]}"
     return ImageSource(name=name, file=file, embedded=embedded, frame=frame_number(parts[-1]))
 

@@ -46,13 +46,13 @@ def run_list(kind: str) -> None:
         say("and every timm model that gives feature maps, by its timm name")
 
 
-def run_check(project: Path) -> None:
-    """Print every problem of a project, and a summary; exit with 2 if one stops training."""
+def run_check(project: Path, *, verbose: bool = False) -> None:
+    """Print the problems of a project, and a summary; exit with 2 if one stops training."""
     from lp_data.check import check_project
     from lp_data.check.text import report_text
 
     report = check_project(project)
-    say(report_text(report))
+    say(report_text(report, verbose=verbose))
     if report.errors:
         raise typer.Exit(2)
 

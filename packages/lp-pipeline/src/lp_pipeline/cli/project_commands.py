@@ -74,11 +74,14 @@ def convert(
 
 def check(
     project: Annotated[Path, typer.Argument(help="A project's folder.")],
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List every problem, however many are alike.")
+    ] = False,
 ) -> None:
     """List everything that is wrong with a project, and what it holds."""
     from lp_pipeline.cli.inspect import run_check
 
-    run_check(project)
+    run_check(project, verbose=verbose)
 
 
 def preview(

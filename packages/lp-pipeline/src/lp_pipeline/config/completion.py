@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_core.paths import is_windows_path
 from lp_pipeline.config.paths import absolute_folder
 from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
@@ -46,9 +47,14 @@ def _complete_data(config: Config, file: Path) -> None:
     if data.data_dir is not None:
         data.data_dir = str(absolute_folder(data.data_dir, file))
     if model.backbone_checkpoint is not None:
-        model.backbone_checkpoint = str(Path(model.backbone_checkpoint).expanduser().absolute())
+        model.backbone_checkpoint = _absolute(model.backbone_checkpoint)
     if model.checkpoint is not None:
-        model.checkpoint = str(Path(model.checkpoint).expanduser().absolute())
+        model.checkpoint = _absolute(model.checkpoint)
+
+
+def _absolute(text: str) -> str:
+    """A path as an absolute one; one of another system stays as it was written."""
+    return text if is_windows_path(text) else str(Path(text).expanduser().absolute())
 
 
 def _complete_length(config: Config) -> None:

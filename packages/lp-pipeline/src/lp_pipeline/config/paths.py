@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_core.paths import foreign_path_hint, is_windows_path
 from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
@@ -24,6 +25,8 @@ def absolute_folder(data_dir: str, file: Path) -> Path:
         exists from the config's own folder, from that one.
     """
     folder = Path(data_dir).expanduser()
+    if is_windows_path(data_dir):
+        return folder  # of another machine; told as it was written
     from_config = file.absolute().parent / folder
     if not folder.exists() and from_config.exists():
         return from_config
@@ -50,7 +53,8 @@ def in_project(config: Config, name: str) -> Path:
         ConfigError: It is relative, and the config names no project folder.
     """
     path = Path(name).expanduser()
-    return path if path.is_absolute() else data_dir(config) / path
+    absolute = path.is_absolute() or is_windows_path(name)
+    return path if absolute else data_dir(config) / path
 
 
 def csv_files(config: Config) -> list[Path]:
@@ -90,7 +94,8 @@ def check_paths(config: Config, report: Report) -> None:
         report.problem("data.data_dir", "not set", "add data.data_dir=/path/to/the/project")
         return
     if not data_dir(config).is_dir():
-        report.problem("data.data_dir", f"there is no folder {data_dir(config)}")
+        folder = data_dir(config)
+        report.problem("data.data_dir", f"there is no folder {folder}", _foreign(folder))
         return
     if report.sound("data.csv_file"):
         for path in csv_files(config):
@@ -100,9 +105,17 @@ def check_paths(config: Config, report: Report) -> None:
 
 
 def _csv_hint(path: Path) -> str | None:
-    """Names of the tables that are there instead."""
+    """What to change about the path, or names of the tables that are there instead."""
+    foreign = _foreign(path)
+    if foreign:
+        return foreign
     names = sorted(item.name for item in path.parent.glob("*.csv"))[:5]
     return f"there are: {', '.join(names)}" if names else None
+
+
+def _foreign(path: Path) -> str | None:
+    """What to change about a path of another system."""
+    return foreign_path_hint(str(path))
 
 
 def _check_videos(config: Config, report: Report) -> None:
@@ -113,15 +126,18 @@ def _check_videos(config: Config, report: Report) -> None:
             "data.video_dir", f"not set, but the losses {names} learn from unlabelled videos"
         )
     if videos is not None and not videos.is_dir():
-        report.problem("data.video_dir", f"there is no folder {videos}")
+        report.problem("data.video_dir", f"there is no folder {videos}", _foreign(videos))
     tests = test_videos_directory(config) if config.eval.test_videos_directory else None
     if tests not in (None, videos) and not tests.is_dir():
-        report.problem("eval.test_videos_directory", f"there is no folder {tests}")
+        key = "eval.test_videos_directory"
+        report.problem(key, f"there is no folder {tests}", _foreign(tests))
 
 
 def _check_weights(config: Config, report: Report) -> None:
     model = config.model
-    if model.backbone_checkpoint and not Path(model.backbone_checkpoint).is_file():
-        report.problem("model.backbone_checkpoint", f"there is no file {model.backbone_checkpoint}")
-    if model.checkpoint and not Path(model.checkpoint).exists():
-        report.problem("model.checkpoint", f"there is no {model.checkpoint}")
+    weights, start = model.backbone_checkpoint, model.checkpoint
+    if weights and not Path(weights).is_file():
+        key = "model.backbone_checkpoint"
+        report.problem(key, f"there is no file {weights}", foreign_path_hint(weights))
+    if start and not Path(start).exists():
+        report.problem("model.checkpoint", f"there is no {start}", foreign_path_hint(start))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lp_core.atomic import written_beside
 from lp_core.errors import LPError
+from lp_core.paths import find_file
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.images import image_size
 from lp_data.labels import read_labels
@@ -63,8 +64,7 @@ def _label_file(folder: Path) -> tuple[Path, list[Path]]:
 
 
 def _source(folder: Path, name: str) -> ImageSource:
-    file = folder / name
-    return ImageSource(name, file=file if file.is_file() else None, frame=frame_number(name))
+    return ImageSource(name, file=find_file(folder, name), frame=frame_number(name))
 
 
 def _videos(folder: Path) -> tuple[Path, ...]:

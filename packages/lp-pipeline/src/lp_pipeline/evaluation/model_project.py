@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lp_core.paths import find_file
 from lp_data.labels import LabelTable, read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
 from lp_pipeline.config.load import load_config
@@ -135,7 +136,7 @@ class ModelProject:
     @property
     def has_images(self) -> bool:
         """Whether the first labelled image is where it should be."""
-        return (self.data_dir / self.labels.image_paths[0]).is_file()
+        return find_file(self.data_dir, self.labels.image_paths[0]) is not None
 
     def other_label_files(self) -> list[Path]:
         """Label files beside the project's own with frames of another distribution."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lp_data.images import image_file
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.report import ReportedVideo, TrainingReport, write_report
@@ -55,7 +56,7 @@ def write_training_report(
         predicted=result.keypoints,
         confidences=result.confidences,
         sets=result.sets,
-        images=[data_dir / name for name in table.image_paths],
+        images=[image_file(data_dir, name) for name in table.image_paths],
         image_names=table.image_paths,
     )
     report = TrainingReport(

@@ -1,0 +1,117 @@
+"""Find files whose names are written a little differently, and tell paths of other systems."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path, PureWindowsPath
+
+from lp_core.errors import nearest_name
+
+_NUMBER = re.compile(r"\d+")
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names differ at most in their Unicode form.
+
+    macOS decomposes accents (``a`` and a combining diaeresis) that other systems compose (``ä``).
+    """
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file ``name`` in ``folder``, whichever Unicode form its name has there.
+
+    Args:
+        folder: Where to look.
+        name: A relative path with forward slashes.
+
+    Returns:
+        The file; None where there is none.
+    """
+    path = folder / name
+    if path.is_file():
+        return path
+    if name.isascii():
+        return None
+    found = folder
+    for part in name.split("/"):
+        same = [entry for entry in _entries(found) if same_name(entry, part)]
+        if not same:
+            return None
+        found = found / same[0]
+    return found if found.is_file() else None
+
+
+def nearest_file(folder: Path, name: str) -> str | None:
+    """The file in ``folder`` that is most likely meant by a name that no file has.
+
+    It may differ in capital letters, in its ending, in zeros before a number, or by a slip; but not
+    in a number, which would be another frame.
+
+    Args:
+        folder: Where to look.
+        name: A relative path with forward slashes.
+
+    Returns:
+        Such as ``"labeled-data/v/Img1.PNG"``; None where nothing is alike.
+    """
+    found: list[str] = []
+    parts = name.split("/")
+    for part in parts:
+        last = len(found) == len(parts) - 1
+        match = _nearest(part, _entries(folder.joinpath(*found)), is_file=last)
+        if match is None:
+            return None
+        found.append(match)
+    return "/".join(found) if folder.joinpath(*found).is_file() else None
+
+
+def is_windows_path(text: str) -> bool:
+    """Whether a text is an absolute path of Windows on a machine with another system."""
+    return os.name != "nt" and bool(PureWindowsPath(text).drive)
+
+
+def foreign_path_hint(text: str) -> str | None:
+    """What to change about a path that another system has written; None where it is one of here.
+
+    Args:
+        text: A path that was not found.
+    """
+    if os.name == "nt" or ("\\" not in text and not is_windows_path(text)):
+        return None
+    if is_windows_path(text):
+        return "this is a path of Windows; write where it is on this machine, as in /path/to/it"
+    forward = text.replace("\\", "/")
+    return f"backslashes part folders on Windows only; write '{forward}'"
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _nearest(name: str, entries: list[str], *, is_file: bool) -> str | None:
+    """The entry that is most like ``name``."""
+    if name in entries:
+        return name
+    folded = {_folded(entry): entry for entry in reversed(entries)}
+    if _folded(name) in folded:
+        return folded[_folded(name)]
+    if is_file:
+        stems = {_folded(Path(entry).stem): entry for entry in reversed(entries)}
+        if _folded(Path(name).stem) in stems:
+            return stems[_folded(Path(name).stem)]
+    numbers = _numbers(name)
+    return nearest_name(name, [entry for entry in entries if _numbers(entry) == numbers])
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number[:18]) for number in _NUMBER.findall(name)]
