@@ -71,7 +71,7 @@ def test_an_unknown_reader_is_an_error_that_names_the_nearest(video) -> None:
 def test_a_reader_that_is_asked_for_is_never_replaced(tmp_path, video) -> None:
     with pytest.raises(VideoError, match="'pyav' cannot read this video: a folder"):
         open_video(tmp_path, reader="pyav")
-    with pytest.raises(VideoError, match="'image_folder' cannot read this video: not a folder"):
+    with pytest.raises(VideoError, match="'image_folder' cannot read this video: neither a folder"):
         open_video(video, reader="image_folder")
 
 

@@ -73,7 +73,8 @@ def test_videos_are_found_by_the_config_or_in_the_project(tmp_path):
     sets = {str(tmp_path / "elsewhere" / "v1.avi"): {"crop": ""}, "C:\\old\\place\\v2.mp4": None}
     folder = project(tmp_path / "p", tables, video_sets=sets)
     (folder / "videos").mkdir()
-    (folder / "videos" / "v2.mp4").touch()
+    for name in ("v2.csv", "v2.mp4"):  # DeepLabCut writes its predictions beside the videos
+        (folder / "videos" / name).touch()
     labels = read_deeplabcut_project(folder)
     assert [video.name for video in labels.videos] == ["v1.avi", "v2.mp4"]
     assert labels.images[2].video == folder / "videos" / "v2.mp4"

@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from lp_core.registry import VIDEO_READERS, load_plugin, registered
+
 Frames = UInt8[ndarray, "frames height width 3"]
 
 
@@ -73,3 +75,13 @@ class VideoSource(Protocol):
     ) -> None:
         """Close the source."""
         ...
+
+
+def video_suffixes() -> frozenset[str]:
+    """The endings of video files that the installed readers name, in lower case with their dot.
+
+    Raises:
+        PluginError: A reader cannot be imported.
+    """
+    readers = (load_plugin(VIDEO_READERS, name) for name in registered(VIDEO_READERS))
+    return frozenset(suffix for reader in readers for suffix in getattr(reader, "suffixes", ()))

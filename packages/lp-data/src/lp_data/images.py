@@ -13,6 +13,8 @@ from lp_core.paths import find_file, nearest_file
 from lp_data.errors import ImageFileError
 
 Image = UInt8[ndarray, "height width 3"]
+IMAGE_FILES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+"""The endings of the files that `read_image` reads, in lower case."""
 
 
 def read_image(path: str | Path) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lp_core.listing import visible
 from lp_core.paths import same_name
 from lp_data.check.report import KeypointSummary, Problem
 from lp_data.errors import LabelFileError
@@ -16,7 +17,7 @@ _USUAL_NAME = "collecteddata"
 
 def find_label_files(project: Path) -> list[Path]:
     """The CSV files in the project folder that are named, or begin, as label files do."""
-    return [path for path in sorted(project.glob("*.csv")) if _is_meant_as_labels(path)]
+    return [path for path in visible(project, "*.csv") if _is_meant_as_labels(path)]
 
 
 def _is_meant_as_labels(path: Path) -> bool:

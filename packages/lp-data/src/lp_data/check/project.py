@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_data.check.images import check_images, count_with_neighbours
 from lp_data.check.labels import check_keypoints, check_label_files, find_label_files
@@ -44,16 +45,17 @@ def check_project(
         raise DataError("the project is not a folder", where=project, remedy=hint)
     files = find_label_files(project) if label_files is None else [project / f for f in label_files]
     table, problems = check_label_files(files)
-    others = tuple(path for path in sorted(project.glob("*.csv")) if path not in files)
+    others = tuple(path for path in visible(project, "*.csv") if path not in files)
     if not files:
         problems.append(_no_label_file(project, others))
-    videos, video_problems = check_videos(project / (video_dir or "videos"))
+    videos, beside_videos, video_problems = check_videos(project / (video_dir or "videos"))
     if table is None:
         return ProjectReport(
             project,
             tuple(files),
             others,
             videos=tuple(videos),
+            beside_videos=beside_videos,
             problems=(*problems, *video_problems),
         )
     keypoints, keypoint_problems = check_keypoints(table, keypoint_names)
@@ -68,6 +70,7 @@ def check_project(
         image_sizes=Counter(size for size in sizes if size is not None),
         num_with_neighbours=count_with_neighbours(table, project),
         videos=tuple(videos),
+        beside_videos=beside_videos,
         problems=(
             *problems,
             *keypoint_problems,

@@ -103,6 +103,7 @@ class ProjectReport:
         num_with_neighbours: How many frames have their two neighbours on either side, which models
             with context learn from.
         videos: The videos that can be opened.
+        beside_videos: Names of what is in the folder of videos and is no video; may be empty.
         problems: What is wrong, in the order in which it was found.
     """
 
@@ -115,6 +116,7 @@ class ProjectReport:
     image_sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     num_with_neighbours: int = 0
     videos: tuple[VideoSummary, ...] = ()
+    beside_videos: str = ""
     problems: tuple[Problem, ...] = ()
 
     @property

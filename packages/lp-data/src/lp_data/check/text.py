@@ -55,6 +55,7 @@ def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
         ("image sizes", ", ".join(f"{_size(size)} ({count})" for size, count in sizes) or "none"),
         ("with neighbours", f"{report.num_with_neighbours} of {report.num_frames} frames (±2)"),
         ("videos", str(len(report.videos))),
+        ("left out of them", report.beside_videos or "nothing"),
     ]
 
 

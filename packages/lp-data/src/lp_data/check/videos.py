@@ -6,17 +6,16 @@ from pathlib import Path
 
 from lp_data.check.report import Problem, VideoSummary
 from lp_data.errors import VideoError
+from lp_data.video.container import open_container
+from lp_data.video.listing import FolderListing, find_videos
+from lp_data.video.open import open_video
 
-_COMMON = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
-_RARE = (".wmv", ".ts", ".mts", ".m2ts", ".flv", ".ogv", ".3gp")
-VIDEO_SUFFIXES = frozenset(_COMMON + _RARE)
 
-
-def check_videos(video_dir: Path) -> tuple[list[VideoSummary], list[Problem]]:
+def check_videos(video_dir: Path) -> tuple[list[VideoSummary], str, list[Problem]]:
     """Open every video of a folder, counting its frames.
 
     Returns:
-        The videos that can be opened; and what is wrong.
+        The videos that can be opened; the names of what else is in the folder; and what is wrong.
     """
     if not video_dir.is_dir():
         problem = Problem(
@@ -25,11 +24,10 @@ def check_videos(video_dir: Path) -> tuple[list[VideoSummary], list[Problem]]:
             str(video_dir),
             "set data.video_dir; training with labels only does not need it",
         )
-        return [], [problem]
-    summaries, problems = [], []
-    for path in sorted(video_dir.rglob("*")):
-        if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
-            continue
+        return [], "", [problem]
+    found = find_videos(video_dir)
+    summaries, problems = [], _unused(found)
+    for path in found.files:
         try:
             summary, damage = _look(path)
         except VideoError as error:
@@ -39,17 +37,35 @@ def check_videos(video_dir: Path) -> tuple[list[VideoSummary], list[Problem]]:
         if damage:
             remedy = "record or copy it again; the frames before the damage can be used"
             problems.append(Problem("warning", damage, str(path), remedy))
-    return summaries, problems
+    return summaries, found.names_left_out, problems
+
+
+def _unused(found: FolderListing) -> list[Problem]:
+    """Folders within the folder that hold videos."""
+    return [
+        Problem(
+            "warning",
+            "the videos in a folder within the folder of videos are not used",
+            str(folder),
+            "move them up, or set data.video_dir to this folder",
+        )
+        for folder in found.folders_within
+        if find_videos(folder).files
+    ]
 
 
 def _look(path: Path) -> tuple[VideoSummary, str | None]:
     """What the video is, and what is wrong with it although it can be read."""
-    from lp_data.video.container import open_container
-    from lp_data.video.open import open_video
-
-    container, stream = open_container(path)
-    codec = stream.codec_context.name
-    container.close()
     with open_video(path) as source:
-        summary = VideoSummary(path, codec, source.size, len(source), source.fps)
+        summary = VideoSummary(path, _codec(path), source.size, len(source), source.fps)
         return summary, getattr(source, "damage", None)
+
+
+def _codec(path: Path) -> str:
+    """FFmpeg's name of the codec; ``"?"`` for a file that only another reader opens."""
+    try:
+        container, stream = open_container(path)
+    except VideoError:
+        return "?"
+    with container:
+        return stream.codec_context.name

@@ -18,6 +18,13 @@ _FORMATS = (
     "asf_o,ogg,h264,hevc,vvc,m4v,mjpeg,mjpeg_2000,ivf,obu,av1,gif,apng,nut,mxf,dv,wtv,yuv4mpegpipe,"
     "rm,swf,vc1,vc1test,h261,h263,pmp,smk"
 )
+_ENDINGS = (
+    "3g2 3gp asf avi divx dv f4v flv h264 h265 hevc ivf m2ts m2v m4v mjpeg mjpg mkv mov mp4 mpeg "
+    "mpg mts mxf nut ogv qt ts vob webm wmv y4m"
+)
+VIDEO_FILES = frozenset(f".{ending}" for ending in _ENDINGS.split())
+"""The endings of the files that FFmpeg reads as videos, for `VideoReader.suffixes`."""
+
 _REMEDY_TRUNCATED = "copy the file again, or recover it with the program that recorded it"
 
 

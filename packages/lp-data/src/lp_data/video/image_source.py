@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
@@ -12,11 +11,11 @@ import cv2
 
 from lp_core.video import Frames
 from lp_data.errors import ImageFileError, VideoError
-from lp_data.images import Image, read_image, resize, to_rgb
+from lp_data.images import IMAGE_FILES, Image, read_image, resize, to_rgb
 from lp_data.video.base import Source
+from lp_data.video.listing import find_images
 from lp_data.video.tiff import lacks_pages
 
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 STACKS = frozenset({".tif", ".tiff"})
 
 
@@ -73,12 +72,10 @@ class _ImageSource(Source):
 
 
 class ImageFolderSource(_ImageSource):
-    """The images of a folder, one a frame, in natural order: ``img2.png`` before ``img10.png``.
-
-    Files that are no images, and hidden ones, are passed by.
+    """The images of a folder, one a frame, in the order of `find_images`; or a single image.
 
     Args:
-        path: The folder.
+        path: The folder, or the image file.
         resize_to: (height, width) of the frames returned, or None for their own size.
 
     Raises:
@@ -86,19 +83,20 @@ class ImageFolderSource(_ImageSource):
     """
 
     def __init__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> None:
-        self.files = images_of(path)
+        self.files = find_images(path).files if path.is_dir() else (path,)
         if not self.files:
             raise VideoError(
                 "the folder holds no images",
                 where=path,
-                remedy=f"images end in one of {', '.join(sorted(IMAGES))}",
+                remedy=f"images end in one of {', '.join(sorted(IMAGE_FILES))}",
             )
         super().__init__(path, resize_to=resize_to)
 
     @classmethod
     def refusal(cls, path: Path) -> str | None:
         """Why ``path`` cannot be read with this reader, or None."""
-        return None if path.is_dir() else "not a folder"
+        is_image = path.suffix.lower() in IMAGE_FILES - STACKS and path.is_file()
+        return None if path.is_dir() or is_image else "neither a folder nor an image"
 
     def __len__(self) -> int:
         return len(self.files)
@@ -140,18 +138,6 @@ class ImageStackSource(_ImageSource):
         if not found or not pages:
             raise ImageFileError("the page cannot be decoded as an image")
         return to_rgb(pages[0], self.path)
-
-
-def images_of(folder: Path) -> list[Path]:
-    """The image files of ``folder`` in natural order."""
-    files = (p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != ".")
-    return sorted(files, key=lambda file: (_natural(file.name), file.name))
-
-
-def _natural(name: str) -> list[str | int]:
-    """A key that sorts the numbers within names by value."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _count_pages(path: Path) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lp_data.errors import VideoError
 from lp_data.video.base import Source
+from lp_data.video.container import VIDEO_FILES
 from lp_data.video.decoder import Decoder, Key
 from lp_data.video.index import FrameIndex, build_index
 from lp_data.video.orientation import Orientation
@@ -28,6 +29,8 @@ class IndexedSource(Source):
     Raises:
         VideoError: The file is not a video, or no frame of it can be decoded.
     """
+
+    suffixes = VIDEO_FILES
 
     def __init__(
         self,

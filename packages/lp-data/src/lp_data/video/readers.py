@@ -19,6 +19,10 @@ class VideoReader(Protocol):
         priority: The automatic choice asks readers in ascending order: 10 for readers of special
             files, 20 for the default, more for those that are only to be chosen by name or in need.
 
+    A reader of video files may also have ``suffixes``, the set of the endings of their names, in
+    lower case with the dot: where a folder stands for its videos, as in ``litpose predict``, files
+    with these endings are among them.
+
     A reader that decodes on a GPU where there is one may also have ``decodes_on_gpu = True``: where
     the automatic choice passes it by on such a machine, it says so.
     """

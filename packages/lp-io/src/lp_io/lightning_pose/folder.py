@@ -31,7 +31,8 @@ def find_public_checkpoint(folder: Path) -> Path:
     Raises:
         ConversionError: There is no checkpoint.
     """
-    found = [file for file in sorted(folder.glob(_CHECKPOINTS)) if file.is_file()]
+    files = (file for file in sorted(folder.glob(_CHECKPOINTS)) if file.is_file())
+    found = [file for file in files if not file.name.startswith(".")]
     if not found:
         raise ConversionError(
             "there is no checkpoint in this model directory",

@@ -11,7 +11,9 @@ import numpy as np
 import yaml
 
 from lp_core.errors import nearest_name
+from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
+from lp_core.video import video_suffixes
 from lp_io.errors import ConversionError
 from lp_io.foreign.content import ContentError, reading
 from lp_io.foreign.individuals import SINGLE
@@ -76,7 +78,7 @@ def read_deeplabcut_project(
         chosen, left_out = _chosen_scorer(folder, config, scorer)
         folders = [
             found
-            for path in sorted((folder / LABEL_FOLDER).iterdir())
+            for path in visible(folder / LABEL_FOLDER)
             if path.is_dir() and (found := _labels_of(path, chosen, folder, config)) is not None
         ]
         if not folders:
@@ -100,7 +102,8 @@ def _chosen_scorer(
     """Whose labels are taken, and a note about the others'."""
     files = [
         file
-        for file in (folder / LABEL_FOLDER).glob(f"*/{_LABEL_FILE}*")
+        for labels in visible(folder / LABEL_FOLDER)
+        for file in labels.glob(f"{_LABEL_FILE}*")
         if file.suffix in (".csv", ".h5")
     ]
     scorers = sorted({file.stem.removeprefix(_LABEL_FILE) for file in files})
@@ -157,10 +160,10 @@ def _video_of(stem: str, project: Path, config: dict[str, Any]) -> Path | None:
             if found is not None:
                 return found
     videos = project / "videos"
-    candidates = sorted(videos.glob("*")) if videos.is_dir() else []
-    return next(
-        (file for file in candidates if file.is_file() and same_name(file.stem, stem)), None
-    )
+    suffixes = video_suffixes()
+    candidates = visible(videos) if videos.is_dir() else []
+    named_so = (file for file in candidates if same_name(file.stem, stem))
+    return next((file for file in named_so if file.suffix.lower() in suffixes), None)
 
 
 def _joined(

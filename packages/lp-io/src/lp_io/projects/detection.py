@@ -6,6 +6,7 @@ import csv
 from enum import Enum
 from pathlib import Path
 
+from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_io.errors import ConversionError
 from lp_io.foreign import hdf5
@@ -61,7 +62,7 @@ def _folder(path: Path) -> Kind:
         return Kind.LIGHTNING_POSE_MODEL
     if is_deeplabcut_project(path):
         return Kind.DEEPLABCUT
-    if any(_is_label_file(file) for file in sorted(path.glob("*.csv"))):
+    if any(_is_label_file(file) for file in visible(path, "*.csv")):
         return Kind.PROJECT
     raise ConversionError(
         "the folder is neither a DeepLabCut project nor one of lp",

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lp_pipeline.builders.videos import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_videos
+from lp_pipeline.builders.videos import list_inputs
 from lp_pipeline.errors import PredictionError
 
 
@@ -53,10 +53,8 @@ def sort_inputs(paths: tuple[Path, ...]) -> Inputs:
             )
         if path.suffix.lower() == ".csv":
             labels.append(path)
-        elif path.is_dir() and not _has(path, VIDEO_SUFFIXES) and _has(path, IMAGE_SUFFIXES):
-            videos.append(path)
         else:
-            videos.extend(list_videos(path))
+            videos.extend(list_inputs(path))
     _refuse_same_names(labels, videos)
     return Inputs(tuple(labels), tuple(videos))
 
@@ -76,7 +74,3 @@ def _refuse_same_names(*kinds: list[Path]) -> None:
                 where=", ".join(map(str, same)),
                 remedy="predict them one by one, each with another --output-dir",
             )
-
-
-def _has(folder: Path, suffixes: frozenset[str]) -> bool:
-    return any(file.suffix.lower() in suffixes for file in folder.iterdir())

@@ -58,7 +58,7 @@ def predict(
     model_dir: Annotated[Path, typer.Argument(help="What `litpose train` made.")],
     inputs: Annotated[
         list[Path],
-        typer.Argument(help="Videos, folders of videos or images, or label files (CSV)."),
+        typer.Argument(help="Videos, images, folders of either, or label files (CSV)."),
     ],
     output_dir: Annotated[
         Path | None,

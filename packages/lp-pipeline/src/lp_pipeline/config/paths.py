@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint, is_windows_path
 from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
@@ -109,7 +110,8 @@ def _csv_hint(path: Path) -> str | None:
     foreign = _foreign(path)
     if foreign:
         return foreign
-    names = sorted(item.name for item in path.parent.glob("*.csv"))[:5]
+    tables = visible(path.parent, "*.csv") if path.parent.is_dir() else []
+    names = [item.name for item in tables[:5]]
     return f"there are: {', '.join(names)}" if names else None
 
 

@@ -10,6 +10,7 @@ from lp_core.paths import find_file
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.images import image_size
 from lp_data.labels import read_labels
+from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
 from lp_io.foreign.content import writing
 from lp_io.projects import ImageSource, LabeledImages
@@ -17,7 +18,6 @@ from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.labels import frame_number
 from lp_io.projects.sleap import write_sleap_labels
-from lp_pipeline.builders.videos import VIDEO_SUFFIXES
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.importing import LABEL_FILE
 from lp_pipeline.conversion.pictures import OFFSETS, copy_pictures
@@ -69,9 +69,7 @@ def _source(folder: Path, name: str) -> ImageSource:
 
 def _videos(folder: Path) -> tuple[Path, ...]:
     videos = folder / "videos"
-    if not videos.is_dir():
-        return ()
-    return tuple(sorted(file for file in videos.iterdir() if file.suffix in VIDEO_SUFFIXES))
+    return find_videos(videos).files if videos.is_dir() else ()
 
 
 def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:

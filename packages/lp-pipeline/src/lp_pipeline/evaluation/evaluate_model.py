@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_core.listing import visible
 from lp_data.labels import read_labels
 from lp_io.predictions import PredictionTable, read_predictions_csv, scorer_name
 from lp_pipeline.display import Display
@@ -177,8 +178,9 @@ def evaluate_video_tables(project: ModelProject) -> list[Path]:
 
 def video_tables(folder: Path) -> list[Path]:
     """The tables of predictions of videos in a model directory."""
-    found = (folder / VIDEO_FOLDER).glob("*.csv")
-    return sorted(path for path in found if is_prediction_table(path))
+    tables = folder / VIDEO_FOLDER
+    found = visible(tables, "*.csv") if tables.is_dir() else []
+    return [path for path in found if is_prediction_table(path)]
 
 
 def is_prediction_table(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lp_pipeline.builders.videos import list_videos
+from lp_data.video.listing import find_videos
 from lp_pipeline.config.paths import CONFIG_FILE, test_videos_directory
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.evaluate_model import VIDEO_FOLDER, training_curves
@@ -63,7 +63,7 @@ def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
     folder = test_videos_directory(project.config)
     if folder is None or not folder.exists():
         return []
-    videos = list_videos(folder) if folder.is_file() or any(folder.iterdir()) else []
+    videos = find_videos(folder).files if folder.is_dir() else (folder,)
     tables = [project.folder / VIDEO_FOLDER / f"{video.stem}.csv" for video in videos]
     pairs = zip(videos, tables, strict=True)
     return [(video, table) for video, table in pairs if table.is_file()]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lp_core.listing import visible
 from lp_core.video import VideoSource
 from lp_pipeline.prediction.handler import PredictionHandler
 
@@ -38,6 +39,6 @@ def prediction_identity(handler: PredictionHandler, source: VideoSource, video: 
 
 def _file_marks(video: Path) -> list[tuple[str, int, int]]:
     """Names, sizes and times of a file, or of those in a folder; reading them would take long."""
-    files = sorted(video.iterdir()) if video.is_dir() else [video]
+    files = visible(video) if video.is_dir() else [video]
     stats = ((file.name, file.stat()) for file in files)
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.atomic import written_beside
+from lp_core.listing import visible
 from lp_pipeline.errors import PredictionError
 
 _HEAD = 2**16  # bytes; reading all of a video would take long
@@ -59,7 +60,7 @@ def _digest(video: Path) -> str:
     """Of a file's size and beginning, or of the names and sizes of those in a folder."""
     digest = hashlib.sha256()
     if video.is_dir():
-        sizes = [(file.name, file.stat().st_size) for file in sorted(video.iterdir())]
+        sizes = [(file.name, file.stat().st_size) for file in visible(video)]
         digest.update(json.dumps(sizes).encode())
     else:
         with video.open("rb") as file:

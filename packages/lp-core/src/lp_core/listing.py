@@ -1,0 +1,22 @@
+"""List folders as their users see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def visible(folder: Path, pattern: str = "*") -> list[Path]:
+    """The entries of a folder that are not hidden, by name.
+
+    Names that begin with a dot are never input: systems put them beside the files of a user, such
+    as ``._a.mp4`` beside ``a.mp4`` on exFAT disks.
+
+    Args:
+        folder: The folder.
+        pattern: What the names must match, as in `pathlib.PurePath.match`.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    entries = (path for path in folder.iterdir() if path.match(pattern))
+    return sorted(path for path in entries if not path.name.startswith("."))
