@@ -126,6 +126,18 @@ def test_pictures_that_are_not_the_videos_frames_get_no_neighbours(
     assert "0 neighbouring frames" in outcome.out
 
 
+def test_frames_that_were_selected_far_apart_are_no_advice_for_context(litpose, recorded, tmp_path):
+    video, frames = recorded
+    selected = dict(enumerate(frames[np.random.default_rng(0).permutation(20)]))
+    folder = deeplabcut_project(tmp_path / "dlc", video, selected)
+    outcome = litpose("convert", folder, tmp_path / "new")
+    assert outcome.code == 0, outcome
+    assert "; 0 images have all of theirs" in outcome.out
+    assert "nothing shows that these are neighbours in time" in outcome.out
+    config = (tmp_path / "new" / "config.yaml").read_text()
+    assert "heatmap_mhcrnn would gain little" in config
+
+
 def same_labels(one, other):
     by_name = dict(zip(other.image_paths, range(len(other)), strict=True))
     order = [by_name[name] for name in one.image_paths]

@@ -29,13 +29,13 @@ def write_video(path, num_frames):
 
 @pytest.fixture
 def project(tmp_path):
-    """Nine frames of which three are labelled, and one video."""
+    """Sixteen frames of a drifting scene, of which three are labelled, and one video."""
     rng = np.random.default_rng(0)
     (tmp_path / "v").mkdir()
-    for i in range(9):
-        image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / f"v/img{i}.png"), image)
-    rows = "v/img2.png,1,2,3,4\nv/img4.png,,,5,6\nv/img8.png,7,8,,\n"
+    scene = cv2.GaussianBlur(rng.integers(0, 256, (48, 128, 3), dtype=np.uint8), (0, 0), 3)
+    for i in range(16):
+        cv2.imwrite(str(tmp_path / f"v/img{i}.png"), scene[:, 2 * i : 2 * i + 64])
+    rows = "v/img2.png,1,2,3,4\nv/img12.png,,,5,6\nv/img15.png,7,8,,\n"
     (tmp_path / "labels.csv").write_text(HEADER + rows)
     (tmp_path / "other.csv").write_text("time,speed\n1,2\n")
     write_video(tmp_path / "videos/a.mp4", 7)
@@ -58,7 +58,8 @@ def test_a_good_project_is_summarised(project):
     ]
     assert report.share_labelled == pytest.approx(4 / 6)
     assert report.image_sizes == {(48, 64): 3}
-    assert report.num_with_neighbours == 2  # after img8 nothing comes
+    assert report.neighbours.num_proved == 2  # after img15 nothing comes
+    assert report.neighbours.num_unproved == 0
     (video,) = report.videos
     assert (video.codec, video.size, video.num_frames, video.fps) == ("mpeg4", (48, 64), 7, 25)
 
@@ -68,7 +69,18 @@ def test_the_text_has_the_tables(project):
     lines = [line.split() for line in text.splitlines()]
     assert ["nose", "2", "0", "67%"] in lines
     assert ["a.mp4", "mpeg4", "64×48", "7", "25"] in lines
+    assert "with neighbours  2 of 3 frames (±2)\n" in text
     assert lines[-1] == ["no", "problem", "found"]
+
+
+def test_images_of_consecutive_numbers_are_not_taken_for_neighbours_in_time(project):
+    rng = np.random.default_rng(1)
+    for i in range(16):  # as if they were selected far apart
+        image = cv2.GaussianBlur(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8), (0, 0), 3)
+        cv2.imwrite(str(project / f"v/img{i}.png"), image)
+    text = report_text(check_project(project))
+    assert "with neighbours  0 of 3 frames (±2); 2 images have files of the numbers before" in text
+    assert "nothing shows that these are neighbours in time" in text
 
 
 def test_everything_wrong_is_found_in_one_pass(project):

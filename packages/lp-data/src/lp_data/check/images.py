@@ -9,14 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from lp_core.paths import find_file
 from lp_data.check.report import Problem
-from lp_data.datasets.neighbours import neighbour_name
 from lp_data.errors import ImageFileError
 from lp_data.images import image_file, missing_image_remedy, read_image
 from lp_data.labels import LabelTable
-
-_NEIGHBOURS = (-2, -1, 1, 2)
 
 
 class _Seen(NamedTuple):
@@ -83,15 +79,3 @@ def _same_pictures(table: LabelTable, seen: Sequence[_Seen]) -> list[Problem]:
                 )
             )
     return problems
-
-
-def count_with_neighbours(table: LabelTable, data_dir: Path) -> int:
-    """How many frames have the files of the two frames before and after them."""
-    return sum(
-        all(_exists(data_dir, neighbour_name(path, offset)) for offset in _NEIGHBOURS)
-        for path in table.image_paths
-    )
-
-
-def _exists(data_dir: Path, name: str | None) -> bool:
-    return name is not None and find_file(data_dir, name) is not None

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
-from lp_data.check.images import check_images, count_with_neighbours
+from lp_data.check.images import check_images
 from lp_data.check.labels import check_keypoints, check_label_files, find_label_files
 from lp_data.check.positions import check_positions
 from lp_data.check.report import Problem, ProjectReport
 from lp_data.check.videos import check_videos
+from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_data.errors import DataError
 from lp_data.labels import LabelTable
 
@@ -48,7 +49,8 @@ def check_project(
     others = tuple(path for path in visible(project, "*.csv") if path not in files)
     if not files:
         problems.append(_no_label_file(project, others))
-    videos, beside_videos, video_problems = check_videos(project / (video_dir or "videos"))
+    folder = project / (video_dir or "videos")
+    videos, beside_videos, video_problems = check_videos(folder)
     if table is None:
         return ProjectReport(
             project,
@@ -68,7 +70,7 @@ def check_project(
         num_labelled_frames=_num_labelled(table),
         keypoints=tuple(keypoints),
         image_sizes=Counter(size for size in sizes if size is not None),
-        num_with_neighbours=count_with_neighbours(table, project),
+        neighbours=prove_neighbours(table.image_paths, project, videos_by_name(folder)),
         videos=tuple(videos),
         beside_videos=beside_videos,
         problems=(

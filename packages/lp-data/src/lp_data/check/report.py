@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lp_core.errors import LPError
+from lp_data.datasets.time_order import NeighbourEvidence
 
 _PARTICULARS = re.compile(r"'[^']*'|[-+]?\d[\d.e+-]*")
 
@@ -100,8 +101,8 @@ class ProjectReport:
         num_labelled_frames: How many of them have a labelled keypoint.
         keypoints: Each keypoint and how often it is labelled.
         image_sizes: How many images have which (height, width) in frame px.
-        num_with_neighbours: How many frames have their two neighbours on either side, which models
-            with context learn from.
+        neighbours: Which frames have their two neighbours on either side, which models with context
+            learn from, and whether these are neighbours in time.
         videos: The videos that can be opened.
         beside_videos: Names of what is in the folder of videos and is no video; may be empty.
         problems: What is wrong, in the order in which it was found.
@@ -114,7 +115,7 @@ class ProjectReport:
     num_labelled_frames: int = 0
     keypoints: tuple[KeypointSummary, ...] = ()
     image_sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    num_with_neighbours: int = 0
+    neighbours: NeighbourEvidence = field(default_factory=lambda: NeighbourEvidence({}, {}))
     videos: tuple[VideoSummary, ...] = ()
     beside_videos: str = ""
     problems: tuple[Problem, ...] = ()

@@ -53,10 +53,15 @@ def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
         ("keypoints", str(len(report.keypoints))),
         ("labelled", f"{report.share_labelled:.1%} of all keypoints in all frames"),
         ("image sizes", ", ".join(f"{_size(size)} ({count})" for size, count in sizes) or "none"),
-        ("with neighbours", f"{report.num_with_neighbours} of {report.num_frames} frames (±2)"),
+        ("with neighbours", _neighbours(report)),
         ("videos", str(len(report.videos))),
         ("left out of them", report.beside_videos or "nothing"),
     ]
+
+
+def _neighbours(report: ProjectReport) -> str:
+    proved = f"{report.neighbours.num_proved} of {report.num_frames} frames (±2)"
+    return "; ".join(filter(None, [proved, report.neighbours.unproved_text()]))
 
 
 def _names(paths: Sequence[Path]) -> str:

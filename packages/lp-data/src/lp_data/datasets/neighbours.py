@@ -32,6 +32,12 @@ def neighbour_name(image_path: str, offset: int) -> str | None:
     return str(path.with_name(f"{match['before']}{number}{match['after']}{path.suffix}"))
 
 
+def frame_number(image_path: str) -> int | None:
+    """The number by which a file name counts frames; None where it has none."""
+    match = _LAST_NUMBER.match(PurePosixPath(image_path).stem)
+    return None if match is None else int(match["number"])
+
+
 def context_window(data_dir: Path, image_path: str, num_frames: int) -> list[str]:
     """The paths of ``num_frames`` consecutive frames, the labelled one in the middle.
 

@@ -8,6 +8,7 @@ from lp_core.atomic import written_beside
 from lp_core.errors import LPError
 from lp_core.paths import find_file
 from lp_data.datasets.neighbours import neighbour_name
+from lp_data.datasets.time_order import OFFSETS
 from lp_data.images import image_size
 from lp_data.labels import read_labels
 from lp_data.video.listing import find_videos
@@ -20,7 +21,7 @@ from lp_io.projects.labels import frame_number
 from lp_io.projects.sleap import write_sleap_labels
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.importing import LABEL_FILE
-from lp_pipeline.conversion.pictures import OFFSETS, copy_pictures
+from lp_pipeline.conversion.pictures import copy_pictures
 from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
 from lp_pipeline.errors import ConvertError
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
 from lp_data.labels import LabelTable, write_labels
-from lp_io.projects import LabeledImages
+from lp_io.projects import ImageSource, LabeledImages
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.pictures import PictureWriter
 from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
@@ -52,9 +54,12 @@ def import_project(
         placed = [] if videos == "none" else [
             place_video(video, folder / _VIDEO_DIR, videos) for video in labels.videos
         ]  # fmt: skip
-        _tell(report, labels, table, pictures, len(placed), videos)
+        proofs = prove_neighbours(table.image_paths, folder, _video_of_folder(labels.images))
+        _tell(report, labels, table, len(placed), videos)
+        _tell_neighbours(report, pictures.neighbours, proofs)
+        with_context = proofs.num_proved > len(table) / 2
         (folder / CONFIG_FILE).write_text(
-            _config(target, table, with_videos=bool(placed), context=_has_context(pictures)),
+            _config(target, table, with_videos=bool(placed), context=with_context),
             encoding="utf-8",
         )
         report.config = target / CONFIG_FILE
@@ -73,25 +78,32 @@ def _table(labels: LabeledImages) -> LabelTable:
     )
 
 
-def _has_context(pictures: PictureWriter) -> bool:
-    return pictures.with_neighbours > len(pictures.sizes) / 2
+def _video_of_folder(images: Sequence[ImageSource]) -> Callable[[str], Path | None]:
+    """Gives the video that the images of a folder are frames of, as the labels have it."""
+    videos = {image.name.rpartition("/")[0]: image.video for image in images}
+    return videos.get
+
+
+def _tell_neighbours(report: ConversionReport, written: int, proofs: NeighbourEvidence) -> None:
+    report.kept.append(
+        f"{written} neighbouring frames; {proofs.num_proved} images have all of theirs"
+    )
+    if proofs.unproved:
+        report.left_out.append(f"advice to use context: {proofs.unproved_text()}")
 
 
 def _tell(
     report: ConversionReport,
     labels: LabeledImages,
     table: LabelTable,
-    pictures: PictureWriter,
     placed: int,
     how: Videos,
 ) -> None:
     positions = int(table.has_position.sum())
-    report.kept += [
+    report.kept.append(
         f"{len(table)} labelled images with {positions} positions of {table.num_keypoints} "
-        f"keypoints, labelled by {table.scorer}",
-        f"{pictures.neighbours} neighbouring frames; {pictures.with_neighbours} images have all "
-        "of theirs",
-    ]
+        f"keypoints, labelled by {table.scorer}"
+    )
     if placed:
         report.kept.append(f"{placed} videos, {'linked' if how == 'link' else 'copied'}")
     elif labels.videos:
@@ -117,6 +129,7 @@ def _config(target: Path, table: LabelTable, *, with_videos: bool, context: bool
     hint = (
         "# Most images have their neighbouring frames, which heatmap_mhcrnn can use.\n"
         if context
-        else "# Few images have neighbouring frames; heatmap_mhcrnn would gain little.\n"
+        else "# Few images have frames that are surely their neighbours in time; heatmap_mhcrnn "
+        "would gain little.\n"
     )
     return f"# Written by litpose convert. Every other key has its default.\n{hint}{text}"

@@ -21,7 +21,9 @@ from numpy import ndarray
 
 from lp_core.errors import LPError
 from lp_core.video import VideoSource
+from lp_data.datasets.likeness import Thumbnail, thumbnail
 from lp_data.datasets.neighbours import neighbour_name
+from lp_data.datasets.time_order import OFFSETS, other_frames, shows_frame
 from lp_data.errors import VideoError
 from lp_data.images import read_image
 from lp_data.video.open import open_video
@@ -31,11 +33,16 @@ from lp_pipeline.errors import ConvertError
 
 Picture = UInt8[ndarray, "_ _ 3"]  # pictures of one call may differ in size
 
-OFFSETS = (-2, -1, 1, 2)
-"""The neighbours of a labelled frame that trackers with context look at."""
-
 _ALIKE = 25.0  # mean difference of two renderings of one frame, in gray levels, at most
 _CLEARLY = 1.0  # gray levels by which another frame must be more alike to count
+
+
+@dataclass(frozen=True)
+class _Film:
+    """An open video, and some of its frames to compare pictures with."""
+
+    source: VideoSource
+    others: Sequence[Thumbnail]
 
 
 @dataclass
@@ -46,14 +53,12 @@ class PictureWriter:
         folder: The project's folder.
         report: Where it is written down what could not be had.
         neighbours: How many neighbouring frames were written.
-        with_neighbours: How many labelled images have all of theirs.
         sizes: (height, width) in frame px of each labelled image.
     """
 
     folder: Path
     report: ConversionReport
     neighbours: int = 0
-    with_neighbours: int = 0
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def write(self, images: Sequence[ImageSource]) -> list[int]:
@@ -66,26 +71,25 @@ class PictureWriter:
         written: list[int] = []
         for video, rows in _by_video(images).items():
             with ExitStack() as stack:
-                source = self._opened(video, len(rows), stack)
-                written += [row for row in rows if self._write_one(images[row], source, labelled)]
+                film = self._opened(video, len(rows), stack)
+                written += [row for row in rows if self._write_one(images[row], film, labelled)]
         return sorted(written)
 
-    def _opened(self, video: Path | None, count: int, stack: ExitStack) -> VideoSource | None:
+    def _opened(self, video: Path | None, count: int, stack: ExitStack) -> _Film | None:
         if video is None:
             return None
         try:
-            return stack.enter_context(open_video(video))
+            source = stack.enter_context(open_video(video))
+            return _Film(source, other_frames(source))
         except VideoError as error:
             self.report.left_out.append(
                 f"the neighbours of {count} images: {video.name}: {error.problem}"
             )
             return None
 
-    def _write_one(
-        self, image: ImageSource, source: VideoSource | None, labelled: set[str]
-    ) -> bool:
+    def _write_one(self, image: ImageSource, film: _Film | None, labelled: set[str]) -> bool:
         """Write one picture and its neighbours; tell whether the picture could be had."""
-        around = _frames_around(source, image.frame)
+        around = _frames_around(film, image.frame)
         try:
             picture = self._picture(image, around)
         except LPError as error:
@@ -95,11 +99,10 @@ class PictureWriter:
             self.report.reasons["labelled images: neither their file nor their video is there"] += 1
             return False
         self.sizes[image.name] = (picture.shape[0], picture.shape[1])
-        reason = self._neighbours(image, picture, around, labelled)
+        unfit = _mismatch(picture, around, film.others) if film and around else None
+        reason = self._neighbours(image, around, labelled, unfit)
         if reason:
             self.report.reasons[f"images without all neighbouring frames: {reason}"] += 1
-        else:
-            self.with_neighbours += 1
         return True
 
     def _picture(self, image: ImageSource, around: dict[int, Picture]) -> Picture | None:
@@ -115,9 +118,20 @@ class PictureWriter:
         return _written(around[0], target) if 0 in around else None
 
     def _neighbours(
-        self, image: ImageSource, picture: Picture, around: dict[int, Picture], labelled: set[str]
+        self,
+        image: ImageSource,
+        around: dict[int, Picture],
+        labelled: set[str],
+        unfit: str | None,
     ) -> str | None:
-        """Write the neighbours; returns why one is missing."""
+        """Write the neighbours; returns why one is missing.
+
+        Args:
+            image: The labelled image.
+            around: The frames around it in its video, by offset.
+            labelled: The names of all labelled images.
+            unfit: Why these frames cannot be taken; None where they can.
+        """
         named = {offset: neighbour_name(image.name, offset) for offset in OFFSETS}
         if None in named.values():
             return "their file names do not count frames"
@@ -130,9 +144,8 @@ class PictureWriter:
             return None
         if not around:
             return "there is no video to take them from"
-        reason = _mismatch(picture, around)
-        if reason:
-            return reason
+        if unfit:
+            return unfit
         beyond = False
         for offset, name in missing:
             frame = around.get(max(offset, -(image.frame or 0)))
@@ -167,8 +180,9 @@ def _by_video(images: Sequence[ImageSource]) -> dict[Path | None, list[int]]:
     }
 
 
-def _frames_around(source: VideoSource | None, frame: int | None) -> dict[int, Picture]:
+def _frames_around(film: _Film | None, frame: int | None) -> dict[int, Picture]:
     """By offset the frames from two before to two after ``frame``, as far as the video has them."""
+    source = None if film is None else film.source
     if source is None or frame is None or frame >= len(source):
         return {}
     offsets = [o for o in (-2, -1, 0, 1, 2) if 0 <= frame + o < len(source)]
@@ -176,7 +190,9 @@ def _frames_around(source: VideoSource | None, frame: int | None) -> dict[int, P
     return dict(zip(offsets, frames, strict=True))
 
 
-def _mismatch(picture: Picture, around: dict[int, Picture]) -> str | None:
+def _mismatch(
+    picture: Picture, around: dict[int, Picture], others: Sequence[Thumbnail]
+) -> str | None:
     """Why ``picture`` is not the frame in the middle; None where it is."""
     if picture.shape != around[0].shape:
         return "the video has another frame size (were the images cropped?)"
@@ -185,6 +201,8 @@ def _mismatch(picture: Picture, around: dict[int, Picture]) -> str | None:
         return "the video's frame of that number shows something else"
     if differences[0] > min(differences.values()) + _CLEARLY:
         return "another frame of the video fits better, so its frames are counted differently"
+    if not shows_frame(thumbnail(picture), thumbnail(around[0]), others):
+        return "the video's frame of that number is no more like the image than other frames"
     return None
 
 

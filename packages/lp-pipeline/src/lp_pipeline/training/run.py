@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
+from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.training_state import TrainingStateSaver
@@ -83,8 +84,29 @@ def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
     """Build everything that a training needs, and find what is wrong with it."""
     display.message("building the model and reading the data")
     setup = set_up(loaded.config)
+    _tell_unproved_context(setup, loaded.config, display)
     _read_images(setup, display)
     return setup
+
+
+def _tell_unproved_context(setup: TrainingSetup, config: Config, display: Display) -> None:
+    """Warn where a tracker with context would learn from frames that may be no neighbours."""
+    dataset = setup.data.dataset
+    if dataset.context_frames == 1:
+        return
+    videos = videos_by_name(video_dir(config) or dataset.data_dir / "videos")
+    proofs = prove_neighbours(dataset.table.image_paths, dataset.data_dir, videos)
+    if proofs.unproved:
+        display.message(
+            f"warning: {proofs.unproved_text()}. {config.model.model_type} would learn from motion "
+            "that did not happen: choose a model without context, or let litpose convert take the "
+            "neighbours from the videos"
+        )
+    elif not proofs.proved:
+        display.message(
+            "warning: no labelled image has its neighbouring frames beside it, from which "
+            f"{config.model.model_type} learns; litpose convert takes them from the videos"
+        )
 
 
 def fit(
