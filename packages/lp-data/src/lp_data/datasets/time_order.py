@@ -105,10 +105,13 @@ def videos_by_name(video_dir: Path | None) -> Callable[[str], Path | None]:
     """Finds for a folder of images the video of the same name in ``video_dir``.
 
     Args:
-        video_dir: The project's videos, in folders or not; None where there are none.
+        video_dir: The folder of the project's videos; None where there is none.
     """
-    files = sorted(video_dir.rglob("*")) if video_dir is not None and video_dir.is_dir() else []
-    videos = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    from lp_data.video.listing import find_videos
+
+    if video_dir is None or not video_dir.is_dir():
+        return lambda folder: None
+    videos = find_videos(video_dir).files
 
     def video_of(folder: str) -> Path | None:
         name = folder.rpartition("/")[2]
