@@ -167,6 +167,64 @@ def test_our_project_becomes_a_deeplabcut_project_and_comes_back(litpose, projec
     assert (tmp_path / "back" / picture).read_bytes() == (project.folder / picture).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["img1.png", "img2.png"],
+        ["labeled-data/img1.png", "labeled-data/img2.png"],
+        ["a/b/img1.png", "a_b/img1.png"],
+        ["images/v/img1.png", "labeled-data/v/img2.png"],
+    ],
+)
+def test_pictures_in_any_folders_become_a_deeplabcut_project(litpose, tmp_path, names):
+    own = tmp_path / "own"
+    for place, name in enumerate(names):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(own / name), np.full((16, 24, 3), 100 * place, np.uint8))
+    rows = "".join(f"{name},{place},{place}\n" for place, name in enumerate(names))
+    text = f"scorer,ann/b,ann/b\nbodyparts,nose,nose\ncoords,x,y\n{rows}"
+    (own / "CollectedData.csv").write_text(text)
+    out = litpose("convert", own, tmp_path / "dlc", "--to", "deeplabcut")
+    assert out.code == 0, out
+    assert "the scorer 'ann/b'" in out.out
+    assert "the folders of" in out.out
+    assert litpose("convert", tmp_path / "dlc", tmp_path / "back").code == 0
+    back = read_labels(tmp_path / "back/CollectedData.csv")
+    for path, points in zip(back.image_paths, back.keypoints, strict=True):
+        assert pixels(tmp_path / "back" / path)[0, 0, 0] == 100 * points[0, 0]
+
+
+def test_a_model_directory_is_no_project(litpose, model_dir, tmp_path):
+    outcome = litpose("convert", model_dir, tmp_path / "new")
+    refused(outcome, "this is a model of lp", f"such as {model_dir}/predictions.csv")
+    assert not (tmp_path / "new").exists()
+    assert litpose("convert", model_dir / "predictions.csv", tmp_path / "p.h5").code == 0
+
+
+def test_labels_without_a_single_picture_make_no_project(litpose, project, tmp_path):
+    shutil.copy(project.label_file, tmp_path / "CollectedData.csv")
+    outcome = litpose("convert", tmp_path / "CollectedData.csv", tmp_path / "new")
+    refused(outcome, "not a single picture", "put the pictures where the label file names them")
+    assert not (tmp_path / "new").exists()
+
+
+def test_all_videos_of_a_deeplabcut_project_are_kept_or_told(litpose, recorded, tmp_path):
+    video, frames = recorded
+    folder = deeplabcut_project(tmp_path / "dlc", video, {5: frames[5]})
+    other = tmp_path / "elsewhere" / "unlabelled.mp4"
+    other.parent.mkdir()
+    shutil.copy(video, other)
+    (folder / "videos").mkdir()
+    shutil.copy(video, folder / "videos" / "left.mp4")
+    sets = f"scorer: ann\nvideo_sets:\n  '{video}': {{}}\n  '{other}': {{}}\n  gone.mp4: {{}}\n"
+    (folder / "config.yaml").write_text(sets)
+    outcome = litpose("convert", folder, tmp_path / "new")
+    assert outcome.code == 0, outcome
+    assert {path.name for path in (tmp_path / "new/videos").iterdir()} == {video.name, other.name}
+    assert "left out: the video 'gone.mp4' of video_sets: there is no such file" in outcome.out
+    assert "left out: the video 'left.mp4' in videos: video_sets does not name it" in outcome.out
+
+
 @pytest.mark.parametrize("target", ["p.h5", "p.parquet", "p.json", "p.slp", "p.nc"])
 def test_predictions_go_out_and_come_back(litpose, tmp_path, target):
     rng = np.random.default_rng(0)

@@ -59,7 +59,7 @@ def test_sleap_frames_with_several_animals(tmp_path):
     )
     labels = read_sleap_labels(tmp_path / "l.slp")
     assert [image.frame for image in labels.images] == [1, 2]
-    assert labels.left_out == ("1 images with several animals: lp tracks one",)
+    assert labels.left_out[0] == "1 images with several animals: lp tracks one"
     assert len(read_sleap_labels(tmp_path / "l.slp", individual="m2")) == 3
     assert len(read_sleap_labels(tmp_path / "l.slp", individual="m1")) == 1
 
@@ -73,7 +73,10 @@ def test_predictions_in_a_sleap_file_are_left_out_and_told(tmp_path):
     labels.save(str(tmp_path / "l.slp"), verbose=False)
     back = read_sleap_labels(tmp_path / "l.slp")
     assert len(back) == 1
-    assert back.left_out == ("1 predicted instances: only labels of people are taken",)
+    assert back.left_out == (
+        "1 predicted instances: only labels of people are taken",
+        "the video 'mouse.mp4': there is no such file",
+    )
 
 
 def test_pictures_inside_a_sleap_package(tmp_path):

@@ -83,7 +83,8 @@ def read_deeplabcut_project(
         ]
         if not folders:
             raise ContentError("the project has no labelled images")
-        return _joined(folders, chosen, config, individual, left_out)
+        videos, without = _videos(folders, folder, config)
+        return _joined(folders, chosen, config, individual, videos, [*left_out, *without])
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -151,19 +152,52 @@ def _labels_of(path: Path, scorer: str, project: Path, config: dict[str, Any]) -
     return _Folder(path, frame, _video_of(path.name, project, config))
 
 
+def _videos(
+    folders: Sequence[_Folder], project: Path, config: dict[str, Any]
+) -> tuple[tuple[Path, ...], list[str]]:
+    """The videos of the labelled folders and of the config, and a note for each left out."""
+    videos = {folder.video: None for folder in folders if folder.video is not None}
+    left_out = []
+    for named in _video_sets(config):
+        found = existing_video(named, project / "videos", project)
+        if found is not None:
+            videos[found] = None
+        elif not any(same_name(file.stem, _stem(named)) for file in videos):
+            left_out.append(f"the video '{last_part(named)}' of video_sets: there is no such file")
+    known = {file.resolve() for file in videos}
+    others = [f for f in _files_in(project / "videos") if f.resolve() not in known]
+    left_out += [
+        f"the video '{file.name}' in videos: video_sets does not name it" for file in others
+    ]
+    return tuple(videos), left_out
+
+
+def _video_sets(config: dict[str, Any]) -> list[str]:
+    sets = config.get("video_sets")
+    return [named for named in map(_text, sets if isinstance(sets, dict) else ()) if named]
+
+
+def _stem(named: str) -> str:
+    """The name of a video without its folder, on any system, and without its ending."""
+    return last_part(named).rsplit(".", 1)[0]
+
+
+def _files_in(videos: Path) -> list[Path]:
+    """The videos in a folder."""
+    suffixes = video_suffixes()
+    entries = visible(videos) if videos.is_dir() else []
+    return [file for file in entries if file.suffix.lower() in suffixes and file.is_file()]
+
+
 def _video_of(stem: str, project: Path, config: dict[str, Any]) -> Path | None:
     """The video whose name is the folder's, where the config says or in ``videos``."""
-    sets = config.get("video_sets")
-    for named in map(_text, sets if isinstance(sets, dict) else ()):
-        if same_name(last_part(named).rsplit(".", 1)[0], stem):
+    for named in _video_sets(config):
+        if same_name(_stem(named), stem):
             found = existing_video(named, project / "videos", project)
             if found is not None:
                 return found
-    videos = project / "videos"
-    suffixes = video_suffixes()
-    candidates = visible(videos) if videos.is_dir() else []
-    named_so = (file for file in candidates if same_name(file.stem, stem))
-    return next((file for file in named_so if file.suffix.lower() in suffixes), None)
+    named_so = (file for file in _files_in(project / "videos") if same_name(file.stem, stem))
+    return next(named_so, None)
 
 
 def _joined(
@@ -171,6 +205,7 @@ def _joined(
     scorer: str,
     config: dict[str, Any],
     individual: str | None,
+    videos: tuple[Path, ...],
     left_out: list[str],
 ) -> LabeledImages:
     """All folders' labels in one table, one animal in each image."""
@@ -184,7 +219,6 @@ def _joined(
         left_out.append(f"{empty} images without any label, which DeepLabCut does not train on")
     taken = [animal for animal in choice.animals if animal is not None]
     size = (len(rows), len(names))
-    videos = {folder.video: None for folder in folders if folder.video is not None}
     return LabeledImages(
         keypoint_names=names,
         keypoints=np.array([each.keypoints for each in taken]).reshape(*size, 2),
@@ -192,7 +226,7 @@ def _joined(
         images=tuple(images[row] for row in rows),
         scorer=scorer,
         skeleton=_skeleton(config, names),
-        videos=tuple(videos),
+        videos=videos,
         left_out=(*left_out, *choice.left_out),
     )
 

@@ -16,7 +16,7 @@ from lp_io.foreign.content import ContentError
 from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_writing import write_h5
 from lp_io.predictions.layout import LEVELS
-from lp_io.projects.labels import LabeledImages
+from lp_io.projects.labels import LABEL_FOLDER, LabeledImages, folder_name
 
 
 def write_deeplabcut_project(
@@ -40,8 +40,11 @@ def write_deeplabcut_project(
     rows_of: dict[str, list[int]] = {}
     for row, image in enumerate(labels.images):
         parts = image.name.split("/")
-        if len(parts) != 3:
-            raise ContentError(f"the picture '{image.name}' is not in labeled-data/VIDEO")
+        if len(parts) != 3 or parts[0] != LABEL_FOLDER:
+            raise ContentError(
+                f"the picture '{image.name}' is not in {LABEL_FOLDER}/VIDEO",
+                "name the pictures by in_video_folders first",
+            )
         rows_of.setdefault(parts[1], []).append(row)
     for name, rows in rows_of.items():
         _write_folder(labels, folder / "labeled-data" / name, rows)
@@ -60,8 +63,11 @@ def _write_folder(labels: LabeledImages, folder: Path, rows: list[int]) -> None:
         index=tuple(labels.images[row].name for row in rows),
     )
     stem = f"CollectedData_{labels.scorer}"
-    if "/" in stem or "\\" in stem:
-        raise ContentError(f"the scorer '{labels.scorer}' cannot be part of a file's name")
+    if folder_name(labels.scorer) != labels.scorer:
+        raise ContentError(
+            f"the scorer '{labels.scorer}' cannot be part of a file's name",
+            "write another name into the row 'scorer' of the label file",
+        )
     write_label_csv(frame, folder / f"{stem}.csv")
     require("h5py", "h5")
     write_h5(frame, folder / f"{stem}.h5")

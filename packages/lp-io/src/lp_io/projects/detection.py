@@ -14,6 +14,8 @@ from lp_io.foreign.content import ContentError, reading
 from lp_io.lightning_pose.folder import is_public_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
 
+_MODEL_FILES = ("manifest.json", "config.yaml")  # of a model directory
+
 
 class Kind(Enum):
     """What can be converted."""
@@ -25,6 +27,7 @@ class Kind(Enum):
     COCO_LABELS = "COCO labels"
     LIGHTNING_POSE_MODEL = "a model of Lightning Pose"
     PROJECT = "a project of lp"
+    MODEL = "a model of lp"
 
 
 def detect(path: Path) -> Kind:
@@ -58,6 +61,8 @@ def detect(path: Path) -> Kind:
 
 
 def _folder(path: Path) -> Kind:
+    if all((path / name).is_file() for name in _MODEL_FILES):
+        return Kind.MODEL
     if is_public_model_dir(path):
         return Kind.LIGHTNING_POSE_MODEL
     if is_deeplabcut_project(path):

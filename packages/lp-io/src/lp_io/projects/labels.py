@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jaxtyping import Float, Int8, UInt8
@@ -114,6 +114,27 @@ def frame_number(file_name: str) -> int | None:
 def folder_name(text: str) -> str:
     """A text as the name of a folder: what no file system takes becomes an underscore."""
     return _UNFIT.sub("_", text).strip(" .") or "images"
+
+
+def in_video_folders(images: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
+    """The pictures with names as DeepLabCut needs them: ``labeled-data/VIDEO/FILE``.
+
+    Folders within folders become one, whose name joins theirs.
+    """
+    inner = [_inner_folder(image.name) for image in images]
+    different = list(dict.fromkeys(inner))
+    flat = [folder_name(folder.replace("/", "_") or "images") for folder in different]
+    names = dict(zip(different, distinct_names(flat), strict=True))
+    return tuple(
+        replace(image, name=f"{LABEL_FOLDER}/{names[folder]}/{last_part(image.name)}")
+        for image, folder in zip(images, inner, strict=True)
+    )
+
+
+def _inner_folder(name: str) -> str:
+    """The folder of a picture within ``labeled-data``, or within the project."""
+    folder = name.rpartition("/")[0]
+    return f"{folder}/".removeprefix(f"{LABEL_FOLDER}/").rstrip("/")
 
 
 def last_part(path: str) -> str:

@@ -72,7 +72,7 @@ def _labels(labels: Any, path: Path, individual: str | None) -> LabeledImages:
         skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
         videos=tuple(dict.fromkeys(video for video in videos if video is not None)),
         states_visibility=True,
-        left_out=(*choice.left_out, *_left_out(labels)),
+        left_out=(*choice.left_out, *_left_out(labels), *_missing(labels.videos, videos)),
     )
 
 
@@ -85,6 +85,16 @@ def _left_out(labels: Any) -> list[str]:
     if labels.suggestions:
         notes.append(f"{len(labels.suggestions)} suggested frames, which have no labels")
     return notes
+
+
+def _missing(videos: Sequence[Any], found: Sequence[Path | None]) -> list[str]:
+    """A note for each video that the file names and that is not there."""
+    origins = [(video.source_video or video).filename for video in videos]
+    return [
+        f"the video '{last_part(origin)}': there is no such file"
+        for origin, file in zip(origins, found, strict=True)
+        if file is None and isinstance(origin, str) and not origin.endswith((".slp", ".h5"))
+    ]
 
 
 def _animals(frame: Any, count: int) -> list[Animal]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lp_core.errors import nearest_name
+from lp_core.listing import visible
 from lp_io.predictions import FORMATS, WriteOptions, read_predictions, write_predictions
 from lp_io.projects import LabeledImages
 from lp_io.projects.detection import Kind, detect
+from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.conversion.folders import Videos, check_apart
 from lp_pipeline.conversion.report import ConversionReport
 from lp_pipeline.errors import ConvertError
@@ -18,6 +20,7 @@ PROJECT, DEEPLABCUT = "project", "deeplabcut"
 TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
 """What ``--to`` may name."""
 
+_VIDEO_TABLES = "video_preds"  # where a model directory keeps the predictions of videos
 _SUFFIXES = {suffix: known.name for known in FORMATS for suffix in known.suffixes}
 
 
@@ -66,6 +69,8 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     videos = _how(options.videos)
     check_apart(target, [source])
     kind = detect(source)
+    if kind is Kind.MODEL:
+        raise _is_model(source)
     if kind is Kind.LIGHTNING_POSE_MODEL:
         return _model(source, target, options)
     to = _target_format(kind, target, options.to)
@@ -87,6 +92,20 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
 
     labels = _foreign_labels(kind, source, options)
     return import_project(labels, target, videos=videos, overwrite=options.overwrite)
+
+
+def _is_model(source: Path) -> ConvertError:
+    """The error that a model directory of ours is neither labels nor predictions."""
+    tables = [*visible(source, "predictions*.csv")]
+    if (source / _VIDEO_TABLES).is_dir():
+        tables = [*visible(source / _VIDEO_TABLES, "*.csv"), *tables]
+    such = f", such as {tables[0]}" if tables else ""
+    return ConvertError(
+        "this is a model of lp, which holds a copy of the labels but not their pictures",
+        where=source,
+        remedy=f"give a table of predictions{such}, or the project that it was trained on "
+        f"(data.data_dir in its {CONFIG_FILE})",
+    )
 
 
 def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:

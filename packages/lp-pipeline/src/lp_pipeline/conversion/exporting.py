@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lp_core.atomic import written_beside
@@ -17,7 +18,12 @@ from lp_io.foreign.content import writing
 from lp_io.projects import ImageSource, LabeledImages
 from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
-from lp_io.projects.labels import frame_number
+from lp_io.projects.labels import (
+    LABEL_FOLDER,
+    folder_name,
+    frame_number,
+    in_video_folders,
+)
 from lp_io.projects.sleap import write_sleap_labels
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.importing import LABEL_FILE
@@ -123,7 +129,14 @@ def export_deeplabcut(
         ConversionError: The labels cannot be kept in DeepLabCut's layout.
         MissingExtraError: h5py is not installed.
     """
+    if not any(image.file for image in labels.images):
+        raise ConvertError(
+            f"not a single picture of the {len(labels)} labelled images is there",
+            where=labels.images[0].name,
+            remedy="put the pictures where the label file names them, relative to its folder",
+        )
     report = _begun(labels, target)
+    labels = _in_video_folders(labels, report)
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
         placed = [] if videos == "none" else [
             place_video(video, folder / "videos", videos) for video in labels.videos
@@ -143,6 +156,23 @@ def export_deeplabcut(
         report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
         report.write(folder / REPORT_FILE)
     return report
+
+
+def _in_video_folders(labels: LabeledImages, report: ConversionReport) -> LabeledImages:
+    """The labels with their pictures where DeepLabCut needs them, and their scorer's name too."""
+    images = in_video_folders(labels.images)
+    moved = sum(new.name != old.name for new, old in zip(images, labels.images, strict=True))
+    if moved:
+        report.left_out.append(
+            f"the folders of {moved} pictures: DeepLabCut needs {LABEL_FOLDER}/VIDEO, and they are "
+            f"in {Path(images[0].name).parent} and the like"
+        )
+    scorer = folder_name(labels.scorer)
+    if scorer != labels.scorer:
+        report.left_out.append(
+            f"the scorer '{labels.scorer}': DeepLabCut names files by it, and has '{scorer}'"
+        )
+    return replace(labels, images=images, scorer=scorer)
 
 
 def _neighbours(labels: LabeledImages) -> int:
