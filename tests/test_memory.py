@@ -86,4 +86,4 @@ def test_too_little_memory_of_the_gpu(too_large, litpose, project, tmp_path):
     outcome = litpose("predict", too_large("gpu"), project.test_video, "-o", tmp_path / "out")
     assert outcome.code == 2
     assert "error: the memory of the GPU is not enough" in outcome.err
-    assert "lower --batch-size (now 32)" in outcome.err
+    assert "lower --batch-size (now 128)" in outcome.err

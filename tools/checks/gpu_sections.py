@@ -595,7 +595,7 @@ def prediction(options: argparse.Namespace) -> Found:
             maps = torch.eye(3)[:2].expand(len(chunk), 2, 3).contiguous()
             batch = _to({"frames": chunk, "to_frame": maps}, options.device)
             seconds = seconds_per_call(
-                lambda handler=handler, batch=batch: handler._predict(batch),
+                lambda handler=handler, batch=batch: handler.predict_labeled(batch),
                 options.device,
                 1 if options.quick else 10,
             )

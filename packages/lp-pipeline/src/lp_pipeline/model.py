@@ -20,7 +20,7 @@ from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.calibrated import stored_calibration
 from lp_pipeline.prediction.device import Precision
-from lp_pipeline.prediction.handler import DEFAULT_CHUNK, PredictionHandler
+from lp_pipeline.prediction.handler import PredictionHandler
 
 Frame = UInt8[ndarray, "height width 3"]
 
@@ -33,7 +33,7 @@ class Model:
         manifest: What its model directory says of it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: Of the network.
-        chunk: Frames that go through the network at once.
+        chunk: Frames that go through the network at once; None takes 32, on a GPU up to 128.
 
     Attributes:
         manifest: What its model directory says of it.
@@ -48,7 +48,7 @@ class Model:
         *,
         device: str = "auto",
         precision: Precision = "32-true",
-        chunk: int = DEFAULT_CHUNK,
+        chunk: int | None = None,
     ) -> None:
         self.manifest = manifest
         self.calibration = stored_calibration(manifest)
@@ -61,7 +61,7 @@ class Model:
         *,
         device: str = "auto",
         precision: Precision = "32-true",
-        chunk: int = DEFAULT_CHUNK,
+        chunk: int | None = None,
     ) -> Model:
         """Load a model directory.
 

@@ -22,7 +22,7 @@ class PredictRequest:
     resume: bool
     device: str
     precision: str
-    batch_size: int
+    batch_size: int | None
     reader: str
 
 

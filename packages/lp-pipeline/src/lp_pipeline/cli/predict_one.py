@@ -88,7 +88,7 @@ class InputPredictor:
 
     def _memory_explained(self) -> AbstractContextManager[None]:
         """What to lower where the memory is not enough."""
-        size = self.request.batch_size
+        size = self.model.handler.chunk
         return explained_memory_errors(PredictionError, f"lower --batch-size (now {size})")
 
     def _write_tables(self, video: Path, table: Path) -> None:

@@ -82,7 +82,10 @@ def predict(
             autocompletion=complete_precision,
         ),
     ] = "32-true",
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames at once.")] = 32,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames at once; by default 32, on a CUDA GPU up to 128."),
+    ] = None,
     reader: Annotated[
         str, typer.Option(help="A video reader, or auto.", autocompletion=complete_reader)
     ] = "auto",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, takewhile
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
+from torch import Tensor
 
 from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
 from lp_core.geometry.affine import resizing
@@ -25,6 +28,46 @@ Frames = UInt8[ndarray, "frames height width 3"]
 DEFAULT_CHUNK = 32
 """Frames that go through the network at once."""
 
+GPU_CHUNK = 128
+"""The same on a CUDA GPU, for frames of `GPU_CHUNK_AREA` model px or fewer."""
+
+GPU_CHUNK_AREA = 256 * 256
+
+
+def default_chunk(device: torch.device, image_size: tuple[int, int]) -> int:
+    """How many frames go through the network at once, where the user does not say.
+
+    A GPU gets more of them: the time to launch its kernels does not depend on their number. Larger
+    frames come in smaller numbers, so that their pixels stay the same.
+
+    Args:
+        device: Where the network runs.
+        image_size: (H, W) in model px.
+    """
+    if device.type != "cuda":
+        return DEFAULT_CHUNK
+    height, width = image_size
+    return max(DEFAULT_CHUNK, min(GPU_CHUNK, GPU_CHUNK * GPU_CHUNK_AREA // (height * width)))
+
+
+@dataclass(frozen=True)
+class _InFlight:
+    """A prediction whose copy to the host may still be under way.
+
+    Attributes:
+        prediction: The tensors on the CPU; their values are there once `done` has happened.
+        done: What the device signals after the copy; None where nothing is asynchronous.
+    """
+
+    prediction: Prediction
+    done: torch.cuda.Event | None
+
+    def wait(self) -> Prediction:
+        """The prediction, complete."""
+        if self.done is not None:
+            self.done.synchronize()
+        return self.prediction
+
 
 class PredictionHandler:
     """Predicts streams of frames and batches of labelled images with one tracker.
@@ -34,7 +77,7 @@ class PredictionHandler:
             weights may be copied: train it no further.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         precision: Of the network.
-        chunk: Frames that go through the network at once.
+        chunk: Frames that go through the network at once; None takes `default_chunk`.
 
     Raises:
         PredictionError: The device is not there.
@@ -46,11 +89,11 @@ class PredictionHandler:
         *,
         device: str = "auto",
         precision: Precision = "32-true",
-        chunk: int = DEFAULT_CHUNK,
+        chunk: int | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.precision = precision
-        self.chunk = chunk
+        self.chunk = chunk or default_chunk(self.device, tracker.options.image_size)
         self.tracker = tracker.to(self.device).eval()
         on_cpu = self.device.type == "cpu"
         self._network = with_folded_backbone(self.tracker) if on_cpu else self.tracker
@@ -129,25 +172,65 @@ class PredictionHandler:
             with the frames before.
         """
         matrix = resizing(self.image_size, frame_size).float()
-        for run in with_context(prefetch(chunks), self.margin, before):
-            frames = torch.from_numpy(run).permute(0, 3, 1, 2)
-            if self.tracker.resizes_frames:
-                frames = self.tracker.resize_frames(frames.to(self.device))
-            yield self._predict(
-                {"frames": frames, "to_frame": matrix.expand(len(run), 2, 3).contiguous()}
-            )
+        runs = map(self._on_host, with_context(chunks, self.margin, before))
+        started: deque[_InFlight] = deque()
+        for frames in prefetch(runs):
+            started.append(self._start(self._clip(frames, matrix)))
+            if len(started) > self._batches_ahead:
+                yield started.popleft().wait()
+        while started:
+            yield started.popleft().wait()
+
+    @property
+    def _asynchronous(self) -> bool:
+        """Whether the device computes while this process goes on."""
+        return self.device.type == "cuda"
+
+    @property
+    def _batches_ahead(self) -> int:
+        """Batches that the device may have been given before the last one is taken from it.
+
+        While the results of one batch are written, the device computes the next.
+        """
+        return 1 if self._asynchronous else 0
+
+    def _on_host(self, run: Frames) -> UInt8[Tensor, "frames 3 height width"]:
+        """A run of frames as a tensor that the device can fetch by itself."""
+        frames = torch.from_numpy(run)
+        if self._asynchronous:
+            frames = frames.pin_memory()
+        return frames.permute(0, 3, 1, 2)
+
+    def _clip(
+        self, frames: UInt8[Tensor, "frames 3 height width"], matrix: Float[Tensor, "2 3"]
+    ) -> UnlabeledBatch:
+        """What the network takes: frames at the size of model px, and their maps to frame px."""
+        if self.tracker.resizes_frames:
+            frames = self.tracker.resize_frames(frames.to(self.device, non_blocking=True))
+        return {"frames": frames, "to_frame": matrix.expand(len(frames), 2, 3).contiguous()}
 
     def predict_labeled(self, batch: LabeledBatch) -> Prediction:
         """Predictions of a labelled batch, on the CPU."""
-        return self._predict(batch)
+        return self._start(batch).wait()
 
     @torch.inference_mode()
-    def _predict(self, batch: LabeledBatch | UnlabeledBatch) -> Prediction:
-        """One batch through the network."""
-        moved = {name: value.to(self.device) for name, value in batch.items()}  # type: ignore[attr-defined]
+    def _start(self, batch: LabeledBatch | UnlabeledBatch) -> _InFlight:
+        """Send one batch through the network."""
+        moved = {
+            name: value.to(self.device, non_blocking=True)  # type: ignore[attr-defined]
+            for name, value in batch.items()
+        }
         with autocast(self.device, self.precision):
-            prediction = self._network.predict_step(moved)  # type: ignore[arg-type]
-        return Prediction(prediction.keypoints.float().cpu(), prediction.confidences.float().cpu())
+            found = self._network.predict_step(moved)  # type: ignore[arg-type]
+        keypoints, confidences = (
+            values.float().to("cpu", non_blocking=self._asynchronous)
+            for values in (found.keypoints, found.confidences)
+        )
+        done = None
+        if self._asynchronous:
+            done = torch.cuda.Event()
+            done.record(torch.cuda.current_stream(self.device))
+        return _InFlight(Prediction(keypoints, confidences), done)
 
 
 def frames_before(source: VideoSource, end: int, number: int) -> Frames:
