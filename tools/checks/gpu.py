@@ -7,7 +7,7 @@
 Needs Linux and a Python with PyTorch, torchvision, timm and PyTorch Lightning; nothing is
 downloaded. Each section runs in its own process with a time limit, so a crash of one costs only
 that section. ``report/report.md`` and ``report/report.json`` are rewritten after every section.
-The exit code is 1 if a section failed. ``gpu_sections.py`` holds the measurements.
+The exit code is 1 if a section failed. The package ``gpu_sections`` holds the measurements.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS_FILE = Path(__file__).with_name("gpu_sections.py")
 LIMITS = {
     "environment": 60,
     "project": 60,
@@ -33,6 +32,7 @@ LIMITS = {
     "distributed": 60,
     "training_step": 120,
     "training_run": 120,
+    "resumption": 60,
     "agreement": 60,
     "decoding": 60,
     "prediction": 90,
@@ -57,7 +57,8 @@ def install(wheels: Path, target: Path) -> None:
 
 def environment(target: Path | None) -> dict[str, str]:
     """The variables that a section runs with: this tree's packages, then the installed wheels."""
-    sources = [str(path) for path in sorted(ROOT.glob("packages/*/src"))]
+    sources = [str(Path(__file__).parent)]
+    sources += [str(path) for path in sorted(ROOT.glob("packages/*/src"))]
     installed = [str(target)] if target else []
     inherited = filter(None, [os.environ.get("PYTHONPATH")])
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([*sources, *installed, *inherited])}
@@ -81,7 +82,7 @@ def run_section(
     Returns:
         ``seconds``, and ``found`` (what it measured) or ``error`` (the end of its output).
     """
-    command = [sys.executable, str(SECTIONS_FILE), name, "--device", options.device]
+    command = [sys.executable, "-m", "gpu_sections", name, "--device", options.device]
     command += ["--folder", str(folder), *(["--quick"] if options.quick else [])]
     start = time.perf_counter()
     limit = LIMITS[name] * (10 if options.device == "cpu" else 1)
