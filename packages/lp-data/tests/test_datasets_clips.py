@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -23,7 +25,10 @@ from lp_data.labels import LabelTable
 from lp_data.loading.loader import ResumableLoader, begin_worker
 from lp_data.loading.sampler import EpochSampler
 from lp_data.split import split_rows
+from lp_data.testing.encoding import Encoding, encode
 from lp_data.video.base import Source
+from lp_data.video.index import build_index
+from lp_data.video.pyav_source import PyAVSource
 
 SIZE = (8, 10)
 
@@ -137,6 +142,80 @@ def test_only_so_many_videos_are_open_at_a_time():
     for index in range(50):
         dataset[index]
     assert 0 < Numbered.opened <= 8
+
+
+def test_nothing_is_open_when_workers_start():
+    Numbered.opened = 0
+    dataset = clips(*range(10, 40))
+    assert Numbered.opened == 0
+    dataset[0]
+    loader = ResumableLoader(dataset, batch_size=None, sampler=range(4), num_workers=2, timeout=60)
+    assert len([shown(clip) for clip in loader]) == 4
+    assert Numbered.opened == 0
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Twelve files; that number ``k`` has ``10 + k`` frames."""
+    options = {"preset": "ultrafast", "g": "5"}
+    return [
+        encode(tmp_path / f"{k}.mp4", Encoding(count=10 + k, size=(32, 48), options=options))
+        for k in range(12)
+    ]
+
+
+@pytest.fixture
+def indexed(tmp_path, monkeypatch):
+    """The names of the videos that were looked through so far, by any process."""
+    log = tmp_path / "indexed.txt"
+    log.touch()
+
+    def noted(path):
+        with log.open("a") as file:
+            file.write(f"{path.name}\n")
+        return build_index(path)
+
+    monkeypatch.setattr("lp_data.video.indexed.build_index", noted)
+    return lambda: log.read_text().split()
+
+
+@pytest.mark.parametrize("reader", ["pyav", "opencv"])
+def test_each_video_is_looked_through_once_however_many_there_are(films, indexed, reader):
+    dataset = build_clips(films, 4, (16, 24), reader=reader)
+    sent = pickle.loads(pickle.dumps(dataset))
+    loader = ResumableLoader(
+        dataset, batch_size=None, sampler=range(30), num_workers=2, worker_init_fn=begin_worker
+    )
+    for clip, index in zip(loader, range(30), strict=True):
+        assert torch.equal(clip["frames"], sent[index]["frames"])
+    assert sorted(indexed()) == sorted(film.name for film in films)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_a_dataset_that_loads_nothing_keeps_no_decoder(films):
+    def threads():
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = threads()
+    dataset = build_clips(films[:3], 4, (16, 24), reader="pyav")
+    assert threads() <= before
+    dataset[0]
+    dataset.close_videos()
+    assert threads() <= before
+
+
+def test_a_video_that_changes_its_size_is_told_wherever_reading_starts(tmp_path):
+    small, large = (
+        encode(tmp_path / f"{side}.ts", Encoding(count=10, size=(side, side))) for side in (32, 64)
+    )
+    both = tmp_path / "both.ts"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    with PyAVSource(both) as source:
+        reopen = source.reopening()
+    with reopen() as source:
+        assert source.size == (32, 32)
+        with pytest.raises(VideoError, match="the size changes from 32×32 to 64×64 px"):
+            source.read(15, 16)
 
 
 @pytest.fixture

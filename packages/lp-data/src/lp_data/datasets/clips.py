@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +13,14 @@ from torch.utils.data import Dataset
 
 from lp_core.batches import UnlabeledBatch
 from lp_core.geometry import affine
-from lp_core.video import VideoSource
 from lp_data.augmentation.protocol import Augmenter
+from lp_data.datasets.open_videos import KnownVideo, OpenVideos, VideoOpener, look_through
 from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
 from lp_data.errors import VideoError
 from lp_data.images import resize
 
 _log = logging.getLogger(__name__)
-_MOST_OPEN = 8
-
-VideoOpener = Callable[[Path], VideoSource]
 
 
 class ClipDataset(Dataset[UnlabeledBatch]):
@@ -34,6 +29,9 @@ class ClipDataset(Dataset[UnlabeledBatch]):
     Every clip of every video is as probable as any other, so longer videos come more often. Clip
     ``i`` of an epoch depends on the seed, the epoch and ``i``, and on nothing else; any ``i`` from
     0 on is a clip.
+
+    Each video is looked through once, when the dataset is made. What was found is sent to worker
+    processes with the dataset; they open the videos that they need, a few at a time.
 
     Args:
         videos: Video files.
@@ -67,17 +65,16 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self.augmenter = augmenter
         self.seed = seed
         self.in_workers = in_workers
-        self._open_video = open_video
         self._epoch = Epoch()
-        self._opened: OrderedDict[Path, VideoSource] = OrderedDict()
-        self._opened_by = os.getpid()
-        self._inherited: list[object] = []
-        self.videos, starts = self._long_enough([Path(video) for video in videos])
-        self._ends = np.cumsum(starts)
+        opener = open_video or _at_size(image_size)
+        known = self._long_enough([look_through(Path(video), opener) for video in videos])
+        self._open = OpenVideos(known)
+        self._ends = np.cumsum([video.length - num_frames + 1 for video in known])
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the open videos: every process opens its own."""
-        return {**self.__dict__, "_opened": OrderedDict(), "_inherited": []}
+    @property
+    def videos(self) -> list[Path]:
+        """The videos that clips are drawn from."""
+        return [video.path for video in self._open.videos]
 
     def __len__(self) -> int:
         """How many different clips the videos have."""
@@ -91,6 +88,14 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         """
         self._epoch.number = epoch
 
+    def close_videos(self) -> None:
+        """Close what is open in this process, as before worker processes are forked.
+
+        A forked process would inherit decoders without the threads that they wait for. Videos are
+        opened again when clips are asked for.
+        """
+        self._open.close()
+
     def __getitem__(self, index: int) -> UnlabeledBatch:
         """One clip.
 
@@ -101,7 +106,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         clip = int(rng.integers(len(self)))
         video = int(np.searchsorted(self._ends, clip, side="right"))
         start = clip - (int(self._ends[video - 1]) if video else 0)
-        source = self._source(self.videos[video])
+        source = self._open.source(video)
         frames = source.read(start, start + self.num_frames)
         if frames.shape[1:3] != self.image_size:  # a reader that does not resize
             frames = np.stack([resize(frame, self.image_size) for frame in frames])
@@ -115,52 +120,33 @@ class ClipDataset(Dataset[UnlabeledBatch]):
             "to_frame": to_frame.contiguous(),
         }
 
-    def _long_enough(self, videos: list[Path]) -> tuple[list[Path], list[int]]:
-        """The videos that hold a clip, and how many starts each has."""
+    def _long_enough(self, videos: list[KnownVideo]) -> list[KnownVideo]:
+        """The videos that hold a clip."""
         if not videos:
             raise VideoError(
                 "there is no video to learn from without labels",
                 remedy="set data.video_dir to a folder with videos, or model.losses_to_use to []",
             )
-        lengths = {video: len(self._source(video)) for video in videos}
-        short = [video for video, length in lengths.items() if length < self.num_frames]
-        if len(short) == len(lengths):
+        short = [video for video in videos if video.length < self.num_frames]
+        if len(short) == len(videos):
             raise VideoError(
                 f"no video is as long as a clip of {self.num_frames} frames; the longest has "
-                f"{max(lengths.values())}",
-                where=", ".join(str(video) for video in short[:3]),
+                f"{max(video.length for video in videos)}",
+                where=", ".join(str(video.path) for video in short[:3]),
                 remedy="use longer videos, or a smaller dali.*.train.sequence_length",
             )
         for video in short:
             _log.warning(
                 "%s is left out of training: it has %d frames, a clip has %d",
-                video,
-                lengths.pop(video),
+                video.path,
+                video.length,
                 self.num_frames,
             )
-        starts = [length - self.num_frames + 1 for length in lengths.values()]
-        return list(lengths), starts
+        return [video for video in videos if video.length >= self.num_frames]
 
-    def _source(self, video: Path) -> VideoSource:
-        """The open video; each process has its own, and only so many at a time.
 
-        Those that a forked worker inherits are kept as they are: to close one would be to wait for
-        threads of the decoder, which only its own process has.
-        """
-        process = os.getpid()
-        if self._opened_by != process:
-            self._inherited.append(self._opened)
-            self._opened, self._opened_by = OrderedDict(), process
-        if video not in self._opened:
-            if len(self._opened) >= _MOST_OPEN:
-                self._opened.popitem(last=False)[1].close()
-            self._opened[video] = self._open(video)
-        self._opened.move_to_end(video)
-        return self._opened[video]
+def _at_size(image_size: tuple[int, int]) -> VideoOpener:
+    """What opens a file with the reader that suits it."""
+    from lp_data.video.open import open_video
 
-    def _open(self, video: Path) -> VideoSource:
-        if self._open_video is not None:
-            return self._open_video(video)
-        from lp_data.video.open import open_video
-
-        return open_video(video, resize_to=self.image_size)
+    return partial(open_video, resize_to=image_size)

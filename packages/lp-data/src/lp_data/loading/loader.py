@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import cv2
 from torch.utils.data import DataLoader
@@ -15,6 +14,15 @@ from lp_data.loading.sampler import EpochSampler
 
 T = TypeVar("T", covariant=True)
 _MOST_WORKERS = 8
+
+
+@runtime_checkable
+class OpensVideos(Protocol):
+    """A dataset that may hold open videos."""
+
+    def close_videos(self) -> None:
+        """Close them, until they are needed again."""
+        ...
 
 
 class ResumableLoader(DataLoader[T]):
@@ -34,8 +42,8 @@ class ResumableLoader(DataLoader[T]):
         says which epoch it is.
         """
         self._given = self._begin()
-        if self.num_workers:
-            gc.collect()  # so that no worker inherits what is garbage; see `begin_worker`
+        if self.num_workers and isinstance(self.dataset, OpensVideos):
+            self.dataset.close_videos()
         for batch in super().__iter__():
             self._given += 1
             yield batch
@@ -64,11 +72,9 @@ class ResumableLoader(DataLoader[T]):
 def begin_worker(worker: int) -> None:
     """Make a forked process fit to load data.
 
-    What it inherited is never freed in it: freeing a video decoder waits for its threads, which did
-    not come along. Ctrl-C is left to the process that trains, which may want one batch more.
-    OpenCV is kept to one thread: the workers are the threads.
+    Ctrl-C is left to the process that trains, which may want one batch more. OpenCV is kept to one
+    thread: the workers are the threads.
     """
-    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 

@@ -27,11 +27,22 @@ class Converter:
     Args:
         first: A frame of the video; its size and orientation are those of all.
         resize_to: (height, width) of the output, or None for the frame's own.
+        size: (height, width) of the video's frames as displayed, where it is known.
+
+    Raises:
+        VideoError: The video is to be shown at an odd angle, or ``first`` is not of that ``size``.
     """
 
-    def __init__(self, first: VideoFrame, resize_to: tuple[int, int] | None) -> None:
+    def __init__(
+        self,
+        first: VideoFrame,
+        resize_to: tuple[int, int] | None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self._orientation = Orientation.of(first)
         self.size = self._orientation.size(first.height, first.width)
+        if size is not None and size != self.size:
+            raise _another_size(size, self.size)
         self._target = resize_to or self.size
         self._method = interpolation(self.size, self._target)
         self._coded = (first.height, first.width)
@@ -44,11 +55,7 @@ class Converter:
             VideoError: The picture's size is not that of the video's first frame.
         """
         if (frame.height, frame.width) != self._coded:
-            raise VideoError(
-                f"the size changes from {self._coded[1]}×{self._coded[0]} to "
-                f"{frame.width}×{frame.height} px",
-                remedy="split the video where its size changes",
-            )
+            raise _another_size(self._coded, (frame.height, frame.width))
         self._prepare(frame)
         gray = None if self._to_gray is None else self._to_gray(frame)
         picture = self._orientation.apply(self._to_rgb(frame) if gray is None else gray)
@@ -72,3 +79,10 @@ class Converter:
         self._to_rgb = RgbConversion(layout)
         self._to_gray = GrayConversion.measured(frame, self._to_rgb)
         self._small: UInt8[ndarray, "model_height model_width"] = np.empty(self._target, np.uint8)
+
+
+def _another_size(before: tuple[int, int], after: tuple[int, int]) -> VideoError:
+    return VideoError(
+        f"the size changes from {before[1]}×{before[0]} to {after[1]}×{after[0]} px",
+        remedy="split the video where its size changes",
+    )

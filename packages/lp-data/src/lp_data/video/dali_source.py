@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ class DALISource(IndexedSource):
     def size(self) -> tuple[int, int]:
         """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
         return self._size
+
+    def reopening(self) -> Callable[[], DALISource]:
+        """What opens the same video once more, without reading it through."""
+        index, device = self.index, self.device
+        return partial(type(self), self.path, resize_to=self.resize_to, index=index, device=device)
 
     def _release(self) -> None:
         self._stream, self._decoding = iter(()), None

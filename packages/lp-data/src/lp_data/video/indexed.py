@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from lp_data.errors import VideoError
@@ -55,6 +57,13 @@ class IndexedSource(Source):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def reopening(self) -> Callable[[], IndexedSource]:
+        """What opens the same video once more, without reading it through: small and picklable.
+
+        The file must not change in between.
+        """
+        return partial(type(self), self.path, resize_to=self.resize_to, index=self.index)
 
 
 class TimedSource(IndexedSource):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ class PyAVSource(IndexedSource):
         path: The video file.
         resize_to: (height, width) of the frames returned, or None for their own size.
         index: What ``build_index`` found in this very file, if that is known.
+        size: (height, width) in frame px of its frames as displayed, if that is known; else the
+            first frame is decoded for it.
 
     Raises:
         VideoError: The file is not a video, or no frame of it can be decoded.
@@ -48,28 +51,36 @@ class PyAVSource(IndexedSource):
         *,
         resize_to: tuple[int, int] | None = None,
         index: FrameIndex | None = None,
+        size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(path, resize_to=resize_to, index=index)
         self._decoder: Decoder | None = None
         self._ahead: Iterator[tuple[int | None, VideoFrame]] = iter(())
         self._next = self._damaged = _NOWHERE
-        self._first = self._frame(0)
-        self._converter = self._converter_for(self._first)
-        if len(self.index) > _MANY_FRAMES:
+        self._first: VideoFrame | None = None
+        self._converter: Converter | None = None
+        self._size = size or self._look_at_first()
+        if index is None and len(self.index) > _MANY_FRAMES:
             trim_heap()
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
-        return self._converter.size
+        return self._size
+
+    def reopening(self) -> Callable[[], PyAVSource]:
+        """What opens the same video once more, and decodes nothing before it is asked for."""
+        known = partial(type(self), self.path, resize_to=self.resize_to, index=self.index)
+        return partial(known, size=self.size)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (self.path, self.resize_to, self.index)
+        return self.reopening(), ()
 
     def _release(self) -> None:
-        self._ahead = iter(())
+        self._ahead, self._first = iter(()), None
         if self._decoder is not None:
             self._decoder.close()
+        self._decoder = None  # its threads end with it
 
     def _decode(self, indices: Sequence[int], out: Frames) -> None:
         for row, index in enumerate(indices):
@@ -77,22 +88,27 @@ class PyAVSource(IndexedSource):
 
     def _convert(self, index: int, frame: VideoFrame, out: Picture) -> None:
         try:
+            if self._converter is None:
+                self._converter = Converter(frame, self.resize_to, self.size)
             self._converter.write(frame, out)
         except VideoError as error:
             raise self._error_at(index, error.problem, error.remedy) from error
 
-    def _converter_for(self, frame: VideoFrame) -> Converter:
+    def _look_at_first(self) -> tuple[int, int]:
+        """Decode the first frame, which is kept, and return its size as displayed."""
+        self._first = self._frame(0)
         try:
-            return Converter(frame, self.resize_to)
+            self._converter = Converter(self._first, self.resize_to)
         except VideoError as error:
             raise self._error_at(0, error.problem, error.remedy) from error
+        return self._converter.size
 
     def _error_at(self, index: int, problem: str, remedy: str | None) -> VideoError:
         return VideoError(problem, where=f"{self.path}, frame {index}", remedy=remedy)
 
     def _frame(self, index: int) -> VideoFrame:
         """The decoded frame ``index``, from where the decoder stands or from a keyframe."""
-        if index == 0 and self._next == 1:
+        if index == 0 and self._next == 1 and self._first is not None:
             return self._first
         if index == self._next and (frame := self._advance(index)) is not None:
             return frame
@@ -150,7 +166,3 @@ class PyAVSource(IndexedSource):
                 return
         number = self.index.number
         self._ahead = ((number(key), frame) for key, frame in decoder.frames())
-
-
-def _reopened(path: Path, resize_to: tuple[int, int] | None, index: FrameIndex) -> PyAVSource:
-    return PyAVSource(path, resize_to=resize_to, index=index)
