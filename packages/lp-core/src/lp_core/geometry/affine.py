@@ -115,3 +115,21 @@ def transform(
     matrix = matrix.to(dtype=points.dtype, device=points.device).unsqueeze(-3)
     # no matrix product: under autocast that would round coordinates to 8 bits
     return (points.unsqueeze(-2) * matrix[..., :2]).sum(dim=-1) + matrix[..., 2]
+
+
+def resize_points(
+    points: Float[Tensor, "*batch 2"], source: tuple[int, int], target: tuple[int, int]
+) -> Float[Tensor, "*batch 2"]:
+    """Apply the map of `resizing` to points, without a matrix that has to come to their device.
+
+    Args:
+        points: (..., 2) in pixels of the source; NaN stays NaN.
+        source: (height, width) of the image that the points are on.
+        target: (height, width) that it is resized to.
+
+    Returns:
+        (..., 2) in pixels of the target, of the points' type and on their device.
+    """
+    scales = target[1] / source[1], target[0] / source[0]
+    axes = [points[..., axis] * scale + (0.5 * scale - 0.5) for axis, scale in enumerate(scales)]
+    return torch.stack(axes, dim=-1)

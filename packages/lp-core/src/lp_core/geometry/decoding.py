@@ -13,7 +13,6 @@ cells outside count as constant within a cell.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import torch
@@ -98,20 +97,36 @@ def _window(
     return maps.flatten(1).gather(1, flat.flatten(1)).unflatten(1, flat.shape[1:])
 
 
-@functools.lru_cache(maxsize=16)
-def _upsampling(doublings: int) -> Float[Tensor, "pixels window"]:
+def binomial_blur(signal: Float[Tensor, "*shape"], dim: int) -> Float[Tensor, "*shape"]:
+    """Blur along one dimension by (1 4 6 4 1)/16; beyond the ends there are zeros.
+
+    As sums of shifted copies, since a convolution on a GPU may round to 10 bits, which a softmax of
+    temperature `TEMPERATURE` would show.
+    """
+    length = signal.shape[dim]
+    padding = [0, 0] * (signal.ndim - 1 - dim % signal.ndim) + [2, 2]
+    taps = [F.pad(signal, padding).narrow(dim, first, length) for first in range(5)]
+    return (taps[0] + taps[4]) / 16 + (taps[1] + taps[3]) / 4 + taps[2] * 0.375
+
+
+def _upsampling(doublings: int, like: Tensor) -> Float[Tensor, "window pixels"]:
     """The matrix that upsamples one axis of a window as Lightning Pose does.
 
     Each doubling is a bicubic interpolation (half-pixel centres) and a binomial blur of five taps.
+    It is made on the device, from nothing that would have to be copied there.
+
+    Args:
+        doublings: How often the window's length is doubled.
+        like: A tensor of the type and on the device that are wanted.
     """
-    size = 2 * RADIUS + 1
-    signal = torch.eye(size).reshape(size, 1, 1, size)
-    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]).reshape(1, 1, 1, 5) / 16
+    signal = torch.eye(2 * RADIUS + 1, dtype=like.dtype, device=like.device)
     for _ in range(doublings):
-        length = signal.shape[-1] * 2
-        signal = F.interpolate(signal, size=(1, length), mode="bicubic", align_corners=False)
-        signal = F.conv2d(signal, kernel, padding=(0, 2))
-    return signal[:, 0, 0].T.contiguous()
+        size = (1, 2 * signal.shape[1])
+        signal = F.interpolate(
+            signal[:, None, None], size=size, mode="bicubic", align_corners=False
+        )[:, 0, 0]
+        signal = binomial_blur(signal, 1)
+    return signal
 
 
 def _mass_within(
@@ -147,7 +162,7 @@ def _confidences(
 ) -> Float[Tensor, " maps"]:
     """Share of the softmax's mass in the 5×5 pixels around ``centre``, in cells off the peak."""
     scale = 2**doublings
-    upsample = _upsampling(doublings).to(window).T
+    upsample = _upsampling(doublings, window)
     pixels = (window @ upsample).transpose(1, 2) @ upsample  # (maps, columns, rows)
     shift = pixels.amax(dim=(1, 2)) * TEMPERATURE
     mass = _exponential(pixels, shift)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lp_core.errors import CoreError
-from lp_core.geometry.affine import resizing, transform
+from lp_core.geometry.affine import resize_points
 
 SIGMA = 1.25
 """Standard deviation of a target Gaussian in cells, as in Lightning Pose."""
@@ -32,7 +32,7 @@ def cells_to_pixels(
     image_size: tuple[int, int],
 ) -> Float[Tensor, "*batch points 2"]:
     """Heatmap cells to model px; sizes are (height, width)."""
-    return transform(points, resizing(heatmap_size, image_size))
+    return resize_points(points, heatmap_size, image_size)
 
 
 def pixels_to_cells(
@@ -41,7 +41,7 @@ def pixels_to_cells(
     heatmap_size: tuple[int, int],
 ) -> Float[Tensor, "*batch points 2"]:
     """Model px to heatmap cells; sizes are (height, width)."""
-    return transform(points, resizing(image_size, heatmap_size))
+    return resize_points(points, image_size, heatmap_size)
 
 
 def _profiles(
@@ -58,8 +58,8 @@ def _inside(
     keypoints: Float[Tensor, "batch keypoints 2"], image_size: tuple[int, int]
 ) -> Bool[Tensor, "batch keypoints"]:
     """Keypoints that are in the image, or at most 1 px outside; NaN is not."""
-    upper = keypoints.new_tensor([image_size[1], image_size[0]])
-    return ((keypoints >= -1) & (keypoints <= upper)).all(dim=-1)
+    x, y = keypoints.unbind(dim=-1)
+    return (x >= -1) & (x <= image_size[1]) & (y >= -1) & (y <= image_size[0])
 
 
 def heatmap_targets(

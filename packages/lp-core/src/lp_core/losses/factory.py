@@ -81,7 +81,7 @@ class LossFactory(nn.Module):
             terms.append(factor * result.value)
             logs[f"{stage}_{name}_loss"] = result.value.detach()
             logs[f"{stage}_{name}_loss_weighted"] = terms[-1].detach()
-            logs[f"{name}_weight"] = torch.as_tensor(loss.weight)
+            logs[f"{name}_weight"] = result.value.new_full((), loss.weight)  # on the device
             if result.above_epsilon is not None:
                 logs[f"{stage}_{name}_above_epsilon"] = result.above_epsilon.detach()
         return LossReport(torch.stack(terms).sum(), logs)

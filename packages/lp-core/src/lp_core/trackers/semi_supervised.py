@@ -12,6 +12,7 @@ from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
 from lp_core.errors import BatchError, TrackerError
 from lp_core.losses.factory import LossFactory, Stage
 from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
+from lp_core.trackers.weighted_means import Weighted
 
 if TYPE_CHECKING:
     _Base = BaseSupervisedTracker
@@ -62,10 +63,14 @@ class SemiSupervisedTrackerMixin(_Base):
             )
         importance = self.total_unsupervised_importance
         report = self.unsupervised_losses(stage, self.get_loss_inputs_unlabeled(batch), importance)
-        self.log(f"{stage}_unsupervised_loss", report.total, prog_bar=True, batch_size=1)
-        self.log_dict(report.logs, batch_size=1)
-        self.log("total_unsupervised_importance", importance, batch_size=1)
         total: Tensor = report.total
+        weight = total.new_ones(())
+        values = {
+            f"{stage}_unsupervised_loss": total,
+            **report.logs,
+            "total_unsupervised_importance": weight * importance,
+        }
+        self.log_means(stage, {name: Weighted(value, weight) for name, value in values.items()})
         return total
 
     def training_step(
@@ -80,5 +85,5 @@ class SemiSupervisedTrackerMixin(_Base):
             raise BatchError("a semi-supervised step needs a batch with 'labeled' and 'unlabeled'")
         supervised = self.evaluate_labeled(batch["labeled"], "train")  # type: ignore[typeddict-item]
         total = supervised + self.evaluate_unlabeled(batch["unlabeled"])  # type: ignore[typeddict-item]
-        self.log("total_loss", total, batch_size=1)
+        self.log_means("train", {"total_loss": Weighted(total, total.new_ones(()))})
         return total

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,8 +20,11 @@ from lp_core.errors import TrackerError
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.losses.factory import LossFactory, Stage
 from lp_core.optimization import OptimizationOptions
+from lp_core.processes import number_of_processes
 from lp_core.trackers.feature_extractor import BaseFeatureExtractor
 from lp_core.trackers.options import TrackerOptions
+from lp_core.trackers.pixel_errors import pixel_errors
+from lp_core.trackers.weighted_means import Weighted, WeightedMeans
 
 Outputs = LossInputs | Sequence[LossInputs]
 
@@ -63,6 +65,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     ) -> None:
         super().__init__(options, optimization=optimization)
         self.losses = losses
+        self._evaluated = WeightedMeans()
 
     @classmethod
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker] | None:
@@ -139,40 +142,41 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
             )
         outputs = self.get_loss_inputs_labeled(self.add_targets(batch))
         report = self.losses(stage, outputs)
-        size = batch["images"].shape[0]
-        self.log(
-            f"{stage}_supervised_loss", report.total, prog_bar=True, batch_size=size, sync_dist=True
-        )
-        self.log_dict(report.logs, batch_size=size, sync_dist=stage != "train")
-        self._log_pixel_error(outputs, stage, size)
+        labeled = (batch["visibility"] > 0).sum().float()
+        values = {f"{stage}_supervised_loss": report.total, **report.logs}
+        means = {name: Weighted(value, labeled) for name, value in values.items()}
+        self.log_means(stage, means | pixel_errors(outputs, stage))
         total: Tensor = report.total
         return total
 
-    @torch.no_grad()
-    def _log_pixel_error(self, outputs: Outputs, stage: Stage, size: int) -> None:
-        """Log errors in frame px for monitoring: mean distance, and the public system's RMSE."""
-        heads = [outputs] if isinstance(outputs, dict) else list(outputs)
-        pairs = [
-            head["keypoints_pred"] - head["keypoints_targ"]
-            for head in heads
-            if "keypoints_pred" in head and "keypoints_targ" in head
-        ]
-        if not pairs:
+    def log_means(self, stage: Stage, means: Mapping[str, Weighted]) -> None:
+        """Log what a step of a stage gives.
+
+        In training, each step's values are logged; where several processes train together, those of
+        the steps that reach the logs are means over all of them. In validation and test, the means
+        over all batches of all processes are logged when the last batch is done.
+        """
+        if stage != "train":
+            self._evaluated.add(means)
             return
-        difference = torch.cat(pairs).flatten(0, 1)
-        difference = difference[difference.isfinite().all(dim=-1)]
-        evaluating = stage != "train"
-        if difference.numel() == 0:
-            if not evaluating:
-                return
-            # other processes wait for this one's value: an error of no weight
-            difference, size = difference.new_zeros(1, 2), 0
-        error = difference.norm(dim=-1).mean()
-        self.log(
-            f"{stage}_pixel_error", error, prog_bar=True, batch_size=size, sync_dist=evaluating
-        )
-        rmse = difference.square().mean().sqrt()
-        self.log(f"{stage}_supervised_rmse", rmse, batch_size=size, sync_dist=evaluating)
+        if number_of_processes() > 1 and self._is_read():
+            step = WeightedMeans()
+            step.add(means)
+            values = step.means()
+        else:
+            values = {name: mean.logged for name, mean in means.items()}
+        for name, value in values.items():
+            self.log(name, value, batch_size=1)
+
+    def _is_read(self) -> bool:
+        """Whether the loggers are to see the values of this step; every process says the same."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
+
+    def _log_evaluation(self) -> None:
+        for name, value in self._evaluated.means().items():
+            # the same everywhere; Lightning warns where it is not told to make them the same
+            self.log(name, value, batch_size=1, sync_dist=True)
 
     def training_step(
         self, batch: LabeledBatch | SemiSupervisedBatch, batch_idx: int = 0
@@ -187,3 +191,19 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     def test_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
         """Log the losses and errors of a test batch."""
         self.evaluate_labeled(batch, "test")
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the means of a validation."""
+        self._evaluated.clear()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means of a validation. A subclass that overrides it must call this one."""
+        self._log_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        """Begin the means of a test."""
+        self._evaluated.clear()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the means of a test. A subclass that overrides it must call this one."""
+        self._log_evaluation()

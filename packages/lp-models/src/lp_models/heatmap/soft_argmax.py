@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from lp_core.geometry.decoding import TEMPERATURE
+from lp_core.geometry.decoding import TEMPERATURE, binomial_blur
 
 REACH = 2
 """Pixels on each side of the position whose mass is the confidence."""
@@ -26,14 +26,9 @@ def doubled(maps: Maps) -> Float[Tensor, "batch keypoints more_rows more_columns
 
     Beyond the edge the blur sees zeros.
     """
-    height, width = maps.shape[2:]
-    larger = F.interpolate(
-        maps, size=(2 * height, 2 * width), mode="bicubic", align_corners=False
-    ).flatten(0, 1)
-    taps = maps.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    blurred = F.conv2d(larger.unsqueeze(1), taps.reshape(1, 1, 5, 1), padding=(2, 0))
-    blurred = F.conv2d(blurred, taps.reshape(1, 1, 1, 5), padding=(0, 2))
-    return blurred.unflatten(0, maps.shape[:2]).squeeze(2)
+    size = (2 * maps.shape[2], 2 * maps.shape[3])
+    larger = F.interpolate(maps, size=size, mode="bicubic", align_corners=False)
+    return binomial_blur(binomial_blur(larger, 2), 3)
 
 
 def soft_argmax(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -50,6 +51,7 @@ class ConfidenceLoss(Loss):
         super().__init__(options)
         radius = self.options.radius
         self.register_buffer("radius", torch.tensor(torch.nan if radius is None else radius))
+        self._known = radius is not None  # the buffer itself would have to be read from the device
 
     def fit_labels(self, labels: TrainingLabels) -> None:
         """Learn the animal's size, unless a radius is given.
@@ -68,6 +70,7 @@ class ConfidenceLoss(Loss):
                 remedy="set radius, in frame px",
             )
         self.radius.fill_(sizes.median() * self.options.share)
+        self._known = True
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss, in nats; keypoints without a label do not count.
@@ -75,7 +78,7 @@ class ConfidenceLoss(Loss):
         Raises:
             LossError: It has neither learned from labels nor been loaded.
         """
-        if self.radius.isnan():
+        if not self._known:
             raise LossError(
                 "the confidence loss does not know the animal's size",
                 remedy="call fit_labels before training, or set radius",
@@ -86,6 +89,15 @@ class ConfidenceLoss(Loss):
         # not binary_cross_entropy, which refuses to run under autocast
         given = torch.where(right, inputs["confidences"], 1 - inputs["confidences"])
         return LossValue(mean_where(-given.clamp_min(1e-6).log(), labeled))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        """Learn from what is loaded whether the size is known."""
+        radius = state_dict.get(f"{prefix}radius")
+        if radius is not None:
+            self._known = not bool(radius.isnan())
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def pose_sizes(

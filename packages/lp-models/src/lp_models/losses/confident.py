@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lp_core.errors import LossError
-from lp_core.losses.contract import LossOptions, LossValue, TrainingLabels
+from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
 
 FINEST = 0.1
 """Frame px that no label is exact to: a smaller ε above 0 is a share of something."""
@@ -55,6 +55,22 @@ class ConfidentOptions(LossOptions):
                 where=f"losses.{loss}.epsilon",
                 remedy="give one number, or one for each keypoint",
             )
+
+
+class ToleratesSmallErrors(Loss):
+    """A loss with `ConfidentOptions`, whose ε goes where the loss goes.
+
+    Args:
+        options: An instance of ``Options``; None takes the defaults.
+    """
+
+    Options = ConfidentOptions
+    options: ConfidentOptions
+    epsilon: Tensor
+
+    def __init__(self, options: ConfidentOptions | None = None) -> None:
+        super().__init__(options)
+        self.register_buffer("epsilon", torch.tensor(self.options.epsilons), persistent=False)
 
 
 def check_threshold(threshold: float) -> None:

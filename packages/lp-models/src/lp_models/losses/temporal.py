@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lp_core.batches import LossInputs
-from lp_core.losses.contract import Loss, LossValue, TrainingLabels
+from lp_core.losses.contract import LossValue, TrainingLabels
 from lp_models.losses.confident import (
     ConfidentOptions,
+    ToleratesSmallErrors,
     check_pixels,
     check_reach,
     excess,
@@ -47,15 +48,13 @@ class TemporalOptions(ConfidentOptions):
         check_pixels(self.epsilons)
 
 
-class ConsecutiveLoss(Loss):
+class ConsecutiveLoss(ToleratesSmallErrors):
     """Compares each frame of a clip with the one before.
 
     Rows must be consecutive frames of one clip. A keypoint that is doubted in either frame costs
     nothing.
     """
 
-    Options = ConfidentOptions
-    options: ConfidentOptions
     unit: ClassVar[str] = "squared difference of heatmaps"
 
     def largest_difference(self, labels: TrainingLabels) -> float:
@@ -84,8 +83,7 @@ class ConsecutiveLoss(Loss):
         confidences = inputs["confidences"]
         self.options.check_keypoints(confidences.shape[1], self.name)
         differences = self.differences(inputs)
-        epsilon = differences.new_tensor(self.options.epsilons)
-        return excess(differences, self._believed(confidences), epsilon)
+        return excess(differences, self._believed(confidences), self.epsilon)
 
     def _believed(
         self, confidences: Float[Tensor, "time keypoints"]

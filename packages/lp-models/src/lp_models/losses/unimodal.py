@@ -11,8 +11,8 @@ import torch
 from lp_core.batches import LossInputs
 from lp_core.geometry.decoding import decode_heatmaps
 from lp_core.geometry.targets import heatmap_targets
-from lp_core.losses.contract import Loss, LossValue, TrainingLabels
-from lp_models.losses.confident import ConfidentOptions, check_reach, excess
+from lp_core.losses.contract import LossValue, TrainingLabels
+from lp_models.losses.confident import ConfidentOptions, ToleratesSmallErrors, check_reach, excess
 from lp_models.losses.divergence import (
     LARGEST_KL_DIVERGENCE,
     LARGEST_SQUARED_ERROR,
@@ -46,7 +46,7 @@ def ideal_heatmaps(heatmaps: Maps) -> Maps:
     return heatmap_targets(cells, size, size)
 
 
-class UnimodalLoss(Loss):
+class UnimodalLoss(ToleratesSmallErrors):
     """Compares each predicted heatmap with the target Gaussian at its own peak."""
 
     requires = frozenset({"heatmaps_pred", "confidences"})
@@ -78,7 +78,7 @@ class UnimodalLoss(Loss):
         self.options.check_keypoints(confidences.shape[1], self.name)
         errors = self.divergence(heatmaps, ideal_heatmaps(heatmaps))
         believed = confidences.detach() >= self.options.prob_threshold
-        return excess(errors, believed, errors.new_tensor(self.options.epsilons))
+        return excess(errors, believed, self.epsilon)
 
 
 class UnimodalMSELoss(UnimodalLoss):

@@ -85,16 +85,23 @@ def expected(
         (B, K, 2) in the unit of the places.
     """
     frames = places.shape[1]
-    times = torch.arange(frames, dtype=places.dtype, device=places.device) - frames // 2
-    others = times != 0
-    time = times[others].reshape(-1, 1, 1)
-    position = places[:, others]
-    weight = (confidences[:, others].square() + 1e-6).unsqueeze(-1)  # alike where none knows
+    middle = frames // 2
+    times = torch.arange(frames, dtype=places.dtype, device=places.device) - middle
+    time = _without(times, middle).reshape(-1, 1, 1)
+    position = _without(places, middle, dim=1)
+    known = _without(confidences, middle, dim=1)
+    weight = (known.square() + 1e-6).unsqueeze(-1)  # alike where none knows
     total, first, second = ((weight * time**power).sum(1) for power in (0, 1, 2))
     second = second + STIFFNESS
     sums, moments = ((weight * position * time**power).sum(1) for power in (0, 1))
     line: Tensor = (second * sums - first * moments) / (total * second - first.square())
     return line
+
+
+def _without(values: Tensor, index: int, dim: int = 0) -> Tensor:
+    """All but one item along a dimension."""
+    after = values.shape[dim] - index - 1
+    return torch.cat([values.narrow(dim, 0, index), values.narrow(dim, index + 1, after)], dim)
 
 
 def near(maps: Maps, places: Float[Tensor, "batch keypoints 2"]) -> Maps:

@@ -32,6 +32,7 @@ class ReportProgress(Callback):
         self.batches = 0
         self._written = 0.0
         self._started = time.monotonic()
+        self._errors = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start where a resumed training left off."""
@@ -41,9 +42,17 @@ class ReportProgress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Report one step."""
+        """Report one step.
+
+        The errors are read only where Lightning logs them too: to read them is to wait until the
+        device has done all that it was given.
+        """
         self.batches += 1
-        self.task.update(min(self.batches, self.total_steps), _note(trainer))
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and trainer.global_step % every == 0:
+            self._errors = _errors(trainer)
+        note = f"epoch {trainer.current_epoch + 1}{self._errors}"
+        self.task.update(min(self.batches, self.total_steps), note)
         if trainer.is_global_zero and time.monotonic() - self._written > SECONDS_BETWEEN_FILES:
             self._write("TRAINING", trainer)
 
@@ -76,11 +85,14 @@ def training_seconds(folder: Path) -> float:
     return seconds if 0 <= seconds < math.inf else 0.0
 
 
-def _note(trainer: Trainer) -> str:
-    """The epoch, and the errors that are known so far."""
-    parts = [f"epoch {trainer.current_epoch + 1}"]
-    for key, name in (("train_pixel_error", "train"), ("val_pixel_error", "validation")):
-        value = trainer.callback_metrics.get(key)
-        if value is not None:
-            parts.append(f"{name} {float(value):.1f} px")
-    return "  ".join(parts)
+def _errors(trainer: Trainer) -> str:
+    """The errors that are known so far."""
+    metrics = trainer.callback_metrics
+    found = {
+        name: float(metrics[key])
+        for key, name in (("train_pixel_error", "train"), ("val_pixel_error", "validation"))
+        if key in metrics
+    }
+    return "".join(
+        f"  {name} {value:.1f} px" for name, value in found.items() if math.isfinite(value)
+    )
