@@ -1,8 +1,8 @@
 """Two processes that train together learn what one process learns from the same batches.
 
-Batch normalisation is the exception: each process normalises by the images that it sees, so the
-backbone here has none. A batch's loss is the mean over the keypoints that have labels; the mean of
-two processes' means is the same where both see as many, as here, where all are labelled.
+They normalise by the images of both, and log means over both. A batch's loss is the mean over the
+keypoints that have labels; the mean of two processes' means is the same where both see as many, as
+here, where all are labelled.
 """
 
 import csv
@@ -20,15 +20,26 @@ from lp_pipeline.config.load import load_config
 from lp_pipeline.training.run import train
 
 SETTINGS = (
-    "model.backbone=test_convnext",
-    "model.feature_stride=8",
     "training.imgaug=none",
     "training.max_epochs=3",
+    "training.unfreezing_epoch=1",  # until then, no process's optimiser sees the backbone
+    "training.gradient_clip_val=0.01",
     "training.log_every_n_steps=1",
     "training.accelerator=cpu",
     "training.train_frames=8",  # whole batches of 4: two processes fill up an odd rest
+    "training.val_prob=0.25",  # three images, so that one process has less to say than the other
+    "training.val_batch_size=2",
 )
 TWO = ("training.devices=2", "training.strategy=ddp")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image_cache(tmp_path_factory):
+    """The folder of decoded images, which all processes of a training share."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder / "lp" / "images"
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +61,7 @@ def curve(folder):
     """Each logged value by name, in order."""
     with (folder / "csv_logs" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {
-        name: [float(row[name]) for row in rows if row[name]]
-        for name in rows[0]
-        if name.endswith("supervised_loss")
-    }
+    return {name: [float(row[name]) for row in rows if row[name]] for name in rows[0]}
 
 
 def litpose_train(*arguments):
@@ -94,10 +101,12 @@ def test_two_processes_learn_as_one_does(settings, together, tmp_path):
     assert printed.count("model directory: ") == 1
     assert printed.count("reading images") <= 1
     one, two = curve(tmp_path / "one"), curve(folder)
-    assert one.keys() == two.keys() == {"train_supervised_loss", "val_supervised_loss"}
+    assert one.keys() == two.keys()
+    for stage in ("train", "val"):
+        for name in ("supervised_loss", "pixel_error", "supervised_rmse", "heatmap_mse_loss"):
+            assert len(one[f"{stage}_{name}"]) >= 3
     for name, values in one.items():
-        assert len(values) >= 3
-        np.testing.assert_allclose(values, two[name], rtol=1e-4)
+        np.testing.assert_allclose(values, two[name], rtol=1e-3, err_msg=name)
     assert (folder / "predictions.csv").is_file()
 
 

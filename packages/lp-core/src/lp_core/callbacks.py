@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
 
 from lp_core.errors import TrackerError
 from lp_core.trackers.feature_extractor import BaseFeatureExtractor
@@ -64,16 +65,35 @@ class UnfreezeBackbone(Callback):
     """Keep gradients out of the backbone until it starts to learn, which saves its backward pass.
 
     The learning rate's ramp after that belongs to `lp_core.optimization`. With several processes
-    the backbone's gradients are computed throughout, since their reduction expects all of them; the
-    learning rate of 0 alone keeps it frozen then.
+    the backbone's gradients are computed all the same, since their reduction expects all of them;
+    they are dropped before the optimiser, or the clipping of gradients, sees them.
     """
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Decide for this step."""
-        if not isinstance(pl_module, BaseFeatureExtractor):
-            raise TrackerError(f"{type(pl_module).__name__} has no backbone to unfreeze")
-        options = pl_module.optimization
-        tick = trainer.global_step if options.interval == "step" else trainer.current_epoch
-        pl_module.backbone_trainable = trainer.world_size > 1 or tick >= options.unfreeze
+        tracker = _tracker(pl_module)
+        tracker.backbone_trainable = trainer.world_size > 1 or not _frozen(trainer, tracker)
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Drop what a frozen backbone is not to learn."""
+        tracker = _tracker(pl_module)
+        if trainer.world_size > 1 and _frozen(trainer, tracker):
+            for parameter in tracker.backbone.parameters():
+                parameter.grad = None
+
+
+def _tracker(module: LightningModule) -> BaseFeatureExtractor:
+    if not isinstance(module, BaseFeatureExtractor):
+        raise TrackerError(f"{type(module).__name__} has no backbone to unfreeze")
+    return module
+
+
+def _frozen(trainer: Trainer, tracker: BaseFeatureExtractor) -> bool:
+    """Whether the backbone does not learn yet in this step."""
+    options = tracker.optimization
+    tick = trainer.global_step if options.interval == "step" else trainer.current_epoch
+    return tick < options.unfreeze

@@ -27,6 +27,10 @@ class LabeledDataModule(LightningDataModule):
     seed and the epoch only, whatever the number of workers. Validation, test and prediction see
     images without augmentation, in the order of the split or of the table.
 
+    Several processes deal the images out among themselves, and all take as many. Where that does
+    not come out even, images come a second time: augmented afresh in training, without their labels
+    elsewhere.
+
     Args:
         dataset: All labelled images, with the augmentation for training.
         split: Which of them train, validate and test.
@@ -34,7 +38,7 @@ class LabeledDataModule(LightningDataModule):
             its share, rounded up.
         val_batch_size: Images in one validation batch, likewise.
         test_batch_size: Images in one test or prediction batch, likewise.
-        num_workers: Worker processes for each loader; None chooses.
+        num_workers: Worker processes for each loader of each process; None shares out the cores.
         seed: The seed of the order.
         fewest_steps: An epoch has at least so many steps; images are drawn again to fill it.
 
@@ -138,7 +142,8 @@ class LabeledDataModule(LightningDataModule):
     ) -> ResumableLoader[Any]:
         on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
         chosen = self.num_workers
-        workers = default_num_workers(on_gpu=on_gpu) if chosen is None else chosen
+        here = self.trainer.num_devices if self.trainer else 1
+        workers = default_num_workers(on_gpu=on_gpu, processes=here) if chosen is None else chosen
         workers = workers if in_workers else 0
         return ResumableLoader(
             dataset,

@@ -95,6 +95,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         self.augmenter = augmenter
         self.off_image = off_image
         self.seed = seed
+        self._counts_draws = True
         self._epoch = Epoch()
         _refuse_missing(table, self.data_dir)
         names = [context_window(self.data_dir, path, context_frames) for path in table.image_paths]
@@ -122,9 +123,14 @@ class LabeledDataset(Dataset[LabeledSample]):
         self._epoch.number = epoch
 
     def without_augmentation(self) -> LabeledDataset:
-        """The same images as they are; decoded images are shared with this dataset."""
+        """The same images as they are; decoded images are shared with this dataset.
+
+        A row that is drawn again, as to fill up the last batches of several processes, comes
+        without its labels, so that it does not count twice.
+        """
         plain = copy.copy(self)
         plain.augmenter = None
+        plain._counts_draws = False
         plain._epoch = Epoch()
         return plain
 
@@ -153,6 +159,8 @@ class LabeledDataset(Dataset[LabeledSample]):
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
             visibility = visibility if permutation is None else visibility[permutation]
         here = _on_image(keypoints, self.image_size)
+        if draw and not self._counts_draws:
+            here, visibility = np.zeros_like(here), np.zeros_like(visibility)
         lost = (visibility == Visibility.VISIBLE) & ~here
         pixels = channels_first(images)
         return {

@@ -79,12 +79,13 @@ def begin_worker(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def default_num_workers(*, on_gpu: bool) -> int:
+def default_num_workers(*, on_gpu: bool, processes: int = 1) -> int:
     """How many worker processes to load data with.
 
     Args:
         on_gpu: Whether the model runs on a GPU. Where it runs on the CPU, it needs every core for
             much longer than the loading does, so workers would only get in its way.
+        processes: How many processes train on this machine, which share its cores.
     """
     if not on_gpu:
         return 0
@@ -92,4 +93,4 @@ def default_num_workers(*, on_gpu: bool) -> int:
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return max(0, min(cores, _MOST_WORKERS))
+    return max(1, min(cores // processes, _MOST_WORKERS))

@@ -122,11 +122,20 @@ class TrainingStateSaver(Checkpoint):
             self._save(trainer)
 
     def _time_is_up(self, trainer: Trainer) -> bool:
-        """Whether the last save is long ago; all processes hear the same answer."""
+        """Whether the last save is long ago; all processes hear the same answer.
+
+        To hear it is to wait for the device, so that several processes ask only at the steps whose
+        values are logged, when they wait in any case.
+        """
         if self.every_n_seconds is None:
             return False
         answer = time.monotonic() - self._saved_at >= self.every_n_seconds
-        return bool(trainer.strategy.broadcast(answer)) if trainer.world_size > 1 else answer
+        if trainer.world_size == 1:
+            return answer
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.global_step % max(1, every):
+            return False
+        return bool(trainer.strategy.broadcast(answer))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -84,8 +84,9 @@ def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
     """Build everything that a training needs, and find what is wrong with it."""
     display.message("building the model and reading the data")
     setup = set_up(loaded.config)
-    _tell_unproved_context(setup, loaded.config, display)
-    _read_images(setup, display)
+    if not follows():  # the first process has told, and the images are in the cache that all share
+        _tell_unproved_context(setup, loaded.config, display)
+        _read_images(setup, display)
     return setup
 
 
@@ -184,7 +185,8 @@ def _memory_explained(loaded: LoadedConfig) -> AbstractContextManager[None]:
 def _read_images(setup: TrainingSetup, display: Display) -> None:
     """Decode every image once, so that a broken one is told before anything is written.
 
-    They stay in the dataset's cache, so the first epoch is no slower than the others.
+    They stay in the dataset's cache, which all processes of this machine share, so the first epoch
+    is no slower than the others.
 
     Raises:
         ImageFileError: A file is no image.

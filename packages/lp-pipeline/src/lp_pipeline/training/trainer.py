@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from lp_core.batch_norm import SynchronizeBatchNorm
 from lp_core.callbacks import AnnealWeight, UnfreezeBackbone
 from lp_io.training_state import TrainingStateIO
 from lp_pipeline.config.schema import Config, TrainingConfig
@@ -69,7 +70,7 @@ def get_trainer(
             ),
             log,
         ],
-        plugins=[TrainingStateIO()],
+        plugins=[TrainingStateIO(), SynchronizeBatchNorm()],
         callbacks=callbacks,
         enable_checkpointing=True,
         enable_progress_bar=False,
