@@ -60,19 +60,28 @@ def test_a_changed_file_is_decoded_again(files, store):
     cache = ImageCache(files, SIZE, store)
     cache[0], cache[1]
     replace_image(files[0], 7)
-    assert (cache[0].image == 7).all()
+    assert (ImageCache(files, SIZE, store)[0].image == 7).all()
     replace_image(files[0], 9, keep_time=False)
-    assert (cache[0].image == 9).all()
+    assert (ImageCache(files, SIZE, store)[0].image == 9).all()
     files[1].unlink()
+    with pytest.raises(ImageFileError, match="no such image"):
+        ImageCache(files, SIZE, store)[1]
+
+
+def test_a_file_is_looked_at_once_in_a_process(files, store):
+    cache = ImageCache(files, SIZE, store)
+    before = cache[0].image.copy()
+    replace_image(files[0], 7)
+    files[1].unlink()
+    np.testing.assert_array_equal(cache[0].image, before)  # as the training began with it
     with pytest.raises(ImageFileError, match="no such image"):
         cache[1]
 
 
 def test_a_change_of_the_image_size_changes_the_frame_size(files, store):
-    cache = ImageCache(files, SIZE, store)
-    cache[0]
+    ImageCache(files, SIZE, store)[0]
     cv2.imwrite(str(files[0]), np.zeros((20, 30, 3), np.uint8))
-    assert cache[0].frame_size == (20, 30)
+    assert ImageCache(files, SIZE, store)[0].frame_size == (20, 30)
 
 
 def test_files_are_shared_by_processes_that_never_met(files, tmp_path, monkeypatch):

@@ -65,9 +65,8 @@ class ImageCache:
         if self._opener is None:
             return self._decoded(position)
         store = self._store()
-        stamp = self._stamp(position)
-        if not self._is_good(store, position, stamp):
-            self._enter(store, position, stamp)
+        if position not in self._checked:
+            self._check(store, position)
         record = store.records[position]
         return CachedImage(
             store.images[position], (int(record[Field.HEIGHT]), int(record[Field.WIDTH]))
@@ -94,20 +93,20 @@ class ImageCache:
         digest = hashlib.blake2b(words.encode(errors="surrogateescape"), digest_size=7).digest()
         return int.from_bytes(digest, "little") + 1
 
-    def _is_good(self, store: Store, position: int, stamp: int) -> bool:
-        """Whether the entry is of the file as it is now, and whole.
+    def _check(self, store: Store, position: int) -> None:
+        """Make sure that the entry is of the file as it is now, and whole.
 
-        The checksum is looked at once in each process: another process, or a run that was cut off,
-        may have left an entry half written.
+        Once in each process is enough: another process, or a run that was cut off, may have left an
+        entry half written, or an image may have changed since; this process leaves it as it is.
         """
+        stamp = self._stamp(position)
         record = store.records[position]
-        if record[Field.STAMP] != stamp:
-            return False
-        if position not in self._checked:
-            if record[Field.CHECKSUM] != zlib.crc32(store.images[position].data):
-                return False
-            self._checked.add(position)
-        return True
+        whole = record[Field.STAMP] == stamp and record[Field.CHECKSUM] == zlib.crc32(
+            store.images[position].data
+        )
+        if not whole:
+            self._enter(store, position, stamp)
+        self._checked.add(position)
 
     def _enter(self, store: Store, position: int, stamp: int) -> None:
         image, (height, width) = self._decoded(position)
@@ -116,4 +115,3 @@ class ImageCache:
         checksum = zlib.crc32(store.images[position].data)
         store.records[position, 1:] = (checksum, height, width)
         store.records[position, Field.STAMP] = stamp
-        self._checked.add(position)
