@@ -138,6 +138,44 @@ def test_frames_that_were_selected_far_apart_are_no_advice_for_context(litpose, 
     assert "heatmap_mhcrnn would gain little" in config
 
 
+def test_a_skeleton_comes_in_and_goes_out(litpose, tmp_path):
+    folder = tmp_path / "dlc/labeled-data/v"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "img1.png"), np.zeros((16, 24, 3), np.uint8))
+    names = ["nose", "tail", "ear, left"]
+    columns = [f'"{name}"' for name in names for _ in "xy"]
+    rows = ["scorer" + ",ann" * 6, ",".join(["bodyparts", *columns]), "coords" + ",x,y" * 3]
+    rows.append("labeled-data/v/img1.png,1,2,3,4,5,6")
+    (folder / "CollectedData_ann.csv").write_text("\n".join(rows) + "\n")
+    skeleton = "[[nose, tail], [nose, 'ear, left'], [bodypart1, nose], [[nose], tail]]"
+    (tmp_path / "dlc/config.yaml").write_text(
+        f"scorer: ann\nvideo_sets: {{}}\nskeleton: {skeleton}\n"
+    )
+    edges = [["nose", "tail"], ["nose", "ear, left"]]
+
+    def imported(source, name):
+        outcome = litpose("convert", source, tmp_path / name, "--images", tmp_path / "a")
+        assert outcome.code == 0, outcome
+        config = load_config(tmp_path / name / "config.yaml", check_paths=True).config
+        assert config.data.skeleton == edges
+        return outcome.out
+
+    said = imported(tmp_path / "dlc", "a")
+    assert "kept: the skeleton of 2 edges" in said
+    assert "left out: the pair 'bodypart1' and 'nose' of the skeleton" in said
+    for place, target in enumerate(["o.json", "o.slp", "o.pkg.slp", "odlc"]):
+        assert litpose("convert", tmp_path / "a", tmp_path / target).code == 0
+        imported(tmp_path / target, f"back{place}")
+
+
+def test_a_config_that_cannot_be_read_costs_the_skeleton_only(litpose, project, tmp_path):
+    shutil.copytree(project.folder, tmp_path / "own")
+    (tmp_path / "own" / "config.yaml").write_text("data: {skeletn: [[a, b]]}\n")
+    outcome = litpose("convert", tmp_path / "own", tmp_path / "o.json")
+    assert outcome.code == 0, outcome
+    assert "left out: a skeleton, if config.yaml has one: " in outcome.out
+
+
 def same_labels(one, other):
     by_name = dict(zip(other.image_paths, range(len(other)), strict=True))
     order = [by_name[name] for name in one.image_paths]

@@ -270,6 +270,24 @@ def test_paths_of_windows_are_told_as_such(tmp_path, key, value):
     assert "this is a path of Windows; write where it is on this machine" in message
 
 
+@pytest.mark.parametrize(
+    ("skeleton", "words"),
+    [
+        ("[[nose, tail, ear]]", "joins no two keypoints"),
+        ("[[nose, nose]]", "joins no two keypoints"),
+        ("[nose, tail]", "expected a list"),
+        ("[[nose, tial]]", "there is no keypoint 'tial'"),
+    ],
+)
+def test_a_skeleton_joins_pairs_of_keypoints(tmp_path, skeleton, words):
+    data = "data: {keypoint_names: [nose, tail, ear], skeleton: %s}\n"
+    message = refused(tmp_path, data % skeleton)
+    assert "data.skeleton" in message
+    assert words in message
+    good = load(tmp_path, data % "[[nose, tail], [tail, ear]]").config
+    assert good.data.skeleton == [["nose", "tail"], ["tail", "ear"]]
+
+
 def test_backslashes_in_a_relative_path_are_told(tmp_path):
     (tmp_path / "CollectedData.csv").touch()
     text = f"data: {{data_dir: {tmp_path}, video_dir: 'videos\\new'}}\n"

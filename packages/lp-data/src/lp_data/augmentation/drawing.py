@@ -18,6 +18,7 @@ from lp_data.errors import AugmentationError
 
 Image = UInt8[ndarray, "_ _ 3"]
 Keypoints = Float[ndarray, "_ 2"]
+Edge = tuple[int, int]
 GAP = 4
 SUBPIXEL_BITS = 4
 RED_TO_VIOLET = 0.85
@@ -33,17 +34,25 @@ def keypoint_colours(count: int) -> list[tuple[int, int, int]]:
     return colours
 
 
-def draw_keypoints(image: Image, keypoints: Keypoints, radius: Number | None = None) -> Image:
+def draw_keypoints(
+    image: Image, keypoints: Keypoints, radius: Number | None = None, edges: Sequence[Edge] = ()
+) -> Image:
     """A copy of the image with a circle at each keypoint that is not NaN.
 
     Args:
         image: (H, W, 3).
         keypoints: (K, 2), each in the colour of its index.
         radius: px; by default a hundredth of the longer side, at least 2.
+        edges: Pairs of keypoints, counted from 0, to join by a line.
     """
     drawn = image.copy()
     size = max(2.0, max(image.shape[:2]) / 100) if radius is None else radius
     scale = 1 << SUBPIXEL_BITS
+    for edge in edges:
+        ends = keypoints[list(edge)]
+        if np.isfinite(ends).all():
+            start, end = (np.rint(ends * scale)).astype(int).tolist()
+            cv2.line(drawn, start, end, (255, 255, 255), 1, cv2.LINE_AA, SUBPIXEL_BITS)
     for point, colour in zip(keypoints, keypoint_colours(len(keypoints)), strict=True):
         if np.isfinite(point).all():
             x, y = (round(float(value) * scale) for value in point)

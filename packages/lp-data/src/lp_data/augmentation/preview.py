@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from lp_data.augmentation.drawing import (
+    Edge,
     Image,
     Keypoints,
     contact_sheet,
@@ -31,6 +32,7 @@ def preview_images(
     *,
     copies: int = 4,
     heatmaps_of: HeatmapsOf | None = None,
+    edges: Sequence[Edge] = (),
 ) -> Image:
     """A sheet with one row for each image: as it is, then augmented ``copies`` times.
 
@@ -40,13 +42,14 @@ def preview_images(
         rng: The only source of chance.
         copies: Augmented versions of each image.
         heatmaps_of: Gives the targets of augmented keypoints; they are laid over the image.
+        edges: Pairs of keypoints, counted from 0, to join by a line.
     """
     rows = []
     for image, keypoints in samples:
-        tiles = [_labelled(image, keypoints, heatmaps_of)]
+        tiles = [_labelled(image, keypoints, heatmaps_of, edges)]
         for _ in range(copies):
             result = augmenter(image[None], keypoints, rng)
-            tiles.append(_labelled(result.images[0], result.keypoints, heatmaps_of))
+            tiles.append(_labelled(result.images[0], result.keypoints, heatmaps_of, edges))
         rows.append(tiles)
     return contact_sheet(rows)
 
@@ -60,6 +63,7 @@ def preview_clip(
     copies: int = 3,
     columns: int = 8,
     heatmaps_of: HeatmapsOf | None = None,
+    edges: Sequence[Edge] = (),
 ) -> Image:
     """A sheet of a clip or context window: as it is, then augmented, one row each.
 
@@ -71,6 +75,7 @@ def preview_clip(
         copies: Augmented versions.
         columns: Frames shown, evenly spread over the clip.
         heatmaps_of: Gives the targets of the keypoints; they are laid over the frame in the middle.
+        edges: Pairs of keypoints, counted from 0, to join by a line there.
     """
     points = np.empty((0, 2)) if keypoints is None else keypoints
     chosen = np.unique(np.linspace(0, len(frames) - 1, columns).round().astype(int))
@@ -83,14 +88,19 @@ def preview_clip(
         versions.append((result.images, result.keypoints))
     return contact_sheet(
         [
-            [_labelled(images[i], moved, heatmaps_of) if i == middle else images[i] for i in chosen]
+            [
+                _labelled(images[i], moved, heatmaps_of, edges) if i == middle else images[i]
+                for i in chosen
+            ]
             for images, moved in versions
         ]
     )
 
 
-def _labelled(image: Image, keypoints: Keypoints, heatmaps_of: HeatmapsOf | None) -> Image:
+def _labelled(
+    image: Image, keypoints: Keypoints, heatmaps_of: HeatmapsOf | None, edges: Sequence[Edge]
+) -> Image:
     """An image with its keypoints and, if they are given, its heatmaps."""
     if heatmaps_of is not None and len(keypoints):
         image = overlay_heatmaps(image, heatmaps_of(keypoints, image.shape[:2]))
-    return draw_keypoints(image, keypoints)
+    return draw_keypoints(image, keypoints, edges=edges if len(keypoints) else ())

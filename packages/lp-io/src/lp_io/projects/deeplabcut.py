@@ -84,6 +84,7 @@ def read_deeplabcut_project(
         if not folders:
             raise ContentError("the project has no labelled images")
         videos, without = _videos(folders, folder, config)
+        without += _lost_edges(config, _keypoint_names(folders))
         return _joined(folders, chosen, config, individual, videos, [*left_out, *without])
 
 
@@ -296,10 +297,30 @@ def _positions(frame: KeypointFrame, names: Sequence[str]) -> np.ndarray:
 
 
 def _skeleton(config: dict[str, Any], names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    pairs = config.get("skeleton")
-    valid = [
-        (names.index(pair[0]), names.index(pair[1]))
-        for pair in (pairs if isinstance(pairs, list) else ())
-        if isinstance(pair, list) and len(pair) == 2 and all(name in names for name in pair)
+    return tuple(
+        (names.index(first), names.index(second))
+        for first, second in _edges(config)
+        if first in names and second in names and first != second
+    )
+
+
+def _lost_edges(config: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """A note for each pair of the config's skeleton that joins no two keypoints.
+
+    A new project of DeepLabCut has such pairs, as an example.
+    """
+    return [
+        f"the pair '{first}' and '{second}' of the skeleton: no label is of both"
+        for first, second in _edges(config)
+        if first not in names or second not in names or first == second
     ]
-    return tuple(valid)
+
+
+def _edges(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of names in the config's skeleton."""
+    pairs = config.get("skeleton")
+    return [
+        (_text(pair[0]), _text(pair[1]))
+        for pair in (pairs if isinstance(pairs, list) else ())
+        if isinstance(pair, list) and len(pair) == 2 and all(map(_text, pair))
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lp_core.errors import nearest_name
 from lp_data.labels import LabelTable, read_label_files
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config, DataConfig
@@ -35,7 +36,26 @@ def get_labels(config: Config) -> LabelTable:
             remedy=f"set data.num_keypoints to {table.num_keypoints}, or remove it",
         )
     _check_columns(config.data, table.num_keypoints)
+    _check_skeleton(config, table.keypoint_names)
     return table
+
+
+def _check_skeleton(config: Config, names: tuple[str, ...]) -> None:
+    """Refuse a skeleton that joins keypoints that the labels do not have."""
+    unknown = [name for edge in get_skeleton(config) for name in edge if name not in names]
+    if unknown:
+        guess = nearest_name(unknown[0], names)
+        hint = f"did you mean '{guess}'? " if guess else ""
+        raise ConfigError(
+            f"there is no keypoint '{unknown[0]}'",
+            where="data.skeleton",
+            remedy=f"{hint}known: {', '.join(names)}",
+        )
+
+
+def get_skeleton(config: Config) -> tuple[tuple[str, str], ...]:
+    """The pairs of keypoints that drawings join by a line."""
+    return tuple((first, second) for first, second in config.data.skeleton or ())
 
 
 def _check_columns(data: DataConfig, count: int) -> None:

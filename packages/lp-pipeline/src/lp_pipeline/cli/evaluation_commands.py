@@ -157,7 +157,11 @@ def render(
     ] = None,
     skeleton: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIRST-SECOND", help="Two keypoints to join; may be repeated."),
+        typer.Option(
+            metavar="FIRST-SECOND",
+            help="Two keypoints to join; may be repeated. Default: data.skeleton of the model in "
+            "whose folder the table is.",
+        ),
     ] = None,
     colormap: Annotated[str, typer.Option(help="One of matplotlib's.")] = "cool",
     threshold: Annotated[

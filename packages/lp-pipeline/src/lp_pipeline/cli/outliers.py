@@ -113,10 +113,11 @@ def _remove_earlier(folder: Path) -> None:
 def _write_clips(
     request: OutliersRequest, table: Path, clips: dict[range, Path], display: Display
 ) -> None:
+    from lp_pipeline.evaluation.model_project import skeleton_of
     from lp_pipeline.rendering.prediction_video import render_prediction
     from lp_pipeline.rendering.style import DrawingStyle
 
-    style = DrawingStyle(trail=4, legend=True)
+    style = DrawingStyle(trail=4, legend=True, skeleton=skeleton_of(request.model_dir))
     with display.task("clips", len(clips)) as task:
         for number, (part, path) in enumerate(clips.items(), 1):
             render_prediction(

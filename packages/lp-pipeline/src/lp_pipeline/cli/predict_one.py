@@ -132,14 +132,15 @@ class InputPredictor:
 
     def _draw(self, video: Path, table: Path) -> None:
         """The labelled video, unless a resumed run has it already."""
-        from lp_pipeline.evaluation.model_project import eval_options
+        from lp_pipeline.evaluation.model_project import eval_options, skeleton_of
         from lp_pipeline.evaluation.video_report import drawing_style
         from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 
         path = labeled_video_path(table)
         if self.request.resume and _is_newer(path, table):
             return
-        style, reader = drawing_style(eval_options(self.request.model_dir)), self.request.reader
+        folder, reader = self.request.model_dir, self.request.reader
+        style = drawing_style(eval_options(folder), skeleton_of(folder))
         render_prediction(video, table, path, reader=reader, style=style, display=self.display)
         self.display.message(
             f"labelled video: {path} (confidence of at least {style.confidence_threshold:g}, as "

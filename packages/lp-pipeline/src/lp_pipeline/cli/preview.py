@@ -57,6 +57,7 @@ def labelled_sheet(
     from lp_data.augmentation.drawing import contact_sheet
     from lp_data.augmentation.preview import preview_clip, preview_images
     from lp_pipeline.builders.data import get_dataset
+    from lp_pipeline.builders.labels import get_skeleton
 
     rng = np.random.default_rng(config.training.rng_seed_data_pt)
     with_context = tracker_class.context_frames > 1
@@ -64,13 +65,17 @@ def labelled_sheet(
     labels = labels.subset(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
     dataset = get_dataset(config, tracker_class, labels)
     augmenter, targets = dataset.augmenter, _targets(config, tracker_class)
+    places = {name: place for place, name in enumerate(labels.keypoint_names)}
+    edges = [(places[first], places[second]) for first, second in get_skeleton(config)]
     assert augmenter is not None
     samples = _samples(dataset.without_augmentation())
     if not with_context:
         images = [(window[0], keypoints) for window, keypoints in samples]
-        return preview_images(images, augmenter, rng, heatmaps_of=targets)
+        return preview_images(images, augmenter, rng, heatmaps_of=targets, edges=edges)
     sheets = [
-        preview_clip(window, augmenter, rng, keypoints=points, copies=2, heatmaps_of=targets)
+        preview_clip(
+            window, augmenter, rng, keypoints=points, copies=2, heatmaps_of=targets, edges=edges
+        )
         for window, points in samples
     ]
     return contact_sheet([[sheet] for sheet in sheets], gap=BETWEEN)

@@ -38,6 +38,7 @@ def run_render(request: RenderRequest) -> None:
     """
     start_session()
     from lp_io.predictions import read_prediction_chunks
+    from lp_pipeline.evaluation.model_project import skeleton_of_table
     from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
     from lp_pipeline.rendering.style import DrawingStyle
 
@@ -60,6 +61,7 @@ def run_render(request: RenderRequest) -> None:
         trail=request.trail,
         radius=request.radius,
         legend=request.legend,
+        skeleton=skeleton_of_table(request.table),
     )
     names = next(read_prediction_chunks(request.table, 1)).keypoint_names
     written = render_prediction(

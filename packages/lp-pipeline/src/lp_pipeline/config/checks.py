@@ -106,6 +106,22 @@ def _check_keypoints(config: Config, report: Report) -> None:
     if names and number is not None and len(names) != number:
         report.problem("data.num_keypoints", f"{number}, but keypoint_names has {len(names)} names")
     _check_columns(config, report, "data.columns_for_singleview_pca", _columns(config))
+    _check_skeleton(config, report)
+
+
+def _check_skeleton(config: Config, report: Report) -> None:
+    """The skeleton joins pairs of different keypoints."""
+    key, names = "data.skeleton", config.data.keypoint_names
+    for edge in (config.data.skeleton or []) if report.sound(key) else []:
+        if len(edge) != 2 or edge[0] == edge[1]:
+            remedy = "give pairs of different keypoints, such as [[nose, tail]]"
+            report.problem(key, f"{edge} joins no two keypoints", remedy)
+        unknown = [name for name in edge if names is not None and name not in names]
+        if unknown and names is not None:
+            guess = nearest_name(unknown[0], names)
+            hint = f"did you mean '{guess}'? " if guess else ""
+            known = f"{hint}known: {', '.join(names)}"
+            report.problem(key, f"there is no keypoint '{unknown[0]}'", known)
 
 
 def _columns(config: Config) -> Sequence[int]:

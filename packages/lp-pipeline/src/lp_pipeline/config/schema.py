@@ -31,6 +31,8 @@ class DataConfig:
         csv_file: One label file or a list of them, relative to ``data_dir`` or absolute.
         num_keypoints: K; only checked against the label file.
         keypoint_names: The K names; null takes the label file's.
+        skeleton: Ours: pairs of keypoint names that drawings join by a line, and that conversions
+            keep. It does not change what is learnt.
         mirrored_column_matches: Lists of keypoint indices, one list per view in the frame.
         columns_for_singleview_pca: Keypoint indices for the pose PCA; null takes all.
         downsample_factor: The heatmap is 2^factor times smaller than the image.
@@ -43,6 +45,7 @@ class DataConfig:
     csv_file: Any = "CollectedData.csv"
     num_keypoints: int | None = None
     keypoint_names: list[str] | None = None
+    skeleton: list[list[str]] | None = None
     mirrored_column_matches: Any = None
     columns_for_singleview_pca: list[int] | None = None
     downsample_factor: int = 2

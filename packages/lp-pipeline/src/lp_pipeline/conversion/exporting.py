@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,13 @@ from lp_io.projects.labels import (
     in_video_folders,
 )
 from lp_io.projects.sleap import write_sleap_labels
+from lp_pipeline.builders.labels import get_skeleton
+from lp_pipeline.config.load import load_config
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
-from lp_pipeline.conversion.importing import LABEL_FILE
+from lp_pipeline.conversion.importing import CONFIG_FILE, LABEL_FILE
 from lp_pipeline.conversion.pictures import copy_pictures
 from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
-from lp_pipeline.errors import ConvertError
+from lp_pipeline.errors import ConfigError, ConvertError
 
 
 def read_own_labels(path: Path) -> LabeledImages:
@@ -42,6 +45,7 @@ def read_own_labels(path: Path) -> LabeledImages:
     file, others = (path, []) if path.is_file() else _label_file(path)
     folder = file.parent
     table = read_labels(file, require_labels=False)
+    skeleton, without = _skeleton(folder / CONFIG_FILE, table.keypoint_names)
     return LabeledImages(
         keypoint_names=table.keypoint_names,
         keypoints=table.keypoints,
@@ -50,8 +54,29 @@ def read_own_labels(path: Path) -> LabeledImages:
         scorer=table.scorer,
         videos=_videos(folder),
         states_visibility=table.states_visibility,
-        left_out=tuple(f"{other.name}: convert it by its own name" for other in others),
+        skeleton=skeleton,
+        left_out=(*(f"{other.name}: convert it by its own name" for other in others), *without),
     )
+
+
+def _skeleton(
+    file: Path, names: Sequence[str]
+) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
+    """The skeleton in the config of a project, and why it has to be left out."""
+    if not file.is_file():
+        return (), ()
+    try:
+        edges = get_skeleton(load_config(file).config)
+    except ConfigError as error:
+        return (), (f"a skeleton, if {file.name} has one: {error.problem}",)
+    places = {name: place for place, name in enumerate(names)}
+    known = [edge for edge in edges if places.keys() >= set(edge)]
+    lost = (
+        f"the pair '{first}' and '{second}' of the skeleton: no label is of both"
+        for first, second in edges
+        if (first, second) not in known
+    )
+    return tuple((places[first], places[second]) for first, second in known), tuple(lost)
 
 
 def _label_file(folder: Path) -> tuple[Path, list[Path]]:

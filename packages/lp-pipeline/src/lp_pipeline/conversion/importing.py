@@ -59,7 +59,13 @@ def import_project(
         _tell_neighbours(report, pictures.neighbours, proofs)
         with_context = proofs.num_proved > len(table) / 2
         (folder / CONFIG_FILE).write_text(
-            _config(target, table, with_videos=bool(placed), context=with_context),
+            _config(
+                target,
+                table,
+                labels.skeleton,
+                with_videos=bool(placed),
+                context=with_context,
+            ),
             encoding="utf-8",
         )
         report.config = target / CONFIG_FILE
@@ -109,19 +115,28 @@ def _tell(
     elif labels.videos:
         report.left_out.append(f"{len(labels.videos)} videos, as asked for (--videos none)")
     if labels.skeleton:
-        report.left_out.append(
-            f"the skeleton of {len(labels.skeleton)} edges: lp's label files have no place for it"
-        )
+        report.kept.append(f"the skeleton of {len(labels.skeleton)} edges, in {CONFIG_FILE}")
 
 
-def _config(target: Path, table: LabelTable, *, with_videos: bool, context: bool) -> str:
+def _config(
+    target: Path,
+    table: LabelTable,
+    skeleton: Sequence[tuple[int, int]],
+    *,
+    with_videos: bool,
+    context: bool,
+) -> str:
     """A config in YAML; what it does not name has its default."""
-    data = {
+    data: dict[str, object] = {
         "data_dir": str(target.absolute()),
         "csv_file": LABEL_FILE,
         "num_keypoints": table.num_keypoints,
         "keypoint_names": list(table.keypoint_names),
     }
+    names = table.keypoint_names
+    edges = [[names[first], names[second]] for first, second in skeleton if first != second]
+    if edges:
+        data["skeleton"] = edges
     if with_videos:
         data["video_dir"] = _VIDEO_DIR
     model = {"model_type": "heatmap", "model_name": target.name}

@@ -11,6 +11,8 @@ from pathlib import Path
 from lp_core.paths import find_file
 from lp_data.labels import LabelTable, read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
+from lp_io.checkpoint.files import MANIFEST_NAME
+from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config, EvalConfig
@@ -184,6 +186,28 @@ def splits_of(folder: Path, images: Sequence[str], image_dir: Path) -> tuple[str
     if not (folder / CONFIG_FILE).is_file():
         return None
     return ModelProject.from_dir(folder).use_of(images, image_dir)
+
+
+def skeleton_of(folder: Path) -> tuple[tuple[str, str], ...]:
+    """The pairs of keypoints that drawings join, of a model directory; none where it has no config.
+
+    Raises:
+        ConfigError: The config is damaged.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        return ()
+    return get_skeleton(load_config(folder / CONFIG_FILE).config)
+
+
+def skeleton_of_table(table: Path) -> tuple[tuple[str, str], ...]:
+    """The same for a table of predictions that lies in a model directory.
+
+    Raises:
+        ConfigError: The config is damaged.
+    """
+    folders = table.absolute().parents[:2]  # the model directory itself, or video_preds in it
+    models = [folder for folder in folders if (folder / MANIFEST_NAME).is_file()]
+    return skeleton_of(models[0]) if models else ()
 
 
 def eval_options(folder: Path) -> EvalConfig:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lp_data.video.listing import find_videos
+from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.paths import CONFIG_FILE, test_videos_directory
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.evaluate_model import VIDEO_FOLDER, training_curves
@@ -51,6 +52,7 @@ def write_model_report(
             config_text=(project.folder / CONFIG_FILE).read_text(encoding="utf-8"),
             calibration=stored_calibration(project.manifest),
             with_images=project.has_images,
+            skeleton=get_skeleton(project.config),
             videos=_reported(project, videos),
             timings=_timings(project),
         )
@@ -70,7 +72,7 @@ def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
 
 
 def _reported(project: ModelProject, videos: Sequence[tuple[Path, Path]]) -> list[ReportedVideo]:
-    style = drawing_style(project.config.eval)
+    style = drawing_style(project.config.eval, get_skeleton(project.config))
     metrics = project.pose_metrics.metrics
     return [reported_video(video, table, metrics, style) for video, table in videos[:_MOST_VIDEOS]]
 

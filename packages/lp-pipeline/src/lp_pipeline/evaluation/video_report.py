@@ -115,8 +115,15 @@ def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple
     return list(found.values())
 
 
-def drawing_style(options: EvalConfig) -> DrawingStyle:
-    """How the config wants predictions drawn."""
+def drawing_style(options: EvalConfig, skeleton: tuple[tuple[str, str], ...] = ()) -> DrawingStyle:
+    """How the config wants predictions drawn.
+
+    Args:
+        options: Its section ``eval``.
+        skeleton: Pairs of keypoint names to join by a line.
+    """
     return DrawingStyle(
-        colormap=options.colormap, confidence_threshold=options.confidence_thresh_for_vid
+        colormap=options.colormap,
+        confidence_threshold=options.confidence_thresh_for_vid,
+        skeleton=skeleton,
     )

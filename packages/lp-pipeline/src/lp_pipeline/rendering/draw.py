@@ -38,7 +38,7 @@ class PoseDrawer:
     Args:
         keypoint_names: K names.
         frame_size: (height, width) in frame px.
-        skeleton: Pairs of keypoint names to join by a line.
+        skeleton: Pairs of keypoint names to join by a line; none takes those of the style.
         style: Colours, sizes, what to show.
 
     Raises:
@@ -56,7 +56,9 @@ class PoseDrawer:
     ) -> None:
         self.style = style or DrawingStyle()
         self.colours = keypoint_colours(len(keypoint_names), self.style.colormap)
-        self._edges = [tuple(_number(name, keypoint_names) for name in edge) for edge in skeleton]
+        known = set(keypoint_names)
+        edges = skeleton or [edge for edge in self.style.skeleton if known.issuperset(edge)]
+        self._edges = [tuple(_number(name, keypoint_names) for name in edge) for edge in edges]
         self._scale = self.style.scale(frame_size)
         self._frame_size = frame_size
         self._size = (frame_size[0] * self._scale, frame_size[1] * self._scale)

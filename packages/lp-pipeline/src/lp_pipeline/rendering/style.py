@@ -21,6 +21,7 @@ class DrawingStyle:
         smallest_side: Frames are enlarged, by a whole factor, to about that many px on their
             shorter side; 0 leaves every frame as it is.
         legend: Whether a panel at the right names the keypoints.
+        skeleton: Pairs of keypoint names to join by a line.
         stamp: Whether the frame's number and time stand in the lower left corner.
 
     Raises:
@@ -33,6 +34,7 @@ class DrawingStyle:
     radius: float | int | None = None
     smallest_side: int = 480
     legend: bool = False
+    skeleton: tuple[tuple[str, str], ...] = ()
     stamp: bool = True
 
     def __post_init__(self) -> None:

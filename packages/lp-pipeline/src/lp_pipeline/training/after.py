@@ -9,6 +9,7 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
 from lp_io.checkpoint.files import WEIGHTS_NAME
 from lp_io.predictions import scorer_name
+from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.builders.videos import list_videos
 from lp_pipeline.config.paths import test_videos_directory
 from lp_pipeline.config.schema import Config
@@ -113,7 +114,7 @@ def predict_videos(
         write_metric_tables(table, metrics)
         drawing = labeled_video_path(table)
         if config.eval.save_vids_after_training and not is_newer(drawing, table):
-            style = drawing_style(config.eval)
+            style = drawing_style(config.eval, get_skeleton(config))
             render_prediction(video, table, drawing, style=style, display=display)
     keep_timings(model_dir, [timings[video.name] for video in videos if video.name in timings])
     return list(tables.values())

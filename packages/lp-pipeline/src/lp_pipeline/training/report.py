@@ -15,6 +15,7 @@ from lp_pipeline.evaluation.report_content import (
     worst_frame_pictures,
 )
 from lp_pipeline.prediction.labeled import LabeledPrediction
+from lp_pipeline.rendering.draw import Edge
 
 REPORT_FILE = "report.html"
 
@@ -29,6 +30,7 @@ def write_training_report(
     config_text: str,
     calibration: ConfidenceCalibration | None = None,
     with_images: bool = True,
+    skeleton: Sequence[Edge] = (),
     videos: Sequence[ReportedVideo] = (),
     timings: Mapping[str, float | str] | None = None,
 ) -> Path:
@@ -43,6 +45,7 @@ def write_training_report(
         config_text: The resolved config.
         calibration: Of the confidences, if the model carries one.
         with_images: Whether to show the worst frames; else no image is read.
+        skeleton: Pairs of keypoint names that they join by a line.
         videos: Metrics of predicted videos.
         timings: By what took them, seconds, or the time in words.
 
@@ -64,7 +67,7 @@ def write_training_report(
         facts=facts,
         errors=labels.errors,
         curves=curves,
-        worst_frames=worst_frame_pictures(labels) if with_images else [],
+        worst_frames=worst_frame_pictures(labels, skeleton=skeleton) if with_images else [],
         confidence=reported_confidence(labels, calibration=calibration),
         videos=videos,
         timings=timings or {},
