@@ -220,6 +220,10 @@ MALFORMED = {
         "scorer,a,a\nindividuals,m1,m2\nbodyparts,n,n\ncoords,x,y\na.png,1,2\n",
         ["2 animals: m1, m2", "line 2"],
     ),
+    "a line break in a name": (
+        'scorer,a,a\nbodyparts,"paw\nleft","paw\nleft"\ncoords,x,y\na.png,1,2\n',
+        ["'paw\\nleft' holds a control character", "line 4, column 2"],
+    ),
     "several scorers": (
         "scorer,a,a,b,b\nbodyparts,n,n,m,m\ncoords,x,y,x,y\na.png,1,2,3,4\n",
         ["2 scorers: a, b"],

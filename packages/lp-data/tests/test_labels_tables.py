@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,6 +52,46 @@ def test_written_and_read_back(tmp_path_factory, parts):
     assert back.scorer == table.scorer
     np.testing.assert_array_equal(back.keypoints, table.keypoints)
     np.testing.assert_array_equal(back.visibility, table.visibility)
+
+
+ODD = st.text(
+    st.sampled_from(
+        "ab \t\u00a0\u3000\"'[](){}<>,;:#%$\\/-_.äé\u0301尾🐭\r\n\u2028\ufeff=+@|&*?!~^`0"
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    names=st.lists(ODD, min_size=1, max_size=4, unique=True),
+    scorer=ODD,
+    stems=st.lists(ODD, min_size=1, max_size=4, unique=True),
+)
+def test_what_is_read_of_a_file_with_odd_names_is_written_and_read_alike(
+    tmp_path_factory, names, scorer, stems
+):
+    folder = tmp_path_factory.mktemp("odd")
+    with (folder / "a.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        columns = [name for name in names for _ in "xy"]
+        writer.writerow(["scorer", *[scorer] * len(columns)])
+        writer.writerow(["bodyparts", *columns])
+        writer.writerow(["coords", *["x", "y"] * len(names)])
+        for place, stem in enumerate(stems):
+            writer.writerow([f"d/{stem}{place}.png", *[place] * len(columns)])
+    try:
+        once = read_labels(folder / "a.csv")
+    except LabelFileError:  # two names that differ in blanks only, a name of two lines
+        return
+    write_labels(once, folder / "b.csv")
+    again = read_labels(folder / "b.csv")
+    assert again.keypoint_names == once.keypoint_names
+    assert (again.scorer, again.image_paths) == (once.scorer, once.image_paths)
+    np.testing.assert_array_equal(again.keypoints, once.keypoints)
+    write_labels(again, folder / "c.csv")
+    assert (folder / "b.csv").read_bytes() == (folder / "c.csv").read_bytes()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -19,6 +19,7 @@ _REQUIRED = ("scorer", "bodyparts", "coords")
 _LAYOUT = "a label file begins with the three rows scorer, bodyparts and coords"
 _PATH_COLUMNS = (1, 3)
 _PLACEHOLDER = re.compile(r"Unnamed: \d+_level_\d+")  # what pandas writes for an empty cell
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SINGLE = "single"  # DeepLabCut's animal for keypoints that exist once in the scene
 COORDS = ("x", "y", "visible")
 
@@ -106,7 +107,20 @@ def _header_rows(path: Path, rows: Sequence[Row]) -> dict[str, Row]:
     if len(named) < len(titles):
         missing = ", ".join(titles[len(named) :])
         raise LabelFileError(f"the header lacks: {missing}", where=path, remedy=_LAYOUT)
+    for row in named.values():
+        _refuse_control(path, row)
     return _without_end(named)
+
+
+def _refuse_control(path: Path, row: Row) -> None:
+    """Names with line breaks or tabs, which tables and drawings of other programs cannot keep."""
+    for column, cell in enumerate(row.cells):
+        if _CONTROL.search(cell):
+            raise LabelFileError(
+                f"the name {cell!r} holds a control character, such as a line break",
+                where=place(path, row.line, column),
+                remedy="write the name in one line",
+            )
 
 
 def _without_end(named: dict[str, Row]) -> dict[str, Row]:
