@@ -27,7 +27,7 @@ class VideoSource(Protocol):
 
     @property
     def fps(self) -> Fraction:
-        """Average frames per second, exact."""
+        """Average frames per second, exact; pauses of the recording are left out."""
         ...
 
     @property

@@ -29,14 +29,12 @@ def check_videos(video_dir: Path) -> tuple[list[VideoSummary], str, list[Problem
     summaries, problems = [], _unused(found)
     for path in found.files:
         try:
-            summary, damage = _look(path)
+            summary, warnings = _look(path)
         except VideoError as error:
             problems.append(Problem.of(error))
             continue
         summaries.append(summary)
-        if damage:
-            remedy = "record or copy it again; the frames before the damage can be used"
-            problems.append(Problem("warning", damage, str(path), remedy))
+        problems += warnings
     return summaries, found.names_left_out, problems
 
 
@@ -54,11 +52,16 @@ def _unused(found: FolderListing) -> list[Problem]:
     ]
 
 
-def _look(path: Path) -> tuple[VideoSummary, str | None]:
+def _look(path: Path) -> tuple[VideoSummary, list[Problem]]:
     """What the video is, and what is wrong with it although it can be read."""
+    remedies = {
+        "damage": "record or copy it again; the frames before the damage can be used",
+        "rate_note": "",
+    }
     with open_video(path) as source:
         summary = VideoSummary(path, _codec(path), source.size, len(source), source.fps)
-        return summary, getattr(source, "damage", None)
+        said = {getattr(source, name, None): remedy for name, remedy in remedies.items()}
+    return summary, [Problem("warning", p, str(path), remedy) for p, remedy in said.items() if p]
 
 
 def _codec(path: Path) -> str:

@@ -23,6 +23,8 @@ class Source(ABC):
         resize_to: (height, width) that frames are resized to, or None for their own size.
         damage: What is wrong with the file although its readable frames are served, in one sentence
             for the user, such as a tail that is cut off; None where nothing is wrong.
+        rate_note: What the user should know about ``fps``, such as pauses of the recording; None
+            where nothing is odd.
     """
 
     def __init__(self, path: Path, resize_to: tuple[int, int] | None) -> None:
@@ -31,12 +33,13 @@ class Source(ABC):
         self.path = path
         self.resize_to = resize_to
         self.damage: str | None = None
+        self.rate_note: str | None = None
         self._closed = False
 
     @property
     @abstractmethod
     def fps(self) -> Fraction:
-        """Average frames per second, exact."""
+        """Average frames per second, exact; pauses of the recording are left out."""
 
     @property
     @abstractmethod

@@ -40,23 +40,30 @@ class Decoder:
         key: What names the frames.
         threaded: Decode on several threads. Quicker; on damaged data one error may swallow the
             frames that other threads had in hand, so errors are looked into without threads.
+        strict: Refuse packets with any error, where the decoder would otherwise make up what they
+            lack.
 
     Attributes:
         refused: How many packets the decoder has refused.
         refused_first: Whether the first that it was given is one of them.
+        refused_last: Whether the last one so far is.
 
     Raises:
         VideoError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path, key: Key, *, threaded: bool = True) -> None:
+    def __init__(
+        self, path: Path, key: Key, *, threaded: bool = True, strict: bool = False
+    ) -> None:
         self._key = key
         self.threaded = threaded
         self.refused = 0
-        self.refused_first = False
+        self.refused_first = self.refused_last = False
         self._container, self._stream = open_container(path)
         context = self._stream.codec_context
         context.thread_type = "AUTO" if threaded else "NONE"
+        if strict:
+            context.options = {"err_detect": "explode"}
         if key is not Key.PTS:
             context.flags |= _COPY_OPAQUE
 
@@ -83,7 +90,10 @@ class Decoder:
             except av.FFmpegError:
                 self.refused += 1
                 self.refused_first |= ordinal == 0
+                self.refused_last = True
                 continue
+            if packet.size:
+                self.refused_last = False
             for frame in decoded:
                 name = frame.pts if self._key is Key.PTS else frame.opaque
                 if isinstance(name, int):

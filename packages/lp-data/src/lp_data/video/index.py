@@ -11,12 +11,13 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from lp_data.errors import VideoError
 from lp_data.video.decoder import Decoder, Key
 from lp_data.video.packets import PacketTable, scan_packets
+from lp_data.video.rates import frame_rate
 from lp_data.video.truncation import is_cut_off
 
 # So many of the first frames must come in the order that their times say.
@@ -37,7 +38,8 @@ class FrameIndex:
             is 0, which stands for the beginning of the file.
         seek_at: The time to ask the file for to get to each keyframe.
         time_base: Seconds per unit of the keys, where these are times.
-        fps: Average frames per second.
+        fps: Average frames per second, without pauses.
+        rate_note: What the user should know about ``fps``; None where nothing is odd.
         damage: What is wrong with the file, for the user; None where nothing is.
     """
 
@@ -47,6 +49,7 @@ class FrameIndex:
     seek_at: Int64[ndarray, " keyframes"]
     time_base: Fraction
     fps: Fraction = Fraction(25)
+    rate_note: str | None = None
     damage: str | None = None
 
     def __len__(self) -> int:
@@ -98,18 +101,22 @@ def build_index(path: Path) -> FrameIndex:
     """
     table = scan_packets(path)
     cut_off = table.last_is_partial or is_cut_off(path) or table.lacks_last_frames
-    promised = table.promised if cut_off or table.counts_shown else 0
+    promised = table.promised_frames if cut_off or table.counts_shown else 0
     index, lost = _index_of_packets(path, table, cut_off) if table.names_frames else None, 0
     if index is None:
+        cut_off = cut_off or _ends_within_a_frame(path, table)
         index, lost = _index_of_decoded(path, table, cut_off)
     elif cut_off or table.last_is_blank or promised > len(table) or _STREAMED & table.container:
         index, lost = _without_undecodable_tail(path, index)
     if len(index) == 0:
         raise VideoError("no frame of the video can be decoded", where=path)
     promised = max(promised - len(table) + int(table.shown.sum()), len(index) + lost)
+    times = index.keys[: 0 if index.key is Key.ORDER else None]
+    fps, rate_note = frame_rate(times, table.time_base, table.declared_fps)
     return replace(
         index,
-        fps=average_fps(index, table),
+        fps=fps,
+        rate_note=rate_note,
         damage=_damage(len(index), promised, cut_off, table.corrupt),
     )
 
@@ -161,12 +168,13 @@ def _index_of_decoded(path: Path, table: PacketTable, cut_off: bool) -> tuple[Fr
     """Decode all of a video whose packets do not name its frames; also count those lost."""
     key = Key.DTS if table.has_exact_dts else Key.ORDER
     last = int(table.dts[-1]) if key is Key.DTS else len(table) - 1
+    last_is_partial = table.last_is_partial or (cut_off and key is Key.ORDER)
     with closing(Decoder(path, key)) as decoder:
-        names, end = array("q"), 0
+        names, whole = array("q"), array("b")
         for name, frame in decoder.frames():
             names.append(name)
-            whole = not (frame.is_corrupt or (table.last_is_partial and name == last))
-            end = len(names) if whole else end
+            whole.append(not (frame.is_corrupt or (last_is_partial and name == last)))
+        end = _end_of_whole(np.frombuffer(whole, np.bool_), table.reorder)
         lost = decoder.refused + len(names) - end
     if cut_off:
         end = max(end - table.reorder, 0)  # a lost frame might have been shown between these
@@ -179,6 +187,32 @@ def _index_of_decoded(path: Path, table: PacketTable, cut_off: bool) -> tuple[Fr
     starts[:1] = False
     keyframes, seek_at = _from_zero(np.flatnonzero(starts)), _from_zero(keys[starts])
     return FrameIndex(key, keys, keyframes, seek_at, table.time_base), lost
+
+
+def _ends_within_a_frame(path: Path, table: PacketTable) -> bool:
+    """Whether a raw stream, which states no length, ends with a packet that has an error.
+
+    A stream that was cut off between two packets gives no sign of it.
+    """
+    if table.has_exact_dts:
+        return False
+    with closing(Decoder(path, Key.ORDER, threaded=False, strict=True)) as decoder:
+        for _ in decoder.frames():
+            pass
+        return decoder.refused_last
+
+
+def _end_of_whole(whole: Bool[ndarray, " frames"], reorder: int) -> int:
+    """How many frames come before the end, or before a damaged one among the last.
+
+    Where a stream was cut off within a frame, up to ``reorder`` frames that were decoded before are
+    shown after it.
+    """
+    start = max(len(whole) - reorder - 1, 0)
+    damaged = np.flatnonzero(~whole[start:])
+    if len(damaged):
+        return start + int(damaged[0])
+    return len(whole)
 
 
 def _with_places_for(
@@ -232,21 +266,6 @@ def _clean_run(path: Path, index: FrameIndex, place: int) -> int:
                 break
             expected += 1
     return expected
-
-
-def average_fps(index: FrameIndex, table: PacketTable) -> Fraction:
-    """Average frames per second: (frames - 1) / (time from the first to the last).
-
-    A container may round times (Matroska: to a millisecond), so the rate that the header declares
-    is preferred where, over the whole video, it differs by less than one frame.
-    """
-    declared, gaps = table.declared_fps, len(index) - 1
-    span = int(index.keys.max() - index.keys.min()) * table.time_base
-    if index.key is Key.ORDER or span <= 0:
-        return declared or Fraction(25)
-    if declared and abs(declared * span - gaps) < 1:
-        return declared
-    return gaps / span
 
 
 def _damage(frames: int, promised: int, cut_off: bool, corrupt: int) -> str | None:

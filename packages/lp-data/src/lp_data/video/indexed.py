@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
@@ -14,6 +15,8 @@ from lp_data.video.container import VIDEO_FILES
 from lp_data.video.decoder import Decoder, Key
 from lp_data.video.index import FrameIndex, build_index
 from lp_data.video.orientation import Orientation
+
+_log = logging.getLogger(__name__)
 
 OTHER_READER = "choose reader 'pyav'"
 _FOLDER = "a folder is no video file"
@@ -43,7 +46,9 @@ class IndexedSource(Source):
     ) -> None:
         super().__init__(path, resize_to)
         self.index = build_index(path) if index is None else index
-        self.damage = self.index.damage
+        self.damage, self.rate_note = self.index.damage, self.index.rate_note
+        if index is None and self.rate_note:
+            _log.info("%s: %s", path, self.rate_note)
 
     @classmethod
     def refusal(cls, path: Path) -> str | None:

@@ -94,10 +94,22 @@ class PacketTable:
     def counts_shown(self) -> bool:
         """Whether ``promised`` is the number of frames that a complete file shows.
 
-        An MP4 counts the frames that its edit list hides, too; an AVI with reordered frames may
-        count fields. The packets of either are complete if the file is.
+        An MP4 counts the frames that its edit list hides, too; its packets are complete if the file
+        is.
         """
-        return not ("mp4" in self.container or ("avi" in self.container and self.reorder))
+        return "mp4" not in self.container
+
+    @property
+    def promised_frames(self) -> int:
+        """How many frames the header claims.
+
+        An AVI counts the ticks of its clock, of which some may have no frame: every other one, if
+        the clock counts fields.
+        """
+        if "avi" not in self.container or not self.has_exact_dts or len(self) < 2:
+            return self.promised
+        ticks = float(np.median(np.diff(self.dts)))
+        return len(self) + max(int((self.promised - int(self.dts[-1])) / ticks - 1), 0)
 
     @property
     def goes_back(self) -> bool:
