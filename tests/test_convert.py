@@ -297,6 +297,8 @@ def test_wrong_wishes_are_refused_and_leave_nothing(litpose, recorded, project, 
     refused(litpose("convert", table, new), "predictions are no labels")
     refused(litpose("convert", project.folder, tmp_path / "x.h5"), "labels cannot become h5")
     refused(litpose("convert", table, tmp_path / "x.doc"), "'.doc' does not tell", "--to")
+    dlc = deeplabcut_project(tmp_path / "in" / "dlc", recorded[0], {5: recorded[1][5]})
+    refused(litpose("convert", dlc, new, "--to", "deeplabcut"), "a DeepLabCut project already")
     gone = slp(tmp_path / "in2", tmp_path / "gone.mp4", [1])
     refused(litpose("convert", gone, new), "not a single picture", "put the images or videos")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "in2"]

@@ -82,6 +82,12 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
         return _predictions(source, target, to, options)
     if kind in (Kind.PROJECT, Kind.LABEL_CSV):
         return _export(source, target, to, videos, overwrite=options.overwrite)
+    if kind is Kind.DEEPLABCUT and to == DEEPLABCUT:
+        raise ConvertError(
+            "this is a DeepLabCut project already",
+            where=source,
+            remedy="leave --to out to make a project of lp, or copy the folder",
+        )
     if to != PROJECT:
         raise ConvertError(
             f"{kind.value} cannot become {to} at once",

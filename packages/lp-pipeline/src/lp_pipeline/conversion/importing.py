@@ -95,7 +95,7 @@ def _tell_neighbours(report: ConversionReport, written: int, proofs: NeighbourEv
         f"{written} neighbouring frames; {proofs.num_proved} images have all of theirs"
     )
     if proofs.unproved:
-        report.left_out.append(f"advice to use context: {proofs.unproved_text()}")
+        report.left_out.append(f"the advice to train with context: {proofs.unproved_text()}")
 
 
 def _tell(
