@@ -53,7 +53,7 @@ def refused(tmp_path, text, *overrides, check_paths=False):
         ("training", "imgaug", "{Afine: {p: 0.5}}", "Afine"),
         ("training", "rng_seed_data_pt", "-1", "from 0"),
         ("data", "downsample_factor", "4", "from 1 to 3, got 4"),
-        ("data", "csv_file", "5", "a file or a list of files"),
+        ("data", "csv_file", "true", "a file or a list of files"),
         ("data", "csv_file", "[]", "a file or a list of files"),
         ("data", "keypoint_names", "[nose, nose]", "'nose' is named twice"),
         ("data", "keypoint_names", "[nose, no]", "put it in quotes"),

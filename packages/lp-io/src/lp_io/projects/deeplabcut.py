@@ -34,6 +34,12 @@ CONFIG = "config.yaml"
 _LABEL_FILE = "CollectedData_"
 
 
+class _TextLoader(yaml.SafeLoader):
+    """Keeps every value as text: the name of a scorer or a body part may look like a number."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's form
+
+
 @dataclass(frozen=True)
 class _Folder:
     """The labels of one video."""
@@ -90,7 +96,7 @@ def read_deeplabcut_project(
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        value = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        value = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), Loader=_TextLoader)  # noqa: S506 - a safe one
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ContentError(f"this is no YAML file: {error}") from error
     if not isinstance(value, dict):

@@ -12,6 +12,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lp_pipeline.config.report import KeyPath, Problem
+from lp_pipeline.config.texts import holds_text, is_plain_text, swallowed
 from lp_pipeline.errors import ConfigError
 
 LARGEST_FILE = 4 * 2**20
@@ -19,6 +20,7 @@ _MOST_VALUES = 10_000
 _DEEPEST = 40
 _PREFIX = "tag:yaml.org,2002:"
 _TAGS = {_PREFIX + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
+_NUMBERS = (_PREFIX + "int", _PREFIX + "float")
 _FLOAT = re.compile(
     r"""^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
         |[0-9][0-9_]*[eE][-+]?[0-9]+
@@ -88,18 +90,21 @@ def read_document(path: Path) -> Document:
     return document
 
 
-def parse_value(text: str, place: str) -> Any:
-    """The YAML value in ``text``, such as that of an override.
+def parse_value(text: str, place: str, path: KeyPath) -> Any:
+    """The YAML value in ``text``, such as that of an override, for the key at ``path``.
 
     Raises:
         ConfigError: It is no YAML.
     """
+    if is_plain_text(path, text):
+        return text.strip()
     node = _compose(text, place, lines=False)
     document = Document()
-    value = None if node is None else _Conversion(place, document, lines=False).value(node, (), 0)
+    value = None if node is None else _Conversion(place, document, lines=False).value(node, path, 0)
     if document.problems:
-        problem = document.problems[0]
-        raise ConfigError(problem.message, where=place, remedy=problem.remedy)
+        problem, key = document.problems[0], ".".join(path)
+        message = problem.message.removeprefix(f"{key}: ").removeprefix(f"{key}.")
+        raise ConfigError(message, where=place, remedy=problem.remedy)
     return value
 
 
@@ -216,12 +221,27 @@ class _Conversion:
 
     def scalar(self, node: Node, path: KeyPath) -> Any:
         """A number, a text, a truth value or nothing."""
+        text = str(node.value)
+        is_plain = isinstance(node, ScalarNode) and node.style is None
+        if is_plain and holds_text(path):
+            if node.tag in _NUMBERS:
+                return text
+            if not text and self.lines:
+                self._ask_about_comment(node, path)
         try:
             return self.constructor.construct_object(node)
         except (ValueError, yaml.YAMLError):
             kind = node.tag.removeprefix(_PREFIX)
             self.problem(path, node, f"'{node.value}' is no {kind}")
             return None
+
+    def _ask_about_comment(self, node: Node, path: KeyPath) -> None:
+        """A problem where a value may have been lost as a comment."""
+        mark = node.start_mark
+        comment = swallowed(mark.buffer[mark.pointer :].rstrip("\0") if mark.buffer else "")
+        if comment is not None:
+            remedy = "if it is the value, put it in quotes; if not, write a space after the '#'"
+            self.problem(path, node, f"'{comment}' is a comment in YAML, not a value", remedy)
 
     def mapping(self, node: MappingNode, path: KeyPath, depth: int) -> dict[str, Any]:
         """A mapping; keys merged by ``<<`` give way to its own."""

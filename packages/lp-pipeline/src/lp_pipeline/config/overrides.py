@@ -18,7 +18,8 @@ def apply_override(document: Document, text: str) -> None:
         document: The values to change. A mapping is merged into the one that is there; anything
             else replaces it.
         text: A dotted key, ``=``, and a value in YAML, such as ``model.losses_to_use=[temporal]``.
-            Nothing after ``=`` is null.
+            Nothing after ``=`` is null. Of keys that hold text, the characters are the value,
+            unless they are in quotes.
     """
     place = f"{ORIGIN} '{text}'"
     key, equals, value_text = text.partition("=")
@@ -31,7 +32,7 @@ def apply_override(document: Document, text: str) -> None:
         )
         return
     try:
-        value = parse_value(value_text, place)
+        value = parse_value(value_text, place, key_path(key))
     except ConfigError as error:
         document.problems.append(Problem(place, f"{key}: {error.problem}", error.remedy))
         return
