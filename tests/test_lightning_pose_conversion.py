@@ -1,5 +1,6 @@
 """Whole conversions, against the public computation written here anew."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from lp_core.errors import LPError
+from lp_io.checkpoint import load_model
+from lp_io.lightning_pose import find_public_checkpoint
+from lp_pipeline.builders.start_weights import start_from
 from lp_pipeline.conversion.convert import ConvertOptions, convert
 from lp_pipeline.model import Model
 
@@ -210,6 +214,29 @@ def test_a_converted_model_predicts_what_the_public_one_does(tmp_path, model_typ
     assert points.std() > 0.5
     torch.testing.assert_close(found, points, rtol=0, atol=0.05)
     torch.testing.assert_close(trust, confidences, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("model_type", sorted(HEADS))
+def test_a_training_starts_from_a_public_checkpoint(tmp_path, model_type):
+    source, target = (
+        _write(tmp_path / "theirs", _network(model_type), model_type),
+        tmp_path / "ours",
+    )
+    convert(source, target)
+    expected = load_model(target).tracker.state_dict()
+    options = load_model(target).tracker.options
+    kind = type(load_model(target).tracker)
+    for checkpoint in (source, find_public_checkpoint(source)):
+        tracker = kind(options)
+        lines = start_from(tracker, checkpoint)
+        assert not any("random" in line for line in lines)
+        for name, value in tracker.state_dict().items():
+            assert torch.equal(value, expected[name]), name
+    other = kind(dataclasses.replace(options, keypoint_names=("a", "b", "c", "d")))
+    lines = start_from(other, source)
+    assert any("random weights: head." in line for line in lines)
+    for name, value in other.state_dict().items():
+        assert name.startswith("head.") or torch.equal(value, expected[name]), name
 
 
 def test_a_converted_model_can_be_trained_further_by_its_config(tmp_path):

@@ -3,7 +3,14 @@
 from lp_io.checkpoint.annotating import annotate_model
 from lp_io.checkpoint.classes import get_model_class
 from lp_io.checkpoint.files import read_manifest
-from lp_io.checkpoint.loading import LeftOut, LoadedModel, load_model, load_weights
+from lp_io.checkpoint.loading import (
+    LeftOut,
+    LoadedModel,
+    load_model,
+    load_weights,
+    read_weights,
+    take_weights,
+)
 from lp_io.checkpoint.manifest import Manifest
 from lp_io.checkpoint.saving import save_model
 
@@ -16,5 +23,7 @@ __all__ = [
     "load_model",
     "load_weights",
     "read_manifest",
+    "read_weights",
     "save_model",
+    "take_weights",
 ]

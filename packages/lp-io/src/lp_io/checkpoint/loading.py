@@ -12,9 +12,15 @@ from torch import Tensor, nn
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import build_tracker
-from lp_io.checkpoint.files import LOSS_PREFIXES, WEIGHTS_NAME, read_saved_model
+from lp_io.checkpoint.files import (
+    LOSS_PREFIXES,
+    MANIFEST_NAME,
+    WEIGHTS_NAME,
+    read_saved_model,
+)
 from lp_io.checkpoint.manifest import Manifest
 from lp_io.errors import CheckpointError
+from lp_io.tensor_file import read_tensor_file
 
 
 class LeftOut(NamedTuple):
@@ -79,14 +85,31 @@ def load_model(
     return LoadedModel(tracker.eval(), manifest, left_out)
 
 
-def load_weights(tracker: BaseSupervisedTracker, folder: str | Path) -> tuple[LeftOut, ...]:
+def read_weights(source: str | Path) -> dict[str, Tensor]:
+    """The weights of a model directory or of a ``.safetensors`` file, without those of its losses.
+
+    Raises:
+        CheckpointError: There are none, they cannot be trusted, or they are not finite.
+    """
+    path = Path(source)
+    is_model = path.name == WEIGHTS_NAME and (path.parent / MANIFEST_NAME).is_file()
+    folder = path.parent if is_model else path
+    if folder.is_dir() or not path.exists():
+        path, tensors = folder / WEIGHTS_NAME, read_saved_model(folder).weights.tensors
+    else:
+        tensors = read_tensor_file(path).tensors
+    _check_finite(tensors, path)
+    return {name: t for name, t in tensors.items() if not name.startswith(LOSS_PREFIXES)}
+
+
+def load_weights(tracker: BaseSupervisedTracker, source: str | Path) -> tuple[LeftOut, ...]:
     """Start a tracker from the weights of a saved model, as far as they fit.
 
     What the losses of the saved model learnt from its labels is not taken over.
 
     Args:
         tracker: The tracker to start; it keeps its device and floating-point type.
-        folder: The saved model's directory.
+        source: The saved model's directory, or a ``.safetensors`` file.
 
     Returns:
         What was left out on either side, with the reason.
@@ -94,17 +117,32 @@ def load_weights(tracker: BaseSupervisedTracker, folder: str | Path) -> tuple[Le
     Raises:
         CheckpointError: There is no saved model, it cannot be trusted, or nothing of it fits.
     """
-    path = Path(folder) / WEIGHTS_NAME
-    tensors = read_saved_model(folder).weights.tensors
-    _check_finite(tensors, path)
-    own = {name: t for name, t in tensors.items() if not name.startswith(LOSS_PREFIXES)}
-    before = {name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)}
-    left_out = _misfits(tracker, own)
-    fitting = _without(own, left_out)
+    return take_weights(tracker, read_weights(source), source)
+
+
+def take_weights(
+    tracker: BaseSupervisedTracker, tensors: Mapping[str, Tensor], source: str | Path
+) -> tuple[LeftOut, ...]:
+    """Start a tracker from ``tensors``, as far as they fit.
+
+    Args:
+        tracker: The tracker to start; it keeps its device and floating-point type.
+        tensors: Weights by the names of the tracker's state.
+        source: Where they come from, for messages.
+
+    Returns:
+        What was left out on either side, with the reason.
+
+    Raises:
+        CheckpointError: Nothing fits.
+    """
+    left_out = _misfits(tracker, tensors)
+    fitting = _without(tensors, left_out)
     if not fitting:
+        own = [name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)]
         raise CheckpointError(
-            f"none of the {len(own)} tensors fits {type(tracker).__name__} with its {len(before)}",
-            where=path,
+            f"none of the {len(tensors)} tensors fits {type(tracker).__name__} with its {len(own)}",
+            where=source,
             remedy="use a model of the same model type and backbone",
         )
     tracker.load_state_dict(fitting, strict=False)

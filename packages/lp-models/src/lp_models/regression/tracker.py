@@ -67,11 +67,14 @@ class RegressionTracker(BaseSupervisedTracker):
         That one gives model px from the image's corner, and no confidence: ours is 1/2 then.
         """
         own = dict(weights)
-        size = self.head.half_size.repeat(self.num_keypoints)
-        if "linear_layer.weight" in own:
-            own["positions.weight"] = own.pop("linear_layer.weight") / size.unsqueeze(1)
-        if "linear_layer.bias" in own:
-            own["positions.bias"] = own.pop("linear_layer.bias") / size - 1
+        for public, name, shift in (
+            ("weight", "positions.weight", 0),
+            ("bias", "positions.bias", 1),
+        ):
+            value = own.pop(f"linear_layer.{public}", None)
+            if value is not None:  # of as many keypoints as that one has
+                size = self.head.half_size.repeat(len(value) // 2)
+                own[name] = value / size.view(-1, *[1] * (value.ndim - 1)) - shift
         for name, value in self.head.confidences.state_dict().items():
             own[f"confidences.{name}"] = torch.zeros_like(value)
         return own

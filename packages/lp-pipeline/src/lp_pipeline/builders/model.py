@@ -25,12 +25,13 @@ def get_options(
     Raises:
         OptionError: One is unknown to the tracker or has the wrong type.
     """
+    fresh = config.model.checkpoint is None  # else the backbone's weights come from there
     offered: dict[str, Any] = {
         "keypoint_names": list(keypoint_names),
         "image_size": list(image_size(config)),
         "backbone": config.model.backbone,
-        "backbone_pretrained": config.model.backbone_pretrained,
-        "backbone_checkpoint": config.model.backbone_checkpoint,
+        "backbone_pretrained": config.model.backbone_pretrained and fresh,
+        "backbone_checkpoint": config.model.backbone_checkpoint if fresh else None,
         "downsample_factor": config.data.downsample_factor,
         "uniform_heatmaps": config.training.uniform_heatmaps_for_nan_keypoints,
     }

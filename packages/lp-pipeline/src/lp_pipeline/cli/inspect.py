@@ -78,7 +78,8 @@ def run_config_check(path: Path, overrides: list[str]) -> None:
     from lp_pipeline.training.setup import set_up
 
     bare = replace(loaded.config.model, backbone_pretrained=False, backbone_checkpoint=None)
-    set_up(replace(loaded.config, model=bare))
+    for note in set_up(replace(loaded.config, model=bare)).notes:
+        say(note)
     say(f"{path} can be used")
 
 

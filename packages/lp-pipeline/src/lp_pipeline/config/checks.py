@@ -36,6 +36,7 @@ def check_values(config: Config, report: Report) -> None:
         _check_length,
         _check_one_of_two,
         _check_checkpoints,
+        _note_start_weights,
         _check_devices,
         _check_colormap,
         _note_annealing,
@@ -228,6 +229,15 @@ def _check_checkpoints(config: Config, report: Report) -> None:
             "training.ckpt_every_n_epochs",
             f"{every} is no multiple of check_val_every_n_epoch, {validate}",
             "checkpoints are kept after a validation",
+        )
+
+
+def _note_start_weights(config: Config, report: Report) -> None:
+    model = config.model
+    if model.checkpoint is not None and model.backbone_checkpoint is not None:
+        report.note(
+            "model.backbone_checkpoint",
+            "without effect, as model.checkpoint has the backbone's weights",
         )
 
 

@@ -188,7 +188,9 @@ class ModelConfig:
         backbone: A registered backbone, or any timm model that gives feature maps.
         backbone_pretrained: Start from pre-trained weights.
         backbone_checkpoint: A local ``.safetensors`` file with them, instead of the hub.
-        checkpoint: A model directory whose weights to start from.
+        checkpoint: What to start from: a model directory, a ``.safetensors`` file, or a ``.ckpt``
+            file or model directory of Lightning Pose. Only its weights are taken, as far as they
+            fit; those of the backbone must.
         head: Kept for compatibility; each tracker has its own head.
         options: Ours: whatever else the tracker's own options declare. Such keys may also stand
             directly under ``model``.

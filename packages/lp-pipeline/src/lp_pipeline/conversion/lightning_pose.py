@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from lp_core.backbones.public import PublicBackbone
-from lp_core.errors import BackboneError
-from lp_core.registry import BACKBONES, load_plugin, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.lightning_pose import PublicCheckpoint, find_public_checkpoint, read_public_checkpoint
 from lp_pipeline.builders.model import get_options
+from lp_pipeline.builders.public_weights import PARTS, check_backbone, misfit, tracker_weights
 from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config
 from lp_pipeline.conversion.folders import folder_beside
 from lp_pipeline.conversion.report import ConversionReport
 from lp_pipeline.errors import ConvertError
-
-_BACKBONE, _HEAD = "backbone.", "head."
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-"""What Lightning Pose normalises images with, whatever the backbone."""
 
 
 def convert_lightning_pose(
@@ -49,11 +42,11 @@ def convert_lightning_pose(
     loaded = load_config(source / CONFIG_FILE)
     config = loaded.config
     kind = _tracker_class(config, source)
-    layout = _layout(config, source)
+    check_backbone(config.model.backbone, f"{source / CONFIG_FILE}, model.backbone")
     checkpoint = read_public_checkpoint(find_public_checkpoint(source))
     _check_agreement(config, checkpoint)
     tracker = _build(config, kind, source)
-    left_out = _fill(tracker, checkpoint, layout)
+    left_out = _fill(tracker, checkpoint)
     with folder_beside(target, overwrite=overwrite, mark=MANIFEST_NAME) as folder:
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
         save_model(folder, tracker, extra={"converted_from": made})
@@ -73,25 +66,6 @@ def _tracker_class(config: Config, source: Path) -> type[BaseSupervisedTracker]:
         )
     config.model.options |= kind.public_options
     return kind
-
-
-def _layout(config: Config, source: Path) -> Callable[[str], str]:
-    """Where the backbone's weights belong."""
-    name = config.model.backbone
-    plugins = [each for each in registered(BACKBONES) if _public_layout(each) is not None]
-    layout = _public_layout(name) if name in plugins else None
-    if layout is None:
-        raise ConvertError(
-            f"the weights of a '{name}' cannot be converted",
-            where=f"{source / CONFIG_FILE}, model.backbone",
-            remedy=f"backbones that can be: {', '.join(plugins)}; train the others anew",
-        )
-    return layout
-
-
-def _public_layout(name: str) -> Callable[[str], str] | None:
-    plugin = load_plugin(BACKBONES, name)
-    return plugin.layout if isinstance(plugin, PublicBackbone) else None
 
 
 def _check_agreement(config: Config, checkpoint: PublicCheckpoint) -> None:
@@ -127,35 +101,12 @@ def _build(
     return kind(dataclasses.replace(options, backbone_pretrained=False, backbone_checkpoint=None))
 
 
-def _fill(
-    tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint, layout: Callable[[str], str]
-) -> list[str]:
+def _fill(tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint) -> list[str]:
     """Put the weights into the tracker; the names of those that belong nowhere are returned."""
-    public = checkpoint.weights
-    try:
-        backbone = {layout(name): value for name, value in _part(public, _BACKBONE).items()}
-    except BackboneError as error:
-        raise _misfit(tracker, checkpoint, error.problem) from error
-    head = tracker.from_public_head(_part(public, _HEAD))
-    weights = {
-        **{f"{_BACKBONE}{name}": value for name, value in backbone.items()},
-        **{f"{_HEAD}{name}": value for name, value in head.items()},
-        **{
-            f"normalization.{name}": torch.tensor(values).reshape(-1, 1, 1)
-            for name, values in _IMAGENET.items()
-        },
-    }
+    weights = tracker_weights(tracker, checkpoint)
     _check_fit(tracker, weights, checkpoint)
     tracker.load_state_dict(weights)
-    return [name for name in public if not name.startswith((_BACKBONE, _HEAD))]
-
-
-def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
+    return [name for name in checkpoint.weights if not name.startswith(PARTS)]
 
 
 def _check_fit(
@@ -172,18 +123,7 @@ def _check_fit(
     ]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise _misfit(tracker, checkpoint, f"{problems[0]}{more}")
-
-
-def _misfit(
-    tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint, problem: str
-) -> ConvertError:
-    return ConvertError(
-        f"the weights do not fit {type(tracker).__name__} with a {tracker.options.backbone}: "
-        f"{problem}",
-        where=checkpoint.path,
-        remedy="check that config.yaml and tb_logs are of the same training",
-    )
+        raise misfit(tracker, checkpoint, f"{problems[0]}{more}")
 
 
 def _copy_labels(source: Path, folder: Path) -> None:

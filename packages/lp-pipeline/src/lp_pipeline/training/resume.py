@@ -16,6 +16,13 @@ from lp_pipeline.training.setup import TrainingSetup
 CHANGEABLE = ("training.max_", "training.min_", "training.save_state_", "eval.")
 """What the keys begin with that a resumed training may change."""
 
+_NO_FIRST_WEIGHTS = (
+    "model.checkpoint=null",
+    "model.backbone_checkpoint=null",
+    "model.backbone_pretrained=false",
+)
+"""A training that goes on from a state needs no weights to start from."""
+
 
 def load_resumable_config(model_dir: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """The config of a training that was begun in ``model_dir``.
@@ -43,6 +50,8 @@ def load_resumable_config(model_dir: Path, overrides: Sequence[str] = ()) -> Loa
                 remedy="it may change its length, such as training.max_steps, and eval.*; for "
                 "anything else, train anew",
             )
+    if latest_training_state(model_dir / STATE_FOLDER) is not None:
+        overrides = [*overrides, *_NO_FIRST_WEIGHTS]
     loaded = load_config(file, overrides, check_paths=True)
     _check_labels(loaded, model_dir)
     return loaded

@@ -86,6 +86,8 @@ def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
     setup = set_up(loaded.config)
     if not follows():  # the first process has told, and the images are in the cache that all share
         _tell_unproved_context(setup, loaded.config, display)
+        for note in setup.notes:
+            display.message(note)
         _read_images(setup, display)
     return setup
 

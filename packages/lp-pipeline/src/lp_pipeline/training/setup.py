@@ -14,16 +14,24 @@ from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import get_model
+from lp_pipeline.builders.start_weights import start_from
 from lp_pipeline.builders.tracker_class import get_tracker_class
 from lp_pipeline.config.schema import Config
 
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """A tracker, and the data that it learns from."""
+    """A tracker, and the data that it learns from.
+
+    Attributes:
+        tracker: The tracker.
+        data: Its data.
+        notes: What the user should know of how they were built.
+    """
 
     tracker: BaseSupervisedTracker
     data: LabeledDataModule
+    notes: tuple[str, ...] = ()
 
     def save(self, folder: Path, metrics: dict[str, float]) -> None:
         """Write the weights and the manifest, with the split and the values logged.
@@ -57,4 +65,6 @@ def set_up(config: Config) -> TrainingSetup:
     losses = get_loss_factories(config, tracker_class, data)
     seed_everything(config.training.rng_seed_model_pt, workers=True, verbose=False)
     tracker = get_model(config, tracker_class, labels.keypoint_names, losses, data.steps_per_epoch)
-    return TrainingSetup(tracker, data)
+    start = config.model.checkpoint
+    notes = start_from(tracker, Path(start)) if start is not None else ()
+    return TrainingSetup(tracker, data, notes)

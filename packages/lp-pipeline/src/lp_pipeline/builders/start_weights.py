@@ -1,0 +1,122 @@
+"""The weights that a training starts from: ``model.checkpoint``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lp_core.errors import LPError
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_io.checkpoint import LeftOut, Manifest, read_manifest, read_weights, take_weights
+from lp_io.checkpoint.files import LOSS_PREFIXES, MANIFEST_NAME, WEIGHTS_NAME
+from lp_io.lightning_pose import (
+    find_public_checkpoint,
+    is_public_model_dir,
+    read_public_checkpoint,
+)
+from lp_pipeline.builders.public_weights import tracker_weights
+from lp_pipeline.errors import ConfigError
+
+_KEY = "model.checkpoint"
+_BACKBONE = "backbone."
+_PUBLIC_SUFFIX = ".ckpt"
+_MOST_NAMED = 3
+
+
+def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, ...]:
+    """Start a tracker from the weights of another model, as far as they fit.
+
+    The backbone's weights must fit as a whole; a head of another size, for instance, keeps its
+    random weights.
+
+    Args:
+        tracker: The tracker.
+        checkpoint: A model directory, a ``.safetensors`` file, or a model directory or ``.ckpt``
+            file of Lightning Pose.
+
+    Returns:
+        What was taken over and what was not, a line each.
+
+    Raises:
+        ConfigError: There are no weights, they cannot be trusted, or they are of another backbone.
+    """
+    try:
+        left_out = _take(tracker, checkpoint)
+    except LPError as error:
+        where = f"{_KEY}: {error.where or checkpoint}"
+        raise ConfigError(error.problem, where=where, remedy=error.remedy) from error
+    _check_backbone(tracker, checkpoint, left_out)
+    names = [name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)]
+    kept = {item.name for item in left_out} & set(names)
+    taken = f"{len(names) - len(kept)} of {len(names)} tensors"
+    return (
+        f"starting from the weights of {checkpoint}: {taken}",
+        *_left_out_lines(left_out, names),
+        *_keypoint_lines(tracker, checkpoint, kept),
+    )
+
+
+def _take(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[LeftOut, ...]:
+    public = is_public_model_dir(checkpoint)
+    if not public and checkpoint.suffix != _PUBLIC_SUFFIX:
+        return take_weights(tracker, read_weights(checkpoint), checkpoint)
+    file = find_public_checkpoint(checkpoint) if public else checkpoint
+    return take_weights(tracker, tracker_weights(tracker, read_public_checkpoint(file)), file)
+
+
+def _check_backbone(
+    tracker: BaseSupervisedTracker, checkpoint: Path, left_out: Iterable[LeftOut]
+) -> None:
+    """Refuse weights that would leave the backbone with a mixture of two networks'."""
+    unlike = [item for item in left_out if item.name.startswith(_BACKBONE)]
+    if not unlike:
+        return
+    manifest = _manifest_of(checkpoint)
+    trained = manifest.options.get("backbone") if manifest else None
+    of = f"those of {trained}" if trained else "those of another network or image size"
+    raise ConfigError(
+        f"the backbone {tracker.options.backbone} cannot start from these weights, which are {of}: "
+        f"{_described(unlike)}",
+        where=f"{_KEY}: {checkpoint}",
+        remedy="set model.backbone and data.image_resize_dims to those of the model, or remove "
+        f"{_KEY}",
+    )
+
+
+def _left_out_lines(left_out: Sequence[LeftOut], names: Sequence[str]) -> list[str]:
+    own = [item for item in left_out if item.name in names]
+    foreign = [item for item in left_out if item.name not in names]
+    lines = []
+    if own:
+        lines.append(f"left out, so that it starts from random weights: {_described(own)}")
+    if foreign:
+        lines.append(f"left out of the checkpoint: {_described(foreign)}")
+    return lines
+
+
+def _described(items: Sequence[LeftOut]) -> str:
+    """The first tensors with the reasons, and how many more there are."""
+    shown = ", ".join(f"{item.name} {item.reason}" for item in items[:_MOST_NAMED])
+    more = len(items) - _MOST_NAMED
+    return shown + (f" (and {more} more)" if more > 0 else "")
+
+
+def _keypoint_lines(
+    tracker: BaseSupervisedTracker, checkpoint: Path, kept: Iterable[str]
+) -> list[str]:
+    """Say so where the head was trained for other keypoints, as many as there are now."""
+    manifest, own = _manifest_of(checkpoint), tracker.options.keypoint_names
+    trained = manifest.keypoint_names if manifest else ()
+    if any(kept) or trained in ((), own):
+        return []
+    pairs = zip(own, trained, strict=False)
+    first = next(((new, old) for new, old in pairs if new != old), None)
+    if first is None:
+        return []
+    return [f"the head was trained for other keypoints: '{first[0]}' starts from '{first[1]}'"]
+
+
+def _manifest_of(checkpoint: Path) -> Manifest | None:
+    """What is said of the model whose weights these are; None where nothing is."""
+    folder = checkpoint.parent if checkpoint.name == WEIGHTS_NAME else checkpoint
+    return read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
