@@ -100,10 +100,11 @@ def load_plugin(group: str, name: str) -> object:
         raise unknown_name(_KINDS.get(group, group), name, entries)
     try:
         return entries[name].load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the plug-in's own code raises
         plugin = _plugin(entries[name])
+        reason = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
         raise PluginError(
-            f"the {_KINDS.get(group, group)} '{name}' cannot be imported: {error}",
+            f"the {_KINDS.get(group, group)} '{name}' cannot be imported: {reason}",
             where=f"{plugin.distribution} {plugin.version}, {plugin.target}",
             remedy=f"install or repair the distribution {plugin.distribution}",
         ) from error

@@ -12,6 +12,7 @@ from lp_core.errors import LPError
 from lp_pipeline.cli.config_commands import add_config_commands
 from lp_pipeline.cli.evaluation_commands import add_evaluation_commands
 from lp_pipeline.cli.garbage import end_without_collecting
+from lp_pipeline.cli.plugin_errors import plugin_error
 from lp_pipeline.cli.project_commands import add_project_commands
 from lp_pipeline.cli.training_commands import add_training_commands
 from lp_pipeline.errors import TrainingStoppedError
@@ -56,6 +57,16 @@ for add_commands in (
     add_commands(app)
 
 
+def _told(error: Exception) -> str | None:
+    """What a user can do something about, in a few lines; None for a fault of ours."""
+    if isinstance(error, LPError):
+        return str(error)
+    if isinstance(error, OSError):  # a disk that is full or write-protected, wherever it is met
+        place = f"\nin: {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{place}\ntry: --debug shows where"
+    return str(told) if (told := plugin_error(error)) is not None else None
+
+
 def main() -> None:
     """Run the command; print an error in a line or three and exit with 2."""
     end_without_collecting()
@@ -65,16 +76,11 @@ def main() -> None:
     except TrainingStoppedError as stop:
         say(str(stop), error=True)
         sys.exit(INTERRUPTED)
-    except LPError as error:
-        if debug:
+    except Exception as error:
+        told = None if debug else _told(error)
+        if told is None:
             raise
-        say(f"error: {error}", error=True)
-        sys.exit(2)
-    except OSError as error:  # a disk that is full or write-protected, wherever it is met
-        if debug:
-            raise
-        place = f"\nin: {error.filename}" if error.filename else ""
-        say(f"error: {error.strerror or error}{place}\ntry: --debug shows where", error=True)
+        say(f"error: {told}", error=True)
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer has caught Ctrl-C, and says nothing

@@ -1,0 +1,103 @@
+"""Errors that a plug-in's own code raises, told with the distribution that they come from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from lp_core.registry import (
+    AUGMENTATIONS,
+    BACKBONES,
+    LOSSES,
+    MODELS,
+    VIDEO_READERS,
+    Plugin,
+    registered,
+)
+from lp_pipeline.errors import PipelineError
+
+_GROUPS = (MODELS, LOSSES, BACKBONES, AUGMENTATIONS, VIDEO_READERS)
+_OURS = "lp_"
+
+
+class _Culprit(NamedTuple):
+    """Where in a plug-in an error came up.
+
+    Attributes:
+        plugin: What registers the code.
+        name: The class and method, or the function.
+        place: ``file:line``.
+    """
+
+    plugin: Plugin
+    name: str
+    place: str
+
+
+def plugin_error(error: BaseException) -> PipelineError | None:
+    """An error of a few lines for one that came up in a plug-in; None for any other.
+
+    The plug-in is the innermost code on the way to the error that belongs to a distribution other
+    than ours, or else the innermost method of an object of its classes.
+    """
+    culprit = _culprit(error)
+    if culprit is None:
+        return None
+    plugin = culprit.plugin
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return PipelineError(
+        f"the plug-in {plugin.distribution} {plugin.version} failed in {culprit.name}: "
+        f"{_first_lines(reason)}",
+        where=culprit.place,
+        remedy=f"--debug shows the traceback; tell the authors of {plugin.distribution}",
+    )
+
+
+def _culprit(error: BaseException) -> _Culprit | None:
+    plugins = {_package(plugin): plugin for plugin in _foreign()}
+    if not plugins:
+        return None
+    frames = list(_frames(error))
+    for frame, line in reversed(frames):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in plugins:
+            place = f"{frame.f_code.co_filename}:{line}"
+            return _Culprit(plugins[package], frame.f_code.co_qualname, place)
+    for frame, line in reversed(frames):
+        kind = type(frame.f_locals.get("self"))
+        package = kind.__module__.partition(".")[0]
+        if package in plugins:
+            source = getattr(sys.modules.get(kind.__module__), "__file__", None)
+            place = f"{Path(source)}, called in {frame.f_code.co_filename}:{line}" if source else ""
+            return _Culprit(plugins[package], kind.__qualname__, place)
+    return None
+
+
+def _foreign() -> Iterator[Plugin]:
+    """What other distributions than ours register."""
+    for group in _GROUPS:
+        for plugin in registered(group).values():
+            if not _package(plugin).startswith(_OURS):
+                yield plugin
+
+
+def _package(plugin: Plugin) -> str:
+    """The import package that a plug-in's target lies in."""
+    return plugin.target.partition(":")[0].partition(".")[0]
+
+
+def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """The frames on the way to an error, the outermost first, with their lines."""
+    step = error.__traceback__
+    while step is not None:
+        yield step.tb_frame, step.tb_lineno
+        step = step.tb_next
+
+
+def _first_lines(text: str, most: int = 3) -> str:
+    """The beginning of a message that may be long."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:most])[:500] + (" …" if len(lines) > most else "")
