@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import pytest
 
 WRONG = {
@@ -56,6 +57,47 @@ def test_wrong_usage(litpose, desk, arguments, expected):
     assert "Traceback" not in outcome.err
     assert len(outcome.err.splitlines()) <= 6
     assert sorted(desk.rglob("*")) == before
+
+
+@pytest.fixture
+def foreign(tmp_path, monkeypatch):
+    """Projects of other tools, and a config that names one."""
+    folder = tmp_path / "dlc" / "labeled-data" / "v1"
+    folder.mkdir(parents=True)
+    (tmp_path / "dlc" / "config.yaml").write_text("Task: t\nscorer: 007\nvideo_sets: {}\n")
+    (tmp_path / "sleap").mkdir()
+    with h5py.File(tmp_path / "sleap" / "labels.v001.slp", "w") as file:
+        file.create_dataset("instances", (0,), dtype=[("instance_type", "i1")])
+    (tmp_path / "c.yaml").write_text("data: {data_dir: dlc}\n")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("check", "dlc"), "litpose convert dlc dlc_lp"),
+        (("train", "c.yaml"), "litpose convert dlc dlc_lp"),
+        (("train", "dlc/config.yaml"), "litpose convert dlc dlc_lp"),
+        (("config", "check", "c.yaml"), "litpose convert dlc dlc_lp"),
+        (("check", "sleap"), "litpose convert sleap/labels.v001.slp sleap/labels_v001_lp"),
+        (
+            ("check", "sleap/labels.v001.slp"),
+            "litpose convert sleap/labels.v001.slp sleap/labels_v001_lp",
+        ),
+        (
+            ("train", "c.yaml", "data.data_dir=sleap"),
+            "litpose convert sleap/labels.v001.slp sleap/labels_v001_lp",
+        ),
+        (
+            ("train", "sleap/labels.v001.slp"),
+            "litpose convert sleap/labels.v001.slp sleap/labels_v001_lp",
+        ),
+    ],
+)
+def test_projects_of_other_tools_are_to_be_converted(litpose, foreign, arguments, expected):
+    outcome = litpose(*arguments)
+    assert outcome.code == 2
+    assert expected in outcome.err
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(litpose, desk):

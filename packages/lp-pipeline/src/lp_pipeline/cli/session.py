@@ -1,4 +1,4 @@
-"""What every command that computes does first."""
+"""What commands that compute do first: settings of the process, and the config to train by."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import ctypes
 import logging
 import platform
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lp_pipeline.cli.messages import show_messages
+from lp_pipeline.errors import ConfigError
 from lp_pipeline.printing import printable
+
+if TYPE_CHECKING:
+    from lp_pipeline.config.load import LoadedConfig
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _LARGEST_INT = 2**31 - 1
@@ -54,3 +61,36 @@ def keep_large_buffers() -> bool:
         return False
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
+
+
+def load_for_training(path: Path, overrides: Sequence[str]) -> LoadedConfig:
+    """A config with its paths checked.
+
+    Raises:
+        ConfigError: It cannot be used. Where the config or its project is another tool's, the
+            message says how to convert it.
+    """
+    from lp_pipeline.config.load import load_config
+
+    try:
+        return load_config(path, overrides, check_paths=True)
+    except ConfigError as error:
+        hint = _conversion_hint(path, overrides)
+        if hint is None:
+            raise
+        raise ConfigError(error.problem, where=error.where, remedy=hint) from error
+
+
+def _conversion_hint(path: Path, overrides: Sequence[str]) -> str | None:
+    """How to convert the config's own project, or the one that it names."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.conversion.hints import conversion_hint
+
+    hint = conversion_hint(path)
+    if hint is not None:
+        return hint
+    try:
+        named = load_config(path, overrides).config.data.data_dir
+    except ConfigError:
+        return None
+    return conversion_hint(Path(named)) if named is not None else None
