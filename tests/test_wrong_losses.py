@@ -126,3 +126,22 @@ def test_losses_that_are_never_given_weight_are_noted(litpose, config_file, tiny
     for change in ("training.max_epochs=62", "callbacks.anneal_weight.init_val=0.1"):
         outcome = litpose("config", "check", config_file, *tiny_training, *many, change)
         assert "no weight" not in outcome.out
+
+
+def test_a_supervised_loss_that_the_tracker_does_not_list(litpose, train, monkeypatch, config_file):
+    from lp_core.registry import MODELS, load_plugin
+
+    kind = load_plugin(MODELS, "heatmap")
+    monkeypatch.setattr(kind, "supervised_losses", ("heatmap_mse", "heatmap_kl"))
+    check(train("model.heatmap_loss_type=js"), "'heatmap' does not learn by heatmap_js", "mse, kl")
+    outcome = litpose("config", "check", config_file, "model.heatmap_loss_type=js")
+    check(outcome, "model.heatmap_loss_type")
+
+
+def test_keys_that_a_tracker_does_not_declare_are_noted(litpose, config_file, tiny_training):
+    given = ("model.model_type=regression", "model.feature_stride=null", "data.downsample_factor=3")
+    loss = "model.heatmap_loss_type=kl"
+    outcome = litpose("config", "check", config_file, *tiny_training, *given, loss)
+    assert outcome.code == 0, outcome.err
+    for key in ("data.downsample_factor", "model.heatmap_loss_type"):
+        assert f"{key}: without effect" in outcome.out

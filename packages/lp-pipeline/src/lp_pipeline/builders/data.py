@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
@@ -15,10 +13,11 @@ from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import LabelTable, Visibility
 from lp_data.split import split_rows
+from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import list_videos
 from lp_pipeline.config.paths import data_dir, video_dir
-from lp_pipeline.config.schema import Config, TrainingConfig
+from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 
 
@@ -45,19 +44,8 @@ def get_dataset(
         if training.uniform_heatmaps_for_nan_keypoints
         else Visibility.UNLABELED,
         seed=training.rng_seed_data_pt,
-        processes=processes(training),
+        processes=training_devices(training).count * training.num_nodes,
     )
-
-
-def processes(training: TrainingConfig) -> int:
-    """How many processes will train together, on all machines."""
-    devices = training.devices
-    if not isinstance(devices, int | str):  # the numbers of devices
-        return len(devices) * training.num_nodes
-    if devices == "auto":
-        on_gpu = training.accelerator in ("auto", "gpu") and torch.cuda.is_available()
-        devices = torch.cuda.device_count() if on_gpu else 1
-    return int(devices) * training.num_nodes
 
 
 def video_folder(config: Config) -> Path:

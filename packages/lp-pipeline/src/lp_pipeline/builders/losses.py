@@ -13,6 +13,7 @@ from lp_core.options import read_options
 from lp_core.registry import LOSSES, load_plugin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
+from lp_pipeline.config.plugins import HEATMAP_LOSS
 from lp_pipeline.config.schema import Config
 
 
@@ -38,12 +39,26 @@ def build_loss(config: Config, name: str) -> Loss:
 
 
 def supervised_loss_name(config: Config, tracker_class: type[BaseSupervisedTracker]) -> str:
-    """The loss that supervises: ``model.heatmap_loss_type`` where it applies, or the default."""
+    """The loss that supervises.
+
+    That is ``model.heatmap_loss_type``, or the tracker's first loss where it lists none between
+    heatmaps.
+
+    Raises:
+        LossError: The tracker lists no loss, or losses between heatmaps, but not this one.
+    """
     choices = tracker_class.supervised_losses
     if not choices:
         raise LossError(f"{tracker_class.__name__} names no loss that supervises it")
-    wanted = f"heatmap_{config.model.heatmap_loss_type}"
-    return wanted if wanted in choices else choices[0]
+    heatmap = [name for name in choices if name.startswith(HEATMAP_LOSS)]
+    wanted = f"{HEATMAP_LOSS}{config.model.heatmap_loss_type}"
+    if not heatmap or wanted in choices:
+        return wanted if heatmap else choices[0]
+    raise LossError(
+        f"{tracker_class.__name__} does not learn by {wanted}",
+        where="model.heatmap_loss_type",
+        remedy=f"it takes: {', '.join(name.removeprefix(HEATMAP_LOSS) for name in heatmap)}",
+    )
 
 
 def training_labels(config: Config, data_module: LabeledDataModule) -> TrainingLabels:

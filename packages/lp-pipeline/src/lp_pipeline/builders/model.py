@@ -40,6 +40,19 @@ def get_options(
     return read_options(tracker_class.Options, values | config.model.options, place="model")
 
 
+def batches_per_epoch(training: TrainingConfig, available: int) -> int:
+    """Batches of an epoch that are used, at least one.
+
+    Args:
+        training: Its ``limit_train_batches`` is a number above 1, or a share up to 1.
+        available: Batches of a whole epoch.
+    """
+    limit = training.limit_train_batches
+    if limit is None:
+        return available
+    return min(available, int(limit)) if limit > 1 else max(1, int(limit * available))
+
+
 def training_steps(training: TrainingConfig, steps_per_epoch: int) -> int:
     """Optimiser steps of the whole training."""
     if training.max_steps is not None:

@@ -242,12 +242,18 @@ def _note_start_weights(config: Config, report: Report) -> None:
 
 
 def _check_devices(config: Config, report: Report) -> None:
-    devices = config.training.devices
+    training = config.training
+    devices = training.devices
     counted = isinstance(devices, int) and not isinstance(devices, bool) and devices > 0
     if not (counted or devices == "auto" or _is_index_list(devices)):
         report.problem(
             "training.devices",
             f"expected 'auto', a number above 0 or a list of device numbers, got {devices!r}",
+        )
+
+    if training.accelerator == "gpu" and training.num_gpus == 0 and training.devices == "auto":
+        report.problem(
+            "training.num_gpus", "0, but training.accelerator is gpu", "set the one or the other"
         )
 
 

@@ -70,14 +70,19 @@ def save_config(config: Config, path: Path) -> None:
 
 
 def load_config(
-    path: Path, overrides: Sequence[str] = (), *, check_paths: bool = False
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    check_paths: bool = False,
+    check_weights: bool = True,
 ) -> LoadedConfig:
     """Read, complete and check a config.
 
     Args:
         path: A YAML file with the keys of `lp_pipeline.config.schema`.
         overrides: Each ``key=value``, with a dotted key and a value in YAML; later ones win.
-        check_paths: Also check that the project's folder, label files and videos exist.
+        check_paths: Also check that the project's folder, label files, videos and weights exist.
+        check_weights: Whether the weights to start from count among them.
 
     Raises:
         ConfigError: Anything is wrong; the message tells all problems, each with its place.
@@ -93,6 +98,8 @@ def load_config(
     _note_hardware(config, report)
     if check_paths:
         paths.check_paths(config, report)
+        if check_weights:
+            paths.check_weights(config, report)
     report.raise_if_any()
     notes = [str(note) for note in sorted(report.notes, key=report.line)]
     return LoadedConfig(config, path, _origins(config, report), notes)
@@ -111,11 +118,19 @@ def _note_hardware(config: Config, report: Report) -> None:
     """Say which keys about hardware mean little on this machine."""
     if report.given("dali"):
         report.note("dali", "its clip lengths and seed hold for every video reader")
-    if report.given("training.num_gpus") and config.training.num_gpus > 0:
-        from torch import cuda
+    training = config.training
+    if not report.given("training.num_gpus") or training.num_gpus == 0:
+        return
+    if training.devices != "auto":
+        report.note("training.num_gpus", "without effect, as training.devices says which to use")
+        return
+    from torch import cuda
 
-        if not cuda.is_available():
-            report.note("training.num_gpus", "ignored: there is no CUDA device on this machine")
+    found = cuda.device_count()
+    if found == 0:
+        report.note("training.num_gpus", "without effect: there is no CUDA device on this machine")
+    elif training.num_gpus > found and training.accelerator in ("auto", "gpu"):
+        report.note("training.num_gpus", f"this machine has {found} CUDA devices: all are used")
 
 
 def _origins(config: Config, report: Report) -> dict[str, str]:

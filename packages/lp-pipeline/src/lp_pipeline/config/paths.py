@@ -90,19 +90,23 @@ def test_videos_directory(config: Config) -> Path | None:
 
 def check_paths(config: Config, report: Report) -> None:
     """Report folders and files that training needs and that do not exist."""
-    _check_weights(config, report)
     if config.data.data_dir is None:
         report.problem("data.data_dir", "not set", "add data.data_dir=/path/to/the/project")
         return
     if not data_dir(config).is_dir():
         folder = data_dir(config)
-        report.problem("data.data_dir", f"there is no folder {folder}", _foreign(folder))
+        remedy = _foreign(folder) or _moved("data_dir")
+        report.problem("data.data_dir", f"there is no folder {folder}", remedy)
         return
     if report.sound("data.csv_file"):
         for path in csv_files(config):
             if not path.is_file():
                 report.problem("data.csv_file", f"there is no label file {path}", _csv_hint(path))
     _check_videos(config, report)
+
+
+def _moved(name: str) -> str:
+    return f"if it was moved, add data.{name}=/where/it/is/now"
 
 
 def _csv_hint(path: Path) -> str | None:
@@ -128,14 +132,16 @@ def _check_videos(config: Config, report: Report) -> None:
             "data.video_dir", f"not set, but the losses {names} learn from unlabelled videos"
         )
     if videos is not None and not videos.is_dir():
-        report.problem("data.video_dir", f"there is no folder {videos}", _foreign(videos))
+        remedy = _foreign(videos) or _moved("video_dir")
+        report.problem("data.video_dir", f"there is no folder {videos}", remedy)
     tests = test_videos_directory(config) if config.eval.test_videos_directory else None
     if tests not in (None, videos) and not tests.is_dir():
         key = "eval.test_videos_directory"
         report.problem(key, f"there is no folder {tests}", _foreign(tests))
 
 
-def _check_weights(config: Config, report: Report) -> None:
+def check_weights(config: Config, report: Report) -> None:
+    """Report weights to start from that do not exist."""
     model = config.model
     weights, start = model.backbone_checkpoint, model.checkpoint
     if weights and not Path(weights).is_file():

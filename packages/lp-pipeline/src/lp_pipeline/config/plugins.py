@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lp_core.errors import LPError, nearest_name
 from lp_core.options import OptionError, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
-from lp_pipeline.config.fields import field_types
+from lp_pipeline.config.checks import value_of
+from lp_pipeline.config.fields import config_fields, field_types
 from lp_pipeline.config.ignored import ABSENT
-from lp_pipeline.config.report import KeyPath, Report
+from lp_pipeline.config.report import KeyPath, Report, key_path
 from lp_pipeline.config.schema import Config, ModelConfig
 
 SET_ELSEWHERE = {
@@ -22,6 +23,13 @@ SET_ELSEWHERE = {
     "uniform_heatmaps": "training.uniform_heatmaps_for_nan_keypoints",
 }
 """Options of trackers that have a key of their own outside ``model``."""
+
+HEATMAP_LOSS = "heatmap_"
+"""What the names of the losses begin with that ``model.heatmap_loss_type`` chooses among."""
+
+_LOSS_TYPE = "model.heatmap_loss_type"
+_OFFERED = {SET_ELSEWHERE[name]: name for name in ("downsample_factor", "uniform_heatmaps")}
+"""Keys outside ``model`` that have an effect only on trackers which declare the option."""
 
 
 def check_plugins(config: Config, report: Report) -> None:
@@ -56,10 +64,47 @@ def _check_tracker(config: Config, report: Report) -> None:
     if name not in models:
         message, remedy = _known(name, "model type", models)
         report.problem("model.model_type", message, ABSENT.get(name, remedy))
-    elif config.model.options:
-        tracker = _load(MODELS, name, ("model", "model_type"), report)
-        if tracker is not None:
-            _check_model_options(config, tracker.Options, report)
+        return
+    undeclared = _changed(config, report, (_LOSS_TYPE, *_OFFERED))
+    if not (config.model.options or undeclared):
+        return  # the class need not be imported
+    tracker = _load(MODELS, name, ("model", "model_type"), report)
+    if tracker is None:
+        return
+    if config.model.options:
+        _check_model_options(config, tracker.Options, report)
+    if _LOSS_TYPE in undeclared:
+        _check_loss_type(config, tracker, report)
+    declared = field_types(tracker.Options)
+    for key in undeclared:
+        if key in _OFFERED and _OFFERED[key] not in declared:
+            report.note(key, f"without effect: the tracker '{name}' has no such option")
+
+
+def _changed(config: Config, report: Report, keys: Iterable[str]) -> list[str]:
+    """The keys that are given another value than their default."""
+    fields = config_fields()
+    return [
+        key
+        for key in keys
+        if report.given(key) and value_of(config, key) != fields[key_path(key)].default
+    ]
+
+
+def _check_loss_type(config: Config, tracker: Any, report: Report) -> None:
+    """Refuse a loss between heatmaps that the tracker does not list among its own."""
+    name, wanted = config.model.model_type, config.model.heatmap_loss_type
+    listed = [loss.removeprefix(HEATMAP_LOSS) for loss in tracker.supervised_losses]
+    heatmap = [loss for loss in tracker.supervised_losses if loss.startswith(HEATMAP_LOSS)]
+    if not heatmap:
+        own = ", ".join(tracker.supervised_losses)
+        report.note(_LOSS_TYPE, f"without effect: the tracker '{name}' learns by {own}")
+    elif wanted not in listed and report.sound(_LOSS_TYPE):
+        report.problem(
+            _LOSS_TYPE,
+            f"the tracker '{name}' does not learn by {HEATMAP_LOSS}{wanted}",
+            f"it takes: {', '.join(loss.removeprefix(HEATMAP_LOSS) for loss in heatmap)}",
+        )
 
 
 def _check_model_options(config: Config, kind: type, report: Report) -> None:

@@ -29,14 +29,15 @@ class DataConfig:
         video_dir: Unlabelled videos for semi-supervised training, relative to ``data_dir`` or
             absolute.
         csv_file: One label file or a list of them, relative to ``data_dir`` or absolute.
-        num_keypoints: K; only checked against the label file.
+        num_keypoints: K; no effect but a check against the label file.
         keypoint_names: The K names; null takes the label file's.
         skeleton: Ours: pairs of keypoint names that drawings join by a line, and that conversions
             keep. It does not change what is learnt.
         mirrored_column_matches: Lists of keypoint indices, one list per view in the frame.
         columns_for_singleview_pca: Keypoint indices for the pose PCA; null takes all.
         downsample_factor: The heatmap is 2^factor times smaller than the image.
-        bbox_file, view_names, camera_params_file: Of multi-view projects; not supported here.
+        bbox_file, view_names, camera_params_file: Of multi-view projects, which are refused; no
+            effect where they are null or name a single view.
     """
 
     image_resize_dims: ImageResizeDims = field(default_factory=ImageResizeDims)
@@ -93,11 +94,13 @@ class TrainingConfig:
     Attributes:
         imgaug: Augmentation: a preset, or a list or mapping of effects.
         imgaug_hflip: Flip left to right with probability 1/2, swapping ``_left`` and ``_right``.
-        imgaug_3d: Of multi-view projects; not supported here.
-        train_batch_size, val_batch_size, test_batch_size: Labelled images per batch.
+        imgaug_3d: Of multi-view projects; no effect here.
+        train_batch_size, val_batch_size, test_batch_size: Labelled images per batch, of all devices
+            together; the last is of the predictions of labelled images after training.
         train_prob, val_prob: Shares of the labelled frames; the rest is for testing.
         train_frames: Of the training split: a share up to 1, or a number above 1.
-        num_gpus: GPUs to use; without a GPU it is ignored.
+        num_gpus: GPUs to use, at most as many as there are; with several, each batch is divided
+            among them. 0 trains on the CPU. Without a GPU it is ignored.
         num_workers: Loader processes; null chooses by the machine's cores.
         unfreezing_epoch, unfreezing_step: When the backbone starts to learn (one of the two).
         min_epochs, max_epochs, min_steps, max_steps: Length; epochs or steps, not both.
@@ -119,7 +122,7 @@ class TrainingConfig:
             label file has no column ``visible``, and of those that augmentation moves off the
             image; false leaves them out of the loss. Keypoints that the label file calls occluded
             (``visible`` 1) are always taught so, those that it calls unlabelled (0) never.
-        patch_mask: Of multi-view transformers; not supported here.
+        patch_mask: Of multi-view transformers; no effect here.
         accumulate_grad_batches: Batches per optimiser step.
         profiler: One of Lightning's profilers, by name.
         limit_train_batches: Batches (above 1) or share (up to 1) of an epoch that are used.
@@ -127,7 +130,8 @@ class TrainingConfig:
         precision: Ours: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
         gradient_clip_val: Ours: largest norm of a gradient; null does not clip.
         accelerator: Ours: ``auto``, ``cpu``, ``gpu`` or ``mps``.
-        devices: Ours: a number, or ``auto``.
+        devices: Ours: a number of devices, or a list of their indices, instead of ``num_gpus``;
+            ``auto`` leaves it to that.
         num_nodes: Ours: machines.
         strategy: Ours: Lightning's strategy, such as ``auto`` or ``ddp``.
     """
@@ -184,14 +188,15 @@ class ModelConfig:
         model_type: A registered tracker.
         model_name: Names the run in the logs.
         losses_to_use: Unsupervised losses; any makes the training semi-supervised.
-        heatmap_loss_type: ``mse``, ``kl`` or ``js``, for trackers that learn from heatmaps.
+        heatmap_loss_type: ``mse``, ``kl`` or ``js``, for trackers that learn from heatmaps; each
+            tracker lists those that it takes.
         backbone: A registered backbone, or any timm model that gives feature maps.
         backbone_pretrained: Start from pre-trained weights.
         backbone_checkpoint: A local ``.safetensors`` file with them, instead of the hub.
         checkpoint: What to start from: a model directory, a ``.safetensors`` file, or a ``.ckpt``
             file or model directory of Lightning Pose. Only its weights are taken, as far as they
             fit; those of the backbone must.
-        head: Kept for compatibility; each tracker has its own head.
+        head: Of Lightning Pose; no effect, as each tracker has its own head.
         options: Ours: whatever else the tracker's own options declare. Such keys may also stand
             directly under ``model``.
     """
@@ -217,7 +222,7 @@ class ClipLength:
 
 @dataclass
 class PredictClipLength:
-    """Frames per chunk at prediction."""
+    """Frames that go through the network at once where videos are predicted after training."""
 
     sequence_length: int = 96
 
@@ -290,7 +295,15 @@ class EvalConfig:
 
 @dataclass
 class AnnealWeightConfig:
-    """How the weight of the unsupervised losses rises over the epochs."""
+    """How the weight of the unsupervised losses rises over the epochs.
+
+    Attributes:
+        attr_name: Of Lightning Pose, which takes one word only; no effect.
+        init_val: The weight at the beginning.
+        increase_factor: What is added in each epoch after ``freeze_until_epoch``.
+        final_val: The largest weight.
+        freeze_until_epoch: The last epoch with the first weight.
+    """
 
     attr_name: str = "total_unsupervised_importance"
     init_val: float = 0.0
@@ -319,8 +332,8 @@ class Config:
             20}``.
         eval: What happens after training.
         callbacks: Callbacks with options.
-        hydra: Of the public system's launcher; ignored.
-        creation_datetime: Written by training.
+        hydra: Of Lightning Pose's launcher; no effect.
+        creation_datetime: Written by training; no effect when read.
     """
 
     data: DataConfig = field(default_factory=DataConfig)

@@ -13,7 +13,7 @@ from lp_io.checkpoint import save_model
 from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.builders.losses import get_loss_factories
-from lp_pipeline.builders.model import get_model
+from lp_pipeline.builders.model import batches_per_epoch, get_model
 from lp_pipeline.builders.start_weights import start_from
 from lp_pipeline.builders.tracker_class import get_tracker_class
 from lp_pipeline.config.schema import Config
@@ -64,7 +64,8 @@ def set_up(config: Config) -> TrainingSetup:
     data = get_data_module(config, tracker_class, dataset)
     losses = get_loss_factories(config, tracker_class, data)
     seed_everything(config.training.rng_seed_model_pt, workers=True, verbose=False)
-    tracker = get_model(config, tracker_class, labels.keypoint_names, losses, data.steps_per_epoch)
+    batches = batches_per_epoch(config.training, data.steps_per_epoch)
+    tracker = get_model(config, tracker_class, labels.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
     return TrainingSetup(tracker, data, notes)

@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from lp_core.batch_norm import SynchronizeBatchNorm
 from lp_core.callbacks import AnnealWeight, UnfreezeBackbone
 from lp_io.training_state import TrainingStateIO
+from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.config.schema import Config, TrainingConfig
 from lp_pipeline.training.weights import MONITOR
 
@@ -47,21 +48,22 @@ def get_trainer(
         config: How to train.
         model_dir: Where logs go.
         callbacks: All callbacks.
-        steps: Optimiser steps per epoch; values are logged at least once per epoch.
+        steps: Batches per epoch that are used; values are logged at least once per epoch.
         log: Keeps what is logged, beside TensorBoard.
     """
     training = config.training
+    chosen = training_devices(training)
     return Trainer(
         **_length(training),
         **_validation(training),
-        accelerator=training.accelerator,
-        devices=training.devices,
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
         num_nodes=training.num_nodes,
         strategy=training.strategy,
         precision=training.precision,  # type: ignore[arg-type]
         accumulate_grad_batches=training.accumulate_grad_batches,
         gradient_clip_val=training.gradient_clip_val,
-        limit_train_batches=_limit(training.limit_train_batches),
+        limit_train_batches=None if training.limit_train_batches is None else steps,
         log_every_n_steps=max(1, min(training.log_every_n_steps, steps)),
         profiler=training.profiler,
         logger=[

@@ -1,0 +1,284 @@
+"""Every key of a config has an effect that can be observed, or says that it has none."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from lp_pipeline.builders.eval_videos import videos_to_predict
+
+from lp_core.errors import LPError
+from lp_core.options import plain_options
+from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
+from lp_pipeline.builders.devices import training_devices
+from lp_pipeline.builders.labels import get_labels
+from lp_pipeline.builders.losses import get_loss_factories, training_labels
+from lp_pipeline.builders.model import batches_per_epoch, get_optimization, get_options
+from lp_pipeline.builders.tracker_class import get_tracker_class
+from lp_pipeline.config.fields import config_fields
+from lp_pipeline.config.load import load_config
+from lp_pipeline.display import SilentDisplay
+from lp_pipeline.evaluation.video_report import drawing_style
+from lp_pipeline.prediction.weights_digest import weights_digest
+from lp_pipeline.training.after import chunk_length
+from lp_pipeline.training.metrics_log import MetricsLog
+from lp_pipeline.training.run import training_callbacks
+from lp_pipeline.training.setup import set_up
+from lp_pipeline.training.trainer import get_trainer
+
+CLIPS = ("dali.base.train.sequence_length=4", "dali.context.train.batch_size=8")
+SEMI = ("model.losses_to_use=[temporal]", *CLIPS)
+CONTEXT = ("model.model_type=heatmap_mhcrnn", "model.feature_stride=null")
+STEPS = ("training.max_epochs=null", "training.max_steps=9")
+STEPWISE = "training.lr_scheduler_params.multisteplr"
+
+
+class Look:
+    """What a config makes, part by part, in a form that can be compared."""
+
+    def __init__(self, loaded):
+        self.config = loaded.config
+        self.training = loaded.config.training
+        self.kind = get_tracker_class(self.config)
+
+    def labels(self):
+        table = get_labels(self.config)
+        return table.keypoint_names, digest(table.keypoints), digest(table.visibility), len(table)
+
+    def dataset(self):
+        return get_dataset(self.config, self.kind, get_labels(self.config))
+
+    def samples(self):
+        dataset = self.dataset()
+        samples = [dataset[row] for row in range(4)]
+        parts = [
+            digest(sample[name].numpy()) for sample in samples for name in ("images", "keypoints")
+        ]
+        return parts, [sample["visibility"].tolist() for sample in samples]
+
+    def module(self):
+        return get_data_module(self.config, self.kind, self.dataset())
+
+    def loaders(self):
+        module = self.module()
+        names = (
+            "split",
+            "train_batch_size",
+            "val_batch_size",
+            "test_batch_size",
+            "num_workers",
+            "seed",
+        )
+        steps = batches_per_epoch(self.training, module.steps_per_epoch)
+        return [getattr(module, name) for name in names], steps
+
+    def clips(self):
+        clips = get_clips(self.config, self.kind)
+        frames = [digest(clips[i]["frames"].numpy()) for i in range(2)]
+        readers = {type(source) for source in clips._opened.values()}
+        return len(clips), frames, readers
+
+    def losses(self):
+        factories = get_loss_factories(self.config, self.kind, self.module())
+        return [
+            {name: plain_options(loss.options) for name, loss in factory.losses.items()}
+            for factory in factories
+            if factory is not None
+        ]
+
+    def fitted(self):
+        return repr(training_labels(self.config, self.module()))
+
+    def options(self):
+        return get_options(self.config, self.kind, get_labels(self.config).keypoint_names)
+
+    def optimization(self):
+        return get_optimization(self.training, 4)
+
+    def trainer(self, folder="unused"):
+        trainer = get_trainer(self.config, Path(folder), [], 4, MetricsLog(Path(folder)))
+        plain = ("max_epochs", "min_epochs", "max_steps", "min_steps", "accumulate_grad_batches",
+                 "gradient_clip_val", "limit_train_batches", "log_every_n_steps", "num_nodes",
+                 "check_val_every_n_epoch", "val_check_interval", "precision")  # fmt: skip
+        parts = [type(trainer.profiler), type(trainer.strategy), trainer.loggers[0].name]
+        return [getattr(trainer, name) for name in plain], parts
+
+    def devices(self):
+        return training_devices(self.training, gpus=4)
+
+    def callbacks(self):
+        made = training_callbacks(
+            self.config, lambda folder, metrics: None, Path("unused"), SilentDisplay()
+        )
+        return {type(one).__name__: settings(one) for one in made}
+
+    def after(self):
+        evaluation = self.config.eval
+        drawn = drawing_style(evaluation), evaluation.save_vids_after_training
+        return videos_to_predict(self.config), chunk_length(self.config, self.kind), drawn
+
+
+def settings(callback):
+    plain = (int, float, str, type(None))
+    found = {k: v for k, v in vars(callback).items() if isinstance(v, plain)}
+    return {k: v for k, v in found.items() if k != "_start_time"}
+
+
+def digest(array):
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+EFFECTS = {
+    "data.image_resize_dims.height": ("96", "options"),
+    "data.image_resize_dims.width": ("96", "options"),
+    "data.data_dir": ("{other}", "labels"),
+    "data.video_dir": ("videos_test", "clips", *SEMI),
+    "data.csv_file": ("{other}/CollectedData.csv", "labels"),
+    "data.keypoint_names": ("{names}", "labels"),
+    "data.mirrored_column_matches": ("[[0,1],[2,3]]", "fitted"),
+    "data.columns_for_singleview_pca": ("[0,1,2]", "fitted"),
+    "data.skeleton": ("[[nose_top,tail_base_top]]", "after"),
+    "data.downsample_factor": ("1", "options"),
+    "training.imgaug": ("none", "samples"),
+    "training.imgaug_hflip": ("true", "samples"),
+    "training.train_batch_size": ("3", "loaders"),
+    "training.val_batch_size": ("3", "loaders"),
+    "training.test_batch_size": ("3", "loaders"),
+    "training.train_prob": ("0.5", "loaders"),
+    "training.val_prob": ("0.1", "loaders"),
+    "training.train_frames": ("5", "loaders"),
+    "training.num_gpus": ("3", "devices"),
+    "training.num_workers": ("1", "loaders"),
+    "training.unfreezing_epoch": ("3", "optimization"),
+    "training.unfreezing_step": ("3", "optimization", "training.unfreezing_epoch=null"),
+    "training.min_epochs": ("1", "trainer", "training.max_epochs=7"),
+    "training.max_epochs": ("7", "trainer"),
+    "training.min_steps": ("2", "trainer", *STEPS),
+    "training.max_steps": ("7", "trainer", "training.max_epochs=null"),
+    "training.log_every_n_steps": ("2", "trainer"),
+    "training.check_val_every_n_epoch": ("2", "trainer"),
+    "training.val_check_interval": ("0.5", "trainer"),
+    "training.ckpt_every_n_epochs": ("1", "callbacks"),
+    "training.save_state_every_n_seconds": ("3", "callbacks"),
+    "training.early_stopping": ("true", "callbacks"),
+    "training.early_stop_patience": ("9", "callbacks", "training.early_stopping=true"),
+    "training.rng_seed_data_pt": ("3", "loaders"),
+    "training.rng_seed_model_pt": ("3", "weights"),
+    "training.optimizer": ("AdamW", "optimization"),
+    "training.optimizer_params.learning_rate": ("0.5", "optimization"),
+    "training.optimizer_params.weight_decay": ("0.5", "optimization"),
+    "training.lr_scheduler": ("cosine", "optimization"),
+    f"{STEPWISE}.milestones": ("[1,2]", "optimization"),
+    f"{STEPWISE}.milestone_steps": ("[1,2]", "optimization", f"{STEPWISE}.milestones=[]"),
+    f"{STEPWISE}.gamma": ("0.9", "optimization"),
+    "training.lr_scheduler_params.cosine.warmup_epochs": ("2", "optimization"),
+    "training.uniform_heatmaps_for_nan_keypoints": ("false", "options"),
+    "training.accumulate_grad_batches": ("2", "trainer"),
+    "training.profiler": ("simple", "trainer"),
+    "training.limit_train_batches": ("1", "trainer"),
+    "training.steps_per_epoch": ("20", "loaders"),
+    "training.precision": ("bf16-mixed", "trainer"),
+    "training.gradient_clip_val": ("0.5", "trainer"),
+    "training.accelerator": ("cpu", "devices"),
+    "training.devices": ("2", "devices"),
+    "training.num_nodes": ("2", "trainer"),
+    "training.strategy": ("ddp", "trainer"),
+    "model.model_type": ("regression", "options", "model.feature_stride=null"),
+    "model.model_name": ("other", "trainer"),
+    "model.losses_to_use": ("[temporal]", "losses", *CLIPS),
+    "model.heatmap_loss_type": ("kl", "losses"),
+    "model.backbone": ("resnet18", "options"),
+    "model.backbone_pretrained": ("true", "options"),
+    "model.backbone_checkpoint": ("{weights}", "options"),
+    "model.checkpoint": ("{model}", "weights"),
+    "model.options": ("{{context_head: trajectory}}", "options", *CONTEXT),
+    "dali.base.train.sequence_length": ("5", "clips", *SEMI),
+    "dali.base.predict.sequence_length": ("5", "after"),
+    "dali.context.train.batch_size": ("6", "clips", *SEMI, *CONTEXT),
+    "dali.context.predict.sequence_length": ("5", "after", *CONTEXT),
+    "dali.general.seed": ("3", "clips", *SEMI),
+    "dali.reader": ("opencv", "clips", *SEMI),
+    "losses": ("{{temporal: {{epsilon: 7.0}}}}", "losses", *SEMI),
+    "eval.predict_vids_after_training": ("true", "after"),
+    "eval.test_videos_directory": ("videos_test", "after", "eval.predict_vids_after_training=true"),
+    "eval.save_vids_after_training": ("true", "after"),
+    "eval.colormap": ("viridis", "after"),
+    "eval.confidence_thresh_for_vid": ("0.1", "after"),
+    "callbacks.anneal_weight.init_val": ("0.5", "callbacks", *SEMI),
+    "callbacks.anneal_weight.increase_factor": ("0.5", "callbacks", *SEMI),
+    "callbacks.anneal_weight.final_val": ("0.5", "callbacks", *SEMI),
+    "callbacks.anneal_weight.freeze_until_epoch": ("5", "callbacks", *SEMI),
+}
+"""By key: another value, where its effect is observed, and settings that the effect needs."""
+
+WITHOUT = {
+    "data.num_keypoints": "7",
+    "data.bbox_file": "boxes.csv",
+    "data.view_names": "[top, bottom]",
+    "data.camera_params_file": "cameras.toml",
+    "training.imgaug_3d": "true",
+    "training.patch_mask": "{init_epoch: 3}",
+    "model.head": "heatmap_cnn",
+    "hydra": "{run: {dir: x}}",
+    "creation_datetime": "now",
+    "callbacks.anneal_weight.attr_name": "other",
+}
+"""Keys that say that they have no effect, each with a value."""
+
+
+def test_every_key_is_observed_or_says_that_it_has_no_effect():
+    keys = {".".join(path): known for path, known in config_fields().items()}
+    assert set(keys) == {*EFFECTS, *WITHOUT}
+    for key, known in keys.items():
+        assert ("no effect" in known.description) == (key in WITHOUT), key
+
+
+@pytest.fixture(scope="module")
+def words(project, model_dir, tmp_path_factory):
+    """What stands in the values of `EFFECTS` for places of this test."""
+    other = shutil.copytree(project.folder, tmp_path_factory.mktemp("other") / "project")
+    lines = (other / "CollectedData.csv").read_text().splitlines()
+    (other / "CollectedData.csv").write_text("\n".join(lines[:-3]) + "\n")
+    names = lines[1].split(",")[1::3]
+    return {
+        "other": other,
+        "names": f"[{','.join(dict.fromkeys(names))}]".replace(f",{names[-1]}", ""),
+        "model": model_dir,
+        "weights": model_dir / "model.safetensors",
+    }
+
+
+@pytest.fixture(scope="module")
+def base(config_file, tiny_training):
+    return lambda *settings: load_config(config_file, (*tiny_training, *settings))
+
+
+@pytest.mark.parametrize("key", EFFECTS)
+def test_a_key_has_the_effect_that_it_promises(key, base, words):
+    value, observer, *needs = EFFECTS[key]
+    before, after = base(*needs), base(*needs, f"{key}={value.format(**words)}")
+    if observer == "weights":
+        assert weights(before.config) != weights(after.config)
+    else:
+        assert getattr(Look(before), observer)() != getattr(Look(after), observer)()
+
+
+def weights(config):
+    return weights_digest(set_up(config).tracker)
+
+
+@pytest.mark.parametrize("key", WITHOUT)
+def test_a_key_without_effect_is_noted_or_refused(key, base):
+    if key == "creation_datetime":
+        return  # replaced by training
+    assert key in said_of(base, f"{key}={WITHOUT[key]}")
+
+
+def said_of(base, setting):
+    """The error or the notes that a setting leads to."""
+    try:
+        loaded = base(setting)
+        get_labels(loaded.config)
+    except LPError as error:
+        return str(error)
+    return " ".join(loaded.notes)
