@@ -11,6 +11,7 @@ from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.memory import explained_memory_errors
+from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_pipeline.evaluation.model_project import ModelProject
@@ -102,6 +103,7 @@ def _evaluate_all(project: ModelProject, request: EvaluateRequest, display: Disp
     from lp_pipeline.cli.train import show_errors
     from lp_pipeline.evaluation.evaluate_model import (
         evaluate_video_tables,
+        outdated_tables,
         write_project_evaluation,
     )
     from lp_pipeline.evaluation.model_report import write_model_report
@@ -112,6 +114,12 @@ def _evaluate_all(project: ModelProject, request: EvaluateRequest, display: Disp
         for file in project.other_label_files():
             _evaluate_file(project, handler, file, project.data_dir, display)
     tables = evaluate_video_tables(project)
+    for table in outdated_tables(project.folder, tables):
+        display.message(
+            f"warning: other weights have predicted {table} than the model has now: the report "
+            f"leaves it out; litpose predict {quoted(project.folder)} VIDEO --overwrite predicts "
+            "it again"
+        )
     report = write_model_report(project, result, display=display)
     show_errors(result, display)
     for table in tables:
@@ -124,6 +132,8 @@ def _project_labels(
 ) -> tuple[LabeledPrediction, PredictionHandler | None]:
     """Predictions of the training's labels, made now where the images are there."""
     from lp_pipeline.evaluation.evaluate_model import (
+        PREDICTIONS,
+        outdated_tables,
         predict_project_labels,
         stored_project_labels,
     )
@@ -132,6 +142,13 @@ def _project_labels(
         handler = _handler(request)
         return predict_project_labels(project, handler, display=display), handler
     result = stored_project_labels(project)
+    if outdated_tables(project.folder, [project.folder / PREDICTIONS]):
+        raise EvaluationError(
+            "other weights have predicted this table than the model has now, and the labelled "
+            "images are not there",
+            where=project.folder / PREDICTIONS,
+            remedy="say where the images are by --data-dir",
+        )
     display.message(
         f"note: the labelled images are not in {project.data_dir}, so nothing is predicted anew: "
         "the metrics are those of predictions.csv; --data-dir says where the images are"

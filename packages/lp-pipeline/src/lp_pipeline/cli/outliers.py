@@ -46,6 +46,7 @@ def run_outliers(request: OutliersRequest) -> None:
     table = request.predictions or request.model_dir / "video_preds" / f"{request.video.stem}.csv"
     folder = request.output_dir or table.parent / "outliers" / request.video.stem
     _check(request, table, folder)
+    _check_weights(request, table)
     from lp_data.video.open import open_video
     from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
     from lp_pipeline.evaluation.suspicious import (
@@ -92,6 +93,19 @@ def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
     if (folder / TABLE).exists() and not request.overwrite:
         raise EvaluationError(
             "the outliers are there already", where=folder, remedy="--overwrite finds them again"
+        )
+
+
+def _check_weights(request: OutliersRequest, table: Path) -> None:
+    """Refuse predictions in the model directory that are of earlier weights."""
+    from lp_pipeline.evaluation.evaluate_model import outdated_tables
+
+    if request.predictions is None and outdated_tables(request.model_dir, [table]):
+        raise EvaluationError(
+            "other weights have predicted this table than the model has now",
+            where=table,
+            remedy=f"litpose predict {quoted(request.model_dir)} {quoted(request.video)} "
+            "--overwrite; or name the table by --predictions to judge it all the same",
         )
 
 

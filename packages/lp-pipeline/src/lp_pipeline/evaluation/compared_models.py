@@ -12,6 +12,8 @@ from typing import Any
 from lp_core.errors import nearest_name
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metric_files import MetricTable, read_metric_file
+from lp_pipeline.prediction.predicted_source import is_of_other_weights
+from lp_pipeline.prediction.weights_digest import stored_weights_digest
 from lp_pipeline.quoting import quoted
 
 FRAMES = {
@@ -37,7 +39,7 @@ def read_errors(folder: Path, labels: str = "own") -> MetricTable:
         labels: ``own`` for the labels of its training, ``new`` or ``test`` for those beside them.
 
     Raises:
-        EvaluationError: There are none, or the table is damaged.
+        EvaluationError: There are none, the table is damaged, or other weights have predicted it.
     """
     check_choice("--labels", labels, LABELS)
     path = folder / f"predictions{LABELS[labels]}_pixel_error.csv"
@@ -47,10 +49,22 @@ def read_errors(folder: Path, labels: str = "own") -> MetricTable:
         raise EvaluationError(
             f"there is no {path.name}",
             where=folder,
-            remedy=f"litpose evaluate {quoted(folder)}"
-            + ("" if labels == "own" else f" CollectedData{LABELS[labels]}.csv"),
+            remedy=_evaluate_again(folder, labels),
+        )
+    predictions = folder / f"predictions{LABELS[labels]}.csv"
+    if is_of_other_weights(predictions, stored_weights_digest(folder)):
+        raise EvaluationError(
+            "other weights have predicted this table than the model has now",
+            where=predictions,
+            remedy=_evaluate_again(folder, labels),
         )
     return read_metric_file(path)
+
+
+def _evaluate_again(folder: Path, labels: str) -> str:
+    return f"litpose evaluate {quoted(folder)}" + (
+        "" if labels == "own" else f" CollectedData{LABELS[labels]}.csv"
+    )
 
 
 def check_choice(option: str, value: str, known: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lp_core.listing import visible
@@ -20,6 +21,8 @@ from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import LabeledPrediction, predict_labels
 from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 from lp_pipeline.prediction.metric_tables import write_metric_tables
+from lp_pipeline.prediction.predicted_source import is_of_other_weights, weights_of
+from lp_pipeline.prediction.weights_digest import stored_weights_digest
 from lp_pipeline.training.metrics_log import METRICS_FILE
 from lp_pipeline.training.trainer import CSV_FOLDER
 
@@ -65,6 +68,7 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
         confidences=stored.confidences[rows][:, columns],
         errors=pixel_error(table.keypoints, keypoints),
         sets=project.sets,
+        weights=weights_of(path),
     )
 
 
@@ -181,6 +185,12 @@ def video_tables(folder: Path) -> list[Path]:
     tables = folder / VIDEO_FOLDER
     found = visible(tables, "*.csv") if tables.is_dir() else []
     return [path for path in found if is_prediction_table(path)]
+
+
+def outdated_tables(folder: Path, tables: Sequence[Path]) -> list[Path]:
+    """Those tables of a model directory that other weights have predicted than it has now."""
+    now = stored_weights_digest(folder) if tables else None
+    return [table for table in tables if is_of_other_weights(table, now)]
 
 
 def is_prediction_table(path: Path) -> bool:

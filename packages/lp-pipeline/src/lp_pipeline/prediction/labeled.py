@@ -31,6 +31,7 @@ class LabeledPrediction:
         confidences: (N, K) from 0 to 1.
         errors: (N, K) distances to the labels in frame px, NaN where there is no label.
         sets: N names of the split that each image belongs to.
+        weights: The digest of the tracker's weights; None where it is not known.
     """
 
     table: LabelTable
@@ -38,6 +39,7 @@ class LabeledPrediction:
     confidences: Float[ndarray, "images keypoints"]
     errors: Float[ndarray, "images keypoints"]
     sets: tuple[str, ...]
+    weights: str | None = None
 
 
 def predict_labels(
@@ -80,6 +82,7 @@ def predict_labels(
         confidences=torch.cat([part.confidences for part in parts]).double().numpy(),
         errors=pixel_error(table.keypoints, keypoints),
         sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
+        weights=handler.weights_digest,
     )
 
 

@@ -11,6 +11,7 @@ from lp_pipeline.evaluation.metric_files import MetricTable, metric_path, write_
 from lp_pipeline.evaluation.metrics import FrameMetric
 from lp_pipeline.prediction.calibrated import calibrated_file
 from lp_pipeline.prediction.labeled import LabeledPrediction
+from lp_pipeline.prediction.predicted_source import write_weights
 
 
 def write_labeled_prediction(
@@ -22,6 +23,8 @@ def write_labeled_prediction(
     metrics: Mapping[str, FrameMetric] | None = None,
 ) -> None:
     """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in the public layout.
+
+    ``predictions*_source.json`` says which weights predicted them.
 
     Args:
         prediction: What to write.
@@ -47,6 +50,8 @@ def write_labeled_prediction(
         ),
         path,
     )
+    if prediction.weights is not None:
+        write_weights(path, prediction.weights)
     values = {name: metric(prediction.keypoints) for name, metric in (metrics or {}).items()}
     for name, errors in {"pixel_error": prediction.errors, **values}.items():
         write_metric_file(MetricTable(names, images, errors, sets=sets), metric_path(path, name))

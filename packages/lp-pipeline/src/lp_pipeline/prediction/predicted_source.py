@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,43 @@ def source_path(table: Path) -> Path:
     return table.with_name(f"{table.stem}_source.json")
 
 
+def write_weights(table: Path, weights_digest: str) -> None:
+    """Say beside a table of labelled images which tracker predicted it.
+
+    Raises:
+        PredictionError: The file cannot be written.
+    """
+    _write(source_path(table), {"weights": weights_digest})
+
+
+def weights_of(table: Path) -> str | None:
+    """The digest of the tracker that predicted a table; None where nothing tells it."""
+    said = _read(source_path(table)).get("weights")
+    return said if isinstance(said, str) and said else None
+
+
+def is_of_other_weights(table: Path, weights_digest: str | None) -> bool:
+    """Whether a table is known to be of another tracker, or of an earlier state of this one.
+
+    Args:
+        table: The table.
+        weights_digest: Of the tracker as it is now; None where that is not known.
+    """
+    said = weights_of(table)
+    return said is not None and weights_digest is not None and said != weights_digest
+
+
 def write_source(table: Path, video: Path, weights_digest: str) -> None:
     """Say beside a table which video it is of, and which tracker predicted it.
 
     Raises:
         PredictionError: The file cannot be written.
     """
-    path = source_path(table)
     said = {"name": video.name, "video": _digest(video), "weights": weights_digest}
+    _write(source_path(table), said)
+
+
+def _write(path: Path, said: Mapping[str, str]) -> None:
     try:
         with written_beside(path) as beside:
             beside.write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
@@ -34,6 +64,12 @@ def write_source(table: Path, video: Path, weights_digest: str) -> None:
         raise PredictionError(
             f"the file cannot be written: {error.strerror}", where=path
         ) from error
+
+
+def is_made_from(table: Path, video: Path, weights_digest: str) -> bool:
+    """Whether a table says that this tracker has predicted it from this video."""
+    said = _read(source_path(table))
+    return said.get("weights") == weights_digest and said.get("video") == _digest(video)
 
 
 def check_source(table: Path, video: Path, weights_digest: str) -> None:
