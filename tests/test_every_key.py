@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lp_pipeline.builders.eval_videos import videos_to_predict
 
 from lp_core.errors import LPError
 from lp_core.options import plain_options
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.labels import get_labels
+from lp_pipeline.builders.eval_videos import videos_to_predict
+from lp_pipeline.builders.labels import get_labels, get_skeleton
 from lp_pipeline.builders.losses import get_loss_factories, training_labels
 from lp_pipeline.builders.model import batches_per_epoch, get_optimization, get_options
 from lp_pipeline.builders.tracker_class import get_tracker_class
@@ -114,7 +114,8 @@ class Look:
 
     def after(self):
         evaluation = self.config.eval
-        drawn = drawing_style(evaluation), evaluation.save_vids_after_training
+        style = drawing_style(evaluation, get_skeleton(self.config))
+        drawn = style, evaluation.save_vids_after_training
         return videos_to_predict(self.config), chunk_length(self.config, self.kind), drawn
 
 

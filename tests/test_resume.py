@@ -133,3 +133,53 @@ def test_resume_refuses_other_labels(litpose, model_dir, tmp_path):
     outcome = litpose("train", "--resume", folder)
     assert outcome.code == 2
     assert "the labels were changed" in outcome.err
+
+
+def test_a_training_whose_project_was_moved_is_resumed_where_it_is_now(
+    litpose, project, config_file, tiny_training, tmp_path
+):
+    old, new, out = tmp_path / "old", tmp_path / "new", tmp_path / "model"
+    shutil.copytree(project.folder, old)
+    outcome = litpose("train", config_file, *tiny_training, f"data.data_dir={old}", "-o", out)
+    assert outcome.code == 0, outcome.err
+    old.rename(new)
+    longer = ("train", "--resume", out, "training.max_epochs=2")
+    lost = litpose(*longer)
+    assert lost.code == 2
+    assert str(old) in lost.err
+    assert "data.data_dir=/where/it/is/now" in lost.err
+    resumed = litpose(*longer, f"data.data_dir={new}")
+    assert resumed.code == 0, resumed.err
+    assert "going on from step-" in resumed.out
+    assert litpose("evaluate", out).code == 0  # it finds the images in their new place
+    table = new / "CollectedData.csv"
+    table.write_text(table.read_text() + "\n")
+    other = litpose("train", "--resume", out, "training.max_epochs=3", f"data.data_dir={new}")
+    assert "the labels were changed" in other.err
+
+
+def test_predictions_of_earlier_weights_are_told(
+    litpose, project, config_file, tiny_training, tmp_path
+):
+    out, video = tmp_path / "model", project.test_video
+    first = litpose("train", config_file, *tiny_training, "-o", out)
+    assert first.code == 0, first.err
+    assert litpose("predict", out, video).code == 0
+    assert litpose("outliers", out, video, "--no-clips").code == 0
+    assert litpose("compare", out, out).code == 0
+    stale = (out / "predictions_source.json").read_bytes()
+    for name in ("manifest.json", "model.safetensors"):  # so that any validation is the best
+        (out / name).unlink()
+    again = litpose("train", "--resume", out, "training.max_epochs=2")
+    assert again.code == 0, again.err
+    found = litpose("outliers", out, video, "--no-clips", "--overwrite")
+    assert found.code == 2
+    assert "other weights have predicted" in found.err
+    assert "--overwrite" in found.err
+    judged = litpose("evaluate", out)
+    assert judged.code == 0, judged.err
+    assert f"other weights have predicted {out / 'video_preds' / video.stem}.csv" in judged.out
+    (out / "predictions_source.json").write_bytes(stale)
+    compared = litpose("compare", out, out)
+    assert compared.code == 2
+    assert f"litpose evaluate {out}" in compared.err

@@ -12,6 +12,7 @@ from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PipelineError
 from lp_pipeline.quoting import quoted
+from lp_pipeline.training.lock import check_free
 
 if TYPE_CHECKING:
     from lp_data.synthetic import SyntheticProject
@@ -65,6 +66,7 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
             "pass --overwrite to replace the earlier demo" if is_demo else "name another folder"
         )
         raise PipelineError("the folder for the demo is not empty", where=folder, remedy=remedy)
+    check_free(folder / MODEL_FOLDER)
     shutil.rmtree(folder)
 
 

@@ -17,7 +17,11 @@ from lp_core.registry import (
     VIDEO_READERS,
     registered,
 )
+from lp_pipeline.errors import ConvertError
 from lp_pipeline.printing import say
+
+LABEL_FILES = "CollectedData"
+"""What the names of a project's label files begin with."""
 
 GROUPS = {
     "models": MODELS,
@@ -50,7 +54,12 @@ def run_check(project: Path, *, verbose: bool = False) -> None:
     """Print the problems of a project, and a summary; exit with 2 if one stops training."""
     from lp_data.check import check_project
     from lp_data.check.text import report_text
+    from lp_pipeline.conversion.hints import conversion_hint
 
+    hint = conversion_hint(project)
+    own = project.is_dir() and any(project.glob(f"{LABEL_FILES}*.csv"))
+    if hint is not None and not own:
+        raise ConvertError("there are no labels of lp", where=project, remedy=hint)
     report = check_project(project)
     say(report_text(report, verbose=verbose))
     if report.errors:
@@ -70,16 +79,20 @@ def run_config_check(path: Path, overrides: list[str]) -> None:
 
     Pretrained weights are not fetched for it.
     """
-    from lp_pipeline.config.load import load_config
+    from lp_pipeline.cli.session import load_for_training
 
-    loaded = load_config(path, overrides, check_paths=True)
+    loaded = load_for_training(path, overrides)
     for note in loaded.notes:
         say(f"note: {note}")
+    from lp_pipeline.display import terminal_or_plain
+    from lp_pipeline.training.beforehand import check_beforehand
     from lp_pipeline.training.setup import set_up
 
     bare = replace(loaded.config.model, backbone_pretrained=False, backbone_checkpoint=None)
-    for note in set_up(replace(loaded.config, model=bare)).notes:
+    setup = set_up(replace(loaded.config, model=bare))
+    for note in setup.notes:
         say(note)
+    check_beforehand(loaded, setup, terminal_or_plain())
     say(f"{path} can be used")
 
 

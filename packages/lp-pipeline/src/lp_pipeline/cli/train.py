@@ -7,15 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lp_pipeline.cli.session import quieten_libraries, start_session
-from lp_pipeline.config.load import LoadedConfig, load_config
+from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
+from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import pixel_error_table
-from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.prediction.labeled import LabeledPrediction, mean_error
 from lp_pipeline.quoting import quoted
+from lp_pipeline.training.lock import TrainingLock
 
 if TYPE_CHECKING:
     from lp_pipeline.training.setup import TrainingSetup
@@ -49,15 +49,16 @@ def run_train(request: TrainRequest) -> None:
         return
     if request.config is None:
         raise TrainingError("which config?", remedy="litpose train CONFIG.yaml; or --resume")
-    loaded = load_config(request.config, request.overrides, check_paths=True)
+    loaded = load_for_training(request.config, request.overrides)
     for note in loaded.notes:
         display.message(f"note: {note}")
     from lp_pipeline.training.run import train
 
     quieten_libraries()
     model_dir = request.output_dir or default_model_dir()
-    setup = train(loaded, model_dir, overwrite=request.overwrite, display=display)
-    _finish(setup, loaded, model_dir, display)
+    with TrainingLock(model_dir) as lock:
+        setup = train(loaded, model_dir, overwrite=request.overwrite, display=display, lock=lock)
+        _finish(setup, loaded, model_dir, display)
 
 
 def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
@@ -72,8 +73,9 @@ def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
 
     quieten_libraries()
     loaded = load_resumable_config(model_dir, [*given, *request.overrides])
-    setup = resume(loaded, model_dir, display=display)
-    _finish(setup, loaded, model_dir, display)
+    with TrainingLock(model_dir) as lock:
+        setup = resume(loaded, model_dir, display=display, lock=lock)
+        _finish(setup, loaded, model_dir, display)
 
 
 def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display) -> None:
@@ -83,42 +85,23 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
 
     Raises:
         TrainingStoppedError: Ctrl-C; the tracker is saved.
-        TrainingError: The memory is not enough; the tracker is saved.
     """
     from lp_pipeline.training.run import follows
 
     if follows():
         return
-    remedy = (
-        "the tracker is trained and saved: for its tables, litpose evaluate and litpose predict "
-        f"{model_dir}, each with a --batch-size below 32"
-    )
+    from lp_pipeline.training.after import follow_up
+
     try:
-        with explained_memory_errors(TrainingError, remedy):
-            _evaluate_and_predict(setup, loaded, model_dir, display)
+        made = follow_up(setup, loaded.config, model_dir, display=display)
     except KeyboardInterrupt as stop:
         raise TrainingStoppedError(
             "stopped; the tracker is trained and saved",
             remedy=f"make its tables and report with: litpose train --resume {quoted(model_dir)}",
         ) from stop
-
-
-def _evaluate_and_predict(
-    setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display
-) -> None:
-    """The evaluation of a trained tracker, and its predictions of videos."""
-    from lp_pipeline.training.after import (
-        evaluate_training,
-        predict_videos,
-        report_with_videos,
-    )
-
-    result = evaluate_training(setup, loaded.config, model_dir, display=display)
-    tables = predict_videos(setup.tracker, loaded.config, model_dir, display=display)
-    if tables:
-        report_with_videos(model_dir, result, display=display)
-    show_errors(result, display)
-    _say_where(model_dir, tables, display)
+    if made.labels is not None:
+        show_errors(made.labels, display)
+    _say_where(model_dir, made.tables, display)
 
 
 def default_model_dir() -> Path:
@@ -140,9 +123,13 @@ def show_errors(result: LabeledPrediction, display: Display) -> None:
 
 def _say_where(model_dir: Path, tables: list[Path], display: Display) -> None:
     display.message(f"model directory: {model_dir}")
-    display.message(f"predictions of the labelled frames: {model_dir / 'predictions.csv'}")
-    display.message(f"error plot: {model_dir / 'error_plot.png'}")
-    display.message(f"report: {model_dir / 'report.html'}")
+    for what, name in (
+        ("predictions of the labelled frames", "predictions.csv"),
+        ("error plot", "error_plot.png"),
+        ("report", "report.html"),
+    ):
+        if (model_dir / name).is_file():
+            display.message(f"{what}: {model_dir / name}")
     for table in tables:
         display.message(f"predictions of a video: {table}")
     display.message(f"next: litpose predict {quoted(model_dir)} YOUR_VIDEO --labeled-video")

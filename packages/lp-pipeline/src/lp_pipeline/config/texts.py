@@ -14,6 +14,7 @@ from lp_pipeline.config.report import KeyPath
 
 _TEXTS: tuple[Any, ...] = (str, str | None)
 _LISTS: tuple[Any, ...] = (list[str], list[str] | None)
+_NESTED: tuple[Any, ...] = (list[list[str]], list[list[str]] | None)
 _TEXT_OR_LIST = frozenset({("data", "csv_file")})
 """Keys of any type, of which a single value is text."""
 
@@ -27,7 +28,10 @@ def holds_text(path: KeyPath) -> bool:
     known, around = config_fields().get(path), config_fields().get(path[:-1])
     if known is not None:
         return known.annotation in _TEXTS or path in _TEXT_OR_LIST
-    return around is not None and (around.annotation in _LISTS or path[:-1] in _TEXT_OR_LIST)
+    if around is not None:
+        return around.annotation in _LISTS or path[:-1] in _TEXT_OR_LIST
+    outer = config_fields().get(path[:-2])
+    return outer is not None and outer.annotation in _NESTED
 
 
 def is_plain_text(path: KeyPath, text: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lp_pipeline.errors import ConvertError
+from lp_pipeline.training.lock import check_free
 
 Videos = Literal["link", "copy", "none"]
 
@@ -60,6 +61,7 @@ def _check_target(target: Path, *, overwrite: bool, mark: str) -> None:
             where=target,
             remedy=f"choose another name (--overwrite replaces folders with a {mark} only)",
         )
+    check_free(target)
 
 
 def check_apart(target: Path, used: Iterable[Path]) -> None:

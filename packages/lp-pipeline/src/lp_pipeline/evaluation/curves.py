@@ -74,7 +74,7 @@ def read_training_curves(path: str | Path) -> TrainingCurves:
         path: The file: a header, then rows of which each fills some of the columns.
 
     Raises:
-        EvaluationError: The file cannot be read, or has no ``step`` column.
+        EvaluationError: The file cannot be read, or what was logged has no ``step`` column.
     """
     path = Path(path)
     try:
@@ -83,6 +83,8 @@ def read_training_curves(path: str | Path) -> TrainingCurves:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise EvaluationError(f"the training log cannot be read: {reason}", where=path) from error
+    if not header:  # nothing was logged
+        return TrainingCurves({})
     if "step" not in header:
         raise EvaluationError("the training log has no column 'step'", where=path)
     rows = [row for row in rows if len(row) == len(header)]

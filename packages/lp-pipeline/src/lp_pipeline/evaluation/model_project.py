@@ -72,8 +72,7 @@ class ModelProject:
     @property
     def label_names(self) -> tuple[Path, ...]:
         """The names of the label files as the config has them."""
-        named = self.config.data.csv_file
-        return tuple(map(Path, [named] if isinstance(named, str) else named))
+        return _label_names(self.config)
 
     @cached_property
     def labels(self) -> LabelTable:
@@ -142,12 +141,7 @@ class ModelProject:
 
     def other_label_files(self) -> list[Path]:
         """Label files beside the project's own with frames of another distribution."""
-        beside = [
-            (self.data_dir / label).with_name(f"{label.stem}_{name}.csv")
-            for label in self.label_names
-            for name in OUT_OF_DISTRIBUTION
-        ]
-        return [file for file in beside if file.is_file()]
+        return other_label_files(self.config)
 
     def predictions_of(self, label_file: Path) -> Path:
         """Where the predictions of another label file go.
@@ -160,6 +154,22 @@ class ModelProject:
                 if label_file.stem == f"{self.label_names[0].stem}_{name}":
                     return self.folder / f"predictions_{name}.csv"
         return self.folder / "image_preds" / label_file.stem / "predictions.csv"
+
+
+def _label_names(config: Config) -> tuple[Path, ...]:
+    named = config.data.csv_file
+    return tuple(map(Path, [named] if isinstance(named, str) else named))
+
+
+def other_label_files(config: Config) -> list[Path]:
+    """Label files beside a project's own with frames of another distribution."""
+    folder = Path(config.data.data_dir or ".")
+    beside = [
+        (folder / label).with_name(f"{label.stem}_{name}.csv")
+        for label in _label_names(config)
+        for name in OUT_OF_DISTRIBUTION
+    ]
+    return [file for file in beside if file.is_file()]
 
 
 def pose_metrics_of(folder: Path) -> PoseMetrics:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from lp_data.video.listing import find_videos
+from lp_core.errors import LPError
+from lp_pipeline.builders.eval_videos import folder_videos
 from lp_pipeline.builders.labels import get_skeleton
-from lp_pipeline.config.paths import CONFIG_FILE, test_videos_directory
+from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.evaluation.evaluate_model import VIDEO_FOLDER, training_curves
+from lp_pipeline.evaluation.curves import TrainingCurves
+from lp_pipeline.evaluation.evaluate_model import (
+    VIDEO_FOLDER,
+    outdated_tables,
+    training_curves,
+)
 from lp_pipeline.evaluation.model_project import ModelProject
 from lp_pipeline.evaluation.report import ReportedVideo
 from lp_pipeline.evaluation.summary import PixelErrorSummary
@@ -20,6 +28,8 @@ from lp_pipeline.training.progress import training_seconds
 from lp_pipeline.training.report import write_training_report
 from lp_pipeline.training.timing import stored_timings
 
+T = TypeVar("T")
+
 _MOST_VIDEOS = 8
 """Videos in a report; each takes half a megabyte."""
 
@@ -29,7 +39,8 @@ def write_model_report(
 ) -> Path:
     """Write ``report.html`` of a model directory.
 
-    Pictures are left out where the images are not, and videos where the videos are not.
+    A section that cannot be made is left out and told: pictures where the images are not, curves
+    where the log is damaged, and videos that cannot be read.
 
     Args:
         project: The model directory.
@@ -37,23 +48,25 @@ def write_model_report(
         display: Where to report to.
 
     Raises:
-        LPError: A table or an image is damaged, or the report cannot be written.
+        LPError: The report cannot be written.
     """
     display = display or SilentDisplay()
     summary = PixelErrorSummary.from_errors(result.errors, result.table.keypoint_names, result.sets)
     videos = predicted_videos(project)
+    sections = _Sections(display)
+    curves = sections.made("training curves", lambda: training_curves(project))
     with display.task("report", 1) as task:
         path = write_training_report(
             result,
             project.data_dir,
             project.folder,
-            curves=training_curves(project),
-            facts=_facts(project, summary, videos),
+            curves=curves,
+            facts=_facts(project, summary, videos) | _log_fact(curves),
             config_text=(project.folder / CONFIG_FILE).read_text(encoding="utf-8"),
             calibration=stored_calibration(project.manifest),
             with_images=project.has_images,
             skeleton=get_skeleton(project.config),
-            videos=_reported(project, videos),
+            videos=_reported(project, videos, sections),
             timings=_timings(project),
         )
         task.update(1)
@@ -61,20 +74,56 @@ def write_model_report(
 
 
 def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
-    """The videos of the config that are predicted, each with its table of predictions."""
-    folder = test_videos_directory(project.config)
-    if folder is None or not folder.exists():
-        return []
-    videos = find_videos(folder).files if folder.is_dir() else (folder,)
+    """The videos of the config that are predicted, each with its table of predictions.
+
+    Tables that other weights have predicted are left out.
+    """
+    videos = folder_videos(project.config)
     tables = [project.folder / VIDEO_FOLDER / f"{video.stem}.csv" for video in videos]
-    pairs = zip(videos, tables, strict=True)
-    return [(video, table) for video, table in pairs if table.is_file()]
+    pairs = [pair for pair in zip(videos, tables, strict=True) if pair[1].is_file()]
+    outdated = outdated_tables(project.folder, [table for _, table in pairs])
+    return [(video, table) for video, table in pairs if table not in outdated]
 
 
-def _reported(project: ModelProject, videos: Sequence[tuple[Path, Path]]) -> list[ReportedVideo]:
+class _Sections:
+    """Makes the parts of a report; one that fails is told, and does not stop the others."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+
+    def made(self, name: str, make: Callable[[], T]) -> T | None:
+        """What ``make`` gives, or None."""
+        try:
+            return make()
+        except (LPError, OSError) as error:
+            reason = error.problem if isinstance(error, LPError) else error
+            place = f" ({error.where})" if isinstance(error, LPError) and error.where else ""
+            self.display.message(f"note: the report has no {name}: {reason}{place}")
+            return None
+
+
+def _reported(
+    project: ModelProject, videos: Sequence[tuple[Path, Path]], sections: _Sections
+) -> list[ReportedVideo]:
     style = drawing_style(project.config.eval, get_skeleton(project.config))
     metrics = project.pose_metrics.metrics
-    return [reported_video(video, table, metrics, style) for video, table in videos[:_MOST_VIDEOS]]
+    parts = [
+        sections.made(
+            f"section on {video.name}", partial(reported_video, video, table, metrics, style)
+        )
+        for video, table in videos[:_MOST_VIDEOS]
+    ]
+    return [part for part in parts if part is not None]
+
+
+def _log_fact(curves: TrainingCurves | None) -> dict[str, str]:
+    """What to say of a training that was too short to log anything."""
+    if curves is None or curves.curves:
+        return {}
+    return {
+        "training curves": "nothing was logged: the training had fewer steps than "
+        "training.log_every_n_steps, and ended before a validation"
+    }
 
 
 def _facts(

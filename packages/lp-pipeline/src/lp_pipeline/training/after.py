@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
-from lp_io.checkpoint.files import WEIGHTS_NAME
 from lp_io.predictions import scorer_name
+from lp_pipeline.builders.devices import training_devices
+from lp_pipeline.builders.eval_videos import videos_to_predict
 from lp_pipeline.builders.labels import get_skeleton
-from lp_pipeline.builders.videos import list_videos
-from lp_pipeline.config.paths import test_videos_directory
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.evaluate_model import (
@@ -20,15 +20,22 @@ from lp_pipeline.evaluation.evaluate_model import (
     predict_project_labels,
     write_project_evaluation,
 )
-from lp_pipeline.evaluation.model_project import ModelProject, pose_metrics_of
+from lp_pipeline.evaluation.model_project import (
+    ModelProject,
+    other_label_files,
+    pose_metrics_of,
+)
 from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.evaluation.video_report import drawing_style
 from lp_pipeline.prediction.calibrated import calibrate_model, stored_calibration
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import LabeledPrediction
 from lp_pipeline.prediction.metric_tables import write_metric_tables
+from lp_pipeline.prediction.predicted_source import is_made_from
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
+from lp_pipeline.quoting import quoted
 from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
+from lp_pipeline.training.attempts import Attempts
 from lp_pipeline.training.setup import TrainingSetup
 from lp_pipeline.training.timing import VideoTiming, keep_timings, stored_timings
 
@@ -43,81 +50,163 @@ def evaluate_training(
 
     Returns:
         The predictions of the project's labels, with their splits.
+
+    Raises:
+        LPError: A part of it failed.
     """
     display = display or SilentDisplay()
-    handler = PredictionHandler(setup.tracker, device=config.training.accelerator)
-    result = predict_project_labels(ModelProject.from_dir(model_dir), handler, display=display)
-    calibrate_model(model_dir, result)
-    project = ModelProject.from_dir(model_dir)  # the manifest knows the calibration now
-    for note in project.pose_metrics.notes:
-        display.message(f"note: {note}")
-    write_project_evaluation(project, result)
+    handler = _handler(setup.tracker, config, config.training.test_batch_size)
+    result = _evaluate_own_labels(handler, model_dir, display)
+    project = ModelProject.from_dir(model_dir)
     for file in project.other_label_files():
         evaluate_label_file(project, handler, file, data_dir=project.data_dir, display=display)
     write_model_report(project, result, display=display)
     return result
 
 
-def report_with_videos(
-    model_dir: Path, result: LabeledPrediction, *, display: Display | None = None
-) -> Path:
-    """Write the report again, once there are predictions of videos."""
-    return write_model_report(ModelProject.from_dir(model_dir), result, display=display)
+@dataclass(frozen=True)
+class Aftermath:
+    """What was made of a trained tracker.
+
+    Attributes:
+        labels: The predictions of the project's labels; None where that failed.
+        tables: The tables of the predicted videos.
+        complete: Whether nothing failed.
+    """
+
+    labels: LabeledPrediction | None
+    tables: list[Path]
+    complete: bool
 
 
-def videos_to_predict(config: Config) -> list[Path]:
-    """The videos that the config wants predicted after training."""
-    if not config.eval.predict_vids_after_training:
-        return []
-    folder = test_videos_directory(config)
-    return list_videos(folder) if folder is not None and folder.exists() else []
+def follow_up(
+    setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display | None = None
+) -> Aftermath:
+    """Do all that follows a training; what fails is told with the command that makes it.
+
+    Args:
+        setup: The trained tracker and its data.
+        config: The config.
+        model_dir: The model directory, which has the weights.
+        display: Where to report to.
+    """
+    display = display or SilentDisplay()
+    attempts = Attempts(display)
+    handler = _handler(setup.tracker, config, config.training.test_batch_size)
+    evaluate = f"litpose evaluate {quoted(model_dir)}"
+    result: LabeledPrediction | None = None
+    with attempts.step("predictions and errors of the labelled frames", evaluate):
+        result = _evaluate_own_labels(handler, model_dir, display)
+    for file in other_label_files(config):
+        with attempts.step(f"predictions of {file.name}", f"{evaluate} {quoted(file)}"):
+            project = ModelProject.from_dir(model_dir)
+            evaluate_label_file(project, handler, file, data_dir=project.data_dir, display=display)
+    if result is not None:
+        _write_report(result, model_dir, attempts)
+    tables = predict_videos(setup.tracker, config, model_dir, attempts=attempts)
+    if tables and result is not None:
+        _write_report(result, model_dir, attempts)
+    attempts.say_how_to_go_on()
+    return Aftermath(result, tables, not attempts.failed)
+
+
+def _handler(tracker: BaseSupervisedTracker, config: Config, chunk: int) -> PredictionHandler:
+    """What runs the tracker where it was trained, ``chunk`` images at a time."""
+    device = training_devices(config.training).accelerator
+    return PredictionHandler(tracker, device=device, chunk=chunk)
+
+
+def chunk_length(config: Config, kind: type[BaseSupervisedTracker]) -> int:
+    """Frames of a video that go through the network at once."""
+    clips = config.dali.context if kind.context_frames > 1 else config.dali.base
+    return clips.predict.sequence_length
+
+
+def _evaluate_own_labels(
+    handler: PredictionHandler, model_dir: Path, display: Display
+) -> LabeledPrediction:
+    """Predict the project's labels, calibrate the confidences, and write tables and plot."""
+    result = predict_project_labels(ModelProject.from_dir(model_dir), handler, display=display)
+    calibrate_model(model_dir, result)
+    project = ModelProject.from_dir(model_dir)  # the manifest knows the calibration now
+    for note in project.pose_metrics.notes:
+        display.message(f"note: {note}")
+    write_project_evaluation(project, result)
+    return result
+
+
+def _write_report(result: LabeledPrediction, model_dir: Path, attempts: Attempts) -> None:
+    with attempts.step("the report", f"litpose evaluate {quoted(model_dir)}"):
+        write_model_report(ModelProject.from_dir(model_dir), result, display=attempts.display)
 
 
 def predict_videos(
-    tracker: BaseSupervisedTracker,
-    config: Config,
-    model_dir: Path,
-    *,
-    display: Display | None = None,
+    tracker: BaseSupervisedTracker, config: Config, model_dir: Path, *, attempts: Attempts
 ) -> list[Path]:
     """Predict the config's videos into ``video_preds/``, and draw them if the config says so.
 
     What a run that was stopped has made of the same weights is kept, and gone on with.
 
+    Args:
+        tracker: The trained tracker.
+        config: The config.
+        model_dir: The model directory.
+        attempts: Takes what fails, so that one video does not stop the others.
+
     Returns:
-        The tables.
+        The tables of the videos that were predicted.
     """
-    display = display or SilentDisplay()
     videos = videos_to_predict(config)
     if not videos:
         return []
-    handler = PredictionHandler(tracker, device=config.training.accelerator)
-    calibration = stored_calibration(read_manifest(model_dir))
-    metrics = pose_metrics_of(model_dir).metrics
+    handler = _handler(tracker, config, chunk_length(config, type(tracker)))
     timings = {timing.video: timing for timing in stored_timings(read_manifest(model_dir))}
-    tables = {video: model_dir / VIDEO_FOLDER / f"{video.stem}.csv" for video in videos}
-    for video, table in tables.items():
-        if not is_newer(table, model_dir / WEIGHTS_NAME):
-            start, scorer = time.perf_counter(), scorer_name(config.model.model_type)
-            result = predict_video_file(
-                handler,
-                video,
-                table,
-                scorer=scorer,
-                calibration=calibration,
-                display=display,
-                resume=True,
-            )
-            timings[video.name] = _timing(result, video, time.perf_counter() - start, handler)
-            if result.damage:
-                display.message(f"warning: {video.name}: {result.damage}")
-        write_metric_tables(table, metrics)
-        drawing = labeled_video_path(table)
-        if config.eval.save_vids_after_training and not is_newer(drawing, table):
-            style = drawing_style(config.eval, get_skeleton(config))
-            render_prediction(video, table, drawing, style=style, display=display)
-    keep_timings(model_dir, [timings[video.name] for video in videos if video.name in timings])
-    return list(tables.values())
+    done = []
+    for video in videos:
+        remedy = f"litpose predict {quoted(model_dir)} {quoted(video)}"
+        with attempts.step(f"predictions of {video.name}", remedy):
+            timing = _predict_video(handler, config, model_dir, video, attempts.display)
+            if timing is not None:
+                timings[video.name] = timing
+            done.append(video)
+    keep_timings(model_dir, [timings[video.name] for video in done if video.name in timings])
+    return [_video_table(model_dir, video) for video in done]
+
+
+def _video_table(model_dir: Path, video: Path) -> Path:
+    return model_dir / VIDEO_FOLDER / f"{video.stem}.csv"
+
+
+def _predict_video(
+    handler: PredictionHandler, config: Config, model_dir: Path, video: Path, display: Display
+) -> VideoTiming | None:
+    """One video's table, its metrics and, if asked for, the drawing; what is there is kept.
+
+    Returns:
+        How long the prediction took; None where the table was there already.
+    """
+    table, timing = _video_table(model_dir, video), None
+    if not (table.is_file() and is_made_from(table, video, handler.weights_digest)):
+        start = time.perf_counter()
+        result = predict_video_file(
+            handler,
+            video,
+            table,
+            scorer=scorer_name(config.model.model_type),
+            reader=config.dali.reader,
+            calibration=stored_calibration(read_manifest(model_dir)),
+            display=display,
+            resume=True,
+        )
+        timing = _timing(result, video, time.perf_counter() - start, handler)
+        if result.damage:
+            display.message(f"warning: {video.name}: {result.damage}")
+    write_metric_tables(table, pose_metrics_of(model_dir).metrics)
+    drawing = labeled_video_path(table)
+    if config.eval.save_vids_after_training and not is_newer(drawing, table):
+        style = drawing_style(config.eval, get_skeleton(config))
+        render_prediction(video, table, drawing, style=style, display=display)
+    return timing
 
 
 def is_newer(path: Path, other: Path) -> bool:

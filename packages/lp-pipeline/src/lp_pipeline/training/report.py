@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lp_data.errors import DataError
 from lp_data.images import image_file
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.curves import TrainingCurves
-from lp_pipeline.evaluation.report import ReportedVideo, TrainingReport, write_report
+from lp_pipeline.evaluation.report import (
+    CaptionedPicture,
+    ReportedVideo,
+    TrainingReport,
+    write_report,
+)
 from lp_pipeline.evaluation.report_content import (
     JudgedLabels,
     reported_confidence,
@@ -62,12 +68,13 @@ def write_training_report(
         images=[image_file(data_dir, name) for name in table.image_paths],
         image_names=table.image_paths,
     )
+    pictures, missing = _worst_frames(labels, skeleton) if with_images else ([], {})
     report = TrainingReport(
         title=f"Training of {model_dir.name}",
-        facts=facts,
+        facts=facts | missing,
         errors=labels.errors,
         curves=curves,
-        worst_frames=worst_frame_pictures(labels, skeleton=skeleton) if with_images else [],
+        worst_frames=pictures,
         confidence=reported_confidence(labels, calibration=calibration),
         videos=videos,
         timings=timings or {},
@@ -76,3 +83,13 @@ def write_training_report(
     path = model_dir / REPORT_FILE
     write_report(report, path)
     return path
+
+
+def _worst_frames(
+    labels: JudgedLabels, skeleton: Sequence[Edge]
+) -> tuple[list[CaptionedPicture], dict[str, str]]:
+    """Pictures of the worst frames; where an image is gone, none, and a fact that says so."""
+    try:
+        return worst_frame_pictures(labels, skeleton=skeleton), {}
+    except DataError as error:
+        return [], {"worst frames": f"not shown: {error.problem} ({error.where})"}

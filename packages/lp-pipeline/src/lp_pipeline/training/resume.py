@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from lp_io.training_state import latest_training_state, remove_unfinished_states
@@ -10,18 +12,26 @@ from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.config.paths import CONFIG_FILE, csv_files
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.run import STATE_FOLDER, fit, follows, prepare
+from lp_pipeline.training.lock import TrainingLock
+from lp_pipeline.training.run import STATE_FOLDER, fit, follows, prepare, tell_stale
 from lp_pipeline.training.setup import TrainingSetup
 
-CHANGEABLE = ("training.max_", "training.min_", "training.save_state_", "eval.")
-"""What the keys begin with that a resumed training may change."""
-
-_NO_FIRST_WEIGHTS = (
-    "model.checkpoint=null",
-    "model.backbone_checkpoint=null",
-    "model.backbone_pretrained=false",
+CHANGEABLE = (
+    "training.max_",
+    "training.min_",
+    "training.save_state_",
+    "training.num_workers",
+    "eval.",
+    "data.data_dir",
+    "data.video_dir",
+    "data.csv_file",
+    "model.checkpoint",
+    "model.backbone_checkpoint",
 )
-"""A training that goes on from a state needs no weights to start from."""
+"""What the keys begin with that a resumed training may change: its length, places, and `eval`.
+
+Labels are compared by their content, wherever they are.
+"""
 
 
 def load_resumable_config(model_dir: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
@@ -29,7 +39,7 @@ def load_resumable_config(model_dir: Path, overrides: Sequence[str] = ()) -> Loa
 
     Args:
         model_dir: Its model directory.
-        overrides: Each ``key=value``; of the training, its length may change only.
+        overrides: Each ``key=value``, of a key in `CHANGEABLE`.
 
     Raises:
         TrainingError: No training was begun there, an override may not change, or the labels are
@@ -47,18 +57,21 @@ def load_resumable_config(model_dir: Path, overrides: Sequence[str] = ()) -> Loa
         if not override.startswith(CHANGEABLE):
             raise TrainingError(
                 f"a resumed training cannot change {override.partition('=')[0]}",
-                remedy="it may change its length, such as training.max_steps, and eval.*; for "
-                "anything else, train anew",
+                remedy="it may change its length, such as training.max_steps, places, such as "
+                "data.data_dir, and eval.*; for anything else, start another training",
             )
-    if latest_training_state(model_dir / STATE_FOLDER) is not None:
-        overrides = [*overrides, *_NO_FIRST_WEIGHTS]
-    loaded = load_config(file, overrides, check_paths=True)
+    begun = latest_training_state(model_dir / STATE_FOLDER) is not None
+    loaded = load_config(file, overrides, check_paths=True, check_weights=not begun)
     _check_labels(loaded, model_dir)
     return loaded
 
 
 def resume(
-    loaded: LoadedConfig, model_dir: Path, *, display: Display | None = None
+    loaded: LoadedConfig,
+    model_dir: Path,
+    *,
+    display: Display | None = None,
+    lock: TrainingLock | None = None,
 ) -> TrainingSetup:
     """Go on from the newest training state that is whole, or from the beginning without one.
 
@@ -66,20 +79,31 @@ def resume(
         loaded: What `load_resumable_config` gave.
         model_dir: The model directory.
         display: Where to report to; None shows nothing.
+        lock: As for `train`.
 
     Returns:
         The tracker with its best weights, and the data.
 
     Raises:
         LPError: Something cannot be used any more.
+        TrainingError: Another training works in the folder.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     display = display or SilentDisplay()
-    states = model_dir / STATE_FOLDER
-    if not follows():
-        remove_unfinished_states(states)
-    state = latest_training_state(states)
-    setup = prepare(loaded, display)
+    if follows():
+        return _go_on(loaded, model_dir, display)
+    with ExitStack() as stack:
+        held = lock or stack.enter_context(TrainingLock(model_dir))
+        held.acquire()
+        tell_stale(held, display)
+        remove_unfinished_states(model_dir / STATE_FOLDER)
+        loaded.save(model_dir / CONFIG_FILE)  # what follows finds the new places there
+        return _go_on(loaded, model_dir, display)
+
+
+def _go_on(loaded: LoadedConfig, model_dir: Path, display: Display) -> TrainingSetup:
+    state = latest_training_state(model_dir / STATE_FOLDER)
+    setup = prepare(loaded if state is None else _without_first_weights(loaded), display)
     if state is None:
         display.message("no training state was saved yet: training from the beginning")
     else:
@@ -87,17 +111,39 @@ def resume(
     return fit(loaded, setup, model_dir, display, state=state)
 
 
+def _without_first_weights(loaded: LoadedConfig) -> LoadedConfig:
+    """The config without weights to start from: the state has all of them."""
+    model = replace(
+        loaded.config.model, checkpoint=None, backbone_checkpoint=None, backbone_pretrained=False
+    )
+    return replace(loaded, config=replace(loaded.config, model=model))
+
+
 def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:
-    """Refuse labels that are not those that the training began with.
+    """Refuse labels that are not those that the training began with, wherever they are.
 
     Raises:
         TrainingError: They differ.
     """
-    for file in csv_files(loaded.config):
-        copy = model_dir / file.name
+    begun = csv_files(load_config(model_dir / CONFIG_FILE).config)
+    files = csv_files(loaded.config)
+    if len(begun) != len(files):
+        raise TrainingError(
+            f"the training began with {len(begun)} label files, but {len(files)} are given",
+            where="data.csv_file",
+            remedy=f"name those of which {model_dir} has copies",
+        )
+    for before, file in zip(begun, files, strict=True):
+        copy = model_dir / before.name
         if copy.is_file() and copy.read_bytes() != file.read_bytes():
             raise TrainingError(
                 "the labels were changed since the training began",
                 where=file,
-                remedy=f"put back the labels, of which {copy} is a copy, or train anew",
+                remedy=f"put back the labels, of which {copy} is a copy, or start another training",
+            )
+        if file.name != before.name:
+            raise TrainingError(
+                f"the label file was called {before.name} when the training began",
+                where=file,
+                remedy="give it that name again",
             )

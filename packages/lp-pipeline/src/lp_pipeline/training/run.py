@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.training_state import TrainingStateSaver
+from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.config.paths import (
     CONFIG_FILE,
@@ -24,15 +25,17 @@ from lp_pipeline.config.paths import (
     video_dir,
 )
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display, SilentDisplay, Task
+from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.memory import explained_memory_errors
+from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.interruption import StopWhenAsked
+from lp_pipeline.training.lock import LOCK_FILE, TrainingLock, check_free
 from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
 from lp_pipeline.training.progress import PROGRESS_FILE, ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.trainer import CSV_FOLDER, get_callbacks, get_trainer
-from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights
+from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights, Save
 
 STATE_FOLDER = "training_state"
 
@@ -45,6 +48,7 @@ def train(
     *,
     overwrite: bool = False,
     display: Display | None = None,
+    lock: TrainingLock | None = None,
 ) -> TrainingSetup:
     """Train as a config says.
 
@@ -53,13 +57,16 @@ def train(
         model_dir: The folder to fill; it must be new or empty.
         overwrite: Replace the folder if it is an earlier model directory.
         display: Where to report to; None shows nothing.
+        lock: The folder's lock, for a caller that keeps it for what follows; None takes it for the
+            training only.
 
     Returns:
         The tracker with its best weights, and the data.
 
     Raises:
         LPError: Something cannot be used; the folder is not made by then.
-        TrainingError: The folder holds something, or cannot be written.
+        TrainingError: The folder holds something, another training works in it, or it cannot be
+            written.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     display = display or SilentDisplay()
@@ -69,10 +76,18 @@ def train(
     if overwrite:
         check_holds_no_data(loaded.config, model_dir)
     setup = prepare(loaded, display)
-    if overwrite and model_dir.exists():
-        shutil.rmtree(model_dir)
-    _start_model_dir(loaded, model_dir)
-    return fit(loaded, setup, model_dir, display)
+    check_beforehand(loaded, setup, display)
+    with ExitStack() as stack:
+        held = lock or stack.enter_context(TrainingLock(model_dir))
+        _start_model_dir(loaded, model_dir, held, overwrite=overwrite)
+        tell_stale(held, display)
+        return fit(loaded, setup, model_dir, display)
+
+
+def tell_stale(lock: TrainingLock, display: Display) -> None:
+    """Say so where an earlier training was cut off without giving its lock back."""
+    if lock.stale is not None:
+        display.message(f"note: an earlier training was cut off here: {lock.stale}")
 
 
 def follows() -> bool:
@@ -137,12 +152,12 @@ def fit(
         TrainingError: The memory is not enough.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
-    steps = setup.data.steps_per_epoch
+    steps = batches_per_epoch(loaded.config.training, setup.data.steps_per_epoch)
     total = _total_batches(loaded, steps)
     log = MetricsLog(model_dir / CSV_FOLDER)
     setup.tracker.backbone.to(memory_format=torch.channels_last)
     with display.task("training", total) as task, _memory_explained(loaded):
-        callbacks = _callbacks(loaded, setup, model_dir, display, task)
+        callbacks = training_callbacks(loaded.config, setup.save, model_dir, display)
         callbacks += [KeepMetrics(log), ReportProgress(task, total, model_dir)]
         trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
         trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
@@ -153,11 +168,18 @@ def fit(
     return TrainingSetup(load_model(model_dir).tracker, setup.data)
 
 
-def _callbacks(
-    loaded: LoadedConfig, setup: TrainingSetup, model_dir: Path, display: Display, task: Task
+def training_callbacks(
+    config: Config, save: Save, model_dir: Path, display: Display
 ) -> list[Callback]:
-    """The callbacks that write weights and states."""
-    training = loaded.config.training
+    """The callbacks that follow from the config, and those that write weights and states.
+
+    Args:
+        config: The config.
+        save: Writes the weights.
+        model_dir: The model directory.
+        display: Where to say that a training stops.
+    """
+    training = config.training
     saver = TrainingStateSaver(
         model_dir / STATE_FOLDER,
         every_n_epochs=None,
@@ -165,13 +187,13 @@ def _callbacks(
         keep=2,  # should the disk lose the newest
     )
     callbacks = [
-        *get_callbacks(loaded.config),
-        KeepBestWeights(setup.save, model_dir),
+        *get_callbacks(config),
+        KeepBestWeights(save, model_dir),
         saver,
         StopWhenAsked(saver, model_dir, display),
     ]
     if training.ckpt_every_n_epochs:
-        callbacks.append(KeepEpochWeights(setup.save, model_dir, training.ckpt_every_n_epochs))
+        callbacks.append(KeepEpochWeights(save, model_dir, training.ckpt_every_n_epochs))
     return callbacks
 
 
@@ -200,13 +222,23 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
             task.update(row + 1)
 
 
-def check_model_dir(model_dir: Path, *, overwrite: bool = False) -> None:
+def check_model_dir(
+    model_dir: Path, *, overwrite: bool = False, lock: TrainingLock | None = None
+) -> None:
     """Refuse a folder that holds something that is not to be replaced.
 
+    Args:
+        model_dir: The folder.
+        overwrite: Whether an earlier model directory may be replaced.
+        lock: The folder's lock, where this training holds it already.
+
     Raises:
-        TrainingError: It is a file, or not empty and no earlier model directory to replace.
+        TrainingError: It is a file, or not empty and no earlier model directory to replace, or
+            another training works in it.
     """
-    if model_dir.is_dir() and not any(model_dir.iterdir()):
+    if lock is None:
+        check_free(model_dir)
+    if model_dir.is_dir() and not _content(model_dir):
         return
     ours = (model_dir / CONFIG_FILE).is_file() and any(
         (model_dir / name).exists() for name in _MADE_BY_TRAINING
@@ -227,6 +259,11 @@ def check_model_dir(model_dir: Path, *, overwrite: bool = False) -> None:
     )
 
 
+def _content(folder: Path) -> list[Path]:
+    """What lies in a folder, but for the lock of a training."""
+    return [path for path in folder.iterdir() if path.name != LOCK_FILE]
+
+
 def check_holds_no_data(config: Config, model_dir: Path) -> None:
     """Refuse to replace a folder in which something lies that is trained on or predicted.
 
@@ -244,11 +281,17 @@ def check_holds_no_data(config: Config, model_dir: Path) -> None:
             )
 
 
-def _start_model_dir(loaded: LoadedConfig, model_dir: Path) -> None:
-    """Make the folder with a copy of the labels and the resolved config."""
+def _start_model_dir(
+    loaded: LoadedConfig, model_dir: Path, lock: TrainingLock, *, overwrite: bool
+) -> None:
+    """Make the folder, or empty it, and put a copy of the labels and the resolved config there."""
     loaded.config.creation_datetime = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        check_model_dir(model_dir, overwrite=overwrite, lock=lock)  # others may have been faster
+        for path in _content(model_dir):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         for file in csv_files(loaded.config):
             shutil.copyfile(file, model_dir / file.name)
         loaded.save(model_dir / CONFIG_FILE)  # last: with it, the folder can be resumed

@@ -1,0 +1,77 @@
+"""What would fail after a training, found before its first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_core.errors import LPError
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.labels import read_labels
+from lp_data.video.open import open_video
+from lp_pipeline.builders.eval_videos import videos_to_predict
+from lp_pipeline.builders.labels import image_size
+from lp_pipeline.config.load import DEFAULT, LoadedConfig
+from lp_pipeline.config.paths import data_dir, test_videos_directory
+from lp_pipeline.config.schema import Config
+from lp_pipeline.display import Display
+from lp_pipeline.errors import ConfigError, TrainingError
+from lp_pipeline.evaluation.model_project import other_label_files
+from lp_pipeline.training.setup import TrainingSetup
+
+_SWITCH = "eval.predict_vids_after_training"
+
+
+def check_beforehand(loaded: LoadedConfig, setup: TrainingSetup, display: Display) -> None:
+    """Read what is evaluated and predicted after the training.
+
+    Args:
+        loaded: The config.
+        setup: What was built from it.
+        display: Where to say that there is no video, if the config does not ask for one itself.
+
+    Raises:
+        LPError: A video or a label file could not be used then.
+    """
+    _check_label_files(loaded.config, setup)
+    config, folder = loaded.config, test_videos_directory(loaded.config)
+    if not config.eval.predict_vids_after_training or folder is None:
+        return
+    videos = videos_to_predict(config)
+    if not videos:
+        _say_no_video(loaded, folder, display)
+    with display.task("checking videos", len(videos)) as task:
+        for number, video in enumerate(videos, 1):
+            _check_video(video, config.dali.reader)
+            task.update(number)
+
+
+def _say_no_video(loaded: LoadedConfig, folder: Path, display: Display) -> None:
+    problem = f"there is no video to predict after the training in {folder}"
+    if loaded.origins.get(_SWITCH, DEFAULT) == DEFAULT:
+        display.message(f"note: {problem}")
+        return
+    raise ConfigError(
+        problem,
+        where=_SWITCH,
+        remedy=f"set eval.test_videos_directory to a folder with videos, or {_SWITCH}=false",
+    )
+
+
+def _check_video(video: Path, reader: str) -> None:
+    try:
+        with open_video(video, reader=reader):
+            pass
+    except LPError as error:
+        raise TrainingError(
+            f"this video could not be predicted after the training: {error.problem}",
+            where=error.where or video,
+            remedy=f"move it out of the folder, or set {_SWITCH}=false",
+        ) from error
+
+
+def _check_label_files(config: Config, setup: TrainingSetup) -> None:
+    """Read the label files that are evaluated by themselves, and find their images."""
+    for file in other_label_files(config):
+        table = read_labels(file).select_keypoints(setup.tracker.options.keypoint_names)
+        frames = setup.tracker.context_frames
+        LabeledDataset(table, data_dir(config), image_size(config), context_frames=frames)

@@ -1,0 +1,146 @@
+"""One training per model directory: a file that says which process works in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from lp_pipeline.errors import TrainingError
+
+LOCK_FILE = ".training.lock"
+
+
+class Holder(NamedTuple):
+    """The process that a lock names.
+
+    Attributes:
+        host: The name of its machine.
+        process: Its id there.
+        begun: A mark of when it began, which tells it from a later process of the same id; empty
+            where the system does not tell.
+        since: When it took the lock.
+    """
+
+    host: str
+    process: int
+    begun: str
+    since: str
+
+    @classmethod
+    def myself(cls) -> Holder:
+        """This process."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(socket.gethostname(), os.getpid(), _begun(os.getpid()), now)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is known to run no longer; of another machine nobody can tell."""
+        if self.host != socket.gethostname() or os.name == "nt":
+            return False
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False  # it runs, as somebody else's
+        return _begun(self.process) != self.begun
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}, since {self.since}"
+
+
+class TrainingLock:
+    """Keeps other trainings out of a model directory while one works in it.
+
+    Args:
+        folder: The model directory.
+
+    Attributes:
+        stale: The process that had left its lock behind; None where there was none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / LOCK_FILE
+        self.stale: Holder | None = None
+        self._held = False
+
+    def acquire(self) -> None:
+        """Take the lock of a folder that exists; a second time changes nothing.
+
+        Raises:
+            TrainingError: Another training works there.
+            OSError: The file cannot be written.
+        """
+        while not self._held:
+            self.stale = check_free(self.file.parent) or self.stale
+            try:
+                number = os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                continue  # another process was faster, and is told now
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                json.dump(Holder.myself()._asdict(), file)
+            self._held = True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._held:
+            self.file.unlink(missing_ok=True)
+            self._held = False
+
+    def __enter__(self) -> TrainingLock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def check_free(folder: Path) -> Holder | None:
+    """Refuse a folder in which a training works; remove the lock of one that has ended.
+
+    Returns:
+        The process that had left its lock behind, if any.
+
+    Raises:
+        TrainingError: A training works there, or may do so on another machine.
+    """
+    file = folder / LOCK_FILE
+    if not file.exists():
+        return None
+    holder = _read(file)
+    if holder is not None and holder.has_ended:
+        file.unlink(missing_ok=True)
+        return holder
+    remedy = "wait for it, stop it, or choose another folder"
+    who = str(holder) if holder is not None else "a process that it does not name"
+    if holder is None or holder.host != socket.gethostname() or os.name == "nt":
+        remedy += f"; if it surely runs no longer, delete {file}"
+    raise TrainingError(f"a training works in this folder: {who}", where=folder, remedy=remedy)
+
+
+def _read(file: Path) -> Holder | None:
+    """Whom a lock names; None where it does not tell."""
+    try:
+        said: Any = json.loads(file.read_text(encoding="utf-8"))
+        return Holder(str(said["host"]), int(said["process"]), str(said["begun"]), said["since"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _begun(process: int) -> str:
+    """When a process of this machine began, as Linux tells it; else, or if it is dead, nothing."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = status.rpartition(")")[2].split()
+    return "" if fields[0] in ("Z", "X") else fields[19]
