@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lp_io.checkpoint import read_manifest
+from lp_pipeline.training.run import fit
 
 
 @pytest.fixture
@@ -91,11 +92,15 @@ def test_other_labels_that_cannot_be_evaluated_are_told_before_the_training(trai
 def test_what_fails_after_the_training_is_told_with_how_to_go_on(
     train, copy, tmp_path, monkeypatch
 ):
-    (copy / "videos" / "broken.mp4").write_bytes(b"no video")
     image = copy / (copy / "CollectedData.csv").read_text().splitlines()[3].split(",")[0]
-    monkeypatch.setattr(
-        "lp_pipeline.training.run.check_beforehand", lambda *_: image.unlink()
-    )  # they break while the training runs
+
+    def fit_and_break(*arguments, **more):
+        setup = fit(*arguments, **more)
+        image.unlink()
+        (copy / "videos" / "broken.mp4").write_bytes(b"no video")
+        return setup
+
+    monkeypatch.setattr("lp_pipeline.training.run.fit", fit_and_break)
     outcome = train(f"data.data_dir={copy}", "eval.predict_vids_after_training=true")
     assert outcome.code == 0, outcome.err
     model = tmp_path / "model"
