@@ -75,8 +75,8 @@ class Look:
     def clips(self):
         clips = get_clips(self.config, self.kind)
         frames = [digest(clips[i]["frames"].numpy()) for i in range(2)]
-        readers = {type(source) for source in clips._opened.values()}
-        return len(clips), frames, readers
+        reader = type(clips._open.source(0))
+        return len(clips), frames, reader
 
     def losses(self):
         factories = get_loss_factories(self.config, self.kind, self.module())
