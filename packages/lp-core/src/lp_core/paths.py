@@ -30,17 +30,13 @@ def find_file(folder: Path, name: str) -> Path | None:
     Returns:
         The file; None where there is none.
     """
-    path = folder / name
-    if path.is_file():
-        return path
+    if (folder / name).is_file():
+        return folder / name
     if name.isascii():
         return None
     found = folder
     for part in name.split("/"):
-        same = [entry for entry in _entries(found) if same_name(entry, part)]
-        if not same:
-            return None
-        found = found / same[0]
+        found = _entry_named(found, part)
     return found if found.is_file() else None
 
 
@@ -85,6 +81,14 @@ def foreign_path_hint(text: str) -> str | None:
         return "this is a path of Windows; write where it is on this machine, as in /path/to/it"
     forward = text.replace("\\", "/")
     return f"backslashes part folders on Windows only; write '{forward}'"
+
+
+def _entry_named(folder: Path, name: str) -> Path:
+    """The entry of a folder in whichever Unicode form; the folder is listed only if need be."""
+    if name.isascii() or (folder / name).exists():
+        return folder / name
+    same = (entry for entry in _entries(folder) if same_name(entry, name))
+    return folder / next(same, name)
 
 
 def _entries(folder: Path) -> list[str]:
