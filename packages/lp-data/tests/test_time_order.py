@@ -89,3 +89,11 @@ def test_one_labelled_image_needs_the_video(tmp_path, film):
     assert evidence(tmp_path, "v", (20,)).num_unproved == 1
     put_video(tmp_path / "videos/v.mp4", film)
     assert evidence(tmp_path, "v", (20,)).num_proved == 1
+
+
+def test_a_scene_that_hardly_moves_is_proved_by_its_video(tmp_path, film):
+    noise = np.random.default_rng(4).integers(0, 4, film.shape, dtype=np.uint8)
+    still = film[0] // 2 + noise
+    put(tmp_path / "v", still)
+    put_video(tmp_path / "videos/v.mp4", still)
+    assert evidence(tmp_path, "v").num_proved == 4

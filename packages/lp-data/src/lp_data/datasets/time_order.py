@@ -176,7 +176,7 @@ def _are_frames(windows: _Windows, video: Path | None) -> bool:
         return False
     from lp_data.video.open import open_video
 
-    ratios: list[float] = []
+    shown: list[bool] = []
     try:
         with open_video(video) as source:
             others = other_frames(source)
@@ -186,10 +186,10 @@ def _are_frames(windows: _Windows, video: Path | None) -> bool:
                 for number, frame in enumerate(frames, first):
                     if number in windows.thumbnails:
                         image = windows.thumbnails[number]
-                        ratios.append(_ratio(image, thumbnail(frame), others))
+                        shown.append(shows_frame(image, thumbnail(frame), others))
     except VideoError:
         return False
-    return bool(ratios) and float(np.median(ratios)) < _ALIKE
+    return 2 * sum(shown) > len(shown)
 
 
 def other_frames(source: VideoSource) -> list[Thumbnail]:
