@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_data.labels import LabelTable
-from lp_io.predictions import PredictionTable, write_predictions_csv
+from lp_io.errors import PredictionFileError
+from lp_io.predictions import PredictionTable, VideoPredictions, write_predictions_csv
 from lp_pipeline.config.schema import Config
-from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import TemporalNorm, temporal_norm
 from lp_pipeline.evaluation.pose_metrics import fit_pose_metrics
 from lp_pipeline.evaluation.suspicious import (
@@ -26,7 +26,6 @@ from lp_pipeline.evaluation.suspicious import (
     video_metrics,
     write_suspicions,
 )
-from lp_pipeline.evaluation.video_report import predictions_at
 from lp_pipeline.prediction.metric_tables import write_metric_tables
 
 NAMES = ("a_top", "b_top", "c_top", "a_bot", "b_bot", "c_bot", "rock")
@@ -117,6 +116,20 @@ def test_metric_tables_are_those_of_the_whole_video_whatever_its_length(tmp_path
     np.testing.assert_allclose(found.to_numpy(), temporal_norm(keypoints), atol=1e-3)
 
 
+def test_metric_tables_place_rows_by_their_numbers(tmp_path):
+    keypoints = np.random.default_rng(0).uniform(0, 400, (9, 2, 2)).astype(np.float32)
+    order = [8, 2, 0, 1, 4, 7]
+    confidences = np.ones((6, 2), np.float32)
+    rows = PredictionTable(NAMES[:2], keypoints[order], confidences, tuple(order))
+    write_predictions_csv(rows, tmp_path / "v.csv")
+    (path,) = write_metric_tables(tmp_path / "v.csv", {"temporal_norm": TemporalNorm()})
+    found = pd.read_csv(path, index_col=0)
+    expected = np.round(temporal_norm(keypoints), 6)[sorted(order)]
+    expected[[3, 4]] = np.nan  # frames 4 and 7 follow frames without a row
+    assert list(found.index) == sorted(order)
+    np.testing.assert_array_equal(found.to_numpy(), expected)
+
+
 def test_a_damaged_table_leaves_the_earlier_metrics(tmp_path):
     table = write(tmp_path / "v.csv", np.ones((3, 2, 2)), names=NAMES[:2])
     (tmp_path / "v_temporal_norm.csv").write_text("earlier")
@@ -130,11 +143,11 @@ def test_a_damaged_table_leaves_the_earlier_metrics(tmp_path):
 def test_rows_are_found_wherever_they_are(tmp_path):
     keypoints = np.arange(3000.0 * 4).reshape(3000, 2, 2)
     table = write(tmp_path / "v.csv", keypoints, names=NAMES[:2])
-    found = predictions_at(table, [2999, 0, 1024])
+    found = VideoPredictions(table).at([2999, 0, 1024])
     np.testing.assert_array_equal(found.keypoints, keypoints[[2999, 0, 1024]])
-    assert len(predictions_at(table, [])) == 0
-    with pytest.raises(EvaluationError, match="no frame 3000"):
-        predictions_at(table, [3000])
+    assert len(VideoPredictions(table).at([])) == 0
+    with pytest.raises(PredictionFileError, match="no frame 3000"):
+        VideoPredictions(table).at([3000])
 
 
 def test_a_leap_a_wrong_pose_and_a_lost_keypoint_are_found(tmp_path):
@@ -146,7 +159,7 @@ def test_a_leap_a_wrong_pose_and_a_lost_keypoint_are_found(tmp_path):
     confidences[170, 3] = 0.2
     table = write(tmp_path / "v.csv", steady, confidences)
     metrics = fit_pose_metrics(config(), labels(), range(40)).metrics
-    found = suspicious_frames(video_metrics(table, metrics), 1, apart=10)
+    found = suspicious_frames(video_metrics(VideoPredictions(table), metrics), 1, apart=10)
     by_metric = {item.metric: (item.frame, item.keypoint) for item in found}
     assert by_metric["temporal_norm"] == (50, "rock")
     assert by_metric["pca_multiview_error"][0] >= 120
@@ -162,7 +175,7 @@ def test_keypoints_without_confidence_are_not_judged(tmp_path):
     confidences = np.full((30, len(NAMES)), 0.9)
     confidences[5, 6] = 0.3
     table = write(tmp_path / "v.csv", steady, confidences)
-    values = video_metrics(table, {}, threshold=0.5).values["temporal_norm"]
+    values = video_metrics(VideoPredictions(table), {}, threshold=0.5).values["temporal_norm"]
     assert np.isnan(values[[5, 6], 6]).all()  # neither there nor back
     assert np.nanargmax(np.nanmax(values[1:], axis=1)) + 1 == 20
     assert np.isfinite(np.delete(values[1:], 6, axis=1)).all()
@@ -170,7 +183,7 @@ def test_keypoints_without_confidence_are_not_judged(tmp_path):
 
 def test_a_video_without_anything_suspicious_has_no_outliers(tmp_path):
     table = write(tmp_path / "v.csv", np.repeat(poses(1), 20, axis=0))
-    assert suspicious_frames(video_metrics(table, {}), 5, apart=1) == []
+    assert suspicious_frames(video_metrics(VideoPredictions(table), {}), 5, apart=1) == []
 
 
 def test_confidence_is_compared_with_its_own_median():
@@ -194,7 +207,7 @@ def test_clips_show_every_frame_and_do_not_overlap(data):
 
 def test_the_table_of_outliers_names_time_and_clip(tmp_path):
     table = write(tmp_path / "v.csv", np.cumsum(np.ones((10, 7, 2)), axis=0))
-    found = suspicious_frames(video_metrics(table, {}), 1, apart=1)
+    found = suspicious_frames(video_metrics(VideoPredictions(table), {}), 1, apart=1)
     path = tmp_path / "outliers.csv"
     write_suspicions(path, found, Fraction(10), {range(10): "clip.mp4"})
     (row,) = csv.DictReader(path.open())

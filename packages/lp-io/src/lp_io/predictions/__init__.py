@@ -7,9 +7,11 @@ from lp_io.predictions.formats import (
     read_predictions,
     write_predictions,
 )
+from lp_io.predictions.frame_numbers import in_frame_order
 from lp_io.predictions.reading import read_prediction_chunks, read_predictions_csv
 from lp_io.predictions.streaming import PredictionCsvWriter
 from lp_io.predictions.table import PredictionTable, scorer_name
+from lp_io.predictions.video import VideoPredictions
 from lp_io.predictions.writing import write_predictions_csv
 
 __all__ = [
@@ -17,7 +19,9 @@ __all__ = [
     "PredictionCsvWriter",
     "PredictionFormat",
     "PredictionTable",
+    "VideoPredictions",
     "WriteOptions",
+    "in_frame_order",
     "read_prediction_chunks",
     "read_predictions",
     "read_predictions_csv",

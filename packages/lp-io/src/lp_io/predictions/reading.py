@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -96,20 +97,39 @@ def read_prediction_chunks(path: str | Path, rows: int = 1024) -> Iterator[Predi
     return _tables(Path(path), rows, None)
 
 
+def read_prediction_index(path: str | Path) -> Iterator[str]:
+    """The first cell of each row of a table of predictions, without reading the numbers.
+
+    Raises:
+        PredictionFileError: The file is missing or is not a prediction table.
+    """
+    with _opened(Path(path), None) as (_, rows):
+        for _, row in rows:
+            yield row[0]
+
+
 def _tables(path: Path, size: int | None, individual: str | None) -> Iterator[PredictionTable]:
     """The file as tables of at most ``size`` rows, of which there is at least one."""
+    with _opened(path, individual) as (header, rows):
+        body = _body(islice(rows, size), header, path)
+        yield _table(body, header)
+        while size is not None and len(body.index) == size:
+            body = _body(islice(rows, size), header, path)
+            if body.index:
+                yield _table(body, header)
+
+
+@contextmanager
+def _opened(
+    path: Path, individual: str | None
+) -> Iterator[tuple[_Header, Iterator[tuple[int, list[str]]]]]:
+    """The header of the file, and its rows with their numbers in the file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
             header = _header(lines, path, individual)
             first = header.num_rows + 1
-            numbered = ((number, row) for number, row in enumerate(lines, first) if row)
-            body = _body(islice(numbered, size), header, path)
-            yield _table(body, header)
-            while size is not None and len(body.index) == size:
-                body = _body(islice(numbered, size), header, path)
-                if body.index:
-                    yield _table(body, header)
+            yield header, ((number, row) for number, row in enumerate(lines, first) if row)
     except (csv.Error, UnicodeDecodeError) as error:
         raise PredictionFileError(
             f"this is not a CSV file in UTF-8: {error}", where=path

@@ -13,6 +13,7 @@ from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_core.video import VideoSource
+    from lp_io.predictions import VideoPredictions
     from lp_pipeline.evaluation.suspicious import VideoMetrics
 
 TABLE = "outliers.csv"
@@ -48,6 +49,7 @@ def run_outliers(request: OutliersRequest) -> None:
     _check(request, table, folder)
     _check_weights(request, table)
     from lp_data.video.open import open_video
+    from lp_io.predictions import VideoPredictions
     from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
     from lp_pipeline.evaluation.suspicious import (
         clip_name,
@@ -62,20 +64,18 @@ def run_outliers(request: OutliersRequest) -> None:
     threshold = request.threshold
     if threshold is None:
         threshold = eval_options(request.model_dir).confidence_thresh_for_vid
-    metrics = video_metrics(table, pose_metrics.metrics, threshold=threshold)
     with open_video(request.video, reader=request.reader) as source:
-        if len(source) != metrics.frames:
-            raise EvaluationError(
-                f"the video has {len(source)} frames, but {metrics.frames} are predicted",
-                where=table,
-                remedy="check that the predictions are those of this video",
-            )
+        predictions = VideoPredictions(table, len(source))
+        if predictions.note:
+            display.message(f"note: {predictions.note}; they are not judged")
+        metrics = video_metrics(predictions, pose_metrics.metrics, threshold=threshold)
         found = suspicious_frames(metrics, request.count, apart=request.length)
-        fps = source.fps
         stretches = _stretches(request, source, [item.frame for item in found])
-    names = {part: clip_name(part) for part in stretches}
-    _remove_earlier(folder)
-    _write_clips(request, table, {part: folder / name for part, name in names.items()}, display)
+        names = {part: clip_name(part) for part in stretches}
+        _remove_earlier(folder)
+        clips = {part: folder / name for part, name in names.items()}
+        _write_clips(request, source, predictions, clips, display)
+        fps = source.fps
     write_suspicions(folder / TABLE, found, fps, names)
     _summarise(metrics, len(found), threshold, folder, display, clips=bool(names))
 
@@ -125,18 +125,20 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def _write_clips(
-    request: OutliersRequest, table: Path, clips: dict[range, Path], display: Display
+    request: OutliersRequest,
+    source: VideoSource,
+    predictions: VideoPredictions,
+    clips: dict[range, Path],
+    display: Display,
 ) -> None:
     from lp_pipeline.evaluation.model_project import skeleton_of
-    from lp_pipeline.rendering.prediction_video import render_prediction
+    from lp_pipeline.rendering.prediction_video import draw_predictions
     from lp_pipeline.rendering.style import DrawingStyle
 
     style = DrawingStyle(trail=4, legend=True, skeleton=skeleton_of(request.model_dir))
     with display.task("clips", len(clips)) as task:
         for number, (part, path) in enumerate(clips.items(), 1):
-            render_prediction(
-                request.video, table, path, reader=request.reader, style=style, frames=part
-            )
+            draw_predictions(source, predictions, path, style=style, frames=part)
             task.update(number)
 
 

@@ -37,13 +37,44 @@ def run_render(request: RenderRequest) -> None:
         RenderingError: The output is there already, or an option makes no sense.
     """
     start_session()
-    from lp_io.predictions import read_prediction_chunks
+    from lp_data.video.open import open_video
+    from lp_io.predictions import VideoPredictions
     from lp_pipeline.evaluation.model_project import skeleton_of_table
-    from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
+    from lp_pipeline.rendering.prediction_video import draw_predictions, labeled_video_path
     from lp_pipeline.rendering.style import DrawingStyle
 
     display = terminal_or_plain()
     path = request.output or labeled_video_path(request.table)
+    _check_output(request, path)
+    style = DrawingStyle(
+        colormap=request.colormap,
+        confidence_threshold=request.threshold,
+        trail=request.trail,
+        radius=request.radius,
+        legend=request.legend,
+        skeleton=skeleton_of_table(request.table),
+    )
+    with open_video(request.video, reader=request.reader) as source:
+        predictions = VideoPredictions(request.table, len(source))
+        names = predictions.keypoint_names
+        written = draw_predictions(
+            source,
+            predictions,
+            path,
+            skeleton=[parse_edge(text, names) for text in request.skeleton],
+            style=style,
+            frames=chosen_frames(request, len(source)),
+            display=display,
+        )
+    display.message(f"labelled video: {path} ({written} frames)")
+
+
+def _check_output(request: RenderRequest, path: Path) -> None:
+    """Refuse to replace what the video is made from, and any file without being asked.
+
+    Raises:
+        RenderingError: It would.
+    """
     for used in (request.video, request.table):
         if path.exists() and used.exists() and path.samefile(used):
             raise RenderingError(
@@ -55,47 +86,23 @@ def run_render(request: RenderRequest) -> None:
         raise RenderingError(
             "the video is there already", where=path, remedy="--overwrite replaces it"
         )
-    style = DrawingStyle(
-        colormap=request.colormap,
-        confidence_threshold=request.threshold,
-        trail=request.trail,
-        radius=request.radius,
-        legend=request.legend,
-        skeleton=skeleton_of_table(request.table),
-    )
-    names = next(read_prediction_chunks(request.table, 1)).keypoint_names
-    written = render_prediction(
-        request.video,
-        request.table,
-        path,
-        reader=request.reader,
-        skeleton=[parse_edge(text, names) for text in request.skeleton],
-        style=style,
-        frames=chosen_frames(request),
-        display=display,
-    )
-    display.message(f"labelled video: {path} ({written} frames)")
 
 
-def chosen_frames(request: RenderRequest) -> range | None:
-    """The frames to draw; None draws all.
+def chosen_frames(request: RenderRequest, total: int) -> range:
+    """The frames to draw, of ``total``.
 
     Raises:
-        RenderingError: A last frame is before the first.
+        RenderingError: The video has no such frames, or the last is before the first.
     """
-    if request.first == 0 and request.last is None:
-        return None
-    if request.last is None:
-        from lp_data.video.open import open_video
-
-        with open_video(request.video, reader=request.reader) as source:
-            last = len(source) - 1
-        if request.first > last:
-            raise RenderingError(f"there is no frame {request.first}: the last one is {last}")
-        return range(request.first, last + 1)
-    if request.last < request.first:
-        raise RenderingError(f"the last frame, {request.last}, is before the first")
-    return range(request.first, request.last + 1)
+    last = total - 1 if request.last is None else request.last
+    if max(request.first, last) >= total:
+        raise RenderingError(
+            f"there is no frame {max(request.first, last)}: the last one is {total - 1}",
+            where=request.video,
+        )
+    if last < request.first:
+        raise RenderingError(f"the last frame, {last}, is before the first, {request.first}")
+    return range(request.first, last + 1)
 
 
 def parse_edge(text: str, names: tuple[str, ...]) -> tuple[str, str]:

@@ -8,7 +8,13 @@ from typing import cast, get_args
 
 from lp_core.errors import nearest_name
 from lp_core.listing import visible
-from lp_io.predictions import FORMATS, WriteOptions, read_predictions, write_predictions
+from lp_io.predictions import (
+    FORMATS,
+    WriteOptions,
+    in_frame_order,
+    read_predictions,
+    write_predictions,
+)
 from lp_io.projects import LabeledImages
 from lp_io.projects.detection import Kind, detect
 from lp_pipeline.config.paths import CONFIG_FILE
@@ -158,7 +164,7 @@ def _predictions(source: Path, target: Path, to: str, options: ConvertOptions) -
             where=source,
             remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
         )
-    table = read_predictions(source, individual=options.individual)
+    table = in_frame_order(read_predictions(source, individual=options.individual), source)
     wishes = WriteOptions(fps=options.fps, video=options.video)
     notes = write_predictions(table, target, to, wishes)
     kept = f"{len(table)} rows of {table.num_keypoints} keypoints, predicted by {table.scorer}"

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_core.atomic import written_beside
-from lp_io.predictions import read_prediction_chunks
+from lp_io.predictions import VideoPredictions
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint, TemporalNorm
 from lp_pipeline.evaluation.outliers import clip_around, worst_frames
@@ -58,15 +58,18 @@ class VideoMetrics:
 
 
 def video_metrics(
-    table: Path, pose_metrics: Mapping[str, FrameMetric], *, threshold: float | int = 0.0
+    predictions: VideoPredictions,
+    pose_metrics: Mapping[str, FrameMetric],
+    *,
+    threshold: float | int = 0.0,
 ) -> VideoMetrics:
-    """Compute the metrics of a table of predictions.
+    """Compute the metrics of a video's predictions, NaN for frames without any.
 
     A keypoint that cannot be seen jumps about, and its confidence says so. What deserves suspicion
     is a keypoint that the tracker is sure of and that is wrong all the same.
 
     Args:
-        table: Predictions of a video, as ``litpose predict`` writes them.
+        predictions: Of the video.
         pose_metrics: Others than the movement between frames and the confidence, by name.
         threshold: Where a keypoint has less confidence, its movement and pose are NaN.
 
@@ -76,10 +79,10 @@ def video_metrics(
     metrics: dict[str, FrameMetric] = {"temporal_norm": TemporalNorm(), **pose_metrics}
     parts: dict[str, list[Float[ndarray, "rows keypoints"]]] = {name: [] for name in metrics}
     confidences = []
-    for chunk in read_prediction_chunks(table):
+    for keypoints, confidence in predictions.chunks():
         for name, metric in metrics.items():
-            parts[name].append(metric(chunk.keypoints).astype(np.float32))
-        confidences.append(chunk.confidences.astype(np.float32))
+            parts[name].append(metric(keypoints).astype(np.float32))
+        confidences.append(confidence.astype(np.float32))
     values = {name: np.concatenate(some) for name, some in parts.items()}
     likelihood = np.concatenate(confidences)
     unsure = ~(likelihood >= threshold)
@@ -87,7 +90,7 @@ def video_metrics(
         some[unsure] = np.nan
     values["temporal_norm"][1:][unsure[:-1]] = np.nan
     values[CONFIDENCE_DROP] = confidence_drop(likelihood)
-    return VideoMetrics(chunk.keypoint_names, values, len(values[CONFIDENCE_DROP]))
+    return VideoMetrics(predictions.keypoint_names, values, predictions.frames)
 
 
 def confidence_drop(confidences: PerKeypoint) -> PerKeypoint:

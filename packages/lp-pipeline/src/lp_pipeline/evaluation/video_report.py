@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from lp_data.video.open import open_video
-from lp_io.predictions import PredictionTable, read_prediction_chunks
+from lp_io.predictions import VideoPredictions
 from lp_pipeline.config.schema import EvalConfig
-from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint
 from lp_pipeline.evaluation.outliers import Outlier, worst_frames
 from lp_pipeline.evaluation.report import CaptionedPicture, ReportedVideo
@@ -40,10 +37,11 @@ def reported_video(
     Raises:
         LPError: The video or a table cannot be read, or they do not belong together.
     """
-    values = _in_pixels(table, metrics, style)
     with open_video(video) as source:
+        predictions = VideoPredictions(table, len(source))
+        values = _in_pixels(predictions, metrics, style)
         worst = _worst_of_each(values, apart=max(1, round(source.fps / 2)))
-        poses = predictions_at(table, [outlier.frame for outlier, _ in worst])
+        poses = predictions.at([outlier.frame for outlier, _ in worst])
         pictures = video_frame_pictures(
             source,
             poses.keypoints,
@@ -69,41 +67,11 @@ def _title(metric: str) -> str:
 
 
 def _in_pixels(
-    table: Path, metrics: Mapping[str, FrameMetric], style: DrawingStyle
+    predictions: VideoPredictions, metrics: Mapping[str, FrameMetric], style: DrawingStyle
 ) -> dict[str, PerKeypoint]:
     """The metrics that are lengths, of the keypoints that are drawn."""
-    found = video_metrics(table, metrics, threshold=style.confidence_threshold).values
+    found = video_metrics(predictions, metrics, threshold=style.confidence_threshold).values
     return {name: values for name, values in found.items() if name != CONFIDENCE_DROP}
-
-
-def predictions_at(table: Path, frames: Sequence[int]) -> PredictionTable:
-    """Some frames of a table of predictions, in the order asked for.
-
-    Memory does not grow with the length of the table.
-
-    Raises:
-        PredictionFileError: The table cannot be read.
-        EvaluationError: It has no such frame.
-    """
-    wanted, found = np.array(frames, dtype=np.int64), {}
-    start = 0
-    for chunk in read_prediction_chunks(table):
-        for frame in wanted[(wanted >= start) & (wanted < start + len(chunk))].tolist():
-            row = frame - start
-            found[frame] = chunk.keypoints[row].copy(), chunk.confidences[row].copy()
-        start += len(chunk)
-        names = chunk.keypoint_names
-    missing = [frame for frame in frames if frame not in found]
-    if missing:
-        raise EvaluationError(
-            f"there is no frame {missing[0]} among the {start} predicted ones", where=table
-        )
-    return PredictionTable(
-        keypoint_names=names,
-        keypoints=np.array([found[f][0] for f in frames]).reshape(len(frames), len(names), 2),
-        confidences=np.array([found[f][1] for f in frames]).reshape(len(frames), len(names)),
-        index=tuple(frames),
-    )
 
 
 def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple[Outlier, str]]:

@@ -6,44 +6,48 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from lp_io.predictions import PredictionTable, read_prediction_chunks
-from lp_pipeline.evaluation.metric_files import MetricRows, metric_file, metric_path
+import numpy as np
+
+from lp_io.predictions import VideoPredictions
+from lp_pipeline.evaluation.metric_files import metric_file, metric_path
 from lp_pipeline.evaluation.metrics import FrameMetric
 
 
 def write_metric_tables(predictions: Path, metrics: Mapping[str, FrameMetric]) -> list[Path]:
     """Write ``<stem>_<metric>.csv`` beside a table of predictions for each metric.
 
-    Memory does not grow with the length of the table. The files appear together, when all of them
-    are complete.
+    They have the rows of the table, in the order of their frames. Memory does not grow with the
+    length of the table. The files appear together, when all of them are complete.
 
     Args:
         predictions: The table, as ``litpose predict`` writes it.
-        metrics: By name, such as ``pca_singleview_error``; called once per chunk, in order.
+        metrics: By name, such as ``pca_singleview_error``; called once per chunk, in order. Where
+            frames have no row, a pose of NaN stands for them.
 
     Returns:
         The files written.
 
     Raises:
-        PredictionFileError: The table cannot be read.
+        PredictionFileError: The table cannot be read, or its frame numbers repeat.
         EvaluationError: A file cannot be written.
     """
     if not metrics:
         return []
+    table = VideoPredictions(predictions)
     paths = {name: metric_path(predictions, name) for name in metrics}
-    files: dict[str, MetricRows] = {}
+    last = -1
     with ExitStack() as stack:
-        for chunk in read_prediction_chunks(predictions):
-            if not files:
-                names, with_set = chunk.keypoint_names, chunk.sets is not None
-                for name, path in paths.items():
-                    file = metric_file(path, names, with_set=with_set)
-                    files[name] = stack.enter_context(file)
+        files = {
+            name: stack.enter_context(metric_file(path, table.keypoint_names))
+            for name, path in paths.items()
+        }
+        for chunk in table.rows():
+            numbers = np.array(chunk.index, dtype=np.int64)
+            gaps = np.flatnonzero(np.diff(numbers, prepend=last) > 1)
+            poses = np.insert(chunk.keypoints, gaps, np.nan, axis=0)
+            known = np.insert(np.ones(len(numbers), bool), gaps, False)
+            index = tuple(str(number) for number in chunk.index)
             for name, metric in metrics.items():
-                _append(files[name], metric, chunk)
+                files[name].append(metric(poses)[known], index=index)
+            last = int(numbers[-1]) if len(numbers) else last
     return list(paths.values())
-
-
-def _append(file: MetricRows, metric: FrameMetric, chunk: PredictionTable) -> None:
-    index = tuple(str(name) for name in chunk.index)
-    file.append(metric(chunk.keypoints), index=index, sets=chunk.sets)
