@@ -34,7 +34,7 @@ def train(litpose, config_file, tiny_training, tmp_path):
 
 
 def test_a_disk_too_full_for_the_state_does_not_end_the_training(train, tmp_path):
-    with files_end_at(2_500_000), pytest.warns(UserWarning, match="state cannot be saved"):
+    with files_end_at(2_500_000), pytest.warns(UserWarning, match="state cannot be written"):
         outcome = train()
     assert outcome.code == 0, outcome.err
     assert not list((tmp_path / "model" / "training_state").iterdir())
@@ -45,7 +45,7 @@ def test_a_disk_too_full_for_the_weights_is_an_error_at_the_end(train, tmp_path)
     with files_end_at(700_000), pytest.warns(UserWarning, match="the training goes on"):
         outcome = train()
     assert outcome.code == 2
-    assert "the model cannot be saved" in outcome.err
+    assert "the model cannot be written" in outcome.err
     assert not (tmp_path / "model" / "model.safetensors").exists()
 
 

@@ -31,6 +31,15 @@ WRONG = {
     "a kind that cannot be listed": (("list", "model"), "did you mean 'models'"),
     "an unknown option": (("--versio",), "--version"),
     "a full folder for the demo": (("demo", "folder"), "not empty"),
+    "a picture under another ending": (("preview", "c.yaml", "-o", "x.txt"), "ends in .png"),
+    "a comparison under another ending": (("compare", "a", "-o", "x.pdf"), "ends in .csv or .png"),
+    "a video under another ending": (("render", "a", "b", "-o", "x.avi"), "ends in .mp4"),
+    "a picture over a folder": (("preview", "c.yaml", "-o", "folder.png"), "this is a folder"),
+    "a model over a file": (("train", "c.yaml", "-o", "notes.txt"), "go into a folder"),
+    "predictions over a file": (("predict", "a", "notes.csv", "-o", "notes.txt"), "into a folder"),
+    "outliers over a file": (("outliers", "a", "notes.csv", "-o", "notes.txt"), "into a folder"),
+    "a demo over a file": (("demo", "notes.txt"), "into a folder"),
+    "a plug-in over a file": (("new-model", "nine", "--folder", "notes.txt"), "into a folder"),
     "a name that no model can have": (("new-model", "9 lives"), "cannot name a model"),
 }
 
@@ -39,6 +48,7 @@ WRONG = {
 def desk(tmp_path, monkeypatch):
     """A folder with the things that are mistaken for others."""
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.png").mkdir()
     (tmp_path / "folder" / "thing").write_text("")
     (tmp_path / "notes.txt").write_text("dear diary\n")
     (tmp_path / "notes.csv").write_text("dear,diary\n")

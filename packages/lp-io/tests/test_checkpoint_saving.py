@@ -212,7 +212,7 @@ def test_a_diverged_tracker_is_not_saved_over_a_good_one(make_tracker, tmp_path)
 
 def test_a_folder_that_cannot_be_written_to_is_named(make_tracker, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="cannot be saved"):
+    with pytest.raises(CheckpointError, match="cannot be written"):
         save_model(tmp_path / "file" / "model", make_tracker())
 
 

@@ -20,6 +20,7 @@ from lp_pipeline.evaluation.compared_models import (
 )
 from lp_pipeline.evaluation.comparison import compare_groups
 from lp_pipeline.evaluation.comparison_output import (
+    comparison_figure,
     comparison_table,
     write_comparison_csv,
     write_comparison_plot,
@@ -198,6 +199,22 @@ def test_what_cannot_be_compared_says_what_to_do(tmp_path):
         read_errors(tmp_path, "old")
     write_metric_file(errors(3), tmp_path / "predictions_new_pixel_error.csv")
     assert len(read_errors(tmp_path, "new").index) == 3
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [((1, 1), "over frames"), ((2, 2), "over seeds and frames"), ((2, 1), "several models")],
+)
+def test_titles_say_what_the_intervals_are_over(models, told):
+    groups = {
+        f"group {number}": [errors(9, seed) for seed in range(count)]
+        for number, count in enumerate(models)
+    }
+    comparison = compare_groups(groups, resamples=100)
+    title = comparison_figure(comparison).axes[0].get_title(loc="left")
+    assert title.endswith(told) or told in title
+    assert str(comparison_table(comparison).title).endswith(title.split("intervals ")[1])
+    assert ("seeds" in title) == (max(models) > 1)
 
 
 def test_output_holds_the_numbers(tmp_path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 
 class LPError(Exception):
@@ -55,6 +57,44 @@ class LossError(CoreError):
 
 class TrackerError(CoreError):
     """A tracker that was given options it cannot work with."""
+
+
+Kind = TypeVar("Kind", bound=LPError)
+
+_WRITING = {
+    "make room on that disk, or choose another place": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "choose a place that you may write to": (errno.EACCES, errno.EPERM, errno.EROFS),
+    "choose a shorter name": (errno.ENAMETOOLONG,),
+    "choose another name: a file or a folder is in the way": (
+        errno.EEXIST,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENOTEMPTY,
+    ),
+}
+
+
+def writing_remedy(error: OSError) -> str | None:
+    """What helps where something cannot be written; None where the error does not tell."""
+    found = (remedy for remedy, numbers in _WRITING.items() if error.errno in numbers)
+    return next(found, None)
+
+
+def unwritable(
+    kind: type[Kind], what: str, where: str | Path, error: OSError, *, kept: str = ""
+) -> Kind:
+    """An error for a file or folder that cannot be written, with the remedy that fits its cause.
+
+    Args:
+        kind: The class of the error.
+        what: What it is, such as ``the report``.
+        where: Its place.
+        error: What the system says.
+        kept: What is not lost, as a clause before the remedy.
+    """
+    problem = f"{what} cannot be written: {error.strerror or error}"
+    hints = (kept, writing_remedy(error))
+    return kind(problem, where=where, remedy="; ".join(filter(None, hints)) or None)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

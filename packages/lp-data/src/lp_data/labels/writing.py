@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_data.errors import LabelFileError
 from lp_data.labels.table import LabelTable, Visibility
 
@@ -35,9 +36,7 @@ def write_labels(table: LabelTable, path: str | Path) -> None:
             writer.writerows(_header(table, coords))
             writer.writerows(_rows(table, with_visible="visible" in coords))
     except OSError as error:
-        raise LabelFileError(
-            f"the label file cannot be written: {error.strerror}", where=path
-        ) from error
+        raise unwritable(LabelFileError, "the label file", path, error) from error
 
 
 def _says_more(table: LabelTable) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from lp_core.errors import unwritable
 from lp_data.errors import SyntheticProjectError
 from lp_data.labels import join_tables, write_labels
 from lp_data.synthetic.labelling import Notes, label_table, truth_table
@@ -166,8 +167,4 @@ def _built_beside(folder: Path) -> Iterator[Path]:
                 folder.rename(Path(work) / "old")
             beside.rename(folder)
     except OSError as error:
-        raise SyntheticProjectError(
-            f"the project cannot be written: {error.strerror or error}",
-            where=folder,
-            remedy="check the folder's permissions and that the disk is not full",
-        ) from error
+        raise unwritable(SyntheticProjectError, "the project", folder, error) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_io.checkpoint.files import MANIFEST_NAME, finish_interrupted_save, read_manifest
 from lp_io.checkpoint.manifest import Manifest, manifest_text
 from lp_io.errors import CheckpointError
@@ -38,8 +39,5 @@ def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
         with written_beside(folder / MANIFEST_NAME) as beside:
             beside.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CheckpointError(
-            f"the manifest cannot be written: {error.strerror or error}",
-            where=folder / MANIFEST_NAME,
-        ) from error
+        raise unwritable(CheckpointError, "the manifest", folder / MANIFEST_NAME, error) from error
     return manifest

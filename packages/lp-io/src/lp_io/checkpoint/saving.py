@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lp_core.atomic import flush_to_disk, put_in_place
+from lp_core.errors import unwritable
 from lp_core.losses.factory import LossFactory
 from lp_core.options import plain_options
 from lp_core.registry import LOSSES, registered
@@ -105,9 +106,7 @@ def save_model(
         )
         _put_both_in_place(folder, manifest_text(manifest))
     except OSError as error:
-        raise CheckpointError(
-            f"the model cannot be saved: {error.strerror or error}", where=error.filename or folder
-        ) from error
+        raise unwritable(CheckpointError, "the model", error.filename or folder, error) from error
     finally:
         _remove_unfinished(folder)
     return manifest

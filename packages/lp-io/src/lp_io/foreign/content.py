@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lp_core.errors import unwritable
 from lp_io.errors import FileFormatError
 
 
@@ -76,9 +77,7 @@ def writing(path: Path, kind: type[FileFormatError]) -> Iterator[None]:
     except ContentError as error:
         raise kind(error.problem, where=path, remedy=error.remedy) from error
     except OSError as error:
-        raise kind(
-            f"the file cannot be written: {error.strerror or _first_line(error)}", where=path
-        ) from error
+        raise unwritable(kind, "the file", path, error) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -100,7 +100,7 @@ def some_rows(table: PredictionTable, rows: Int[ndarray, " some"]) -> Prediction
         table,
         keypoints=table.keypoints[rows],
         confidences=table.confidences[rows],
-        index=tuple(table.index[row] for row in chosen),  # type: ignore[arg-type]
+        index=tuple(table.index[row] for row in chosen),
         sets=None if table.sets is None else tuple(table.sets[row] for row in chosen),
     )
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_core.atomic import put_in_place
+from lp_core.errors import unwritable
 from lp_io.errors import PredictionFileError
 from lp_io.predictions.layout import COORDS, body_lines, header_lines
 
@@ -172,9 +173,9 @@ class PredictionCsvWriter:
         try:
             yield
         except OSError as error:
-            raise PredictionFileError(
-                f"the predictions cannot be written: {error.strerror or error}",
-                where=self.path,
-                remedy="what is written so far is kept; make room, or choose another place, then "
-                "run the same again",
+            kept = (
+                "what is written so far is kept, and --resume goes on there" if self._rows else ""
+            )
+            raise unwritable(
+                PredictionFileError, "the table of predictions", self.path, error, kept=kept
             ) from error

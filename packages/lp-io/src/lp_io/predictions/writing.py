@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_io.errors import PredictionFileError
 from lp_io.predictions.layout import body_lines, header_lines, quoted
 from lp_io.predictions.table import PredictionTable
@@ -30,9 +31,7 @@ def write_predictions_csv(table: PredictionTable, path: str | Path) -> None:
             file.write(header)
             file.writelines(f"{line}\n" for line in _lines(table))
     except OSError as error:
-        raise PredictionFileError(
-            f"the predictions cannot be written: {error.strerror or error}", where=path
-        ) from error
+        raise unwritable(PredictionFileError, "the predictions", path, error) from error
 
 
 def _lines(table: PredictionTable) -> Iterator[str]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
 from lp_io.tensor_file import read_tensor_file, write_tensor_file
@@ -43,11 +44,7 @@ def write_training_state(path: str | Path, state: Mapping[str, Any]) -> None:
         with written_beside(path) as beside:
             write_tensor_file(beside, encoder.tensors, metadata)
     except OSError as error:
-        raise TrainingStateError(
-            f"the training state cannot be saved: {error.strerror or error}",
-            where=path,
-            remedy="make room on the disk",
-        ) from error
+        raise unwritable(TrainingStateError, "the training state", path, error) from error
 
 
 def read_training_state(path: str | Path) -> dict[str, Any]:

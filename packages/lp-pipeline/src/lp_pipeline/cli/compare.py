@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.display import terminal_or_plain
 from lp_pipeline.errors import EvaluationError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from lp_pipeline.evaluation.comparison import Comparison
     from lp_pipeline.evaluation.metric_files import MetricTable
 
-_SUFFIXES = (".csv", ".png")
+_ENDINGS = (".csv", ".png")
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,7 @@ def run_compare(request: CompareRequest) -> None:
     )
 
     for path in request.outputs:
-        if path.suffix.lower() not in _SUFFIXES:
-            raise EvaluationError(
-                f"cannot write '{path.suffix}'",
-                where=path,
-                remedy=f"give a name that ends in {' or '.join(_SUFFIXES)}",
-            )
+        check_output_file(path, _ENDINGS)
     groups = _groups(request)
     errors, notes = _errors(groups, request)
     comparison = compare_groups(errors, resamples=request.resamples, seed=request.seed)

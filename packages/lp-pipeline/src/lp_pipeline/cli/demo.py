@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PipelineError
@@ -58,6 +59,7 @@ def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
 
 def _clear(folder: Path, *, overwrite: bool) -> None:
     """Make room for the demo."""
+    check_output_folder(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     is_demo = (folder / PROJECT_FOLDER / "project.json").is_file()

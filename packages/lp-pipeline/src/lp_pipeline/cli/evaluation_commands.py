@@ -80,7 +80,7 @@ def compare(
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
-    """Compare the pixel errors of models, with 95 % confidence intervals over seeds and frames."""
+    """Compare the pixel errors of models, with 95 % intervals over frames and, in groups, seeds."""
     from lp_pipeline.cli.compare import CompareRequest, run_compare
 
     run_compare(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lp_core.errors import LPError
+from lp_core.errors import LPError, writing_remedy
 from lp_pipeline.cli.config_commands import add_config_commands
 from lp_pipeline.cli.evaluation_commands import add_evaluation_commands
 from lp_pipeline.cli.garbage import end_without_collecting
@@ -63,7 +63,8 @@ def _told(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError):  # a disk that is full or write-protected, wherever it is met
         place = f"\nin: {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{place}\ntry: --debug shows where"
+        remedy = writing_remedy(error) or "--debug shows where"
+        return f"{error.strerror or error}{place}\ntry: {remedy}"
     return str(told) if (told := plugin_error(error)) is not None else None
 
 

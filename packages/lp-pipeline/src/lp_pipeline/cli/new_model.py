@@ -13,7 +13,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
+from lp_core.errors import unwritable
 from lp_core.registry import MODELS, registered
+from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
 
@@ -61,6 +63,7 @@ def run_new_model(name: str, folder: Path | None) -> None:
     """
     names = checked_names(name)
     folder = folder or Path(names.distribution)
+    check_output_folder(folder)
     write_plugin(names, folder)
     say(f"a plug-in with the tracker '{name}': {folder}")
     say(f"its head, to make your own: {folder / 'src' / names.module / 'head.py'}")
@@ -119,9 +122,7 @@ def write_plugin(names: PluginNames, folder: Path) -> None:
                 folder.rmdir()  # it is empty
             whole.rename(folder)
     except OSError as error:
-        raise PipelineError(
-            f"the plug-in cannot be written: {error.strerror or error}", where=folder
-        ) from error
+        raise unwritable(PipelineError, "the plug-in", folder, error) from error
 
 
 def _write_files(names: PluginNames, folder: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import EvaluationError
@@ -81,6 +82,7 @@ def run_outliers(request: OutliersRequest) -> None:
 
 
 def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
+    check_output_folder(folder)
     if not request.video.exists():
         raise EvaluationError("there is no such video", where=request.video)
     if not table.is_file():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from lp_core.errors import nearest_name
 from lp_pipeline.cli.garbage import nothing_collected
+from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.predict_inputs import PredictRequest, sort_inputs
 from lp_pipeline.cli.predict_many import do_all
 from lp_pipeline.cli.quick_start import import_quickly
@@ -27,6 +28,8 @@ def run_predict(request: PredictRequest) -> None:
     """
     start_session()
     inputs = sort_inputs(request.inputs)
+    if request.output_dir is not None:
+        check_output_folder(request.output_dir)
     display = terminal_or_plain()
     with nothing_collected():
         import_quickly()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.printing import say
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lp_data.labels import LabelTable
     from lp_pipeline.config.schema import Config
 
+_ENDINGS = (".png",)
 IMAGES = 6
 WINDOWS = 3
 CLIPS = 3
@@ -34,6 +36,7 @@ def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
     used, augmented clips of the unlabelled videos go to a second sheet, ``<output>_clips.png``.
     """
     start_session()
+    check_output_file(output, _ENDINGS)
     from lp_pipeline.builders.labels import get_labels
     from lp_pipeline.builders.tracker_class import get_tracker_class
     from lp_pipeline.config.load import load_config

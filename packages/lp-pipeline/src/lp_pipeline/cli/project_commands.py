@@ -87,7 +87,7 @@ def check(
 def preview(
     config: Annotated[Path, typer.Argument(help="A config in YAML.")],
     overrides: Overrides = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .png to write.")] = Path(
         "preview.png"
     ),
 ) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lp_core.errors import nearest_name
+from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_or_plain
 from lp_pipeline.errors import RenderingError
@@ -74,6 +75,7 @@ def _check_output(request: RenderRequest, path: Path) -> None:
 
     Raises:
         RenderingError: It would.
+        PipelineError: No video can be written under that name.
     """
     for used in (request.video, request.table):
         if path.exists() and used.exists() and path.samefile(used):
@@ -82,6 +84,7 @@ def _check_output(request: RenderRequest, path: Path) -> None:
                 where=path,
                 remedy="choose another --output",
             )
+    check_output_file(path, (".mp4",))
     if path.exists() and not request.overwrite:
         raise RenderingError(
             "the video is there already", where=path, remedy="--overwrite replaces it"

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
@@ -47,6 +48,8 @@ def run_train(request: TrainRequest) -> None:
     if request.resume is not None:
         _resume(request, request.resume, display)
         return
+    if request.output_dir is not None:
+        check_output_folder(request.output_dir)
     if request.config is None:
         raise TrainingError("which config?", remedy="litpose train CONFIG.yaml; or --resume")
     loaded = load_for_training(request.config, request.overrides)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from lp_core.errors import unwritable
 from lp_pipeline.errors import ConvertError
 from lp_pipeline.training.lock import check_free
 
@@ -42,9 +43,7 @@ def folder_beside(
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise ConvertError(
-            f"the folder cannot be written: {error.strerror or error}", where=target
-        ) from error
+        raise unwritable(ConvertError, "the folder", target, error) from error
 
 
 def _check_target(target: Path, *, overwrite: bool, mark: str) -> None:

@@ -15,6 +15,7 @@ from rich import box
 from rich.table import Table
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_pipeline.display import literal
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.comparison import LEVEL, Comparison, GroupErrors, Interval
@@ -28,7 +29,7 @@ _MARKERS = "oD^svP*X"
 
 def comparison_table(comparison: Comparison) -> Table:
     """A row per keypoint, a column per group: mean and interval, in frame px."""
-    title = f"Mean pixel error (frame px) with {LEVEL} % intervals over seeds and frames"
+    title = f"Mean pixel error (frame px) with {LEVEL} % intervals over {_over(comparison)}"
     table = Table(title=literal(title), box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("keypoint")
     for group in comparison.groups:
@@ -45,6 +46,14 @@ def comparison_table(comparison: Comparison) -> Table:
     for what in ("models", "frames", "points"):
         table.add_row(what, *(str(getattr(g, what)) for g in comparison.groups), style="dim")
     return table
+
+
+def _over(comparison: Comparison) -> str:
+    """What the intervals are about: several models of a group tell about seeds, one does not."""
+    several = [group.models > 1 for group in comparison.groups]
+    if all(several):
+        return "seeds and frames"
+    return "frames, and seeds where a group has several models" if any(several) else "frames"
 
 
 def _words(interval: Interval) -> str:
@@ -132,7 +141,7 @@ def _draw(axes: Axes, comparison: Comparison) -> None:
             color=colour,
         )
         entries.append((marks, group.name))
-    title = f"Mean pixel error, {LEVEL} % intervals over seeds and frames"
+    title = f"Mean pixel error, {LEVEL} % intervals over {_over(comparison)}"
     style_axes(axes, LIGHT, title=title, x="pixel error (frame px)")
     axes.set_yticks(places, names, parse_math=False)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -143,4 +152,4 @@ def _draw(axes: Axes, comparison: Comparison) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> EvaluationError:
-    return EvaluationError(f"the comparison cannot be written: {error.strerror}", where=path)
+    return unwritable(EvaluationError, "the comparison", path, error)

@@ -20,6 +20,7 @@ from typing import TextIO
 import numpy as np
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import PerKeypoint
 from lp_pipeline.evaluation.summary import check_sizes
@@ -118,9 +119,7 @@ def metric_file(
         with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             yield MetricRows(file, keypoint_names, with_set=with_set, corner=corner)
     except OSError as error:
-        raise EvaluationError(
-            f"the metric file cannot be written: {error.strerror or error}", where=path
-        ) from error
+        raise unwritable(EvaluationError, "the metric file", path, error) from error
 
 
 def write_metric_file(table: MetricTable, path: str | Path) -> None:

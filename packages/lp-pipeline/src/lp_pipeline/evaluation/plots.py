@@ -20,6 +20,7 @@ from matplotlib.ticker import (
 from numpy import ndarray
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint
@@ -101,9 +102,7 @@ def write_error_plot(
         with written_beside(path) as beside:
             beside.write_bytes(picture)
     except OSError as error:
-        raise EvaluationError(
-            f"the plot cannot be written: {error.strerror}", where=path
-        ) from error
+        raise unwritable(EvaluationError, "the plot", path, error) from error
 
 
 def draw_error_strips(

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint
@@ -130,6 +131,4 @@ def write_report(report: TrainingReport, path: str | Path) -> None:
         with written_beside(path) as beside:
             beside.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise EvaluationError(
-            f"the report cannot be written: {error.strerror}", where=path
-        ) from error
+        raise unwritable(EvaluationError, "the report", path, error) from error

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_io.predictions import VideoPredictions
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint, TemporalNorm
@@ -179,9 +180,7 @@ def write_suspicions(
                     [item.frame, time, item.metric, item.keypoint, f"{item.value:.4f}", clip]
                 )
     except OSError as error:
-        raise EvaluationError(
-            f"the table cannot be written: {error.strerror}", where=path
-        ) from error
+        raise unwritable(EvaluationError, "the table", path, error) from error
 
 
 def named_clips(path: Path) -> set[str]:

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_pipeline.display import literal
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.summary import ErrorStatistics, PixelErrorSummary
@@ -80,9 +81,7 @@ def write_pixel_error_summary(summary: PixelErrorSummary, path: str | Path) -> N
             writer.writerow(["set", "keypoint", "mean", "median", "percentile_90", "count"])
             writer.writerows(_summary_rows(summary))
     except OSError as error:
-        raise EvaluationError(
-            f"the summary cannot be written: {error.strerror}", where=path
-        ) from error
+        raise unwritable(EvaluationError, "the summary", path, error) from error
 
 
 def _summary_rows(summary: PixelErrorSummary) -> Iterator[list[str | int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
 from lp_core.listing import visible
 from lp_pipeline.errors import PredictionError
 
@@ -61,9 +62,7 @@ def _write(path: Path, said: Mapping[str, str]) -> None:
         with written_beside(path) as beside:
             beside.write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
     except OSError as error:
-        raise PredictionError(
-            f"the file cannot be written: {error.strerror}", where=path
-        ) from error
+        raise unwritable(PredictionError, "the file", path, error) from error
 
 
 def is_made_from(table: Path, video: Path, weights_digest: str) -> bool:

@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
+from lp_core.errors import unwritable
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
@@ -296,11 +297,7 @@ def _start_model_dir(
             shutil.copyfile(file, model_dir / file.name)
         loaded.save(model_dir / CONFIG_FILE)  # last: with it, the folder can be resumed
     except OSError as error:
-        raise TrainingError(
-            f"the model directory cannot be written: {error.strerror}",
-            where=model_dir,
-            remedy="choose another --output-dir",
-        ) from error
+        raise unwritable(TrainingError, "the model directory", model_dir, error) from error
 
 
 def _total_batches(loaded: LoadedConfig, steps_per_epoch: int) -> int:
