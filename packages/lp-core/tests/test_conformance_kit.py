@@ -12,7 +12,7 @@ from torch import nn
 from lp_core.batches import Prediction, images_of
 from lp_core.geometry.affine import transform
 from lp_core.losses.contract import Loss, LossValue
-from lp_core.testing import CHECKS, ConformanceError, Subject, check_tracker
+from lp_core.testing import CHECKS, ConformanceError, PremiseError, Subject, check_tracker
 from lp_core.testing.toy import ToyProblem, frame_maps
 from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
@@ -218,8 +218,14 @@ class Crashes(Sound):
 
 BROKEN = [
     (WrongShape, r"gives keypoints of shape \(3, 6\), not \(3, 3, 2\)"),
-    (HardArgmax, "keypoints_pred is not differentiable: no gradient reaches the backbone"),
-    (Detached, "keypoints_pred is not differentiable: it carries no gradient"),
+    (
+        HardArgmax,
+        "of a labelled batch is not differentiable: no gradient reaches the backbone",
+    ),
+    (
+        Detached,
+        "of an unlabelled clip is not differentiable: it carries no gradient",
+    ),
     (DeadParameter, "'forgotten.weight' never gets a gradient: it is dead"),
     (MissingOutputKey, "declares 'confidences' of a labelled batch, but does not give it"),
     (NonDeterministic, "predicts the same clip differently|does not bring keypoints to frame px"),
@@ -227,11 +233,11 @@ BROKEN = [
     (ModelPixels, "does not bring keypoints to frame px"),
     (FirstMapForAll, "keypoints to frame px by each row's to_frame"),
     (CoarseUnderAutocast, "lose their precision under bfloat16 autocast"),
-    (PoisonedByMissingLabels, "keypoints without a label make"),
-    (LabelsAtTheOrigin, "keypoints without a label pull at keypoints_pred"),
+    (PoisonedByMissingLabels, "a label that is missing makes keypoints_pred NaN"),
+    (LabelsAtTheOrigin, "keypoints_targ of a keypoint without a label are numbers"),
     (ModelPixelsForLosses, "keypoints_pred that its losses read are not in frame px"),
     (ModelPixelsOfClips, "keypoints_pred that its losses read are not in frame px"),
-    (ChangesItsBatch, "changes 'to_frame' of its batch in place"),
+    (ChangesItsBatch, "changes 'to_frame' of its batch"),
     (NeverLearns, "its loss does not fall"),
     (UndefinedPrediction, "does not define predict_step"),
     (UnknownOutput, "names 'keypoints_3d', which no loss knows"),
@@ -256,6 +262,14 @@ def test_a_broken_tracker_is_told_its_defect(tracker, defect):
     with pytest.raises(ConformanceError, match=defect) as caught:
         check_tracker(tracker, loss_classes=[Distance])
     assert caught.value.where == tracker.__name__
+
+
+def test_a_check_is_skipped_where_one_that_it_relies_on_fails():
+    bfloat16 = next(check for check in CHECKS if check.name == "works_in_bfloat16")
+    with pytest.raises(PremiseError, match="relies on what fails: predict_step does not bring"):
+        bfloat16(Subject(ModelPixels, loss_classes=[Distance]))
+    with pytest.raises(ConformanceError, match="does not bring keypoints to frame px"):
+        check_tracker(ModelPixels, loss_classes=[Distance], checks=[bfloat16])
 
 
 def test_randomness_in_training_alone_is_found():
@@ -303,7 +317,10 @@ def test_checking_leaves_random_numbers_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    CHECKS[4](Subject(Sound, loss_classes=[Distance]))
+    threads = torch.get_num_threads()
+    check = next(check for check in CHECKS if check.name == "predicts_every_form_of_batch")
+    check(Subject(Sound, loss_classes=[Distance]))
+    assert torch.get_num_threads() == threads
     assert torch.equal(torch.rand(3), expected)
 
 

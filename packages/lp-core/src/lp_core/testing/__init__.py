@@ -14,8 +14,9 @@ or, in a test, property by property::
 It needs lp-core alone: a toy problem, a tiny backbone, no weights from the hub.
 """
 
+from lp_core.testing.check import Check, PremiseError
 from lp_core.testing.errors import ConformanceError
-from lp_core.testing.run import CHECKS, Check, check_tracker
+from lp_core.testing.run import CHECKS, check_tracker
 from lp_core.testing.subject import Subject
 
-__all__ = ["CHECKS", "Check", "ConformanceError", "Subject", "check_tracker"]
+__all__ = ["CHECKS", "Check", "ConformanceError", "PremiseError", "Subject", "check_tracker"]

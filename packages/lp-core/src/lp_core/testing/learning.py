@@ -29,12 +29,18 @@ def teaches_every_parameter(subject: Subject) -> None:
             if parameter.grad.any():
                 reached.add(name)
         optimizer.step()
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     own = {id(parameter) for parameter in tracker.head_parameters()}
     for name, parameter in tracker.named_parameters():
         if id(parameter) in own and parameter.requires_grad and name not in reached:
             raise subject.fault(
                 f"the parameter '{name}' never gets a gradient: it is dead",
-                "use it in forward, or remove it",
+                "use it in forward, name a loss that reads what it gives, or remove it",
+            )
+        if name in reached and id(parameter) in own - held:
+            raise subject.fault(
+                f"its optimiser does not hold the parameter '{name}', which has a gradient",
+                "leave configure_optimizers to the base class, or give it every parameter",
             )
     if not any(name.startswith("backbone.") for name in reached):
         raise subject.fault("no gradient reaches the backbone")
@@ -62,16 +68,18 @@ def _differentiable(
 
 
 def gives_differentiable_outputs(subject: Subject) -> None:
-    """What unsupervised losses read can be learned from."""
-    tracker, toy = subject.build(), subject.toy()
+    """What losses read can be learned from."""
+    tracker, toy = subject.stirred().train(), subject.toy()  # a head may start at 0
+    outputs = heads_of(tracker.get_loss_inputs_labeled(tracker.add_targets(toy.labeled())))
+    given = [(head, "of a labelled batch") for head in outputs]
     if subject.semi_supervised:
-        outputs = tracker.get_loss_inputs_unlabeled(toy.clip())  # type: ignore[operator]
-    else:
-        outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(toy.labeled()))
-    for head in heads_of(outputs):
+        clips = heads_of(tracker.get_loss_inputs_unlabeled(toy.clip()))  # type: ignore[operator]
+        given += [(head, "of an unlabelled clip") for head in clips]
+    for head, place in given:
         for key in ("keypoints_pred", "heatmaps_pred"):
             if key in head:
-                _differentiable(subject, tracker, head[key], key)
+                value: Tensor = head[key]  # type: ignore[literal-required]
+                _differentiable(subject, tracker, value, f"{key} {place}")
 
 
 def lowers_its_loss(subject: Subject) -> None:

@@ -26,3 +26,28 @@ class SameHeatmapLoss(Loss):
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss."""
         return LossValue(inputs["heatmaps_pred"].diff(dim=0).square().sum(dim=(2, 3)).mean())
+
+
+class TargetHeatmapLoss(Loss):
+    """The cross-entropy of predicted heatmaps with their targets, in nats."""
+
+    name = "target_heatmap"
+    requires = frozenset({"heatmaps_targ", "heatmaps_pred"})
+    supervised = True
+
+    def forward(self, inputs: LossInputs) -> LossValue:
+        """The unweighted loss."""
+        logarithms = inputs["heatmaps_pred"].clamp_min(1e-9).log()
+        return LossValue(-(inputs["heatmaps_targ"] * logarithms).sum(dim=(2, 3)).mean())
+
+
+class LabeledDistanceLoss(Loss):
+    """The mean squared distance of keypoints from their labels, in frame px²."""
+
+    name = "labeled_distance"
+    requires = frozenset({"keypoints_targ", "keypoints_pred"})
+    supervised = True
+
+    def forward(self, inputs: LossInputs) -> LossValue:
+        """The unweighted loss."""
+        return LossValue((inputs["keypoints_pred"] - inputs["keypoints_targ"]).square().mean())

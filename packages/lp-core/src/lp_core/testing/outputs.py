@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +12,6 @@ from torch import Tensor
 from lp_core.batches import LabeledBatch, LossInputs, UnlabeledBatch
 from lp_core.geometry.affine import transform
 from lp_core.testing.subject import Subject, predict
-from lp_core.testing.toy import with_frame_at_model
 from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
 
 _MARGIN = 0.05
@@ -123,27 +124,75 @@ def predicts_every_form_of_batch(subject: Subject) -> None:
         _check_prediction(subject, prediction, rows, tracker.num_keypoints, place)
 
 
-def predicts_each_image_alone(subject: Subject) -> None:
-    """An image's prediction does not depend on the other images of its batch."""
-    tracker = subject.build(learning=False)
-    batch = with_frame_at_model(subject.toy().labeled(batch=3))
-    together = predict(tracker, batch).keypoints
-    first = {key: value[:1] for key, value in cast("dict[str, Tensor]", batch).items()}
-    alone = predict(tracker, cast("LabeledBatch", first)).keypoints
-    # the median, since rounding may decide between two equal peaks of one untrained map
-    if (alone - together[:1]).abs().median() > _ROUNDING:
-        raise subject.fault("the prediction of an image depends on the other images of its batch")
-
-
 def leaves_its_batch_alone(subject: Subject) -> None:
     """Neither a training step nor a prediction changes the batch."""
     tracker, labeled, clip = subject.build(), subject.toy().labeled(), subject.toy().clip()
-    given = [cast("dict[str, Tensor]", batch) for batch in (labeled, clip)]
-    copies = [{key: value.clone() for key, value in batch.items()} for batch in given]
-    predict(tracker, labeled)
-    predict(tracker, clip)
-    tracker.evaluate_labeled(labeled, "train")
-    for batch, copy in zip(given, copies, strict=True):
-        for key, value in copy.items():
-            if not torch.equal(batch[key], value):
-                raise subject.fault(f"it changes '{key}' of its batch in place")
+    steps: list[tuple[Any, Callable[[], object]]] = [
+        (labeled, lambda: predict(tracker, labeled)),
+        (clip, lambda: predict(tracker, clip)),
+        (labeled, lambda: tracker.evaluate_labeled(labeled, "train")),
+    ]
+    if subject.semi_supervised:
+        steps.append((clip, lambda: tracker.get_loss_inputs_unlabeled(clip)))  # type: ignore[operator]
+    for batch, step in steps:
+        copy = {key: value.clone() for key, value in batch.items()}
+        with suppress(Exception):  # another check names it, if the batch is whole
+            step()
+        for key in sorted(copy.keys() | batch.keys()):
+            if not _same(copy.get(key), batch.get(key)):
+                raise subject.fault(
+                    f"it changes '{key}' of its batch",
+                    "compute in new tensors; the batch belongs to the data loader",
+                )
+
+
+def _same(value: Tensor | None, other: Tensor | None) -> bool:
+    """Whether both are there, with the same type, shape and values."""
+    if value is None or other is None:
+        return value is other
+    return value.dtype == other.dtype and torch.equal(value, other)
+
+
+def marks_missing_labels(subject: Subject) -> None:
+    """A keypoint without a label has no target, and does not touch what is predicted."""
+    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
+    absent = torch.zeros_like(batch["visibility"], dtype=torch.bool)
+    absent[0] = absent[:, -1] = True
+    batch["keypoints"][absent], batch["visibility"][absent] = torch.nan, 0
+    outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
+    for head in heads_of(outputs):
+        targets = head.get("keypoints_targ")
+        if targets is not None and not targets[absent].isnan().all():
+            raise subject.fault(
+                "keypoints_targ of a keypoint without a label are numbers",
+                "leave them NaN, as transform does, so that they count as missing",
+            )
+        maps = head.get("heatmaps_targ")
+        if maps is not None and (maps.sum(dim=(2, 3)) == 0).sum() < absent.sum():
+            raise subject.fault(
+                "heatmaps_targ of a keypoint without a label are not 0",
+                'give batch["heatmaps"] as they are',
+            )
+        for key in ("keypoints_pred", "heatmaps_pred", "confidences"):
+            if key in head and not head[key].isfinite().all():  # type: ignore[literal-required]
+                raise subject.fault(f"a label that is missing makes {key} NaN")
+
+
+def keeps_confidences_in_range(subject: Subject) -> None:
+    """Confidences stay from 0 to 1 however sure the tracker is."""
+    toy = subject.toy()
+    for gain in (1.0, 10.0, 1000.0):
+        tracker, batch = subject.stirred(gain), toy.labeled(batch=3)
+        with torch.no_grad():
+            outputs = heads_of(tracker.get_loss_inputs_labeled(tracker.add_targets(batch)))
+        given = [(head.get("confidences"), "given to its losses") for head in outputs]
+        given += [(predict(tracker, batch).confidences, "of predict_step")]
+        for values, place in given:
+            if values is not None and bool(
+                ((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any()
+            ):
+                low, high = float(values.min()), float(values.max())
+                raise subject.fault(
+                    f"confidences {place} leave the range from 0 to 1 when it is sure of itself: "
+                    f"they reach from {low:.3g} to {high:.3g}"
+                )

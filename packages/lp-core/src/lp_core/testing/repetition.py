@@ -9,19 +9,29 @@ from lp_core.testing.subject import Subject, predict, train
 from lp_core.testing.toy import with_frame_at_model
 
 _MARGIN = 1e-3
+_STEPS_PER_PIXEL = 32
+
+
+def predicts_the_same_twice(subject: Subject) -> None:
+    """One image has one prediction."""
+    tracker, clip = subject.stirred(), subject.toy().clip()
+    first, second = predict(tracker, clip), predict(tracker, clip)
+    same = (torch.allclose(one, two, atol=_MARGIN) for one, two in zip(first, second, strict=True))
+    if not all(same):
+        raise subject.fault(
+            "it predicts the same clip differently the second time",
+            "in evaluation mode, nothing random and no memory of what came before",
+        )
 
 
 def repeats_itself(subject: Subject) -> None:
-    """The same seed trains the same tracker, and one image has one prediction."""
+    """The same seed trains the same tracker."""
     runs = []
     for _ in range(2):
         tracker = subject.build(seed=3)
         losses = train(tracker, [subject.batch(seed) for seed in range(2)])
-        clip = subject.toy().clip()
-        runs.append((losses, predict(tracker, clip).keypoints, predict(tracker, clip).keypoints))
-    (losses, keypoints, again), (other_losses, other_keypoints, _) = runs
-    if not torch.allclose(keypoints, again, atol=_MARGIN):
-        raise subject.fault("it predicts the same clip differently the second time")
+        runs.append((losses, predict(tracker, subject.toy().clip()).keypoints))
+    (losses, keypoints), (other_losses, other_keypoints) = runs
     same = torch.allclose(torch.tensor(losses), torch.tensor(other_losses), rtol=1e-4)
     if not (same and torch.allclose(keypoints, other_keypoints, atol=_MARGIN)):
         raise subject.fault(
@@ -71,3 +81,14 @@ def works_in_bfloat16(subject: Subject) -> None:
             "coordinates lose their precision under bfloat16 autocast",
             "use lp_core.geometry.affine.transform instead of a matrix product",
         )
+    if _coarse(in_model) and not _coarse(predict(tracker, with_frame_at_model(clip)).keypoints):
+        raise subject.fault(
+            "keypoints are rounded to bfloat16 before they reach frame px",
+            "compute coordinates in float32: logits.float(), and no matrix product under autocast",
+        )
+
+
+def _coarse(keypoints: torch.Tensor) -> bool:
+    """Whether coordinates lie on the coarse steps that 8 bits leave from 8 px on."""
+    steps = keypoints[keypoints.abs() >= 8] * _STEPS_PER_PIXEL
+    return len(steps) > 0 and float(((steps - steps.round()).abs() < 1e-3).float().mean()) > 0.9

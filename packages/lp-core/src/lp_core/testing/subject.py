@@ -56,6 +56,12 @@ class Subject:
         """Whether it also learns from unlabelled clips."""
         return issubclass(self.tracker_class, SemiSupervisedTrackerMixin)
 
+    @property
+    def only_adds_clips(self) -> bool:
+        """Whether it is a twin that predicts and learns from labels by its supervised class."""
+        own = {name for name, value in vars(self.tracker_class).items() if callable(value)}
+        return self.semi_supervised and own <= {"get_loss_inputs_unlabeled"}
+
     def fault(self, problem: str, remedy: str | None = None) -> ConformanceError:
         """An error about this tracker."""
         return ConformanceError(problem, where=self.name, remedy=remedy)
@@ -64,9 +70,10 @@ class Subject:
         """The options of a small toy problem, with the overrides."""
         values = {
             "keypoint_names": _KEYPOINTS,
-            "image_size": (64, 64),
+            "image_size": (48, 64),  # not square, so that exchanged axes show
             "backbone": self.backbone,
             "backbone_pretrained": False,
+            "feature_stride": 16,
         }
         given = values | dict(self.options_overrides)
         return read_options(self.tracker_class.Options, given, place=self.name)
@@ -135,10 +142,39 @@ class Subject:
         optimization = OptimizationOptions(learning_rate=_RATE, scheduler="constant")
         return self.tracker_class(self.options(), optimization=optimization, **keywords)
 
+    def stirred(self, gain: float = 1.0) -> BaseSupervisedTracker:
+        """A tracker without losses, in evaluation mode, whose head has random weights.
+
+        A head that starts at zero, or nearly so, gives all keypoints one place, which hides what
+        is done with them.
+
+        Args:
+            gain: What the head's weights are multiplied by.
+        """
+        tracker = self.build(learning=False).eval()
+        random = torch.Generator().manual_seed(11)
+        with torch.no_grad():
+            for parameter in tracker.head_parameters():
+                inputs = parameter[0].numel() if parameter.ndim > 1 else 100
+                noise = torch.randn(parameter.shape, generator=random) / inputs**0.5
+                parameter.add_(noise).mul_(gain)
+        return tracker
+
     def batch(self, seed: int = 0) -> LabeledBatch | SemiSupervisedBatch:
         """What one training step of it takes."""
         toy = self.toy()
         return toy.both(seed) if self.semi_supervised else toy.labeled(seed=seed)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: the toy problem is so small that threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

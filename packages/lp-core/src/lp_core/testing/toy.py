@@ -102,5 +102,26 @@ def frame_maps(rows: int) -> Float[Tensor, "rows 2 3"]:
 
 def with_frame_at_model(batch: LabeledBatch | UnlabeledBatch) -> LabeledBatch | UnlabeledBatch:
     """The batch, as if frame px were model px."""
-    identity = torch.eye(3)[:2].expand(len(batch["to_frame"]), 2, 3)
+    identity = torch.eye(3)[:2].repeat(len(batch["to_frame"]), 1, 1)
     return cast("LabeledBatch | UnlabeledBatch", {**batch, "to_frame": identity})
+
+
+def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> LabeledBatch:
+    """The frames of a clip that have all their context, as a labelled batch.
+
+    Args:
+        clip: T consecutive frames.
+        context_frames: F.
+        keypoints: K; the labels, in the middle of the image, only fill their place.
+    """
+    frames, rows = clip["frames"], len(clip["frames"]) - context_frames + 1
+    margin = context_frames // 2
+    windows = frames.unfold(0, context_frames, 1).movedim(-1, 1).contiguous()
+    middle = torch.tensor([frames.shape[3] / 2, frames.shape[2] / 2])
+    return {
+        "images": windows if context_frames > 1 else frames.clone(),
+        "keypoints": middle.repeat(rows, keypoints, 1),
+        "visibility": torch.full((rows, keypoints), VISIBLE),
+        "to_frame": clip["to_frame"][margin : margin + rows].clone(),
+        "indices": torch.arange(rows),
+    }

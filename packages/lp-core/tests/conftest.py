@@ -1,0 +1,61 @@
+"""A backbone that costs next to nothing, and the kit's verdict on a tracker."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from lp_core.testing import CHECKS, ConformanceError, Subject
+
+_BACKBONE = """
+from torch import nn
+from lp_core.backbones.contract import Backbone
+
+class Small(Backbone):
+    def __init__(self):
+        super().__init__(channels=32, stride=8)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 16, 5, stride=4, padding=2), nn.GELU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.GELU(),
+        )
+
+    def forward(self, images):
+        return self.layers(images)
+
+def small(request):
+    return Small()
+"""
+
+
+@pytest.fixture(scope="session")
+def small_backbone(tmp_path_factory):
+    """The name of a backbone that a distribution in a folder of its own registers."""
+    folder = tmp_path_factory.mktemp("distribution")
+    (folder / "small_backbone.py").write_text(_BACKBONE)
+    info = folder / "small_backbone-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: small-backbone\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lp.backbones]\nsmall = small_backbone:small\n")
+    sys.path.insert(0, str(folder))
+    yield "small"
+    sys.path.remove(str(folder))
+    sys.modules.pop("small_backbone", None)
+
+
+@pytest.fixture
+def verdict(small_backbone):
+    """A function from a tracker to the messages of the checks that it fails, by their names."""
+
+    def messages(tracker, loss_classes):
+        found = {}
+        for check in CHECKS:
+            if any(premise.name in found for premise in check.reliance):
+                continue  # it would be skipped; this is quicker
+            try:
+                check(Subject(tracker, {}, small_backbone, loss_classes))
+            except ConformanceError as error:
+                found[check.name] = str(error)
+        return found
+
+    return messages
