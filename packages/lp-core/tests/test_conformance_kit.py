@@ -54,9 +54,8 @@ class Sound(BaseSupervisedTracker):
         with torch.autocast("cpu", enabled=False):
             weights = self.maps(features).flatten(2).softmax(2)
             rows, columns = features.shape[2:]
-            grid = torch.stack(
-                torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), dim=-1
-            )
+            axes = (torch.arange(n, device=features.device) for n in (columns, rows))
+            grid = torch.stack(torch.meshgrid(*axes, indexing="xy"), dim=-1)
             means = (weights @ grid.reshape(-1, 2).float() + 0.5) * self.backbone.stride - 0.5
             shift = self.shift(features.mean(dim=(2, 3))).unflatten(1, (-1, 2))
         return means + 10 * shift

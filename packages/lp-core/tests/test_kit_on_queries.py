@@ -33,10 +33,11 @@ class Distance(Loss):
         return LossValue((squares + unsure).sum() / labeled.sum().clamp_min(1))
 
 
-def positions(rows, columns, channels):
+def positions(rows, columns, channels, device):
     """Sines and cosines of the place of each feature cell, (rows * columns, channels)."""
-    rates = torch.arange(1, channels // 4 + 1).float()
-    y, x = (torch.arange(n).float().unsqueeze(1) / n * rates for n in (rows, columns))
+    rates = torch.arange(1, channels // 4 + 1, device=device)
+    sides = (torch.arange(n, device=device) / n for n in (rows, columns))
+    y, x = (side.unsqueeze(1) * rates for side in sides)
     y, x = (torch.cat([axis.sin(), axis.cos()], dim=1) for axis in (y, x))
     grid = [y.unsqueeze(1).expand(-1, columns, -1), x.unsqueeze(0).expand(rows, -1, -1)]
     return torch.cat(grid, dim=-1).flatten(0, 1)
@@ -74,7 +75,9 @@ class Queries(BaseSupervisedTracker):
     def attend(self, frames):
         """(N, K, width) of feature maps (N, C, h, w)."""
         maps = self.norm(self.project(frames))
-        tokens = maps.flatten(2).transpose(1, 2) + positions(*maps.shape[2:], self.width)
+        tokens = maps.flatten(2).transpose(1, 2) + positions(
+            *maps.shape[2:], self.width, maps.device
+        )
         queries = self.queries.expand(len(tokens), -1, -1)
         return self.attention(queries, tokens, tokens, need_weights=False)[0]
 
@@ -91,7 +94,8 @@ class Queries(BaseSupervisedTracker):
 
     def place(self, shares):
         height, width = self.options.image_size
-        return shares * torch.tensor([width, height]) - 0.5
+        size = torch.cat([shares.new_full((1,), side) for side in (width, height)])
+        return shares * size - 0.5
 
     def maps(self, batch):
         return batch["to_frame"][1:-1] if "frames" in batch else batch["to_frame"]
@@ -307,6 +311,31 @@ class UntaughtConfidence(Queries):
 class ForgetsItsHead(Queries):
     def configure_optimizers(self):
         return {"optimizer": torch.optim.Adam(self.backbone.parameters(), lr=1e-3)}
+
+
+@mutant("stays_on_its_device", "waits for the device to tell a value")
+class LooksAtAValue(Queries):
+    def get_loss_inputs_labeled(self, batch):
+        inputs = super().get_loss_inputs_labeled(batch)
+        if inputs["confidences"].mean() > 2:
+            raise ValueError("too confident")
+        return inputs
+
+
+@mutant("stays_on_its_device", "the shape of a result depends on values")
+class IndexesByACondition(Queries):
+    def get_loss_inputs_labeled(self, batch):
+        inputs = super().get_loss_inputs_labeled(batch)
+        sure = inputs["confidences"][inputs["confidences"] > 0.5]
+        return {**inputs, "confidences": inputs["confidences"] + 0 * sure.sum()}
+
+
+@mutant("stays_on_its_device", "it logs 'mean_confidence' from elsewhere than its device")
+class LogsANumber(Queries):
+    def get_loss_inputs_labeled(self, batch):
+        if self.training:
+            self.log("mean_confidence", 0.5)
+        return super().get_loss_inputs_labeled(batch)
 
 
 @mutant("works_in_bfloat16", "rounded to bfloat16")

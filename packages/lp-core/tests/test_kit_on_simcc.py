@@ -59,7 +59,7 @@ class SimCC(BaseSupervisedTracker):
         return cells_to_pixels(bins, self.heatmap_size, self.options.image_size)
 
     def mean_bins(self, x, y):
-        means = [(p * torch.arange(p.shape[-1])).sum(dim=-1) for p in (x, y)]
+        means = [(p * torch.arange(p.shape[-1], device=p.device)).sum(dim=-1) for p in (x, y)]
         return torch.stack(means, dim=-1)
 
     def best_bins(self, x, y):
@@ -243,6 +243,20 @@ class ReplacesTheImages(SimCC):
     def get_loss_inputs_labeled(self, batch):
         batch["images"].fill_(0)
         return super().get_loss_inputs_labeled(batch)
+
+
+@mutant("stays_on_its_device", "mixes tensors of two devices")
+class BinsOnTheCPU(SimCC):
+    def mean_bins(self, x, y):
+        means = [(p * torch.arange(p.shape[-1])).sum(dim=-1) for p in (x, y)]
+        return torch.stack(means, dim=-1)
+
+
+@mutant("stays_on_its_device", "copies a tensor of shape .* from the CPU")
+class BinsFromTheCPU(SimCC):
+    def mean_bins(self, x, y):
+        means = [(p * torch.arange(p.shape[-1]).to(p)).sum(dim=-1) for p in (x, y)]
+        return torch.stack(means, dim=-1)
 
 
 @mutant("gives_differentiable_outputs", "keypoints_pred of an unlabelled clip is not differ")

@@ -78,7 +78,7 @@ def gives_differentiable_outputs(subject: Subject) -> None:
     for head, place in given:
         for key in ("keypoints_pred", "heatmaps_pred"):
             if key in head:
-                value: Tensor = head[key]  # type: ignore[literal-required]
+                value: Tensor = head[key]
                 _differentiable(subject, tracker, value, f"{key} {place}")
 
 

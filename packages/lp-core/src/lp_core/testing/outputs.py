@@ -174,7 +174,7 @@ def marks_missing_labels(subject: Subject) -> None:
                 'give batch["heatmaps"] as they are',
             )
         for key in ("keypoints_pred", "heatmaps_pred", "confidences"):
-            if key in head and not head[key].isfinite().all():  # type: ignore[literal-required]
+            if key in head and not head[key].isfinite().all():
                 raise subject.fault(f"a label that is missing makes {key} NaN")
 
 
