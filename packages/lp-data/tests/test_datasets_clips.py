@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -258,6 +259,24 @@ def test_the_same_clips_whatever_the_number_of_workers(labeled):
     for epoch in (0, 3):
         assert steps(many, epoch) == steps(alone, epoch)
     assert steps(alone, 1) != steps(alone, 0)
+
+
+def test_clips_that_no_worker_may_load_are_loaded_by_a_thread(labeled, monkeypatch):
+    decoding = set()
+    decode = Numbered._decode
+
+    def noted(self, indices, out):
+        decoding.add(threading.current_thread().name)
+        decode(self, indices, out)
+
+    split = split_rows(6, 0.8, 0.2, 0)
+    expected = steps(semi_supervised(labeled).train_dataloader(), 2)
+    monkeypatch.setattr(Numbered, "_decode", noted)
+    on_device = clips(30, 90, in_workers=False)
+    data = SemiSupervisedDataModule(labeled, split, on_device, train_batch_size=2, num_workers=0)
+    assert steps(data.train_dataloader(), 2) == expected
+    assert decoding
+    assert threading.current_thread().name not in decoding
 
 
 def test_processes_see_different_clips():

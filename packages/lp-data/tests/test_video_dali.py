@@ -22,7 +22,7 @@ from lp_data.testing.codes import read_codes
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.testing.hostile import HOSTILE
 from lp_data.video import dali_backend
-from lp_data.video.dali_clips import DALIAugmenter, dali_clips, open_with_dali
+from lp_data.video.dali_clips import DALIAugmenter, DALIClips, dali_clips, open_with_dali
 from lp_data.video.dali_source import DALISource
 from lp_data.video.excerpt import excerpt
 from lp_data.video.index import build_index
@@ -113,6 +113,8 @@ class TestClips:
             dalis.set_epoch(epoch)
             for number in range(6):
                 one, other = ours[number], dalis[number]
+                assert other["frames"].device.type == ("cuda" if device == "gpu" else "cpu")
+                other = {name: value.cpu() for name, value in other.items()}
                 difference = one["frames"].float() - other["frames"].float()
                 assert difference.abs().mean() < 4
                 assert read_codes(one["frames"].permute(0, 2, 3, 1).numpy()) == read_codes(
@@ -172,6 +174,25 @@ def labeled(tmp_path) -> LabeledDataset:
 
 @needs_dali
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", [(64, 96), (90, 70), (20, 28)])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_turned_videos_are_upright_at_every_size(tmp_path, device, rotation, size) -> None:
+    codec, options = ("mjpeg", {}) if device == "cpu" else ("libx264", {"g": "10"})
+    pixels = "yuvj420p" if device == "cpu" else "yuv420p"
+    how = Encoding(
+        codec, count=12, size=(128, 192), pix_fmt=pixels, options=options, rotation=rotation
+    )
+    path = encode(tmp_path / "turned.mp4", how)
+    plain = ClipDataset([path], 4, size, seed=3)
+    clips = dali_clips([path], 4, size, seed=3, augment=False, device=device)
+    for number in range(3):
+        one, other = plain[number], clips[number]
+        assert (one["frames"].float() - other["frames"].cpu().float()).abs().mean() < 5
+        torch.testing.assert_close(one["to_frame"], other["to_frame"].cpu())
+
+
+@needs_dali
+@pytest.mark.parametrize("device", DEVICES)
 class TestTraining:
     def epochs(self, labeled, clips, workers) -> list[torch.Tensor]:
         split = split_rows(4, 0.5, 0.5, 0)
@@ -203,7 +224,7 @@ class TestTraining:
 @needs_dali
 def test_the_reader_dali_also_augments(vp9) -> None:
     clips = build_clips([vp9], 4, SIZE, reader="dali", seed=2)
-    assert isinstance(clips.augmenter, DALIAugmenter)
+    assert isinstance(clips, DALIClips)
     assert clips[0]["frames"].shape == (4, 3, *SIZE)
 
 

@@ -152,7 +152,7 @@ class LabeledDataModule(LightningDataModule):
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=begin_worker,
-            pin_memory=on_gpu,
+            pin_memory=on_gpu and in_workers,  # clips that are not are on the device already
         )
 
 

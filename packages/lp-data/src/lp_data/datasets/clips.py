@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from lp_core.batches import UnlabeledBatch
@@ -42,7 +44,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         seed: The seed of the choice and of the augmentation.
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
         in_workers: Whether worker processes may load the clips; not where that takes a GPU, which a
-            forked process cannot use.
+            forked process cannot use. A thread loads them then.
 
     Raises:
         VideoError: There is no video, one cannot be opened, or all are shorter than a clip. A video
@@ -106,6 +108,14 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         clip = int(rng.integers(len(self)))
         video = int(np.searchsorted(self._ends, clip, side="right"))
         start = clip - (int(self._ends[video - 1]) if video else 0)
+        frames, to_model = self._load(video, start, rng)
+        to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
+        return {"frames": frames, "to_frame": to_frame.contiguous()}
+
+    def _load(
+        self, video: int, start: int, rng: np.random.Generator
+    ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "2 3"]]:
+        """Augmented frames in model px, and the map from frame px to there."""
         source = self._open.source(video)
         frames = source.read(start, start + self.num_frames)
         if frames.shape[1:3] != self.image_size:  # a reader that does not resize
@@ -114,11 +124,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         if self.augmenter is not None:
             frames, _, matrix, _ = self.augmenter(frames, np.empty((0, 2)), rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
-        to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
-        return {
-            "frames": channels_first(frames),
-            "to_frame": to_frame.contiguous(),
-        }
+        return channels_first(frames), to_model
 
     def _long_enough(self, videos: list[KnownVideo]) -> list[KnownVideo]:
         """The videos that hold a clip."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import cv2
+import torch
 from torch.utils.data import DataLoader
 
+from lp_data.loading.prefetch import prefetch
 from lp_data.loading.sampler import EpochSampler
 
 T = TypeVar("T", covariant=True)
@@ -44,9 +47,17 @@ class ResumableLoader(DataLoader[T]):
         self._given = self._begin()
         if self.num_workers and isinstance(self.dataset, OpensVideos):
             self.dataset.close_videos()
-        for batch in super().__iter__():
+            gc.collect()  # pipelines of DALI hold themselves; a worker could not free one
+        for batch in self._batches():
             self._given += 1
             yield batch
+
+    def _batches(self) -> Iterator[Any]:
+        """The batches; from a thread where worker processes cannot load them."""
+        batches = super().__iter__()
+        if getattr(self.dataset, "in_workers", True):
+            return batches
+        return prefetch(_with_current_device(batches), ahead=1)
 
     def _begin(self) -> int:
         """Move the sampler to where the run was stopped; how many batches that leaves out."""
@@ -67,6 +78,18 @@ class ResumableLoader(DataLoader[T]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass where ``state`` says, if that is the epoch which then runs."""
         self._skip = (int(state["epoch"]), int(state["batches"]))
+
+
+def _with_current_device(items: Iterable[T]) -> Iterator[T]:
+    """The items, made on what is the current CUDA device now, by whichever thread takes them."""
+    device = torch.cuda.current_device() if torch.cuda.is_available() else None
+
+    def made() -> Iterator[T]:
+        if device is not None:
+            torch.cuda.set_device(device)
+        yield from items
+
+    return made()
 
 
 def begin_worker(worker: int) -> None:

@@ -37,12 +37,21 @@ def decodes(codec: str, device: Device) -> bool:
 
 
 def pipeline_options(device: Device, threads: int | None = None) -> dict[str, int | None]:
-    """Options of every DALI pipeline: one sample at a time, threads as there are cores."""
+    """Options of every DALI pipeline: one sample at a time, threads as there are cores.
+
+    On a GPU it works on the CUDA device that is the current one, such as the local rank's.
+    """
     return {
         "batch_size": 1,
         "num_threads": threads or os.cpu_count() or 1,
-        "device_id": 0 if device == "gpu" else None,
+        "device_id": _current_device() if device == "gpu" else None,
     }
+
+
+def _current_device() -> int:
+    import torch
+
+    return torch.cuda.current_device()
 
 
 def reason(error: Exception) -> str:

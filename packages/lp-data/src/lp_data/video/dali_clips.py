@@ -1,13 +1,11 @@
-"""Unlabelled clips decoded and augmented by DALI's operators (extra ``lp-data[dali]``)."""
+"""Unlabelled clips decoded, resized and augmented by DALI (extra ``lp-data[dali]``)."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +19,17 @@ from lp_data.datasets.clips import ClipDataset
 from lp_data.errors import VideoError
 from lp_data.video import dali_backend
 from lp_data.video.dali_backend import Device
+from lp_data.video.dali_pipelines import (
+    UNCHANGED,
+    Change,
+    Clip,
+    ClipPipelines,
+    cannot_decode,
+    require_dali,
+)
 from lp_data.video.dali_source import DALISource
+from lp_data.video.excerpt import excerpt
+from lp_data.video.indexed import OTHER_READER
 from lp_data.video.pyav_source import PyAVSource
 
 _log = logging.getLogger(__name__)
@@ -54,16 +62,14 @@ class DALIAugmenter:
         contrast: tuple[float, float] = (0.75, 1.25),
         device: Device | None = None,
     ) -> None:
-        _require_dali()
+        require_dali()
         self._ranges = (rotation, scale, brightness, contrast)
         self._device = device or dali_backend.default_device()
-        self._pipeline: Any = None
-        self._built_by = os.getpid()
-        self._inherited: list[object] = []
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the pipeline: every process builds its own."""
-        return {**self.__dict__, "_pipeline": None, "_inherited": []}
+    def draw(self, size: tuple[int, int], rng: np.random.Generator) -> Change:
+        """What to do to one clip of (height, width) ``size``, in model px."""
+        angle, factor, brightness, contrast = (rng.uniform(*bounds) for bounds in self._ranges)
+        return Change(_about_centre(*size, angle, factor), brightness, contrast)
 
     def __call__(
         self,
@@ -71,30 +77,86 @@ class DALIAugmenter:
         keypoints: Float[ndarray, "keypoints 2"],
         rng: np.random.Generator,
     ) -> Augmented:
-        """Augment the frames of one clip; see `lp_data.augmentation.protocol.Augmenter`."""
-        angle, factor, brightness, contrast = (rng.uniform(*bounds) for bounds in self._ranges)
-        matrix = _about_centre(images.shape[1], images.shape[2], angle, factor)
-        moved = affine.transform(torch.from_numpy(keypoints).double(), matrix).numpy()
-        pipeline = self._own_pipeline()
-        pipeline.feed_input("frames", [images])
-        pipeline.feed_input("matrix", [_as_dali_wants(affine.invert(matrix))])
-        pipeline.feed_input("brightness", [np.float32(brightness)])
-        pipeline.feed_input("contrast", [np.float32(contrast)])
-        (augmented,) = pipeline.run()
-        return Augmented(np.array(augmented.as_cpu()[0]), moved, matrix.numpy())
+        """Augment frames on the host; see `lp_data.augmentation.protocol.Augmenter`.
 
-    def _own_pipeline(self) -> Any:
-        """The pipeline of this process.
-
-        One that a forked worker inherits has lost its threads. It is kept all the same: to release
-        it would be to wait for them.
+        It builds a pipeline for each call: `DALIClips` keeps one.
         """
-        if self._built_by != os.getpid():
-            self._inherited.append(self._pipeline)
-            self._pipeline, self._built_by = None, os.getpid()
-        if self._pipeline is None:
-            self._pipeline = _build(self._device)
-        return self._pipeline
+        size = (images.shape[1], images.shape[2])
+        change = self.draw(size, rng)
+        moved = affine.transform(torch.from_numpy(keypoints).double(), change.matrix).numpy()
+        frames = ClipPipelines(size, self._device).of_frames(images, change)
+        pixels = frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return Augmented(pixels, moved, change.matrix.numpy())
+
+
+class DALIClips(ClipDataset):
+    """Clips as those of `ClipDataset`, from one DALI pipeline on one device.
+
+    DALI decodes the codecs that it can on ``device``; the frames of other videos are decoded by
+    PyAV and handed to DALI, which is said in the log. For one seed and epoch, the clips are the
+    very ones of a `ClipDataset` without DALI. Colours may differ by a few gray levels. On a GPU,
+    the frames are tensors on the CUDA device that is the current one when the first clip is loaded,
+    so that each rank has its own, and they are loaded by a thread, not by worker processes.
+
+    Args:
+        videos: Video files.
+        num_frames: T, how many frames a clip has.
+        image_size: (height, width) in model px.
+        augmenter: What changes all frames of a clip alike; None for nothing.
+        seed: The seed of the choice and of the augmentation.
+        device: Where DALI works.
+
+    Raises:
+        VideoError: DALI is not installed; or as `ClipDataset`.
+    """
+
+    augmenter: DALIAugmenter | None
+
+    def __init__(
+        self,
+        videos: Sequence[str | Path],
+        num_frames: int,
+        image_size: tuple[int, int],
+        *,
+        augmenter: DALIAugmenter | None,
+        seed: int,
+        device: Device,
+    ) -> None:
+        require_dali()
+        super().__init__(
+            videos,
+            num_frames,
+            image_size,
+            augmenter=augmenter,
+            seed=seed,
+            open_video=partial(open_with_dali, resize_to=image_size, device=device),
+            in_workers=device == "cpu",
+        )
+        self._pipelines = ClipPipelines(image_size, device)
+
+    def close_videos(self) -> None:
+        """Close the videos, and give back the pipelines."""
+        super().close_videos()
+        self._pipelines.close()
+
+    def _load(
+        self, video: int, start: int, rng: np.random.Generator
+    ) -> tuple[Clip, Float[torch.Tensor, "2 3"]]:
+        source = self._open.source(video)
+        numbers = range(start, start + self.num_frames)
+        change = UNCHANGED if self.augmenter is None else self.augmenter.draw(self.image_size, rng)
+        if isinstance(source, DALISource):
+            part = excerpt(source.path, source.index, numbers[0], numbers[-1])
+            try:
+                frames = self._pipelines.of_encoded(
+                    part, numbers, source.size, source.orientation, change
+                )
+            except RuntimeError as error:
+                raise cannot_decode(source.path, start, error, OTHER_READER) from error
+        else:
+            frames = self._pipelines.of_frames(source.read(start, numbers.stop), change)
+        to_model = affine.resizing(source.size, self.image_size)
+        return frames, affine.compose(to_model, change.matrix)
 
 
 def dali_clips(
@@ -105,12 +167,8 @@ def dali_clips(
     augment: bool = True,
     seed: int = 0,
     device: Device | None = None,
-) -> ClipDataset:
+) -> DALIClips:
     """Clips for semi-supervised training, through DALI's operators wherever it has them.
-
-    DALI decodes the codecs that it can on ``device``; the frames of other videos are decoded by
-    PyAV and handed to DALI, which is said in the log. For one seed and epoch, the clips are the
-    very ones of a `ClipDataset` without DALI. Colours may differ by a few gray levels.
 
     Args:
         videos: Video files.
@@ -123,17 +181,10 @@ def dali_clips(
     Raises:
         VideoError: DALI is not installed; or as `ClipDataset`.
     """
-    _require_dali()
+    require_dali()
     device = device or dali_backend.default_device()
-    return ClipDataset(
-        videos,
-        num_frames,
-        image_size,
-        augmenter=DALIAugmenter(device=device) if augment else None,
-        seed=seed,
-        open_video=partial(open_with_dali, resize_to=image_size, device=device),
-        in_workers=device == "cpu",
-    )
+    augmenter = DALIAugmenter(device=device) if augment else None
+    return DALIClips(videos, num_frames, image_size, augmenter=augmenter, seed=seed, device=device)
 
 
 def open_with_dali(
@@ -157,12 +208,6 @@ def open_with_dali(
     return dali
 
 
-def _require_dali() -> None:
-    problem = dali_backend.missing()
-    if problem is not None:
-        raise VideoError(problem)
-
-
 def _about_centre(
     height: int, width: int, angle: float, factor: float
 ) -> Float[torch.Tensor, "2 3"]:
@@ -172,28 +217,3 @@ def _about_centre(
     return affine.compose(
         affine.rotation(angle, (x, y)), affine.translation(-x, -y), zoom, affine.translation(x, y)
     )
-
-
-def _as_dali_wants(matrix: Float[torch.Tensor, "2 3"]) -> Float[ndarray, "2 3"]:
-    """A map in DALI's coordinates, in which the centre of the top-left pixel is (½, ½)."""
-    half = affine.translation(0.5, 0.5)
-    shifted = affine.compose(affine.invert(half), matrix, half)
-    return shifted.numpy().astype(np.float32)
-
-
-def _build(device: Device) -> Any:
-    from nvidia.dali import Pipeline, fn, types
-
-    pipeline = Pipeline(**dali_backend.pipeline_options(device), prefetch_queue_depth=1)
-    with pipeline:
-        frames = fn.external_source(name="frames", layout="FHWC", dtype=types.UINT8, ndim=4)
-        matrix = fn.external_source(name="matrix", dtype=types.FLOAT, ndim=2)
-        brightness = fn.external_source(name="brightness", dtype=types.FLOAT, ndim=0)
-        contrast = fn.external_source(name="contrast", dtype=types.FLOAT, ndim=0)
-        frames = frames.gpu() if device == "gpu" else frames
-        moved = fn.warp_affine(frames, matrix=matrix, fill_value=0)
-        pipeline.set_outputs(
-            fn.brightness_contrast(moved, brightness=brightness, contrast=contrast)
-        )
-    pipeline.build()
-    return pipeline

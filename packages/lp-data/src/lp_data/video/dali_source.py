@@ -36,6 +36,9 @@ class DALISource(IndexedSource):
     given the few packets that they need. Frames are turned upright and resized on the CPU, as those
     of every other reader are.
 
+    Attributes:
+        orientation: How decoded frames are turned for display.
+
     Args:
         path: The video file.
         resize_to: (height, width) of the frames returned, or None for their own size.
@@ -68,8 +71,8 @@ class DALISource(IndexedSource):
         self._refuse_inexact()
         with closing(Decoder(path, self.index.key, threaded=False)) as decoder:
             first = next(frame for _, frame in decoder.frames())
-        self._orientation = Orientation.of(first)
-        self._size = self._orientation.size(first.height, first.width)
+        self.orientation = Orientation.of(first)
+        self._size = self.orientation.size(first.height, first.width)
         self._stream: Iterator[Picture] = iter(())
         self._next = -1
         self._decoding: Any = None
@@ -110,7 +113,7 @@ class DALISource(IndexedSource):
             frames = self._anywhere(indices)
         row = 0
         for row, frame in enumerate(frames, start=1):
-            upright = np.ascontiguousarray(self._orientation.apply(frame))
+            upright = np.ascontiguousarray(self.orientation.apply(frame))
             out[row - 1] = resize(upright, self.output_size)
         if row < len(indices):
             raise self._error(f"DALI finds no frame {indices[row]}", indices[row])

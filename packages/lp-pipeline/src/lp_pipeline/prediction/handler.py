@@ -18,9 +18,9 @@ from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
 from lp_core.geometry.affine import resizing
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
+from lp_data.loading.prefetch import prefetch
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
 from lp_pipeline.prediction.folding import with_folded_backbone
-from lp_pipeline.prediction.prefetch import prefetch
 from lp_pipeline.prediction.weights_digest import weights_digest
 
 Frames = UInt8[ndarray, "frames height width 3"]
