@@ -310,7 +310,7 @@ def test_what_is_there_is_replaced_only_on_demand(litpose, recorded, tmp_path):
     (tmp_path / "new" / "mine.txt").write_text("mine")
     refused(litpose("convert", source, tmp_path / "new"), "--overwrite")
     assert (tmp_path / "new" / "mine.txt").read_text() == "mine"
-    refused(litpose("convert", source, tmp_path / "new", "--overwrite"), "nobody is to lose it")
+    refused(litpose("convert", source, tmp_path / "new", "--overwrite"), "so it is not replaced")
     assert (tmp_path / "new" / "mine.txt").read_text() == "mine"
     (tmp_path / "new" / "mine.txt").unlink()
     assert litpose("convert", source, tmp_path / "new").code == 0

@@ -59,10 +59,11 @@ def test_an_error_of_a_plugin_names_it(litpose, config_file, tiny_training, plug
     file = plugin(before)
     line = file.read_text()[: file.read_text().index("raise ValueError")].count("\n") + 1
     settings = (*tiny_training, "model.model_type=centroid", "model.feature_stride=null")
-    outcome = litpose("train", config_file, *settings, "-o", tmp_path / "first")
+    arguments = ("train", config_file, *settings, "-o", tmp_path / "model")
+    outcome = litpose(*arguments)
     assert outcome.code == 2, outcome.err
     assert len(outcome.err.splitlines()) <= 5, outcome.err
     for text in ("centroid-tracker 2.3.1", name, "ValueError: too few legs", f"{file}:{line}"):
         assert text in outcome.err
     with pytest.raises(ValueError, match="too few legs"):
-        litpose("--debug", "train", config_file, *settings, "-o", tmp_path / "second")
+        litpose("--debug", *arguments, "--overwrite")  # what the first one left can be replaced

@@ -150,7 +150,7 @@ def _project_labels(
             remedy="say where the images are by --data-dir",
         )
     display.message(
-        f"note: the labelled images are not in {project.data_dir}, so nothing is predicted anew: "
+        f"note: the labelled images are not in {project.data_dir}, so nothing is predicted again: "
         "the metrics are those of predictions.csv; --data-dir says where the images are"
     )
     return result, None

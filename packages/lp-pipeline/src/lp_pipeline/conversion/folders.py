@@ -56,7 +56,7 @@ def _check_target(target: Path, *, overwrite: bool, mark: str) -> None:
         )
     if not (target / mark).is_file():
         raise ConvertError(
-            "it is there already, and no conversion has made it: nobody is to lose it",
+            "it is there already, and no conversion has made it, so it is not replaced",
             where=target,
             remedy=f"choose another name (--overwrite replaces folders with a {mark} only)",
         )

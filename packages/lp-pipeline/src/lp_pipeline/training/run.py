@@ -248,7 +248,7 @@ def check_model_dir(
         return
     if overwrite:
         raise TrainingError(
-            "the folder is no model directory: nobody is to lose what it holds",
+            "the folder is no model directory, so it is not replaced",
             where=model_dir,
             remedy="choose another --output-dir (--overwrite replaces model directories only)",
         )
@@ -293,6 +293,7 @@ def _start_model_dir(
         check_model_dir(model_dir, overwrite=overwrite, lock=lock)  # others may have been faster
         for path in _content(model_dir):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        (model_dir / STATE_FOLDER).mkdir()  # marks the folder as a training's from the beginning
         for file in csv_files(loaded.config):
             shutil.copyfile(file, model_dir / file.name)
         loaded.save(model_dir / CONFIG_FILE)  # last: with it, the folder can be resumed
