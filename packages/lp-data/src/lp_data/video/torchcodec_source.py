@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float64, UInt8
 from numpy import ndarray
+from torch import Tensor
 
 from lp_core.video import Frames
 from lp_data.errors import VideoError
 from lp_data.images import resize
+from lp_data.resizing import resize_on_device
 from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import OTHER_READER, TimedSource
 
@@ -26,15 +30,18 @@ _CANNOT_LOAD = (
 
 
 class TorchCodecSource(TimedSource):
-    """Frames of a video file, decoded by torchcodec on the CPU.
+    """Frames of a video file, decoded by torchcodec on the CPU or on a CUDA device.
 
     The time that torchcodec gives each frame is compared with the one in the file, so that a frame
-    that it skips or repeats is an error, not a shift.
+    that it skips or repeats is an error, not a shift. `read_tensor` leaves frames on the device;
+    all other methods give arrays on the host.
 
     Args:
         path: The video file.
         resize_to: (height, width) of the frames returned, or None for their own size.
         index: What ``build_index`` found in this very file, if that is known.
+        device: Where frames are decoded and resized: ``cpu``, or such as ``cuda:1``. A forked
+            process cannot use CUDA.
 
     Raises:
         VideoError: As `TimedSource`, or torchcodec cannot decode the file, finds another number of
@@ -55,11 +62,13 @@ class TorchCodecSource(TimedSource):
         *,
         resize_to: tuple[int, int] | None = None,
         index: FrameIndex | None = None,
+        device: str | torch.device = "cpu",
     ) -> None:
         super().__init__(path, resize_to=resize_to, index=index)
+        self.device = torch.device(device)
         if not self.index.seeks_by_pts:
             raise self._refused("torchcodec does not search transport streams exactly")
-        self._decoder = _open(path)
+        self._decoder = _open(path, self.device)
         if len(self._decoder) != len(self.index):
             raise self._refused(
                 f"torchcodec finds {len(self._decoder)} frames, not the {len(self.index)} that "
@@ -67,29 +76,63 @@ class TorchCodecSource(TimedSource):
             )
         first, seconds = self._decoded([0])
         self._first_second = float(seconds[0])
-        self._size = (first.shape[1], first.shape[2])
+        self._size = (first.shape[2], first.shape[3])
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
         return self._size
 
+    def reopening(self) -> Callable[[], TorchCodecSource]:
+        """What opens the same video once more, without reading it through."""
+        index, device = self.index, self.device
+        return partial(type(self), self.path, resize_to=self.resize_to, index=index, device=device)
+
+    def read_tensor(
+        self, start: int, stop: int
+    ) -> UInt8[Tensor, "frames 3 output_height output_width"]:
+        """The consecutive frames ``start`` to ``stop - 1``, resized, on `device`.
+
+        Raises:
+            IndexError: The range is not within 0 and ``len(self)``.
+            VideoError: A frame of the range cannot be decoded.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"frames {start} to {stop} of a video with {len(self)} frames")
+        empty = torch.empty((0, 3, *self.output_size), dtype=torch.uint8, device=self.device)
+        parts = (
+            resize_on_device(part, self.output_size) for part in self._parts(range(start, stop))
+        )
+        return torch.cat([empty, *parts])
+
     def _release(self) -> None:
         self._decoder = None
 
     def _decode(self, indices: Sequence[int], out: Frames) -> None:
+        row = 0
+        for part in self._parts(indices):
+            for frame in part.permute(0, 2, 3, 1).cpu().numpy():
+                out[row] = resize(frame, self.output_size)
+                row += 1
+
+    def _parts(
+        self, indices: Sequence[int]
+    ) -> Iterator[UInt8[Tensor, "part 3 frame_height frame_width"]]:
+        """The frames at ascending ``indices``, a few at a time, each checked by its time."""
         for start in range(0, len(indices), _AT_ONCE):
             wanted = list(indices[start : start + _AT_ONCE])
             frames, seconds = self._decoded(wanted)
-            for row, index in enumerate(wanted):
+            for index, shown in zip(wanted, seconds, strict=True):
                 expected = self._first_second + self.index.seconds(index)
-                if abs(seconds[row] - expected) > _SAME_SECONDS:
+                if abs(shown - expected) > _SAME_SECONDS:
                     raise self._refused(
                         f"torchcodec yields another frame in the place of {index}", index
                     )
-                out[start + row] = resize(frames[row], self.output_size)
+            yield frames
 
-    def _decoded(self, indices: list[int]) -> tuple[Frames, Float64[ndarray, " frames"]]:
+    def _decoded(
+        self, indices: list[int]
+    ) -> tuple[UInt8[Tensor, "part 3 frame_height frame_width"], Float64[ndarray, " part"]]:
         """Frames of full size, and when torchcodec says that each is shown, in seconds."""
         try:
             batch = self._decoder.get_frames_at(indices)
@@ -97,16 +140,14 @@ class TorchCodecSource(TimedSource):
             raise self._refused(
                 f"torchcodec cannot decode this: {_first_line(error)}", indices[0]
             ) from error
-        return batch.data.numpy(), np.asarray(batch.pts_seconds, np.float64)
+        return batch.data, np.asarray(batch.pts_seconds, np.float64)
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, device: torch.device) -> Any:
     from torchcodec.decoders import VideoDecoder
 
     try:
-        return VideoDecoder(
-            str(path), dimension_order="NHWC", seek_mode="exact", num_ffmpeg_threads=0
-        )
+        return VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=0, device=device)
     except (RuntimeError, ValueError) as error:
         raise VideoError(
             f"torchcodec cannot open the video: {_first_line(error)}",
