@@ -164,7 +164,7 @@ def train(
         accelerator="cpu",
         max_epochs=epochs,
         callbacks=callbacks,
-        plugins=[TrainingStateIO()],
+        plugins=[TrainingStateIO(in_background=True)],
         logger=CSVLogger(
             folder / f"logs{len(list(folder.glob('logs*')))}", flush_logs_every_n_steps=1
         ),
@@ -298,7 +298,8 @@ def test_old_states_are_removed(make_tracker, tmp_path):
     assert names == ["step-000000008.state.safetensors", "step-000000010.state.safetensors"]
 
 
-def test_a_full_disk_does_not_end_the_training(make_tracker, undisturbed, tmp_path):
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_full_disk_does_not_end_the_training(make_tracker, undisturbed, tmp_path, in_background):
     (tmp_path / "file").write_text("")
     tracker = make_tracker(seed=1)
     seed(2)
@@ -307,7 +308,7 @@ def test_a_full_disk_does_not_end_the_training(make_tracker, undisturbed, tmp_pa
         accelerator="cpu",
         max_epochs=EPOCHS,
         callbacks=[UnfreezeBackbone(), saver],
-        plugins=[TrainingStateIO()],
+        plugins=[TrainingStateIO(in_background=in_background)],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

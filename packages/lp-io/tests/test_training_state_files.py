@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_io.errors import TrainingStateError
-from lp_io.training_state import read_training_state, write_training_state
+from lp_io.training_state import TrainingStateIO, read_training_state, write_training_state
 from lp_io.training_state.random_state import capture_random_state, restore_random_state
 
 scalars = (
@@ -158,3 +158,31 @@ def test_damage_is_noticed(tmp_path):
         read_training_state(path)
     with pytest.raises(TrainingStateError, match="cannot be read"):
         read_training_state(tmp_path / "missing")
+
+
+def test_a_state_is_written_as_it_was_while_the_training_goes_on(tmp_path):
+    files, weights = TrainingStateIO(in_background=True), torch.zeros(1000, 1000)
+    for step in range(4):
+        files.save_checkpoint({"weights": weights, "step": step}, tmp_path / f"{step}")
+        weights += 1  # in place, as optimisers do
+    files.teardown()
+    for step in range(4):
+        state = read_training_state(tmp_path / f"{step}")
+        assert state["step"] == step
+        assert (state["weights"] == step).all()
+
+
+def test_a_state_that_cannot_be_written_is_told_with_the_next(tmp_path):
+    (tmp_path / "file").write_text("")
+    files = TrainingStateIO(in_background=True)
+    files.save_checkpoint({"step": 1}, tmp_path / "file" / "state")
+    with pytest.raises(TrainingStateError, match="cannot be saved"):
+        files.save_checkpoint({"step": 2}, tmp_path / "state")
+    files.save_checkpoint({"step": 3}, tmp_path / "state")
+    assert files.load_checkpoint(tmp_path / "state") == {"step": 3}
+
+
+def test_what_cannot_be_stored_is_told_at_once(tmp_path):
+    files = TrainingStateIO(in_background=True)
+    with pytest.raises(TrainingStateError, match="cannot be stored"):
+        files.save_checkpoint({"hook": print}, tmp_path / "state")

@@ -4,6 +4,18 @@ The format is eight bytes with the length of a JSON header, the header, and the 
 """
 
 from lp_io.tensor_file.reading import TensorFile, read_tensor_file
-from lp_io.tensor_file.writing import WrittenFile, write_tensor_file
+from lp_io.tensor_file.writing import (
+    WrittenFile,
+    tensor_bytes,
+    tensor_file_parts,
+    write_tensor_file,
+)
 
-__all__ = ["TensorFile", "WrittenFile", "read_tensor_file", "write_tensor_file"]
+__all__ = [
+    "TensorFile",
+    "WrittenFile",
+    "read_tensor_file",
+    "tensor_bytes",
+    "tensor_file_parts",
+    "write_tensor_file",
+]

@@ -43,16 +43,42 @@ def write_tensor_file(
         CheckpointError: A tensor has an element type that cannot be written.
         OSError: The disk is full, or the folder cannot be written to.
     """
-    # the widest elements first, as safetensors does, so that every tensor lies aligned
-    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header = _header(names, tensors, metadata or {})
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as file:
-        for part in _parts(header, names, tensors):
+        for part in tensor_file_parts(tensors, metadata):
             file.write(part)
             digest.update(part)
             size += len(part)
     return WrittenFile(digest.hexdigest(), size)
+
+
+def tensor_file_parts(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> Iterator[bytes | memoryview]:
+    """The bytes of a safetensors file, in order.
+
+    Args:
+        tensors: By name.
+        metadata: Texts for the header.
+
+    Raises:
+        CheckpointError: A tensor has an element type that cannot be written.
+    """
+    # the widest elements first, as safetensors does, so that every tensor lies aligned
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header = _header(names, tensors, metadata or {})
+    yield len(header).to_bytes(8, "little")
+    yield header
+    for name in names:
+        yield tensor_bytes(tensors[name])
+
+
+def tensor_bytes(tensor: Tensor) -> bytes | memoryview:
+    """The elements of a tensor as a safetensors file holds them; no copy of one on the CPU."""
+    if not tensor.numel():
+        return b""
+    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
 
 
 def _header(names: list[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
@@ -75,16 +101,3 @@ def _header(names: list[str], tensors: Mapping[str, Tensor], metadata: Mapping[s
         position = end
     text = strict_json.dump(content).encode()
     return text + b" " * (-len(text) % _ALIGNMENT)
-
-
-def _parts(
-    header: bytes, names: list[str], tensors: Mapping[str, Tensor]
-) -> Iterator[bytes | memoryview]:
-    """The bytes of the file."""
-    yield len(header).to_bytes(8, "little")
-    yield header
-    for name in names:
-        tensor = tensors[name].detach()
-        if tensor.numel():
-            flat = tensor.to("cpu").contiguous().reshape(-1)
-            yield flat.view(torch.uint8).numpy().data

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import CombinedLoader, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from lp_io.errors import TrainingStateError
+from lp_io.training_state.checkpoint_io import TrainingStateIO
 from lp_io.training_state.random_state import capture_random_state, restore_random_state
 from lp_io.training_state.storage import read_training_state
 
@@ -154,24 +155,48 @@ class TrainingStateSaver(Checkpoint):
         self._restored = checkpoint.get(_KEY)
 
     def _save(self, trainer: Trainer) -> None:
-        """Save, then remove the states that are too old, then stop if that is asked for."""
+        """Save, and stop if that is asked for."""
         self._due = False
+        self._finish(trainer)
         try:
             trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:09d}{SUFFIX}")
-            self._remove_old(trainer)
         except TrainingStateError as error:
-            if not isinstance(error.__cause__, OSError):
-                raise
-            rank_zero_warn(f"{error}\nthe training goes on without it")
+            _warn(error)
             trainer.strategy.barrier("Trainer.save_checkpoint")  # where the others wait
         self._saved_at = time.monotonic()
         if self._then_stop is not None:
+            self._finish(trainer)
             raise self._then_stop
 
-    def _remove_old(self, trainer: Trainer) -> None:
-        if trainer.is_global_zero:
-            for path in _states(self.folder)[: -self.keep]:
-                path.unlink(missing_ok=True)
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait until the last state is on the disk."""
+        self._finish(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Wait until the last state is on the disk."""
+        self._finish(trainer)
+
+    def _finish(self, trainer: Trainer) -> None:
+        """Wait until the last state is on the disk, then remove those that are too old."""
+        if not trainer.is_global_zero:
+            return
+        files = trainer.strategy.checkpoint_io
+        try:
+            if isinstance(files, TrainingStateIO):
+                files.wait()
+        except TrainingStateError as error:
+            _warn(error)
+        for path in _states(self.folder)[: -self.keep]:
+            path.unlink(missing_ok=True)
+
+
+def _warn(error: TrainingStateError) -> None:
+    """Let the training go on where the disk is full; what cannot be stored at all is an error."""
+    if not isinstance(error.__cause__, OSError):
+        raise error
+    rank_zero_warn(f"{error}\nthe training goes on without it")
 
 
 def _validation_may_follow(trainer: Trainer, batch_idx: int) -> bool:

@@ -14,11 +14,58 @@ from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
-from lp_io.tensor_file import read_tensor_file, write_tensor_file
+from lp_io.tensor_file import read_tensor_file, tensor_bytes, tensor_file_parts
 from lp_io.training_state.tree import Encoder, decode
 
 FORMAT = "lp-training-state"
 FORMAT_VERSION = "1"
+
+
+class EncodedState:
+    """A training state as text and tensors.
+
+    Args:
+        state: Nested mappings, lists and tuples of plain values, tensors and arrays.
+        copy: Whether to copy all tensors to the host, so that the training may go on and change
+            them before the state is written.
+
+    Raises:
+        TrainingStateError: The state holds something else.
+    """
+
+    def __init__(self, state: Mapping[str, Any], *, copy: bool) -> None:
+        encoder = Encoder()
+        self._text = strict_json.dump(encoder.encode(dict(state)))
+        self._tensors = encoder.tensors
+        if copy:
+            self._tensors = {name: _on_host(tensor) for name, tensor in encoder.tensors.items()}
+
+    def write(self, path: Path) -> None:
+        """Write the state; the file takes its name when it is on the disk.
+
+        Args:
+            path: The file; an existing one is replaced.
+
+        Raises:
+            TrainingStateError: The file cannot be written.
+        """
+        metadata = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "state": self._text,
+            "sha256": _digest(self._text, self._tensors),
+        }
+        try:
+            with written_beside(path) as beside, beside.open("wb") as file:
+                file.writelines(tensor_file_parts(self._tensors, metadata))
+        except OSError as error:
+            raise unwritable(TrainingStateError, "the training state", path, error) from error
+
+
+def _on_host(tensor: Tensor) -> Tensor:
+    """A copy in the host's memory, in the order of the file."""
+    copy = torch.empty_like(tensor, device="cpu", memory_format=torch.contiguous_format)
+    return copy.copy_(tensor)
 
 
 def write_training_state(path: str | Path, state: Mapping[str, Any]) -> None:
@@ -31,20 +78,7 @@ def write_training_state(path: str | Path, state: Mapping[str, Any]) -> None:
     Raises:
         TrainingStateError: The state holds something else, or the file cannot be written.
     """
-    path = Path(path)
-    encoder = Encoder()
-    text = strict_json.dump(encoder.encode(dict(state)))
-    metadata = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "state": text,
-        "sha256": _digest(text, encoder.tensors),
-    }
-    try:
-        with written_beside(path) as beside:
-            write_tensor_file(beside, encoder.tensors, metadata)
-    except OSError as error:
-        raise unwritable(TrainingStateError, "the training state", path, error) from error
+    EncodedState(state, copy=False).write(Path(path))
 
 
 def read_training_state(path: str | Path) -> dict[str, Any]:
@@ -83,7 +117,5 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name}\n{tensor.dtype}\n{list(tensor.shape)}\n".encode())
-        if tensor.numel():
-            flat = tensor.to("cpu").contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().data)
+        digest.update(tensor_bytes(tensor))
     return digest.hexdigest()

@@ -72,7 +72,7 @@ def get_trainer(
             ),
             log,
         ],
-        plugins=[TrainingStateIO(), SynchronizeBatchNorm()],
+        plugins=[TrainingStateIO(in_background=True), SynchronizeBatchNorm()],
         callbacks=callbacks,
         enable_checkpointing=True,
         enable_progress_bar=False,
