@@ -15,9 +15,13 @@ import time
 
 import numpy as np
 import pytest
+from pytorch_lightning.utilities import rank_zero_only
 
+from lp_data.errors import ImageFileError
 from lp_pipeline.config.load import load_config
-from lp_pipeline.training.run import train
+from lp_pipeline.display import SilentDisplay
+from lp_pipeline.training.run import prepare, train
+from lp_pipeline.training.setup import set_up
 
 SETTINGS = (
     "training.imgaug=none",
@@ -95,7 +99,8 @@ def together(settings, tmp_path_factory):
     return folder, finished(litpose_train(*settings, *TWO, "-o", folder))
 
 
-def test_two_processes_learn_as_one_does(settings, together, tmp_path):
+def test_two_processes_learn_as_one_does(settings, together, image_cache, tmp_path):
+    assert len(list(image_cache.glob("*.images"))) == 1
     train(load_config(settings[0], settings[1:]), tmp_path / "one")
     folder, printed = together
     assert printed.count("model directory: ") == 1
@@ -108,6 +113,19 @@ def test_two_processes_learn_as_one_does(settings, together, tmp_path):
     for name, values in one.items():
         np.testing.assert_allclose(values, two[name], rtol=1e-3, err_msg=name)
     assert (folder / "predictions.csv").is_file()
+
+
+def test_the_first_process_alone_reads_the_images_beforehand(
+    settings, all_labeled, monkeypatch, tmp_path
+):
+    folder = shutil.copytree(all_labeled, tmp_path / "project")
+    loaded = load_config(settings[0], (*settings[1:], f"data.data_dir={folder}"))
+    data = set_up(loaded.config).data
+    (folder / data.dataset.table.image_paths[data.split.validation[-1]]).write_bytes(b"no image")
+    with pytest.raises(ImageFileError):
+        prepare(loaded, SilentDisplay())
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    prepare(loaded, SilentDisplay())
 
 
 def test_two_processes_that_were_killed_go_on_together(settings, together, tmp_path):

@@ -13,7 +13,7 @@ from lp_data.datamodule import LabeledDataModule
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError
 from lp_data.labels import LabelTable
-from lp_data.loading.loader import ResumableLoader
+from lp_data.loading.loader import ResumableLoader, default_num_workers
 from lp_data.loading.sampler import EpochSampler
 from lp_data.split import Split, split_rows
 
@@ -230,3 +230,9 @@ def test_lightning_leaves_the_loaders_as_they_are(dataset):
     loader = module(dataset).train_dataloader()
     assert isinstance(loader, ResumableLoader)
     assert isinstance(loader.sampler, torch.utils.data.DistributedSampler)
+
+
+@pytest.mark.parametrize(("processes", "workers"), [(1, 8), (2, 6), (4, 3), (100, 1)])
+def test_processes_share_the_cores_of_their_machine(monkeypatch, processes, workers):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(12), raising=False)
+    assert default_num_workers(on_gpu=True, processes=processes) == workers

@@ -218,6 +218,16 @@ def test_without_augmentation(project):
     assert dataset.augmenter is noise
 
 
+def test_an_image_that_fills_up_a_batch_is_not_judged_twice(project):
+    table = make_table(["v/img001.png"], [[[1, 1]]])
+    dataset = LabeledDataset(table, project(), FRAME)
+    plain = dataset.without_augmentation()
+    assert plain[0]["visibility"].tolist() == dataset[1]["visibility"].tolist() == [2]
+    assert plain[1]["visibility"].tolist() == [0]
+    assert plain[1]["keypoints"].isnan().all()
+    assert (plain[1]["images"] == plain[0]["images"]).all()
+
+
 def test_changing_a_sample_does_not_change_the_next(project):
     dataset = LabeledDataset(make_table(["v/img001.png"], [[[1, 1]]]), project(), FRAME)
     dataset[0]["images"].zero_()

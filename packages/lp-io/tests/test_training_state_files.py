@@ -176,7 +176,7 @@ def test_a_state_that_cannot_be_written_is_told_with_the_next(tmp_path):
     (tmp_path / "file").write_text("")
     files = TrainingStateIO(in_background=True)
     files.save_checkpoint({"step": 1}, tmp_path / "file" / "state")
-    with pytest.raises(TrainingStateError, match="cannot be saved"):
+    with pytest.raises(TrainingStateError, match="cannot be written"):
         files.save_checkpoint({"step": 2}, tmp_path / "state")
     files.save_checkpoint({"step": 3}, tmp_path / "state")
     assert files.load_checkpoint(tmp_path / "state") == {"step": 3}

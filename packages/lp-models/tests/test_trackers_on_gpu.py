@@ -28,3 +28,21 @@ def test_learns_and_predicts_on_cuda(name, precision):
     assert loss.isfinite()
     assert prediction.keypoints.dtype == torch.float32
     assert prediction.keypoints.isfinite().all()
+
+
+@pytest.mark.gpu
+@CUDA
+@pytest.mark.parametrize("name", ["heatmap", "heatmap_mhcrnn", "regression"])
+def test_a_step_does_not_wait_for_cuda(name):
+    subject = Subject(load_plugin(MODELS, name).semi_supervised_class())
+    tracker = subject.build().to("cuda")
+    optimizer = tracker.configure_optimizers()["optimizer"]
+    batch = _to(subject.batch(), "cuda")
+    for mode in ("default", "default", "error"):  # first, everything is set up
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            optimizer.zero_grad()
+            tracker.training_step(batch).backward()
+            optimizer.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
