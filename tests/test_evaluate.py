@@ -202,7 +202,7 @@ def test_a_video_gets_its_metrics_and_its_suspicious_frames(litpose, model, proj
     assert outcome.code == 2
     assert "--overwrite" in outcome.err
     outcome = litpose(*arguments, "--overwrite", "--no-clips", "--threshold", 1)
-    assert "confidence of at least 1 " in outcome.out
+    assert "those of at least 1 in " in outcome.out
     found = csv.DictReader((folder / "outliers" / "test" / "outliers.csv").open())
     assert {row["metric"] for row in found} == {"confidence_drop"}  # nothing is that sure
     assert not list((folder / "outliers" / "test").glob("*.mp4"))

@@ -15,7 +15,7 @@ from lp_pipeline.errors import RenderingError
 from lp_pipeline.rendering.contact_sheet import contact_sheet
 from lp_pipeline.rendering.draw import PoseDrawer
 from lp_pipeline.rendering.labeled_video import labeled_frames, write_labeled_video
-from lp_pipeline.rendering.palette import keypoint_colours
+from lp_pipeline.rendering.palette import contrast, keypoint_colours
 from lp_pipeline.rendering.style import DrawingStyle
 from lp_pipeline.rendering.text import text_width, write_text
 
@@ -59,7 +59,7 @@ def test_frame_that_is_large_enough_is_not_enlarged():
     assert DrawingStyle(smallest_side=0).scale((16, 16)) == 1
 
 
-def test_keypoint_has_its_colour_in_the_middle_and_a_dark_rim():
+def test_keypoint_has_its_colour_in_the_middle_and_a_rim_that_contrasts_with_it():
     picture = _draw(
         [[80.0, 60.0], [20.0, 20.0]],
         style=DrawingStyle(colormap="tab10", smallest_side=0, stamp=False, radius=8.0),
@@ -67,7 +67,8 @@ def test_keypoint_has_its_colour_in_the_middle_and_a_dark_rim():
     first, second = keypoint_colours(2, "tab10")
     assert tuple(picture[60, 80]) == first
     assert tuple(picture[20, 20]) == second
-    assert picture[60, 89].max() < 60
+    for (x, y), colour in (((89, 60), first), ((29, 20), second)):
+        assert contrast(tuple(map(int, picture[y, x])), colour) > 3
 
 
 def test_drawing_leaves_the_frame_itself_alone():
@@ -137,6 +138,55 @@ def test_trail_breaks_where_the_keypoint_was_not_seen():
     drawn = (_draw([[110.0, 60.0]], style=style, past=past)[60] != 128).any(axis=-1)
     assert not drawn[:75].any()
     assert drawn[82:100].all()
+
+
+def test_trail_breaks_where_the_keypoint_jumps():
+    style = DrawingStyle(trail=9, smallest_side=0, stamp=False)
+    past = [np.array([[x, 60.0]]) for x in (10.0, 14.0, 18.0, 22.0, 26.0)]
+    drawn = (_draw([[110.0, 60.0]], style=style, past=past)[60] != 128).any(axis=-1)
+    assert drawn[10:26].all()
+    assert not drawn[34:100].any()
+
+
+def test_trail_of_a_fast_keypoint_does_not_break():
+    style = DrawingStyle(trail=9, smallest_side=0, stamp=False)
+    past = [np.array([[x, 60.0]]) for x in (10.0, 35.0, 60.0, 85.0)]
+    drawn = (_draw([[110.0, 60.0]], style=style, past=past)[60] != 128).any(axis=-1)
+    assert drawn[10:110].all()
+
+
+@pytest.mark.parametrize("ground", [0, 60, 128, 200, 255])
+@pytest.mark.parametrize("colormap", ["distinct", "cool", "turbo", "gray"])
+def test_every_keypoint_stands_out_on_any_ground(ground, colormap):
+    frame = np.full((60, 20 * 24, 3), ground, np.uint8)
+    keypoints = [[10.0 + 20 * number, 30.0] for number in range(24)]
+    style = DrawingStyle(smallest_side=0, stamp=False, colormap=colormap, radius=5.0)
+    picture = _draw(keypoints, style=style, frame=frame)
+    for number in range(24):
+        around = picture[18:43, 20 * number : 20 * number + 20].reshape(-1, 3)
+        best = max(contrast(tuple(map(int, pixel)), (ground,) * 3) for pixel in around)
+        assert best > 2
+
+
+def test_default_colours_are_far_apart():
+    def nearest(colours):
+        points = np.array([oklab(colour) for colour in colours])
+        distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        return distances[~np.eye(len(points), dtype=bool)].min()
+
+    for count in (5, 12, 17, 24):
+        assert nearest(keypoint_colours(count)) > 0.08
+        assert nearest(keypoint_colours(count)) > 1.3 * nearest(keypoint_colours(count, "turbo"))
+    assert keypoint_colours(30)[24:] == keypoint_colours(6)
+
+
+def oklab(colour):
+    """Oklab of an sRGB colour (B. Ottosson, 2020)."""
+    value = np.array(colour) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    cones = [[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]]
+    axes = [[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]
+    return np.array(axes) @ np.cbrt(np.array(cones) @ linear)
 
 
 def test_truth_is_a_ring_around_the_true_position():
@@ -272,7 +322,11 @@ def test_trail_of_a_video_is_bounded_and_leaves_out_what_was_not_sure():
     rows = iter(list(zip(keypoints, confidences, strict=True)))
     for _ in labeled_frames(((n, GREY) for n in range(4)), rows, drawer, fps=FPS):
         past = drawer.last["past"]
-    np.testing.assert_array_equal(past, [[[np.nan, np.nan]], [[4.0, 5.0]]])
+    np.testing.assert_array_equal(past, [[[0.0, 1.0]], [[np.nan, np.nan]], [[4.0, 5.0]]])
+    rows = ((NOWHERE, np.ones(1)) for _ in range(40))
+    for _ in labeled_frames(((n, GREY) for n in range(40)), rows, drawer, fps=FPS):
+        past = drawer.last["past"]
+    assert len(past) == drawer.memory < 20
 
 
 @pytest.mark.parametrize("frames", [FRAMES - 1, FRAMES + 1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from lp_io.predictions.table import PredictionTable
 
 _ROWS = 1024
 
+Likelihood = Float[ndarray, "_rows _keypoints"]
 Chunk = tuple[Float[ndarray, "_frames _keypoints 2"], Float[ndarray, "_frames _keypoints"]]
 """Keypoints (n, K, 2) in frame px and confidences (n, K) of consecutive frames; NaN without row."""
 
@@ -40,6 +41,8 @@ class VideoPredictions:
     Args:
         path: The table; the ending of its name tells the format.
         frames: The number of frames of the video; None where the video is not at hand.
+        confidence: What is taken for the confidence instead of the likelihood, from 0 to 1 of any
+            shape: such as a calibration.
 
     Attributes:
         keypoint_names: K names.
@@ -50,8 +53,14 @@ class VideoPredictions:
             video, or the rows have no numbers and are not as many as the frames.
     """
 
-    def __init__(self, path: str | Path, frames: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        frames: int | None = None,
+        confidence: Callable[[Likelihood], Likelihood] | None = None,
+    ) -> None:
         self.path = Path(path)
+        self._confidence = confidence
         self._table: PredictionTable | None = None
         if format_of(self.path).name == "csv":
             self.keypoint_names = next(read_prediction_chunks(self.path, 1)).keypoint_names
@@ -106,10 +115,11 @@ class VideoPredictions:
         for table in tables:
             numbers = self._numbers[start : start + len(table)]
             start += len(table)
+            likelihood = _as_predicted(table.confidences)
             yield replace(
                 table,
                 keypoints=_as_predicted(table.keypoints),
-                confidences=_as_predicted(table.confidences),
+                confidences=self._confidence(likelihood) if self._confidence else likelihood,
                 index=tuple(numbers.tolist()),
             )
 

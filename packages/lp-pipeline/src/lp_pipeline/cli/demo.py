@@ -114,7 +114,7 @@ def _predict(model: Model, project: SyntheticProject, folder: Path, display: Dis
         calibration=model.calibration,
         display=display,
     )
-    style = DrawingStyle(colormap="turbo", confidence_threshold=0.1, trail=6)
+    style = DrawingStyle(confidence_threshold=0.1, trail=6, legend=True)
     render_prediction(
         project.test_video,
         folder / TABLE,

@@ -117,7 +117,8 @@ def outliers(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Least confidence of a keypoint whose movement and pose are judged; default: "
+            help="Least confidence of a keypoint whose movement and pose are judged: the "
+            "calibrated one where the model has one, else the likelihood; default: "
             "eval.confidence_thresh_for_vid of the config.",
         ),
     ] = None,
@@ -146,7 +147,13 @@ def outliers(
 
 def render(
     video: Annotated[Path, typer.Argument(help="A video.")],
-    table: Annotated[Path, typer.Argument(metavar="PREDICTIONS.csv", help="Its predictions.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="Its predictions: .csv, .h5, .parquet, .json (COCO), .slp or .nc (movement).",
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -163,19 +170,32 @@ def render(
             "whose folder the table is.",
         ),
     ] = None,
-    colormap: Annotated[str, typer.Option(help="One of matplotlib's.")] = "cool",
+    colormap: Annotated[
+        str | None,
+        typer.Option(
+            help="distinct, or one of matplotlib's; default: eval.colormap of the model that the "
+            "table is in, else distinct."
+        ),
+    ] = None,
     threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Least confidence of a keypoint to draw.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Least confidence of a keypoint to draw: the calibrated one where the model has "
+            "one, else the likelihood; default: eval.confidence_thresh_for_vid of the model that "
+            "the table is in, else 0.9.",
+        ),
+    ] = None,
     trail: Annotated[int, typer.Option(min=0, help="Past frames that leave a trail.")] = 0,
     radius: Annotated[float | None, typer.Option(min=0.1, help="Of a keypoint, in px.")] = None,
-    legend: Annotated[bool, typer.Option(help="Name the keypoints beside the frame.")] = False,
+    legend: Annotated[bool, typer.Option(help="Name the keypoints beside the frame.")] = True,
     first: Annotated[int, typer.Option(min=0, help="First frame to draw.")] = 0,
     last: Annotated[int | None, typer.Option(min=0, help="Last frame to draw.")] = None,
     reader: Reader = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw a table of predictions, also of Lightning Pose or DeepLabCut, on its video."""
+    """Draw a table of predictions, also of Lightning Pose, DeepLabCut or SLEAP, on its video."""
     from lp_pipeline.cli.render import RenderRequest, run_render
 
     run_render(

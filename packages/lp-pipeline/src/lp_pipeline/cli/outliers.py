@@ -15,7 +15,6 @@ from lp_pipeline.quoting import quoted
 if TYPE_CHECKING:
     from lp_core.video import VideoSource
     from lp_io.predictions import VideoPredictions
-    from lp_pipeline.evaluation.suspicious import VideoMetrics
 
 TABLE = "outliers.csv"
 
@@ -58,15 +57,16 @@ def run_outliers(request: OutliersRequest) -> None:
         video_metrics,
         write_suspicions,
     )
+    from lp_pipeline.prediction.shown_confidence import ShownConfidence
 
     pose_metrics = pose_metrics_of(request.model_dir)
     for note in pose_metrics.notes:
         display.message(f"note: {note}")
-    threshold = request.threshold
+    confidence, threshold = ShownConfidence.of_table(table), request.threshold
     if threshold is None:
         threshold = eval_options(request.model_dir).confidence_thresh_for_vid
     with open_video(request.video, reader=request.reader) as source:
-        predictions = VideoPredictions(table, len(source))
+        predictions = VideoPredictions(table, len(source), confidence)
         if predictions.note:
             display.message(f"note: {predictions.note}; they are not judged")
         metrics = video_metrics(predictions, pose_metrics.metrics, threshold=threshold)
@@ -78,7 +78,11 @@ def run_outliers(request: OutliersRequest) -> None:
         _write_clips(request, source, predictions, clips, display)
         fps = source.fps
     write_suspicions(folder / TABLE, found, fps, names)
-    _summarise(metrics, len(found), threshold, folder, display, clips=bool(names))
+    display.message(
+        f"{len(found)} suspicious frames of {metrics.frames}, by {', '.join(metrics.values)}"
+    )
+    display.message(confidence.told(metrics.confident, threshold, "judged"))
+    display.message(f"{'table and clips' if names else 'table'}: {folder}")
 
 
 def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
@@ -142,20 +146,3 @@ def _write_clips(
         for number, (part, path) in enumerate(clips.items(), 1):
             draw_predictions(source, predictions, path, style=style, frames=part)
             task.update(number)
-
-
-def _summarise(
-    metrics: VideoMetrics,
-    count: int,
-    threshold: float,
-    folder: Path,
-    display: Display,
-    *,
-    clips: bool,
-) -> None:
-    names = ", ".join(metrics.values)
-    display.message(f"{count} suspicious frames of {metrics.frames}, by {names}")
-    display.message(
-        f"judged are keypoints with a confidence of at least {threshold:g} (--threshold)"
-    )
-    display.message(f"{'table and clips' if clips else 'table'}: {folder}")

@@ -134,18 +134,26 @@ class InputPredictor:
         """The labelled video, unless a resumed run has it already."""
         from lp_pipeline.evaluation.model_project import eval_options, skeleton_of
         from lp_pipeline.evaluation.video_report import drawing_style
+        from lp_pipeline.prediction.shown_confidence import ShownConfidence
         from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 
         path = labeled_video_path(table)
         if self.request.resume and _is_newer(path, table):
             return
-        folder, reader = self.request.model_dir, self.request.reader
-        style = drawing_style(eval_options(folder), skeleton_of(folder))
-        render_prediction(video, table, path, reader=reader, style=style, display=self.display)
-        self.display.message(
-            f"labelled video: {path} (confidence of at least {style.confidence_threshold:g}, as "
-            "eval.confidence_thresh_for_vid says; `litpose render` draws as you like)"
+        folder, confidence = self.request.model_dir, ShownConfidence.of_table(table)
+        style = drawing_style(eval_options(folder), skeleton_of(folder), legend=True)
+        drawn = render_prediction(
+            video,
+            table,
+            path,
+            reader=self.request.reader,
+            style=style,
+            confidence=confidence,
+            display=self.display,
         )
+        told = confidence.told(drawn.share, style.confidence_threshold, "drawn")
+        self.display.message(f"labelled video: {path}")
+        self.display.message(f"{told} (`litpose render` draws as you like)")
 
     def _is_done(self, table: Path, video: Path | None = None) -> bool:
         """Whether a table is there and is to stay.

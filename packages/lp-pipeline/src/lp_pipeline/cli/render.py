@@ -20,8 +20,8 @@ class RenderRequest:
     table: Path
     output: Path | None
     skeleton: tuple[str, ...]
-    colormap: str
-    threshold: float
+    colormap: str | None
+    threshold: float | None
     trail: int
     radius: float | None
     legend: bool
@@ -40,25 +40,29 @@ def run_render(request: RenderRequest) -> None:
     start_session()
     from lp_data.video.open import open_video
     from lp_io.predictions import VideoPredictions
-    from lp_pipeline.evaluation.model_project import skeleton_of_table
+    from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
+    from lp_pipeline.prediction.shown_confidence import ShownConfidence
     from lp_pipeline.rendering.prediction_video import draw_predictions, labeled_video_path
     from lp_pipeline.rendering.style import DrawingStyle
 
     display = terminal_or_plain()
     path = request.output or labeled_video_path(request.table)
     _check_output(request, path)
+    options = eval_options_of_table(request.table)
+    threshold = options.confidence_thresh_for_vid
     style = DrawingStyle(
-        colormap=request.colormap,
-        confidence_threshold=request.threshold,
+        colormap=request.colormap or options.colormap,
+        confidence_threshold=threshold if request.threshold is None else request.threshold,
         trail=request.trail,
         radius=request.radius,
         legend=request.legend,
         skeleton=skeleton_of_table(request.table),
     )
+    confidence = ShownConfidence.of_table(request.table)
     with open_video(request.video, reader=request.reader) as source:
-        predictions = VideoPredictions(request.table, len(source))
+        predictions = VideoPredictions(request.table, len(source), confidence)
         names = predictions.keypoint_names
-        written = draw_predictions(
+        drawn = draw_predictions(
             source,
             predictions,
             path,
@@ -67,7 +71,8 @@ def run_render(request: RenderRequest) -> None:
             frames=chosen_frames(request, len(source)),
             display=display,
         )
-    display.message(f"labelled video: {path} ({written} frames)")
+    display.message(f"labelled video: {path} ({drawn.frames} frames)")
+    display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))
 
 
 def _check_output(request: RenderRequest, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from lp_core.errors import nearest_name
 from lp_pipeline.config.report import Report, key_path
 from lp_pipeline.config.rules import CHOICES, LISTS_OF_COUNTS, RANGES, SHARES_OR_COUNTS
-from lp_pipeline.config.schema import Config
+from lp_pipeline.config.schema import Config, EvalConfig
 
 _SLACK = 1e-9  # 0.9 + 0.1 may be a little above 1 in binary
 
@@ -259,16 +259,15 @@ def _check_devices(config: Config, report: Report) -> None:
 
 def _check_colormap(config: Config, report: Report) -> None:
     name = config.eval.colormap
-    if name == "cool":  # the default need not import matplotlib
+    if name == EvalConfig().colormap:  # the default need not import matplotlib
         return
-    from matplotlib import colormaps
+    from lp_pipeline.errors import RenderingError
+    from lp_pipeline.rendering.palette import keypoint_colours
 
-    if name not in colormaps:
-        guess = nearest_name(name, colormaps)
-        hint = f"did you mean '{guess}'? " if guess else ""
-        report.problem(
-            "eval.colormap", f"unknown colormap '{name}'", f"{hint}see matplotlib's colormaps"
-        )
+    try:
+        keypoint_colours(1, name)
+    except RenderingError as error:
+        report.problem("eval.colormap", error.problem, error.remedy)
 
 
 def _note_annealing(config: Config, report: Report) -> None:

@@ -282,14 +282,15 @@ class EvalConfig:
         predict_vids_after_training: Predict the videos in ``test_videos_directory``.
         test_videos_directory: A folder of videos; null takes ``data.video_dir``.
         save_vids_after_training: Also write labelled videos.
-        colormap: Matplotlib's name of the colours of the keypoints.
-        confidence_thresh_for_vid: Confidence below which a keypoint is not drawn.
+        colormap: The colours of the keypoints: ``distinct``, or matplotlib's name of a map.
+        confidence_thresh_for_vid: Confidence below which a keypoint is not drawn: the calibrated
+            one where the model carries a calibration, else the likelihood.
     """
 
     predict_vids_after_training: bool = True
     test_videos_directory: str | None = None
     save_vids_after_training: bool = False
-    colormap: str = "cool"
+    colormap: str = "distinct"
     confidence_thresh_for_vid: float = 0.9
 
 

@@ -215,9 +215,14 @@ def skeleton_of_table(table: Path) -> tuple[tuple[str, str], ...]:
     Raises:
         ConfigError: The config is damaged.
     """
+    folder = model_of_table(table)
+    return () if folder is None else skeleton_of(folder)
+
+
+def model_of_table(table: Path) -> Path | None:
+    """The model directory that a table of predictions lies in; None where it is in none."""
     folders = table.absolute().parents[:2]  # the model directory itself, or video_preds in it
-    models = [folder for folder in folders if (folder / MANIFEST_NAME).is_file()]
-    return skeleton_of(models[0]) if models else ()
+    return next((folder for folder in folders if (folder / MANIFEST_NAME).is_file()), None)
 
 
 def eval_options(folder: Path) -> EvalConfig:
@@ -229,3 +234,13 @@ def eval_options(folder: Path) -> EvalConfig:
     if not (folder / CONFIG_FILE).is_file():
         return EvalConfig()
     return load_config(folder / CONFIG_FILE).config.eval
+
+
+def eval_options_of_table(table: Path) -> EvalConfig:
+    """The same for a table of predictions; the defaults where it lies in no model directory.
+
+    Raises:
+        ConfigError: The config is damaged.
+    """
+    folder = model_of_table(table)
+    return EvalConfig() if folder is None else eval_options(folder)

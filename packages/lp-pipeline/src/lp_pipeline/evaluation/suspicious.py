@@ -51,11 +51,13 @@ class VideoMetrics:
         keypoint_names: K names.
         values: (N, K) by the metric's name, the larger the worse.
         frames: N.
+        confident: The share of the predicted keypoints whose movement and pose are judged.
     """
 
     keypoint_names: tuple[str, ...]
     values: Mapping[str, PerKeypoint]
     frames: int
+    confident: float
 
 
 def video_metrics(
@@ -79,19 +81,26 @@ def video_metrics(
     """
     metrics: dict[str, FrameMetric] = {"temporal_norm": TemporalNorm(), **pose_metrics}
     parts: dict[str, list[Float[ndarray, "rows keypoints"]]] = {name: [] for name in metrics}
-    confidences = []
+    confidences, known = [], []
     for keypoints, confidence in predictions.chunks():
         for name, metric in metrics.items():
             parts[name].append(metric(keypoints).astype(np.float32))
         confidences.append(confidence.astype(np.float32))
+        known.append(np.isfinite(keypoints).all(axis=-1))
     values = {name: np.concatenate(some) for name, some in parts.items()}
     likelihood = np.concatenate(confidences)
-    unsure = ~(likelihood >= threshold)
+    unsure = likelihood < threshold
     for some in values.values():
         some[unsure] = np.nan
     values["temporal_norm"][1:][unsure[:-1]] = np.nan
     values[CONFIDENCE_DROP] = confidence_drop(likelihood)
-    return VideoMetrics(predictions.keypoint_names, values, predictions.frames)
+    predicted = np.concatenate(known)
+    return VideoMetrics(
+        keypoint_names=predictions.keypoint_names,
+        values=values,
+        frames=predictions.frames,
+        confident=int((predicted & ~unsure).sum()) / max(int(predicted.sum()), 1),
+    )
 
 
 def confidence_drop(confidences: PerKeypoint) -> PerKeypoint:

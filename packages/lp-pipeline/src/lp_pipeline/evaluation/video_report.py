@@ -13,6 +13,7 @@ from lp_pipeline.evaluation.outliers import Outlier, worst_frames
 from lp_pipeline.evaluation.report import CaptionedPicture, ReportedVideo
 from lp_pipeline.evaluation.report_content import video_frame_pictures
 from lp_pipeline.evaluation.suspicious import CONFIDENCE_DROP, video_metrics
+from lp_pipeline.prediction.shown_confidence import ShownConfidence
 from lp_pipeline.rendering.style import DrawingStyle
 
 _TITLES = {
@@ -38,7 +39,7 @@ def reported_video(
         LPError: The video or a table cannot be read, or they do not belong together.
     """
     with open_video(video) as source:
-        predictions = VideoPredictions(table, len(source))
+        predictions = VideoPredictions(table, len(source), ShownConfidence.of_table(table))
         values = _in_pixels(predictions, metrics, style)
         worst = _worst_of_each(values, apart=max(1, round(source.fps / 2)))
         poses = predictions.at([outlier.frame for outlier, _ in worst])
@@ -83,15 +84,19 @@ def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple
     return list(found.values())
 
 
-def drawing_style(options: EvalConfig, skeleton: tuple[tuple[str, str], ...] = ()) -> DrawingStyle:
+def drawing_style(
+    options: EvalConfig, skeleton: tuple[tuple[str, str], ...] = (), *, legend: bool = False
+) -> DrawingStyle:
     """How the config wants predictions drawn.
 
     Args:
         options: Its section ``eval``.
         skeleton: Pairs of keypoint names to join by a line.
+        legend: Whether a panel names the keypoints.
     """
     return DrawingStyle(
         colormap=options.colormap,
         confidence_threshold=options.confidence_thresh_for_vid,
         skeleton=skeleton,
+        legend=legend,
     )

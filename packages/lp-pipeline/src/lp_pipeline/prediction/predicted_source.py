@@ -12,7 +12,9 @@ from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
 from lp_core.listing import visible
 from lp_pipeline.errors import PredictionError
+from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 
+_CALIBRATION = "confidence_calibration"
 _HEAD = 2**16  # bytes; reading all of a video would take long
 
 
@@ -47,17 +49,24 @@ def is_of_other_weights(table: Path, weights_digest: str | None) -> bool:
     return said is not None and weights_digest is not None and said != weights_digest
 
 
-def write_source(table: Path, video: Path, weights_digest: str) -> None:
-    """Say beside a table which video it is of, and which tracker predicted it.
+def write_source(
+    table: Path,
+    video: Path,
+    weights_digest: str,
+    calibration: ConfidenceCalibration | None = None,
+) -> None:
+    """Say beside a table which video it is of, which tracker predicted it, and how sure it is.
 
     Raises:
         PredictionError: The file cannot be written.
     """
-    said = {"name": video.name, "video": _digest(video), "weights": weights_digest}
+    said: dict[str, Any] = {"name": video.name, "video": _digest(video), "weights": weights_digest}
+    if calibration is not None:
+        said[_CALIBRATION] = calibration.to_dict()
     _write(source_path(table), said)
 
 
-def _write(path: Path, said: Mapping[str, str]) -> None:
+def _write(path: Path, said: Mapping[str, Any]) -> None:
     try:
         with written_beside(path) as beside:
             beside.write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
@@ -69,6 +78,16 @@ def is_made_from(table: Path, video: Path, weights_digest: str) -> bool:
     """Whether a table says that this tracker has predicted it from this video."""
     said = _read(source_path(table))
     return said.get("weights") == weights_digest and said.get("video") == _digest(video)
+
+
+def source_calibration(table: Path) -> ConfidenceCalibration | None:
+    """The calibration of the tracker that predicted a table; None where nothing tells one.
+
+    Raises:
+        EvaluationError: It is damaged.
+    """
+    content = _read(source_path(table)).get(_CALIBRATION)
+    return ConfidenceCalibration.from_dict(content) if isinstance(content, dict) else None
 
 
 def check_source(table: Path, video: Path, weights_digest: str) -> None:

@@ -108,7 +108,7 @@ def predict_video_file(
                 remedy="this is a fault of the video reader; please report it",
             )
         result = VideoResult(table, rows, getattr(source, "damage", None), resumed)
-    write_source(table, video, handler.weights_digest)
+    write_source(table, video, handler.weights_digest, calibration)
     return result
 
 

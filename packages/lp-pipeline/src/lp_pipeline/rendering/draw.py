@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from lp_core.errors import nearest_name
 from lp_pipeline.errors import RenderingError
 from lp_pipeline.rendering.legend import legend_panel
-from lp_pipeline.rendering.palette import between, keypoint_colours
+from lp_pipeline.rendering.palette import Colour, between, keypoint_colours
 from lp_pipeline.rendering.strokes import (
     FixedPoint,
     draw_disc,
@@ -27,8 +27,12 @@ from lp_pipeline.rendering.text import INK, PAPER, Picture, stamp_text
 Pose = Float[ndarray, "keypoints 2"]
 Confidences = Float[ndarray, " keypoints"]
 Edge = tuple[str, str]
+Line = tuple[FixedPoint | None, FixedPoint | None, Colour, float]
+"""Both ends, the colour, and the width in px of the picture."""
 
 _LINE_OPACITY = 0.65
+_JUMP, _SHORTEST_JUMP = 4.0, 0.03  # times the usual step; share of the frame's shorter side
+_USUAL_OF = 12  # past frames that tell the usual step of a keypoint
 _BEYOND = 4.0  # picture sizes outside the picture at which a keypoint is as good as missing
 
 
@@ -75,12 +79,20 @@ class PoseDrawer:
         """(height, width) in px of what `draw` returns, enlargement and legend included."""
         return self._size[0], self._size[1] + self._panel.shape[1]
 
+    @property
+    def memory(self) -> int:
+        """How many past poses `draw` makes use of."""
+        return max(self.style.trail, _USUAL_OF) if self.style.trail else 0
+
     def shown(self, keypoints: Pose, confidences: Confidences | None) -> Pose:
-        """The keypoints with NaN for those that are not drawn for lack of confidence."""
+        """The keypoints with NaN for those that are not drawn for lack of confidence.
+
+        Keypoints without any confidence (NaN), as some formats have them, are drawn.
+        """
         if confidences is None:
             return keypoints
-        sure = confidences >= self.style.confidence_threshold
-        return np.where(sure[:, None], keypoints, np.nan)
+        unsure = confidences < self.style.confidence_threshold
+        return np.where(unsure[:, None], np.nan, keypoints)
 
     def draw(
         self,
@@ -99,7 +111,8 @@ class PoseDrawer:
             keypoints: (K, 2) frame px; NaN where missing.
             confidences: (K,) from 0 to 1: less confident keypoints are fainter and smaller, and not
                 drawn at all below the style's threshold.
-            past: Poses of earlier frames, oldest first, as `shown` gives them, for the trails.
+            past: Poses of earlier frames, oldest first, as `shown` gives them, for the trails; more
+                than the trail is long tell what a usual step is.
             truth: (K, 2) frame px, drawn as rings, joined to the keypoints.
             stamp: Text in the lower left corner.
 
@@ -110,10 +123,9 @@ class PoseDrawer:
             RenderingError: The frame does not have the size that was given at first.
         """
         picture = self._enlarged(frame)
-        points = self._points(self.shown(keypoints, confidences))
-        recent = past[max(len(past) - self.style.trail, 0) :]
-        poses = [self._points(pose) for pose in recent]
-        self._draw_lines(picture, points, poses)
+        pose = self.shown(keypoints, confidences)
+        points = self._points(pose)
+        self._draw_lines(picture, points, self._trails([*past, pose]))
         if truth is not None:
             self._draw_truth(picture, self._points(truth), points)
         self._draw_keypoints(picture, points, confidences)
@@ -139,23 +151,34 @@ class PoseDrawer:
         points[far] = np.nan
         return fixed_points(points)
 
+    def _trails(self, poses: Sequence[Pose]) -> list[Line]:
+        """The lines between successive poses, the last of which is that of the frame."""
+        steps = list(itertools.pairwise(poses))
+        together = jumps(np.array(poses), self._frame_size) if steps else ()
+        lines: list[Line] = []
+        recent = list(zip(steps, together, strict=True))[max(len(steps) - self.style.trail, 0) :]
+        for age, ((before, after), jumped) in enumerate(recent, 1):
+            width = self._radius * (0.25 + 0.75 * age / (len(recent) + 1))
+            ends = zip(self._points(before), self._points(after), self.colours, strict=True)
+            lines += [(*each, width) for each, jump in zip(ends, jumped, strict=True) if not jump]
+        return lines
+
     def _draw_lines(
-        self,
-        picture: Picture,
-        points: list[FixedPoint | None],
-        past: list[list[FixedPoint | None]],
+        self, picture: Picture, points: list[FixedPoint | None], trails: list[Line]
     ) -> None:
-        """Trails and skeleton, half transparent, in place."""
-        if not self._edges and not past:
-            return
-        overlay = picture.copy()
-        for age, (before, after) in enumerate(itertools.pairwise([*past, points]), 1):
-            width = self._radius * (0.25 + 0.75 * age / (len(past) + 1))
-            for start, end, colour in zip(before, after, self.colours, strict=True):
-                draw_line(overlay, start, end, colour, width)
+        """Trails and skeleton, half transparent and with a dark edge, in place."""
+        lines = list(trails)
         for first, second in self._edges:
             colour = between(self.colours[first], self.colours[second])
-            draw_line(overlay, points[first], points[second], colour, 0.5 * self._radius)
+            lines.append((points[first], points[second], colour, 0.5 * self._radius))
+        if not lines:
+            return
+        overlay = picture.copy()
+        edge = 0.35 * self._radius
+        for start, end, _, width in lines:
+            draw_line(overlay, start, end, PAPER, width + edge)
+        for start, end, colour, width in lines:
+            draw_line(overlay, start, end, colour, width)
         cv2.addWeighted(overlay, _LINE_OPACITY, picture, 1 - _LINE_OPACITY, 0, dst=picture)
 
     def _draw_truth(
@@ -178,12 +201,33 @@ class PoseDrawer:
         confidences: Confidences | None,
     ) -> None:
         """A disc for each keypoint, fainter and smaller with less confidence, in place."""
-        sure = np.ones(len(points)) if confidences is None else np.nan_to_num(confidences, nan=0.0)
+        sure = np.ones(len(points)) if confidences is None else np.nan_to_num(confidences, nan=1.0)
         levels = sure.clip(0.0, 1.0).tolist()
         for point, colour, confidence in zip(points, self.colours, levels, strict=True):
             if point is not None:
                 radius = self._radius * self.style.shrinking(confidence)
                 draw_disc(picture, point, radius, colour, self.style.opacity(confidence))
+
+
+def jumps(
+    poses: Float[ndarray, "poses keypoints 2"], frame_size: tuple[int, int]
+) -> Bool[ndarray, "poses-1 keypoints"]:
+    """Where keypoints move so much more than usual that the two positions are not one movement.
+
+    Args:
+        poses: Successive ones in frame px, NaN where a keypoint is missing.
+        frame_size: (height, width) in frame px.
+    """
+    steps = np.linalg.norm(np.diff(poses, axis=0), axis=-1)
+    known = np.isfinite(steps)
+    usual = np.array(
+        [
+            np.median(step[is_known]) if is_known.any() else 0.0
+            for step, is_known in zip(steps.T, known.T, strict=True)
+        ]
+    )
+    limit = np.maximum(_SHORTEST_JUMP * min(frame_size), _JUMP * usual)
+    return known & (np.where(known, steps, 0.0) > limit)
 
 
 def _number(name: str, keypoint_names: Sequence[str]) -> int:

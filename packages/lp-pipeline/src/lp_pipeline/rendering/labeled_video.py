@@ -92,7 +92,7 @@ def labeled_frames(
     Raises:
         RenderingError: There are fewer rows than frames.
     """
-    past: deque[Pose] = deque(maxlen=drawer.style.trail)
+    past: deque[Pose] = deque(maxlen=drawer.memory)
     for number, frame in frames:
         row = next(rows, None)
         if row is None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from lp_core.video import VideoSource
 from lp_data.video.open import open_video
 from lp_io.predictions import VideoPredictions
+from lp_io.predictions.video import Chunk, Likelihood
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import RenderingError
 from lp_pipeline.rendering.draw import Edge
@@ -22,6 +26,26 @@ def labeled_video_path(table: Path) -> Path:
     return table.parent / "labeled_videos" / f"{table.stem}_labeled.mp4"
 
 
+@dataclass(frozen=True)
+class DrawnVideo:
+    """What a labelled video shows.
+
+    Attributes:
+        frames: How many it has.
+        keypoints: How many were predicted in them.
+        drawn: How many of those are confident enough to be drawn.
+    """
+
+    frames: int
+    keypoints: int
+    drawn: int
+
+    @property
+    def share(self) -> float:
+        """The part of the keypoints that is drawn, from 0 to 1."""
+        return self.drawn / max(self.keypoints, 1)
+
+
 def render_prediction(
     video: Path,
     table: Path,
@@ -30,8 +54,9 @@ def render_prediction(
     reader: str = "auto",
     skeleton: Sequence[Edge] = (),
     style: DrawingStyle | None = None,
+    confidence: Callable[[Likelihood], Likelihood] | None = None,
     display: Display | None = None,
-) -> int:
+) -> DrawnVideo:
     """`draw_predictions` of a table in a file on a video in a file.
 
     Args:
@@ -41,16 +66,14 @@ def render_prediction(
         reader: A registered video reader, or ``auto``.
         skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
+        confidence: What is taken for the confidence instead of the likelihood.
         display: Where to report to.
-
-    Returns:
-        The number of frames written.
 
     Raises:
         LPError: The video or the table cannot be read, or they do not belong together.
     """
     with open_video(video, reader=reader) as source:
-        predictions = VideoPredictions(table, len(source))
+        predictions = VideoPredictions(table, len(source), confidence)
         return draw_predictions(
             source, predictions, path, skeleton=skeleton, style=style, display=display
         )
@@ -65,7 +88,7 @@ def draw_predictions(
     style: DrawingStyle | None = None,
     frames: range | None = None,
     display: Display | None = None,
-) -> int:
+) -> DrawnVideo:
     """Write the labelled video of predictions.
 
     It has the video's frame rate and exactly its frames; those without a row are drawn bare, and
@@ -80,9 +103,6 @@ def draw_predictions(
         frames: Consecutive frames to draw; None draws all.
         display: Where to report to.
 
-    Returns:
-        The number of frames written.
-
     Raises:
         LPError: The video or the table cannot be read, or the video has no such frames.
     """
@@ -95,10 +115,11 @@ def draw_predictions(
         )
     if predictions.note:
         display.message(f"note: {predictions.note}; they are drawn without keypoints")
+    counts = _Counts((style or DrawingStyle()).confidence_threshold)
     with display.task("labelled video", len(chosen)) as task:
-        return write_labeled_video(
+        written = write_labeled_video(
             source,
-            predictions.chunks(chosen, _ROWS),
+            counts.counted(predictions.chunks(chosen, _ROWS)),
             path,
             predictions.keypoint_names,
             skeleton=skeleton,
@@ -106,3 +127,20 @@ def draw_predictions(
             frames=chosen,
             on_progress=task.update,
         )
+    return DrawnVideo(written, counts.keypoints, counts.drawn)
+
+
+@dataclass
+class _Counts:
+    """Counts the keypoints that pass by, and those that are confident enough to be drawn."""
+
+    threshold: float
+    keypoints: int = 0
+    drawn: int = 0
+
+    def counted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        for keypoints, confidences in chunks:
+            known = np.isfinite(keypoints).all(axis=-1)
+            self.keypoints += int(known.sum())
+            self.drawn += int((known & ~(confidences < self.threshold)).sum())
+            yield keypoints, confidences

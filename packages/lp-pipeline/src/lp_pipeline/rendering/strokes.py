@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_pipeline.rendering.palette import Colour
-from lp_pipeline.rendering.text import PAPER, Picture
+from lp_pipeline.rendering.palette import Colour, contrast
+from lp_pipeline.rendering.text import INK, PAPER, Picture
 
 _BITS = 4
 _UNIT = 2**_BITS
@@ -46,10 +46,15 @@ def draw_ring(
     cv2.circle(picture, centre, reach, colour, max(1, round(width)), cv2.LINE_AA, _BITS)
 
 
+def rim_of(colour: Colour) -> Colour:
+    """The colour around a disc, dark or light, so that one of the two shows on any ground."""
+    return max((PAPER, INK), key=lambda rim: contrast(rim, colour))
+
+
 def draw_disc(
     picture: Picture, centre: FixedPoint, radius: float, colour: Colour, opacity: float
 ) -> None:
-    """A disc of that radius in px with a dark rim, which shows on light and dark ground."""
+    """A disc of that radius in px with a rim, which shows on light and dark ground."""
     rim = max(1.0, 0.35 * radius)
     reach = math.ceil(radius + rim) + 2
     x, y = centre[0] // _UNIT, centre[1] // _UNIT
@@ -59,6 +64,6 @@ def draw_disc(
         return
     overlay = around.copy()
     place = (centre[0] - left * _UNIT, centre[1] - top * _UNIT)
-    for reached, filling in ((radius + rim, PAPER), (radius, colour)):
+    for reached, filling in ((radius + rim, rim_of(colour)), (radius, colour)):
         cv2.circle(overlay, place, round(reached * _UNIT), filling, cv2.FILLED, cv2.LINE_AA, _BITS)
     around[:] = cv2.addWeighted(overlay, opacity, around, 1 - opacity, 0)

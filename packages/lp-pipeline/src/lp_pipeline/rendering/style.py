@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lp_pipeline.errors import RenderingError
+from lp_pipeline.rendering.palette import DISTINCT
 
 _FAINTEST, _SMALLEST = 0.35, 0.7  # share of opacity and radius that a confidence of 0 leaves
 
@@ -14,9 +15,10 @@ class DrawingStyle:
     """How poses are drawn. Lengths are relative to the picture unless said otherwise.
 
     Attributes:
-        colormap: Matplotlib's name of the colours of the keypoints.
+        colormap: The colours of the keypoints: ``distinct``, or matplotlib's name of a map.
         confidence_threshold: Keypoints with less confidence are not drawn.
-        trail: Past frames whose keypoints are joined to a fading trail.
+        trail: Past frames whose keypoints are joined to a fading trail; it is interrupted where a
+            keypoint is not drawn, or jumps.
         radius: Of a keypoint in px of the picture; None takes one that suits the picture's size.
         smallest_side: Frames are enlarged, by a whole factor, to about that many px on their
             shorter side; 0 leaves every frame as it is.
@@ -28,7 +30,7 @@ class DrawingStyle:
         RenderingError: A value makes no sense.
     """
 
-    colormap: str = "cool"
+    colormap: str = DISTINCT
     confidence_threshold: float | int = 0.0
     trail: int = 0
     radius: float | int | None = None

@@ -32,6 +32,7 @@ from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import LabeledPrediction
 from lp_pipeline.prediction.metric_tables import write_metric_tables
 from lp_pipeline.prediction.predicted_source import is_made_from
+from lp_pipeline.prediction.shown_confidence import ShownConfidence
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
 from lp_pipeline.quoting import quoted
 from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
@@ -204,8 +205,14 @@ def _predict_video(
     write_metric_tables(table, pose_metrics_of(model_dir).metrics)
     drawing = labeled_video_path(table)
     if config.eval.save_vids_after_training and not is_newer(drawing, table):
-        style = drawing_style(config.eval, get_skeleton(config))
-        render_prediction(video, table, drawing, style=style, display=display)
+        render_prediction(
+            video,
+            table,
+            drawing,
+            style=drawing_style(config.eval, get_skeleton(config), legend=True),
+            confidence=ShownConfidence.of_table(table),
+            display=display,
+        )
     return timing
 
 
