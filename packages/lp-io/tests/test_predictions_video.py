@@ -27,7 +27,7 @@ def dense(predictions, **options):
     return tuple(np.concatenate(values) for values in zip(*parts, strict=True))
 
 
-ROWS = st.lists(st.integers(0, FRAMES - 1), unique=True)
+ROWS = st.lists(st.integers(0, FRAMES - 1), min_size=1, unique=True)
 
 
 @settings(deadline=None, max_examples=40)
@@ -85,6 +85,14 @@ def test_numbers_that_are_not_those_of_the_video_are_refused(tmp_path, index, to
     path = write(tmp_path / "p.csv", range(6), index)
     with pytest.raises(PredictionFileError, match="(?s)" + told.replace("'", ".")):
         VideoPredictions(path, FRAMES)
+
+
+def test_a_table_without_rows_and_a_folder_are_refused(tmp_path):
+    path = write(tmp_path / "p.csv", [])
+    with pytest.raises(PredictionFileError, match="no rows"):
+        VideoPredictions(path, FRAMES)
+    with pytest.raises(PredictionFileError, match="this is a folder"):
+        VideoPredictions(tmp_path, FRAMES)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,12 @@ def format_of(path: str | Path) -> PredictionFormat:
     for known in FORMATS:
         if suffix in known.suffixes:
             return known
+    if Path(path).is_dir():
+        raise PredictionFileError(
+            "this is a folder, and not a table of predictions",
+            where=path,
+            remedy="give one of the files in it",
+        )
     listing = ", ".join(f"{known.suffixes[0]} ({known.described})" for known in FORMATS)
     raise PredictionFileError(
         f"'{suffix}' is no ending of a prediction table", where=path, remedy=f"known: {listing}"

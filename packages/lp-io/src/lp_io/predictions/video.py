@@ -49,8 +49,8 @@ class VideoPredictions:
         frames: The number of frames of the video; without it, of those up to the last row.
 
     Raises:
-        PredictionFileError: The table cannot be read, frame numbers repeat or lie outside the
-            video, or the rows have no numbers and are not as many as the frames.
+        PredictionFileError: The table cannot be read or has no rows, frame numbers repeat or lie
+            outside the video, or the rows have no numbers and are not as many as the frames.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class VideoPredictions:
             self.keypoint_names = self._table.keypoint_names
             numbers = frame_numbers(self._table.index, self.path)
         self._numbers = self._positions(frames) if numbers is None else numbers
+        if frames and not len(self._numbers):
+            raise PredictionFileError("the table has a header, but no rows", where=self.path)
         check_frame_numbers(self._numbers, frames, self.path)
         self.frames = int(self._numbers.max(initial=-1)) + 1 if frames is None else frames
         if (self._numbers[1:] < self._numbers[:-1]).any():

@@ -87,6 +87,8 @@ def run_outliers(request: OutliersRequest) -> None:
 
 def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
     check_output_folder(folder)
+    if not request.model_dir.is_dir():
+        raise EvaluationError("there is no such model directory", where=request.model_dir)
     if not request.video.exists():
         raise EvaluationError("there is no such video", where=request.video)
     if not table.is_file():

@@ -53,6 +53,8 @@ class ModelProject:
             ConfigError: The config is damaged.
             CheckpointError: There is no model in it.
         """
+        if not folder.is_dir():
+            raise EvaluationError("there is no such model directory", where=folder)
         if not (folder / CONFIG_FILE).is_file():
             raise EvaluationError(
                 f"there is no {CONFIG_FILE}",
