@@ -45,9 +45,12 @@ def small_backbone(tmp_path_factory):
 
 @pytest.fixture
 def verdict(small_backbone):
-    """A function from a tracker to the messages of the checks that it fails, by their names."""
+    """A function from a tracker to the messages of the checks that it fails, by their names.
 
-    def messages(tracker, loss_classes):
+    It makes all checks, or those up to the one named.
+    """
+
+    def messages(tracker, loss_classes, last=None):
         found = {}
         for check in CHECKS:
             if any(premise.name in found for premise in check.reliance):
@@ -56,6 +59,20 @@ def verdict(small_backbone):
                 check(Subject(tracker, {}, small_backbone, loss_classes))
             except ConformanceError as error:
                 found[check.name] = str(error)
+            if check.name == last:
+                break
         return found
 
     return messages
+
+
+EXTENT = [
+    pytest.param(False, id="up-to-its-check"),
+    pytest.param(True, id="all-checks", marks=pytest.mark.slow),
+]
+
+
+def pytest_generate_tests(metafunc):
+    """Make all checks of a mutant only where slow tests run."""
+    if "every_check" in metafunc.fixturenames:
+        metafunc.parametrize("every_check", EXTENT)

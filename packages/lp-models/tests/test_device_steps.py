@@ -8,12 +8,12 @@ wait or fail on a GPU; a copy from the host is counted.
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from lp_core.losses.contract import TrainingLabels
 from lp_core.losses.factory import LossFactory
 from lp_core.registry import LOSSES, MODELS, load_plugin, registered
 from lp_core.testing import Subject
+from lp_core.testing.devices import Copies, move, moved
 
 KEYPOINTS = ("nose_top", "tail_top", "nose_side", "tail_side")
 VIEWS = ((0, 1), (2, 3))
@@ -25,22 +25,6 @@ TRACKERS = {
     "context, recurrent": ("heatmap_mhcrnn", {"context_head": "recurrent", "feature_stride": 16}),
     "context, trajectory": ("heatmap_mhcrnn", {"context_head": "trajectory"}),
 }
-
-
-class Copies(TorchDispatchMode):
-    """Notes every copy from the host to the device."""
-
-    def __init__(self):
-        super().__init__()
-        self.found = []
-
-    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-        result = function(*arguments, **(keywords or {}))
-        if function in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
-            source = arguments[0 if function is torch.ops.aten._to_copy.default else 1]
-            if source.device.type != result.device.type:
-                self.found.append(f"{function} of {tuple(source.shape)}")
-        return result
 
 
 def losses(kind, *, supervised):
@@ -57,24 +41,6 @@ def losses(kind, *, supervised):
         TrainingLabels(keypoints=poses, keypoint_names=KEYPOINTS, mirrored_column_matches=VIEWS)
     )
     return factory
-
-
-def moved(value, mode):
-    """Fake copies on the imagined device."""
-    if isinstance(value, dict):
-        return {key: moved(item, mode) for key, item in value.items()}
-    fake = mode.from_tensor(value.detach())
-    with mode:
-        return fake.to("cuda")
-
-
-def move(module, mode):
-    """Replace all parameters and buffers by fake ones on the imagined device."""
-    for part in module.modules():
-        for name, value in list(part.named_parameters(recurse=False)):
-            setattr(part, name, torch.nn.Parameter(moved(value, mode)))
-        for name, value in list(part.named_buffers(recurse=False)):
-            setattr(part, name, moved(value, mode))
 
 
 @pytest.fixture(params=TRACKERS)
@@ -102,7 +68,7 @@ def test_a_step_neither_leaves_the_device_nor_waits_for_it(subject, semi):
         tracker.on_validation_epoch_start()
         tracker.validation_step(labeled)
         tracker.on_validation_epoch_end()
-    assert copies.found == []
+    assert copies.shapes == []
     assert {"train_supervised_loss", "val_supervised_loss", "val_pixel_error"} <= logged.keys()
     for loss in (*tracker.losses.losses, *(tracker.unsupervised_losses.losses if semi else ())):
         assert f"{loss}_weight" in logged

@@ -23,7 +23,7 @@ from lp_core.testing.subject import Subject
 _COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 
 
-class _Copies(TorchDispatchMode):
+class Copies(TorchDispatchMode):
     """Notes the shapes of what is copied from the host to the device."""
 
     def __init__(self) -> None:
@@ -41,11 +41,11 @@ class _Copies(TorchDispatchMode):
 
 def stays_on_its_device(subject: Subject) -> None:
     """A step makes no tensor on the CPU, waits for no value, and logs from its device."""
-    tracker, mode, copies = subject.build(), FakeTensorMode(), _Copies()
+    tracker, mode, copies = subject.build(), FakeTensorMode(), Copies()
     logged: dict[str, Any] = {}
     tracker.log = lambda name, value, **_: logged.setdefault(name, value)  # type: ignore[method-assign]
-    _move(tracker, mode)
-    batch = _moved(subject.batch(), mode)
+    move(tracker, mode)
+    batch = moved(subject.batch(), mode)
     try:
         with mode, copies:
             tracker.training_step(batch)
@@ -81,20 +81,20 @@ def stays_on_its_device(subject: Subject) -> None:
             )
 
 
-def _moved(value: Any, mode: FakeTensorMode) -> Any:
+def moved(value: Any, mode: FakeTensorMode) -> Any:
     """Fake copies of tensors, or of dicts of them, on the imagined device."""
     if isinstance(value, dict):
-        return {key: _moved(item, mode) for key, item in value.items()}
+        return {key: moved(item, mode) for key, item in value.items()}
     fake = mode.from_tensor(value.detach())
     with mode:
         return fake.to("cuda")
 
 
-def _move(module: nn.Module, mode: FakeTensorMode) -> None:
+def move(module: nn.Module, mode: FakeTensorMode) -> None:
     """Replace all parameters and buffers by fake ones on the imagined device."""
     for part in module.modules():
         for name, parameter in list(part.named_parameters(recurse=False)):
-            fake = nn.Parameter(_moved(parameter, mode), requires_grad=parameter.requires_grad)
+            fake = nn.Parameter(moved(parameter, mode), requires_grad=parameter.requires_grad)
             setattr(part, name, fake)
         for name, value in list(part.named_buffers(recurse=False)):
-            setattr(part, name, _moved(value, mode))
+            setattr(part, name, moved(value, mode))
