@@ -28,3 +28,10 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path):
         fail_halfway(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / ("long" * 100)
+    with pytest.raises(OSError, match="too long") as caught, written_beside(path):
+        pass
+    assert caught.value.filename == str(path)

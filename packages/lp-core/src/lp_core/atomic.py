@@ -38,7 +38,13 @@ def written_beside(path: Path) -> Iterator[Path]:
         as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix
+        )
+    except OSError as error:
+        error.filename = str(path)  # the name that the user knows
+        raise
     os.close(handle)
     beside = Path(name)
     try:
