@@ -51,8 +51,8 @@ def tests(options: argparse.Namespace) -> Found:
     paths = [str(path) for path in sorted({_file(line) for line in _marked_files()})]
     command = [sys.executable, "-m", "pytest", "-q", "-m", marker, f"--junitxml={report}", *paths]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    if not report.exists():
-        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
+    if done.returncode not in (0, 1) or not report.exists():  # 1: tests failed, told below
+        raise SystemExit(f"pytest ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     rows, counts = [], Counter[str]()
     for case in ET.parse(report).iter("testcase"):  # a file that this process just wrote
         outcomes = {child.tag: child for child in case}
