@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_core.geometry.decoding import decode_heatmaps
+from lp_core.geometry.decoding import decode_heatmaps, decode_peaks
 from lp_core.geometry.targets import heatmap_targets
 
 SIZE = (128, 160)
@@ -55,6 +55,53 @@ def test_confidence_agrees_with_the_public_likelihood(sigma, expected):
 def test_a_map_without_a_peak_has_no_confidence():
     _, confidence = decode_heatmaps(torch.full((1, 1, 64, 64), 1 / 4096), (256, 256))
     assert confidence.item() < 1e-3
+
+
+def test_a_map_without_a_peak_is_decoded_near_the_middle_of_the_image():
+    # the first cell, where a search for the maximum ends, is as far from most places as can be
+    found, _ = decode_heatmaps(torch.full((1, 1, 32, 40), 1 / 1280), SIZE)
+    assert (found[0, 0] - torch.tensor([79.5, 63.5])).norm() < 8
+
+
+PLACES = torch.tensor([[41.5, 41.5], [209.5, 61.5], [121.5, 201.5]])  # in the middle of a cell
+
+
+def decode_mixture(weights):
+    maps = heatmap_targets(PLACES[None], (256, 256), (64, 64))
+    mixture = (maps * torch.tensor(weights).reshape(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    (found,), (confidence,) = (part[0] for part in decode_heatmaps(mixture, (256, 256)))
+    return found, confidence.item()
+
+
+def mean_distance(point, places, weights):
+    distances = (places - point).norm(dim=-1)
+    return (distances * torch.tensor(weights)).sum().item()
+
+
+def test_a_map_that_cannot_decide_is_decoded_between_its_peaks():
+    weights = [1 / 3, 1 / 3, 1 / 3]
+    found, confidence = decode_mixture(weights)
+    assert confidence < 0.4
+    nearest = min(mean_distance(place, PLACES, weights) for place in PLACES)
+    assert mean_distance(found, PLACES, weights) < 0.97 * nearest
+
+
+@pytest.mark.parametrize("weights", [[0.6, 0.2, 0.2], [0.2, 0.1, 0.7]])
+def test_a_peak_that_is_more_likely_than_all_others_is_the_position(weights):
+    # of all points, one with more than half of the mass has the least mean distance
+    found, confidence = decode_mixture(weights)
+    assert confidence > 0.5
+    place = PLACES[weights.index(max(weights))]
+    torch.testing.assert_close(found, place, atol=0.05, rtol=0)
+
+
+def test_doubt_changes_the_position_and_not_its_gradient():
+    maps = heatmap_targets(PLACES[None], (256, 256), (64, 64)).mean(dim=1, keepdim=True)
+    gradients = []
+    for decoder in (decode_heatmaps, decode_peaks):
+        leaf = maps.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(decoder(leaf, (256, 256))[0].sum(), leaf)[0])
+    torch.testing.assert_close(*gradients)
 
 
 def test_two_equal_peaks_give_one_of_them_and_little_confidence():

@@ -1,14 +1,20 @@
-"""Keypoints and confidences from heatmaps, by looking only at a window around each map's peak.
+"""Keypoints and confidences from heatmaps, by looking at a window around each map's peak.
 
-The position is the mean of a sharpened map over the window, corrected for what the window and the
-sampling on a grid do to that mean: among Gaussians of the width that targets have, we take the one
-whose mean over the same cells equals the observed mean. So a perfect Gaussian is decoded exactly,
-also where the image's edge cuts it, and any other map is decoded to its local mean. The result is
-differentiable.
+The position of a peak is the mean of a sharpened map over the window, corrected for what the window
+and the sampling on a grid do to that mean: among Gaussians of the width that targets have, we take
+the one whose mean over the same cells equals the observed mean. So a perfect Gaussian is decoded
+exactly, also where the image's edge cuts it, and any other map is decoded to its local mean. The
+result is differentiable.
 
 The confidence is compatible with Lightning Pose's ``likelihood``: upsample, blur, softmax with
 temperature 1000, then the mass of the 5×5 pixels around the keypoint. Only the window is upsampled;
 cells outside count as constant within a cell.
+
+Most maps have one peak. Of an undecided map, with several candidates or none, the highest peak is a
+poor guess: it is as far off as the candidates are from each other. So the position moves from the
+peak towards the mean of all candidates where less than half of the mass is near the peak. With half
+of it or more, no other point has a smaller mean distance from a keypoint that is distributed like
+the mass (Fermat and Weber's problem), and the peak stays where it is.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from lp_core.geometry.targets import SIGMA, cells_to_pixels
+from lp_core.geometry.targets import SIGMA, cells_to_pixels, pixels_to_cells
 
 RADIUS = 4
 """Cells on each side of the peak that count."""
@@ -30,6 +36,9 @@ SHARPNESS = 2.0
 
 TEMPERATURE = 1000.0
 """Lightning Pose's softmax temperature; it gives ``likelihood`` its meaning."""
+
+DECIDED = 0.5
+"""Share of the mass near a peak from which on the peak alone is the position."""
 
 _NEWTON_STEPS = 3
 
@@ -178,7 +187,63 @@ def _confidences(
     return (near / (_mass_within(mass, columns, rows) + outside)).clamp(0, 1)
 
 
+@torch.no_grad()
+def _means_and_shares(
+    maps: Float[Tensor, "maps cells_y cells_x"], peaks: Float[Tensor, "maps 2"]
+) -> tuple[Float[Tensor, "maps 2"], Float[Tensor, " maps"]]:
+    """Mean of each map's candidates, and how much of their mass is in the window around a peak.
+
+    Candidates are what a softmax of temperature `TEMPERATURE` leaves of the map, as in Lightning
+    Pose's soft-argmax, but of a map of half its height and width, each of whose cells is the mean
+    of 4×4 cells. That halves the height of a target's peak, so it is doubled.
+
+    Args:
+        maps: As in `decode_heatmaps`, without the batch.
+        peaks: (x, y) in cells.
+
+    Returns:
+        The means, (x, y) in cells, and the shares, from 0 to 1.
+    """
+    coarse = 2 * F.avg_pool2d(maps.unsqueeze(1), 4, stride=2, padding=2).squeeze(1)
+    mass = _exponential(coarse, coarse.amax(dim=(1, 2)) * TEMPERATURE)
+    total = mass.sum(dim=(1, 2))
+    sums, near = [], mass
+    for axis, length in enumerate((mass.shape[2], mass.shape[1])):
+        cells = 2 * torch.arange(length, dtype=mass.dtype, device=mass.device) - 0.5
+        sums.append((mass.sum(dim=1 + axis) * cells).sum(dim=1))
+        within = (cells - peaks[:, axis, None]).abs() <= RADIUS + 0.5
+        near = near * within.unsqueeze(1 + axis)
+    return torch.stack(sums, dim=1) / total.unsqueeze(1), near.sum(dim=(1, 2)) / total
+
+
 def decode_heatmaps(
+    heatmaps: Float[Tensor, "batch keypoints cells_y cells_x"], image_size: tuple[int, int]
+) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
+    """Where each keypoint is, and how sure its map is of that.
+
+    That is the highest peak, or, in an undecided map, a place between it and the mean of all
+    candidates: keypoints that a tracker is unsure of are then less far off on average.
+
+    Args:
+        heatmaps: (B, K, h, w), non-negative, each map with sum 1.
+        image_size: (H, W) of the image in model px.
+
+    Returns:
+        keypoints: (B, K, 2) model px, differentiable in ``heatmaps``; the gradient is that of the
+            peak's position. A map of equal cells is decoded to the middle of the image.
+        confidences: (B, K) from 0 to 1, without gradient: those of `decode_peaks`.
+    """
+    peaks, confidences = decode_peaks(heatmaps, image_size)
+    size = (heatmaps.shape[2], heatmaps.shape[3])
+    maps = heatmaps.detach().flatten(0, 1).float()
+    cells = pixels_to_cells(peaks.detach(), image_size, size).flatten(0, 1)
+    means, shares = (part.unflatten(0, peaks.shape[:2]) for part in _means_and_shares(maps, cells))
+    doubt = (1 - shares / DECIDED).clamp_min(0).unsqueeze(-1)
+    candidates = cells_to_pixels(means, size, image_size)
+    return peaks + doubt * (candidates - peaks.detach()), confidences
+
+
+def decode_peaks(
     heatmaps: Float[Tensor, "batch keypoints cells_y cells_x"], image_size: tuple[int, int]
 ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
     """Positions and confidences of the highest peak of each map.

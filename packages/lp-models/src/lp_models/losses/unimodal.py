@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 from lp_core.batches import LossInputs
-from lp_core.geometry.decoding import decode_heatmaps
+from lp_core.geometry.decoding import decode_peaks
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.losses.contract import LossValue, TrainingLabels
 from lp_models.losses.confident import ConfidentOptions, ToleratesSmallErrors, check_reach, excess
@@ -42,7 +42,7 @@ def ideal_heatmaps(heatmaps: Maps) -> Maps:
     They carry no gradient: the map shall come to the position, not the position to the map.
     """
     size = (heatmaps.shape[2], heatmaps.shape[3])
-    cells, _ = decode_heatmaps(heatmaps, size)
+    cells, _ = decode_peaks(heatmaps, size)
     return heatmap_targets(cells, size, size)
 
 

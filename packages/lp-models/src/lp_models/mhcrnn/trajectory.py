@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lp_core.geometry.decoding import decode_heatmaps
+from lp_core.geometry.decoding import decode_peaks
 from lp_models.heatmap.head import HeatmapHead
 from lp_models.mhcrnn.heads import Clip, ContextHeads, Maps, Window, windows
 
@@ -65,7 +65,7 @@ class TrajectoryHeads(ContextHeads):
 def _found(maps: Maps) -> tuple[Tensor, Tensor]:
     """Places (B, K, 2), in cells, and confidences (B, K)."""
     height, width = maps.shape[-2:]
-    return decode_heatmaps(maps, (height, width))
+    return decode_peaks(maps, (height, width))
 
 
 def expected(
