@@ -96,7 +96,7 @@ def read_deeplabcut_project(
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        value = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), Loader=_TextLoader)  # noqa: S506 - a safe one
+        value = _TextLoader((folder / CONFIG).read_text(encoding="utf-8")).get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ContentError(f"this is no YAML file: {error}") from error
     if not isinstance(value, dict):
