@@ -289,7 +289,7 @@ def test_two_models_are_compared(litpose, model, model_dir, tmp_path):
         (("compare", "MODEL", "--frames", "tests"), "did you mean 'test'?"),
         (("compare", "MODEL", "-o", "c.pdf"), "ends in .csv or .png"),
         (("compare", "MODEL", "--group", "MODEL"), "write NAME=DIR,DIR"),
-        (("evaluate", "nowhere"), "there is no config.yaml"),
+        (("evaluate", "nowhere"), "there is no such model directory"),
         (("evaluate", "MODEL", "nothing.csv"), "no such label file"),
         (("evaluate", "MODEL", "--data-dir", "nowhere"), "no such folder"),
         (("outliers", "MODEL", "gone.mp4"), "no such video"),

@@ -181,6 +181,16 @@ def test_keypoints_without_confidence_are_not_judged(tmp_path):
     assert np.isfinite(np.delete(values[1:], 6, axis=1)).all()
 
 
+def test_drops_are_told_although_the_calibration_is_flat(tmp_path):
+    confidences = np.full((30, len(NAMES)), 0.9)
+    confidences[20, 3] = 0.2
+    table = write(tmp_path / "v.csv", np.repeat(poses(1, seed=2), 30, axis=0), confidences)
+    flat = video_metrics(VideoPredictions(table), {}, threshold=0.5, confidence=np.zeros_like)
+    assert flat.confident == 0
+    (found,) = suspicious_frames(flat, 1, apart=1)
+    assert (found.metric, found.frame) == (CONFIDENCE_DROP, 20)
+
+
 def test_a_video_without_anything_suspicious_has_no_outliers(tmp_path):
     table = write(tmp_path / "v.csv", np.repeat(poses(1), 20, axis=0))
     assert suspicious_frames(video_metrics(VideoPredictions(table), {}), 5, apart=1) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,12 @@ class VideoPredictions:
                 remedy="check that the predictions are those of this video",
             )
         return np.arange(rows)
+
+    def with_confidence(self, confidence: Callable[[Likelihood], Likelihood]) -> VideoPredictions:
+        """The same predictions with what ``confidence`` makes of their likelihoods."""
+        mapped = copy.copy(self)
+        mapped._confidence = confidence
+        return mapped
 
     @property
     def without_row(self) -> Int[ndarray, " missing"]:

@@ -66,16 +66,19 @@ def run_outliers(request: OutliersRequest) -> None:
     if threshold is None:
         threshold = eval_options(request.model_dir).confidence_thresh_for_vid
     with open_video(request.video, reader=request.reader) as source:
-        predictions = VideoPredictions(table, len(source), confidence)
+        predictions = VideoPredictions(table, len(source))
         if predictions.note:
             display.message(f"note: {predictions.note}; they are not judged")
-        metrics = video_metrics(predictions, pose_metrics.metrics, threshold=threshold)
+        metrics = video_metrics(
+            predictions, pose_metrics.metrics, threshold=threshold, confidence=confidence
+        )
         found = suspicious_frames(metrics, request.count, apart=request.length)
         stretches = _stretches(request, source, [item.frame for item in found])
         names = {part: clip_name(part) for part in stretches}
         _remove_earlier(folder)
         clips = {part: folder / name for part, name in names.items()}
-        _write_clips(request, source, predictions, clips, display)
+        drawn = predictions.with_confidence(confidence)
+        _write_clips(request, source, drawn, clips, display)
         fps = source.fps
     write_suspicions(folder / TABLE, found, fps, names)
     display.message(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,12 +16,13 @@ from numpy import ndarray
 from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
 from lp_io.predictions import VideoPredictions
+from lp_io.predictions.video import Likelihood
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint, TemporalNorm
 from lp_pipeline.evaluation.outliers import clip_around, worst_frames
 
 CONFIDENCE_DROP = "confidence_drop"
-"""How far a keypoint's confidence is below its own median over the video: 0 to 1, no unit."""
+"""How far a keypoint's likelihood is below its own median over the video: 0 to 1, no unit."""
 
 _CLIP = re.compile(r"frames_\d+-\d+\.mp4")
 
@@ -65,6 +66,7 @@ def video_metrics(
     pose_metrics: Mapping[str, FrameMetric],
     *,
     threshold: float | int = 0.0,
+    confidence: Callable[[Likelihood], Likelihood] | None = None,
 ) -> VideoMetrics:
     """Compute the metrics of a video's predictions, NaN for frames without any.
 
@@ -72,9 +74,11 @@ def video_metrics(
     is a keypoint that the tracker is sure of and that is wrong all the same.
 
     Args:
-        predictions: Of the video.
+        predictions: Of the video, with their likelihoods.
         pose_metrics: Others than the movement between frames and the confidence, by name.
         threshold: Where a keypoint has less confidence, its movement and pose are NaN.
+        confidence: What is taken for the confidence instead of the likelihood, such as a
+            calibration; drops are those of the likelihood, which a flat calibration does not tell.
 
     Raises:
         PredictionFileError: The table cannot be read.
@@ -82,14 +86,14 @@ def video_metrics(
     metrics: dict[str, FrameMetric] = {"temporal_norm": TemporalNorm(), **pose_metrics}
     parts: dict[str, list[Float[ndarray, "rows keypoints"]]] = {name: [] for name in metrics}
     confidences, known = [], []
-    for keypoints, confidence in predictions.chunks():
+    for keypoints, likelihoods in predictions.chunks():
         for name, metric in metrics.items():
             parts[name].append(metric(keypoints).astype(np.float32))
-        confidences.append(confidence.astype(np.float32))
+        confidences.append(likelihoods.astype(np.float32))
         known.append(np.isfinite(keypoints).all(axis=-1))
     values = {name: np.concatenate(some) for name, some in parts.items()}
     likelihood = np.concatenate(confidences)
-    unsure = likelihood < threshold
+    unsure = (confidence(likelihood) if confidence else likelihood) < threshold
     for some in values.values():
         some[unsure] = np.nan
     values["temporal_norm"][1:][unsure[:-1]] = np.nan
