@@ -59,7 +59,12 @@ def test_log_of_a_killed_training_is_read_up_to_its_last_whole_line(log):
     assert train.steps[-1] == 19
 
 
-@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
+def test_a_log_of_nothing_has_no_curves(log):
+    log.write_text("")
+    assert not read_training_curves(log).group("supervised_loss")
+
+
+@pytest.mark.parametrize("content", [None, "a,b\n1,2\n"])
 def test_what_is_no_log_is_refused_with_its_place(tmp_path, content):
     path = tmp_path / "metrics.csv"
     if content is not None:

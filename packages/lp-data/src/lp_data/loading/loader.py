@@ -45,9 +45,10 @@ class ResumableLoader(DataLoader[T]):
         says which epoch it is.
         """
         self._given = self._begin()
-        if self.num_workers and isinstance(self.dataset, OpensVideos):
-            self.dataset.close_videos()
-            gc.collect()  # pipelines of DALI hold themselves; a worker could not free one
+        if self.num_workers:
+            if isinstance(self.dataset, OpensVideos):
+                self.dataset.close_videos()
+            gc.collect()  # decoders in reference cycles; a worker could not free one
         for batch in self._batches():
             self._given += 1
             yield batch
@@ -95,9 +96,12 @@ def _with_current_device(items: Iterable[T]) -> Iterator[T]:
 def begin_worker(worker: int) -> None:
     """Make a forked process fit to load data.
 
-    Ctrl-C is left to the process that trains, which may want one batch more. OpenCV is kept to one
-    thread: the workers are the threads.
+    Garbage that it inherited, such as a video decoder in a reference cycle, is never freed in it:
+    that would wait for the decoder's threads, which a fork does not copy. Ctrl-C is left to the
+    process that trains, which may want one batch more. OpenCV is kept to one thread: the workers
+    are the threads.
     """
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
