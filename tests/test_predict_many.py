@@ -26,6 +26,7 @@ def long_video(project, tmp_path_factory):
     return lengthen(project.test_video, LONG, tmp_path_factory.mktemp("videos") / "long.mp4")
 
 
+@pytest.mark.slow
 def test_a_killed_prediction_is_resumed_to_the_same_bytes(litpose, model_dir, long_video, tmp_path):
     arguments = ("predict", model_dir, long_video, "--batch-size", 4, "-o")
     assert litpose(*arguments, tmp_path / "whole").code == 0

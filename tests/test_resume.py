@@ -71,6 +71,7 @@ def undisturbed(settings, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_kill_and_resume(litpose, settings, undisturbed, tmp_path):
     folder = tmp_path / "killed"
     process = start(*settings, "-o", folder)

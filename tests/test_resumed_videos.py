@@ -24,6 +24,7 @@ def content(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_only_videos_without_complete_predictions_of_these_weights_are_predicted(
     litpose, config_file, tiny_training, videos, tmp_path
 ):

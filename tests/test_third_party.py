@@ -8,6 +8,8 @@ import pytest
 
 from lp_data.video.open import open_video
 
+pytestmark = pytest.mark.slow  # builds wheels and environments of their own
+
 SOURCE = Path(__file__).parent / "third_party"
 PLUGIN = SOURCE / "centroid-tracker"
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow  # builds wheels and environments of their own
+
 OTHERS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_pipeline")
 
 # What each distribution can do with nothing of ours but what it depends on.

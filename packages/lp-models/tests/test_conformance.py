@@ -13,6 +13,8 @@ TRACKERS = {
     "mhcrnn-trajectory": ("heatmap_mhcrnn", {"context_head": "trajectory"}),
 }
 
+BACKBONES = ["test_resnet", pytest.param("test_vit", marks=pytest.mark.slow)]
+
 
 @pytest.fixture(params=TRACKERS)
 def tracker(request):
@@ -21,7 +23,7 @@ def tracker(request):
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("kind", ["supervised", "semi-supervised"])
 def test_tracker(tracker, kind, backbone, check):
     tracker_class, options = tracker
