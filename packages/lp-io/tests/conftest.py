@@ -61,4 +61,4 @@ def make_tracker(plugin):
 @pytest.fixture
 def trusted(monkeypatch):
     """Leaves out the process that reads a file first, which takes longer than all the rest."""
-    monkeypatch.setattr("lp_io.foreign.probe.check_readable", lambda path: None)
+    monkeypatch.setattr("lp_io.untrusted.probe.check_readable", lambda path: None)

@@ -28,7 +28,7 @@ TABLE = PredictionTable(
 @pytest.fixture
 def impatient(monkeypatch):
     """Lets the process that reads a file first compute for two seconds only."""
-    monkeypatch.setattr("lp_io.foreign.probe._CPU_SECONDS", 2)
+    monkeypatch.setattr("lp_io.untrusted.probe._CPU_SECONDS", 2)
 
 
 def deeplabcut_frame():
@@ -196,7 +196,7 @@ def test_a_file_that_crashes_the_hdf5_library_is_refused(tmp_path):
     crashing = "import ctypes; ctypes.string_at(0)"
     write_predictions(TABLE, tmp_path / "p.slp")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lp_io.foreign.probe._SCRIPT", crashing)
+        patch.setattr("lp_io.untrusted.probe._SCRIPT", crashing)
         with pytest.raises(PredictionFileError, match="library fails"):
             read_predictions(tmp_path / "p.slp")
     assert len(read_predictions(tmp_path / "p.slp")) == len(TABLE)

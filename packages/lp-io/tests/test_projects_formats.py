@@ -13,13 +13,13 @@ from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO
 
 from lp_io.errors import ConversionError
-from lp_io.foreign.content import ContentError
 from lp_io.projects import ImageSource, LabeledImages
 from lp_io.projects.coco import read_coco_labels, write_coco_labels
 from lp_io.projects.deeplabcut import is_deeplabcut_project, read_deeplabcut_project
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.detection import Kind, detect
 from lp_io.projects.sleap import read_sleap_labels, write_sleap_labels
+from lp_io.untrusted.content import ContentError
 
 names = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc",)), min_size=1, max_size=8

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lp_io.foreign.content import ContentError
 from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.predictions.layout import LEVELS, LEVELS_OF_SEVERAL, header_cells, named_width
+from lp_io.untrusted.content import ContentError
 
 _EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 _PATH_COLUMNS = (1, 3)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_io.foreign.content import ContentError
-from lp_io.foreign.individuals import columns_of_individual, refuse_wish
 from lp_io.predictions.layout import COORDS, LEVELS
 from lp_io.predictions.table import PredictionTable
+from lp_io.untrusted.content import ContentError
+from lp_io.untrusted.individuals import columns_of_individual, refuse_wish
 
 MOST_COLUMNS = 100_000
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from lp_io.foreign import hdf5
-from lp_io.foreign.content import ContentError
-from lp_io.foreign.literals import plain_value
 from lp_io.keypoint_frame.frame import MOST_COLUMNS, KeypointFrame
+from lp_io.untrusted import hdf5
+from lp_io.untrusted.content import ContentError
+from lp_io.untrusted.literals import plain_value
 
 if TYPE_CHECKING:
     import h5py

@@ -14,10 +14,10 @@ import numpy as np
 from numpy import ndarray
 
 from lp_io.extras import require
-from lp_io.foreign.content import ContentError
 from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_reading import SETS
 from lp_io.predictions.layout import LEVELS, LEVELS_OF_SEVERAL
+from lp_io.untrusted.content import ContentError
 
 if TYPE_CHECKING:
     import h5py

@@ -17,9 +17,9 @@ from numpy import ndarray
 
 from lp_io import strict_json
 from lp_io.extras import require
-from lp_io.foreign.content import ContentError, library_reading
 from lp_io.keypoint_frame.frame import MOST_COLUMNS, KeypointFrame
 from lp_io.predictions.layout import LEVELS, SET_COLUMN, header_cells
+from lp_io.untrusted.content import ContentError, library_reading
 
 _INDEX = "__index_level_0__"
 _MOST_NAME = 10_000

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from lp_io.errors import ConversionError
-from lp_io.foreign.content import reading
 from lp_io.lightning_pose.stand_ins import OLD_NAMES, STAND_INS, plain
+from lp_io.untrusted.content import reading
 
 _TENSOR_PARTS = frozenset(
     {"torch._utils _rebuild_tensor_v2", "collections OrderedDict", "collections Counter"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from lp_io.foreign.content import ContentError
+from lp_io.untrusted.content import ContentError
 
 _DEEPEST = 20
 _MOST_VALUES = 100_000

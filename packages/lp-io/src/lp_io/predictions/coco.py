@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lp_io.foreign.coco import (
+from lp_io.predictions.table import PredictionTable
+from lp_io.untrusted.coco import (
     CocoAnnotation,
     CocoFile,
     CocoImage,
@@ -24,9 +25,8 @@ from lp_io.foreign.coco import (
     track_of,
     write_coco,
 )
-from lp_io.foreign.content import ContentError
-from lp_io.foreign.individuals import unknown_individual
-from lp_io.predictions.table import PredictionTable
+from lp_io.untrusted.content import ContentError
+from lp_io.untrusted.individuals import unknown_individual
 
 _FRAME = "frame_number"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from lp_core.atomic import written_beside
 from lp_core.errors import nearest_name
 from lp_io.errors import PredictionFileError
-from lp_io.foreign.content import reading, writing
 from lp_io.predictions.reading import read_predictions_csv
 from lp_io.predictions.table import PredictionTable
 from lp_io.predictions.writing import write_predictions_csv
+from lp_io.untrusted.content import reading, writing
 
 
 @dataclass(frozen=True)

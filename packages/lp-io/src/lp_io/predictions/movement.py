@@ -13,10 +13,10 @@ import numpy as np
 from numpy import ndarray
 
 from lp_io.extras import require
-from lp_io.foreign import hdf5, probe
-from lp_io.foreign.content import ContentError, library_reading
-from lp_io.foreign.individuals import SINGLE, choose_individual, refuse_wish
 from lp_io.predictions.table import PredictionTable
+from lp_io.untrusted import hdf5, probe
+from lp_io.untrusted.content import ContentError, library_reading
+from lp_io.untrusted.individuals import SINGLE, choose_individual, refuse_wish
 
 _DIMS = ("time", "space", "keypoint", "individual")
 _OLD_NAMES = {"keypoints": "keypoint", "individuals": "individual"}  # before movement 0.17

@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from lp_io.errors import PredictionFileError
-from lp_io.foreign.content import reading
-from lp_io.foreign.individuals import columns_of_individual, refuse_wish
 from lp_io.predictions.layout import (
     COORDS,
     LEVELS,
@@ -24,6 +22,8 @@ from lp_io.predictions.layout import (
     named_width,
 )
 from lp_io.predictions.table import PredictionTable
+from lp_io.untrusted.content import reading
+from lp_io.untrusted.individuals import columns_of_individual, refuse_wish
 
 
 class _Header(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from lp_io.extras import require
-from lp_io.foreign import sleap
-from lp_io.foreign.content import ContentError
-from lp_io.foreign.individuals import unknown_individual
 from lp_io.predictions.table import PredictionTable
+from lp_io.untrusted import sleap
+from lp_io.untrusted.content import ContentError
+from lp_io.untrusted.individuals import unknown_individual
 
 _OURS = "lp"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int8
 from numpy import ndarray
 
-from lp_io.foreign.content import ContentError
-from lp_io.foreign.individuals import unknown_individual
+from lp_io.untrusted.content import ContentError
+from lp_io.untrusted.individuals import unknown_individual
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,15 @@ import numpy as np
 
 from lp_core.paths import find_file
 from lp_io.errors import ConversionError
-from lp_io.foreign.coco import (
+from lp_io.projects.animals import Animal, one_animal_each
+from lp_io.projects.labels import (
+    LABEL_FOLDER,
+    ImageSource,
+    LabeledImages,
+    folder_name,
+    frame_number,
+)
+from lp_io.untrusted.coco import (
     CocoAnnotation,
     CocoFile,
     CocoImage,
@@ -19,15 +27,7 @@ from lp_io.foreign.coco import (
     track_of,
     write_coco,
 )
-from lp_io.foreign.content import ContentError, reading
-from lp_io.projects.animals import Animal, one_animal_each
-from lp_io.projects.labels import (
-    LABEL_FOLDER,
-    ImageSource,
-    LabeledImages,
-    folder_name,
-    frame_number,
-)
+from lp_io.untrusted.content import ContentError, reading
 
 
 def read_coco_labels(

@@ -15,8 +15,6 @@ from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
 from lp_core.video import video_suffixes
 from lp_io.errors import ConversionError
-from lp_io.foreign.content import ContentError, reading
-from lp_io.foreign.individuals import SINGLE
 from lp_io.keypoint_frame.csv_reading import read_csv
 from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_reading import read_h5
@@ -29,6 +27,8 @@ from lp_io.projects.labels import (
     frame_number,
     last_part,
 )
+from lp_io.untrusted.content import ContentError, reading
+from lp_io.untrusted.individuals import SINGLE
 
 CONFIG = "config.yaml"
 _LABEL_FILE = "CollectedData_"

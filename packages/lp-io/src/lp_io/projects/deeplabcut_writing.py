@@ -12,11 +12,11 @@ import numpy as np
 import yaml
 
 from lp_io.extras import require
-from lp_io.foreign.content import ContentError
 from lp_io.keypoint_frame.frame import KeypointFrame
 from lp_io.keypoint_frame.h5_writing import write_h5
 from lp_io.predictions.layout import LEVELS
 from lp_io.projects.labels import LABEL_FOLDER, LabeledImages, folder_name
+from lp_io.untrusted.content import ContentError
 
 
 def write_deeplabcut_project(

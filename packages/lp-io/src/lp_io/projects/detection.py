@@ -9,10 +9,10 @@ from pathlib import Path
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_io.errors import ConversionError
-from lp_io.foreign import hdf5
-from lp_io.foreign.content import ContentError, reading
 from lp_io.lightning_pose.folder import is_public_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
+from lp_io.untrusted import hdf5
+from lp_io.untrusted.content import ContentError, reading
 
 _MODEL_FILES = ("manifest.json", "config.yaml")  # of a model directory
 
@@ -104,7 +104,7 @@ def _slp(path: Path) -> Kind:
 
 
 def _coco(path: Path) -> Kind:
-    from lp_io.foreign.coco import read_coco
+    from lp_io.untrusted.coco import read_coco
 
     content = read_coco(path)
     scored = any({"keypoint_scores", "score"} & set(each.extra) for each in content.annotations)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int8, UInt8
 from numpy import ndarray
 
 from lp_core.paths import find_file
-from lp_io.foreign.content import ContentError
+from lp_io.untrusted.content import ContentError
 
 LABEL_FOLDER = "labeled-data"
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")

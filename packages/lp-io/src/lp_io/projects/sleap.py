@@ -13,8 +13,6 @@ from numpy import ndarray
 from lp_core.paths import find_file
 from lp_io.errors import ConversionError
 from lp_io.extras import require
-from lp_io.foreign import sleap
-from lp_io.foreign.content import ContentError, library_reading, reading
 from lp_io.projects.animals import Animal, one_animal_each
 from lp_io.projects.labels import (
     LABEL_FOLDER,
@@ -26,6 +24,8 @@ from lp_io.projects.labels import (
     frame_number,
     last_part,
 )
+from lp_io.untrusted import sleap
+from lp_io.untrusted.content import ContentError, library_reading, reading
 
 
 def read_sleap_labels(path: Path, *, individual: str | None = None) -> LabeledImages:

@@ -15,7 +15,6 @@ from lp_data.images import image_size
 from lp_data.labels import read_labels
 from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
-from lp_io.foreign.content import writing
 from lp_io.projects import ImageSource, LabeledImages
 from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
@@ -26,6 +25,7 @@ from lp_io.projects.labels import (
     in_video_folders,
 )
 from lp_io.projects.sleap import write_sleap_labels
+from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.load import load_config
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Int8
 from numpy import ndarray
 
 from lp_io import strict_json
-from lp_io.foreign.content import ContentError
+from lp_io.untrusted.content import ContentError
 
 _MOST_BYTES = 2 * 1024**3
 _LARGEST = 1e300

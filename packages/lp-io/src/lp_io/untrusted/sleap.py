@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lp_io.extras import require
-from lp_io.foreign import hdf5, probe
-from lp_io.foreign.content import ContentError, library_reading
+from lp_io.untrusted import hdf5, probe
+from lp_io.untrusted.content import ContentError, library_reading
 
 
 @contextmanager

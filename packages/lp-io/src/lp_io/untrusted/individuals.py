@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lp_core.errors import nearest_name
-from lp_io.foreign.content import ContentError
+from lp_io.untrusted.content import ContentError
 
 SINGLE = "single"
 """DeepLabCut's name for keypoints that exist once in the scene, such as the corners of a box.

@@ -1,4 +1,4 @@
-"""HDF5 as if a stranger had sent it: no pickles, no other files, no memory beyond the file's own.
+"""HDF5 as untrusted input: no pickles, no other files, no memory beyond the file's own.
 
 HDF5 can point at other files (external links, external and virtual storage), and can claim arrays
 that are nowhere stored. Both are refused. PyTables hides pickles in attributes and in arrays of
@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from lp_io.extras import require
-from lp_io.foreign.content import ContentError, library_reading
+from lp_io.untrusted.content import ContentError, library_reading
 
 if TYPE_CHECKING:
     import h5py

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lp_io.foreign.content import ContentError
+from lp_io.untrusted.content import ContentError
 
 _CPU_SECONDS = 10
 _SECONDS = 300  # for systems that cannot limit the time of computing

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickletools  # parses opcodes; executes nothing
 from typing import Any
 
-from lp_io.foreign.content import ContentError
+from lp_io.untrusted.content import ContentError
 
 _MARK = object()
 _LITERALS = {
