@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lp_data.synthetic import SyntheticSettings, generate_project
+from lp_synthetic import SyntheticSettings, generate_project
 
 ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from lp_data.synthetic.project import mirrored_column_matches
 from lp_data.video.open import open_video
+from lp_synthetic.project import mirrored_column_matches
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.slow  # builds wheels and environments of their own
 
-OTHERS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_pipeline")
+OTHERS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_synthetic", "lp_pipeline")
 
 # What each distribution can do with nothing of ours but what it depends on.
 SMOKE = {
@@ -46,6 +46,13 @@ SMOKE = {
         "    pass\n"
         "else:\n"
         "    raise SystemExit('an empty folder was taken for a model')\n",
+    ),
+    "lp-synthetic": (
+        {"lp_core", "lp_data", "lp_synthetic"},
+        "import tempfile, pathlib\n"
+        "from lp_synthetic import SyntheticSettings, generate_project\n"
+        "folder = pathlib.Path(tempfile.mkdtemp()) / 'project'\n"
+        "assert generate_project(folder, SyntheticSettings.tiny()).label_file.is_file()\n",
     ),
     "lp-pipeline": (
         set(OTHERS),

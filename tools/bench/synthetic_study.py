@@ -22,12 +22,12 @@ from numpy import ndarray
 from lp_core.atomic import written_beside
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.labels import Visibility, read_labels
-from lp_data.synthetic import SyntheticProject, generate_project
-from lp_data.synthetic.project import is_project, read_project
 from lp_data.video.open import open_video
 from lp_pipeline.config.load import load_config
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.training.run import train
+from lp_synthetic import SyntheticProject, generate_project
+from lp_synthetic.project import is_project, read_project
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs/synthetic.yaml"

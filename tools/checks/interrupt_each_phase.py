@@ -227,7 +227,7 @@ def undisturbed(*arguments: object) -> None:
 
 def check_all(folder: Path, only: str | None) -> int:
     """Interrupt each phase of each command; how often something was wrong."""
-    from lp_data.synthetic import SyntheticSettings, generate_project
+    from lp_synthetic import SyntheticSettings, generate_project
 
     project = generate_project(folder / "project", SyntheticSettings.tiny())
     videos = folder / "videos"

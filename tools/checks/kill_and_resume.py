@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lp_data.synthetic import SyntheticSettings, generate_project
+from lp_synthetic import SyntheticSettings, generate_project
 
 COMPARED = ("csv_logs/metrics.csv", "model.safetensors", "predictions.csv")
 CONFIG = """

@@ -50,7 +50,7 @@ def seconds_per_call(work: Callable[[], object], device: str, calls: int) -> flo
 
 def synthetic_project(options: argparse.Namespace) -> tuple[Path, Path]:
     """The folder of a synthetic project, shared by the sections, and its test video."""
-    from lp_data.synthetic import SyntheticSettings, generate_project
+    from lp_synthetic import SyntheticSettings, generate_project
 
     side = 96 if options.quick else 256
     settings = SyntheticSettings(

@@ -31,7 +31,3 @@ class AugmentationError(DataError):
 
 class DataModuleError(DataError):
     """Datasets and options that do not go together in one data module."""
-
-
-class SyntheticProjectError(DataError):
-    """A synthetic project that cannot be generated as it was asked for."""

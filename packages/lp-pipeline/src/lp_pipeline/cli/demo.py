@@ -16,8 +16,8 @@ from lp_pipeline.quoting import quoted
 from lp_pipeline.training.lock import check_free
 
 if TYPE_CHECKING:
-    from lp_data.synthetic import SyntheticProject
     from lp_pipeline.model import Model
+    from lp_synthetic import SyntheticProject
 
 MODEL_FOLDER = "model"
 PROJECT_FOLDER = "project"
@@ -74,7 +74,7 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
 
 def _generate(folder: Path, seed: int, display: Display) -> SyntheticProject:
     """The synthetic project."""
-    from lp_data.synthetic import SyntheticSettings, generate_project
+    from lp_synthetic import SyntheticSettings, generate_project
 
     with display.task("making a synthetic project", 100) as task:
         return generate_project(

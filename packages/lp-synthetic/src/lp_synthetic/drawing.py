@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from lp_data.synthetic.look import Colour
+from lp_synthetic.look import Colour
 
 _SHIFT = 4
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from lp_data.synthetic.body import SeenPart
-from lp_data.synthetic.drawing import Points, Radii, Shape, draw_discs
-from lp_data.synthetic.look import Colour
+from lp_synthetic.body import SeenPart
+from lp_synthetic.drawing import Points, Radii, Shape, draw_discs
+from lp_synthetic.look import Colour
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lp_data.errors import SyntheticProjectError
+from lp_synthetic.errors import SyntheticProjectError
 
 CONTEXT = 2
 """Neighbours that are written on either side of each labelled frame."""

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lp_data.errors import SyntheticProjectError
-from lp_data.synthetic.settings import SyntheticSettings
-from lp_data.synthetic.skeleton import (
+from lp_synthetic.errors import SyntheticProjectError
+from lp_synthetic.settings import SyntheticSettings
+from lp_synthetic.skeleton import (
     keypoint_names,
     mirrored_column_matches,
     singleview_columns,

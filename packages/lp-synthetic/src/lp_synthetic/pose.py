@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_data.synthetic.behaviour import Motion, behave, smooth, wander
-from lp_data.synthetic.gait import walk
-from lp_data.synthetic.skeleton import (
+from lp_synthetic.behaviour import Motion, behave, smooth, wander
+from lp_synthetic.gait import walk
+from lp_synthetic.skeleton import (
     CHEST_TO_NECK,
     JOINTS,
     LIMB_BUILD,

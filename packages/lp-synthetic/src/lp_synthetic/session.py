@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
-from lp_data.synthetic.behaviour import Motion, wander
-from lp_data.synthetic.camera import Camera
-from lp_data.synthetic.look import FAMILIAR, UNFAMILIAR, Look, vary
-from lp_data.synthetic.pose import animate
-from lp_data.synthetic.scene import Frame, Scene
-from lp_data.synthetic.settings import CONTEXT, SyntheticSettings
-from lp_data.synthetic.skeleton import VIEWS, keypoint_joints
+from lp_synthetic.behaviour import Motion, wander
+from lp_synthetic.camera import Camera
+from lp_synthetic.look import FAMILIAR, UNFAMILIAR, Look, vary
+from lp_synthetic.pose import animate
+from lp_synthetic.scene import Frame, Scene
+from lp_synthetic.settings import CONTEXT, SyntheticSettings
+from lp_synthetic.skeleton import VIEWS, keypoint_joints
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from lp_data.synthetic.camera import Camera
-from lp_data.synthetic.skeleton import LIMBS, TAIL_SEGMENTS, joint_index
+from lp_synthetic.camera import Camera
+from lp_synthetic.skeleton import LIMBS, TAIL_SEGMENTS, joint_index
 
 TRUNK, BELLY, TAIL = "trunk", "belly", "tail"
 EARS = ("ear_left", "ear_right")

@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
-from lp_data.synthetic.backdrop import Backdrop
-from lp_data.synthetic.body import see_body
-from lp_data.synthetic.camera import Camera
-from lp_data.synthetic.canvas import Box, box_around
-from lp_data.synthetic.look import Look
-from lp_data.synthetic.painter import Painter, Painting
-from lp_data.synthetic.skeleton import keypoint_joints
+from lp_synthetic.backdrop import Backdrop
+from lp_synthetic.body import see_body
+from lp_synthetic.camera import Camera
+from lp_synthetic.canvas import Box, box_around
+from lp_synthetic.look import Look
+from lp_synthetic.painter import Painter, Painting
+from lp_synthetic.skeleton import keypoint_joints
 
 OUT_OF_VIEW, OCCLUDED, VISIBLE = 0, 1, 2
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from lp_data.errors import SyntheticProjectError
 from lp_data.labels import LabelTable, read_labels
-from lp_data.synthetic import SyntheticProject, SyntheticSettings, generate_project, read_project
-from lp_data.synthetic.settings import CONTEXT
 from lp_data.video.open import open_video
+from lp_synthetic import SyntheticProject, SyntheticSettings, generate_project, read_project
+from lp_synthetic.errors import SyntheticProjectError
+from lp_synthetic.settings import CONTEXT
 
 TINY = SyntheticSettings.tiny(seed=3)
 KEYPOINTS = 20

@@ -9,17 +9,17 @@ import pytest
 from numpy import ndarray
 
 from lp_data.labels import Visibility
-from lp_data.synthetic import SyntheticSettings
-from lp_data.synthetic.backdrop import Backdrop
-from lp_data.synthetic.body import see_body
-from lp_data.synthetic.camera import Camera
-from lp_data.synthetic.canvas import Box
-from lp_data.synthetic.labelling import Notes, label_table
-from lp_data.synthetic.look import FAMILIAR
-from lp_data.synthetic.painter import Painter
-from lp_data.synthetic.pose import animate
-from lp_data.synthetic.session import Session, training_sessions
-from lp_data.synthetic.skeleton import BONES, KEYPOINTS, joint_index, keypoint_joints
+from lp_synthetic import SyntheticSettings
+from lp_synthetic.backdrop import Backdrop
+from lp_synthetic.body import see_body
+from lp_synthetic.camera import Camera
+from lp_synthetic.canvas import Box
+from lp_synthetic.labelling import Notes, label_table
+from lp_synthetic.look import FAMILIAR
+from lp_synthetic.painter import Painter
+from lp_synthetic.pose import animate
+from lp_synthetic.session import Session, training_sessions
+from lp_synthetic.skeleton import BONES, KEYPOINTS, joint_index, keypoint_joints
 
 SIDE = 256
 

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from lp_data.labels import LabelTable, Visibility
-from lp_data.synthetic.session import Session
-from lp_data.synthetic.skeleton import keypoint_names
+from lp_synthetic.session import Session
+from lp_synthetic.skeleton import keypoint_names
 
 SCORER = "synthetic"
 _DECIMALS = 4

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from lp_data.synthetic.body import BELLY, EARS, TAIL, TRUNK, SeenBody, SeenPart
-from lp_data.synthetic.camera import Camera
-from lp_data.synthetic.canvas import Box, Canvas, Trace
-from lp_data.synthetic.drawing import Points, Radii, Shape, discs, strip
-from lp_data.synthetic.look import Colour, Look, mixed, with_brightness
-from lp_data.synthetic.skeleton import KEYPOINTS, LIMBS
-from lp_data.synthetic.texture import fractal_noise
+from lp_synthetic.body import BELLY, EARS, TAIL, TRUNK, SeenBody, SeenPart
+from lp_synthetic.camera import Camera
+from lp_synthetic.canvas import Box, Canvas, Trace
+from lp_synthetic.drawing import Points, Radii, Shape, discs, strip
+from lp_synthetic.look import Colour, Look, mixed, with_brightness
+from lp_synthetic.skeleton import KEYPOINTS, LIMBS
+from lp_synthetic.texture import fractal_noise
 
 _PART_OF_KEYPOINT = {
     "nose": TRUNK,

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_data.synthetic.behaviour import Motion
-from lp_data.synthetic.skeleton import LIMB_BUILD, LIMBS
+from lp_synthetic.behaviour import Motion
+from lp_synthetic.skeleton import LIMB_BUILD, LIMBS
 
 _DART_SPEED = 300.0
 _LIFT = 7.0

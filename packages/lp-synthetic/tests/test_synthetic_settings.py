@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lp_data.errors import SyntheticProjectError
-from lp_data.synthetic import SyntheticSettings
+from lp_synthetic import SyntheticSettings
+from lp_synthetic.errors import SyntheticProjectError
 
 
 @pytest.mark.parametrize(

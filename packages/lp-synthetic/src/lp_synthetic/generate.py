@@ -14,10 +14,11 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_core.errors import unwritable
-from lp_data.errors import SyntheticProjectError
 from lp_data.labels import join_tables, write_labels
-from lp_data.synthetic.labelling import Notes, label_table, truth_table
-from lp_data.synthetic.project import (
+from lp_data.video.writer import VideoWriter
+from lp_synthetic.errors import SyntheticProjectError
+from lp_synthetic.labelling import Notes, label_table, truth_table
+from lp_synthetic.project import (
     LABEL_FILE,
     OOD_LABEL_FILE,
     SyntheticProject,
@@ -25,15 +26,14 @@ from lp_data.synthetic.project import (
     read_project,
     write_project_file,
 )
-from lp_data.synthetic.session import (
+from lp_synthetic.session import (
     Session,
     held_out_session,
     training_sessions,
     unfamiliar_session,
 )
-from lp_data.synthetic.settings import SyntheticSettings
-from lp_data.synthetic.skeleton import KEYPOINTS
-from lp_data.video.writer import VideoWriter
+from lp_synthetic.settings import SyntheticSettings
+from lp_synthetic.skeleton import KEYPOINTS
 
 _QUALITY = 20
 _THREADS = 2  # always, since the bytes of a video depend on it

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from lp_data.synthetic.camera import Camera
-from lp_data.synthetic.drawing import BLOBS, draw_discs, draw_strip
-from lp_data.synthetic.look import Look, with_brightness
-from lp_data.synthetic.texture import fractal_noise, vignette
+from lp_synthetic.camera import Camera
+from lp_synthetic.drawing import BLOBS, draw_discs, draw_strip
+from lp_synthetic.look import Look, with_brightness
+from lp_synthetic.texture import fractal_noise, vignette
 
 _FLOOR_ROWS = 5.0
 _POST_RADIUS = 4.0
