@@ -4,7 +4,15 @@ import pytest
 
 pytestmark = pytest.mark.slow  # builds wheels and environments of their own
 
-OTHERS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_synthetic", "lp_pipeline")
+OTHERS = (
+    "lp_core",
+    "lp_models",
+    "lp_data",
+    "lp_io",
+    "lp_analysis",
+    "lp_synthetic",
+    "lp_pipeline",
+)
 
 # What each distribution can do with nothing of ours but what it depends on.
 SMOKE = {
@@ -46,6 +54,14 @@ SMOKE = {
         "    pass\n"
         "else:\n"
         "    raise SystemExit('an empty folder was taken for a model')\n",
+    ),
+    "lp-analysis": (
+        {"lp_core", "lp_data", "lp_io", "lp_analysis"},
+        "import numpy as np\n"
+        "from lp_analysis.rendering.draw import PoseDrawer\n"
+        "drawer = PoseDrawer(('nose',), (64, 64))\n"
+        "frame = np.zeros((64, 64, 3), np.uint8)\n"
+        "assert drawer.draw(frame, np.array([[32.0, 32.0]]), stamp='frame 0').any()\n",
     ),
     "lp-synthetic": (
         {"lp_core", "lp_data", "lp_synthetic"},

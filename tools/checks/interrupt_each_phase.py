@@ -96,7 +96,7 @@ PREDICT = (
     Phase("in the labelled video", "PoseDrawer.draw", 5),
 )
 RENDER = (
-    Phase("before the first frame", "render_prediction"),
+    Phase("before the first frame", "draw_predictions"),
     Phase("in the video", "PoseDrawer.draw", 5),
 )
 EVALUATE = (

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from lp_core.text import printable
 from lp_pipeline.display import PlainDisplay, TerminalDisplay
 from lp_pipeline.evaluation.comparison import compare_groups
 from lp_pipeline.evaluation.comparison_output import comparison_figure, comparison_table
@@ -19,7 +20,7 @@ from lp_pipeline.evaluation.metric_files import MetricTable
 from lp_pipeline.evaluation.plots import error_figure
 from lp_pipeline.evaluation.summary import PixelErrorSummary
 from lp_pipeline.evaluation.tables import pixel_error_table
-from lp_pipeline.printing import printable, say
+from lp_pipeline.printing import say
 
 SOURCE = Path(__file__).parents[1] / "src" / "lp_pipeline"
 PRINTERS = {"printing.py", "display.py"}

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from lp_pipeline.printing import printable
+from lp_core.text import printable
 
 SECONDS_BETWEEN_LINES = 10.0
 

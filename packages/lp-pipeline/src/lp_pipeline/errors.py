@@ -25,10 +25,6 @@ class EvaluationError(PipelineError):
     """Predictions that cannot be evaluated, or metric files that cannot be read or written."""
 
 
-class RenderingError(PipelineError):
-    """A picture or video of predictions that cannot be drawn."""
-
-
 class TrainingStoppedError(TrainingError):
     """A training that the user stopped; its state is saved."""
 

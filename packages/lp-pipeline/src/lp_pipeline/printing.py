@@ -1,4 +1,4 @@
-"""Text for people: what every command prints goes through `say`, or through a `Display`.
+"""What every command prints goes through `say`, or through a `Display`.
 
 Names of files, keypoints and models may hold any characters. They are shown as they are: they are
 never read as markup, and no terminal obeys what is written in them.
@@ -8,19 +8,7 @@ from __future__ import annotations
 
 import typer
 
-
-def printable(text: str, *, keep: str = "") -> str:
-    """The text with a replacement mark for each character that steers instead of showing.
-
-    Those are control characters, line ends, marks that turn the direction of writing, and halves of
-    surrogate pairs, which stand in file names that are not valid UTF-8 and which no font, page or
-    terminal accepts.
-
-    Args:
-        text: Any text.
-        keep: Characters to let pass all the same.
-    """
-    return "".join(c if c.isprintable() or c in keep else "\ufffd" for c in text)
+from lp_core.text import printable
 
 
 def say(text: str, *, error: bool = False) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.text import quoted
 from lp_pipeline.printing import say
-from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_pipeline.conversion.convert import ConvertOptions

@@ -8,11 +8,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.text import quoted
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PipelineError
-from lp_pipeline.quoting import quoted
 from lp_pipeline.training.lock import check_free
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def _train(folder: Path, display: Display) -> Model:
 
 def _predict(model: Model, project: SyntheticProject, folder: Path, display: Display) -> None:
     """The held-out video: its table and the labelled video."""
+    from lp_analysis.rendering.style import DrawingStyle
+    from lp_pipeline.prediction.drawing import render_prediction
     from lp_pipeline.prediction.videos import predict_video_file
-    from lp_pipeline.rendering.prediction_video import render_prediction
-    from lp_pipeline.rendering.style import DrawingStyle
 
     predict_video_file(
         model.handler,
@@ -114,12 +114,11 @@ def _predict(model: Model, project: SyntheticProject, folder: Path, display: Dis
         calibration=model.calibration,
         display=display,
     )
-    style = DrawingStyle(confidence_threshold=0.1, trail=6, legend=True)
+    style = DrawingStyle(confidence_threshold=0.1, trail=6, legend=True, skeleton=project.skeleton)
     render_prediction(
         project.test_video,
         folder / TABLE,
         folder / VIDEO,
-        skeleton=project.skeleton,
         style=style,
         display=display,
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.text import quoted
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.memory import explained_memory_errors
-from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_pipeline.evaluation.model_project import ModelProject

@@ -7,7 +7,15 @@ import os
 
 from lp_pipeline.printing import say
 
-PACKAGES = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_synthetic", "lp_pipeline")
+PACKAGES = (
+    "lp_core",
+    "lp_models",
+    "lp_data",
+    "lp_io",
+    "lp_analysis",
+    "lp_synthetic",
+    "lp_pipeline",
+)
 
 
 class ShowOnce(logging.Handler):

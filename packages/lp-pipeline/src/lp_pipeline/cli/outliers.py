@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.text import quoted
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import EvaluationError
-from lp_pipeline.quoting import quoted
 
 if TYPE_CHECKING:
     from lp_core.video import VideoSource
@@ -142,9 +142,9 @@ def _write_clips(
     clips: dict[range, Path],
     display: Display,
 ) -> None:
+    from lp_analysis.rendering.prediction_video import draw_predictions
+    from lp_analysis.rendering.style import DrawingStyle
     from lp_pipeline.evaluation.model_project import skeleton_of
-    from lp_pipeline.rendering.prediction_video import draw_predictions
-    from lp_pipeline.rendering.style import DrawingStyle
 
     style = DrawingStyle(trail=4, legend=True, skeleton=skeleton_of(request.model_dir))
     with display.task("clips", len(clips)) as task:

@@ -132,10 +132,11 @@ class InputPredictor:
 
     def _draw(self, video: Path, table: Path) -> None:
         """The labelled video, unless a resumed run has it already."""
+        from lp_analysis.rendering.prediction_video import labeled_video_path
         from lp_pipeline.evaluation.model_project import eval_options, skeleton_of
         from lp_pipeline.evaluation.video_report import drawing_style
+        from lp_pipeline.prediction.drawing import render_prediction
         from lp_pipeline.prediction.shown_confidence import ShownConfidence
-        from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 
         path = labeled_video_path(table)
         if self.request.resume and _is_newer(path, table):

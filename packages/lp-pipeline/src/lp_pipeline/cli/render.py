@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lp_analysis.errors import RenderingError
 from lp_core.errors import nearest_name
 from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_or_plain
-from lp_pipeline.errors import RenderingError
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,13 @@ def run_render(request: RenderRequest) -> None:
         RenderingError: The output is there already, or an option makes no sense.
     """
     start_session()
+    from lp_analysis.rendering.prediction_video import labeled_video_path
+    from lp_analysis.rendering.style import DrawingStyle
     from lp_data.video.open import open_video
     from lp_io.predictions import VideoPredictions
     from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
+    from lp_pipeline.prediction.drawing import draw_with_progress
     from lp_pipeline.prediction.shown_confidence import ShownConfidence
-    from lp_pipeline.rendering.prediction_video import draw_predictions, labeled_video_path
-    from lp_pipeline.rendering.style import DrawingStyle
 
     display = terminal_or_plain()
     path = request.output or labeled_video_path(request.table)
@@ -62,7 +63,7 @@ def run_render(request: RenderRequest) -> None:
     with open_video(request.video, reader=request.reader) as source:
         predictions = VideoPredictions(request.table, len(source), confidence)
         names = predictions.keypoint_names
-        drawn = draw_predictions(
+        drawn = draw_with_progress(
             source,
             predictions,
             path,

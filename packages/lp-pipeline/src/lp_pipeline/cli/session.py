@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.text import printable
 from lp_pipeline.cli.messages import show_messages
 from lp_pipeline.errors import ConfigError
-from lp_pipeline.printing import printable
 
 if TYPE_CHECKING:
     from lp_pipeline.config.load import LoadedConfig

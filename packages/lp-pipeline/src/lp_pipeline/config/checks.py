@@ -261,8 +261,8 @@ def _check_colormap(config: Config, report: Report) -> None:
     name = config.eval.colormap
     if name == EvalConfig().colormap:  # the default need not import matplotlib
         return
-    from lp_pipeline.errors import RenderingError
-    from lp_pipeline.rendering.palette import keypoint_colours
+    from lp_analysis.errors import RenderingError
+    from lp_analysis.rendering.palette import keypoint_colours
 
     try:
         keypoint_colours(1, name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lp_core.errors import LPError
+from lp_core.text import quoted
 from lp_io.projects.detection import Kind, detect
-from lp_pipeline.quoting import quoted
 
 _FOREIGN = (Kind.DEEPLABCUT, Kind.SLEAP_LABELS, Kind.COCO_LABELS)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.errors import nearest_name
+from lp_core.text import quoted
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metric_files import MetricTable, read_metric_file
 from lp_pipeline.prediction.predicted_source import is_of_other_weights
 from lp_pipeline.prediction.weights_digest import stored_weights_digest
-from lp_pipeline.quoting import quoted
 
 FRAMES = {
     "held-out": ("validation", "test"),

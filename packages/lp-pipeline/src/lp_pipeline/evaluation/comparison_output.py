@@ -16,12 +16,12 @@ from rich.table import Table
 
 from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
+from lp_core.text import printable
 from lp_pipeline.display import literal
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.comparison import LEVEL, Comparison, GroupErrors, Interval
 from lp_pipeline.evaluation.tables import ALL_KEYPOINTS
 from lp_pipeline.evaluation.theme import LIGHT, add_legend, new_figure, png, style_axes
-from lp_pipeline.printing import printable
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d8590", "#e69f00", "#56b4e9", "#a8518a")
 _MARKERS = "oD^svP*X"

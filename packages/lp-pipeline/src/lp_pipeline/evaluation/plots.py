@@ -21,6 +21,7 @@ from numpy import ndarray
 
 from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
+from lp_core.text import printable
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint
@@ -36,7 +37,6 @@ from lp_pipeline.evaluation.theme import (
     png,
     style_axes,
 )
-from lp_pipeline.printing import printable
 
 ERROR_LABEL = "pixel error (frame px)"
 _SMALLEST = 1e-3  # frame px; an error of 0 has no place on a logarithmic axis

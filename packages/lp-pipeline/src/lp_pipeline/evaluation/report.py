@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from lp_analysis.rendering.text import Picture
 from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
 from lp_pipeline.errors import EvaluationError
@@ -14,7 +15,6 @@ from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint
 from lp_pipeline.evaluation.reliability import ReliabilityCurve
 from lp_pipeline.evaluation.summary import check_sizes
-from lp_pipeline.rendering.text import Picture
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
+from lp_analysis.rendering.draw import Edge, PoseDrawer
+from lp_analysis.rendering.style import DrawingStyle
 from lp_core.video import VideoSource
 from lp_data.images import read_image
 from lp_pipeline.evaluation.calibration import (
@@ -24,8 +26,6 @@ from lp_pipeline.evaluation.outliers import Outlier, worst_frames
 from lp_pipeline.evaluation.reliability import reliability_curve
 from lp_pipeline.evaluation.report import CaptionedPicture, ReportedConfidence, ReportedErrors
 from lp_pipeline.evaluation.summary import check_sizes
-from lp_pipeline.rendering.draw import Edge, PoseDrawer
-from lp_pipeline.rendering.style import DrawingStyle
 
 _FEWEST = 10  # labelled keypoints of a split from which reliability is worth telling
 

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from lp_pipeline.errors import RenderingError
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.text import Picture
 from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.metrics import PerKeypoint
 from lp_pipeline.evaluation.outliers import Outlier
@@ -22,7 +23,6 @@ from lp_pipeline.evaluation.plots import draw_training_curve, error_figure
 from lp_pipeline.evaluation.reliability import draw_reliability
 from lp_pipeline.evaluation.report import ReportedConfidence, ReportedErrors
 from lp_pipeline.evaluation.theme import DARK, LIGHT, Theme, new_figure, png, style_axes
-from lp_pipeline.rendering.text import Picture
 
 _DPI = 130
 _JPEG_QUALITY = 85

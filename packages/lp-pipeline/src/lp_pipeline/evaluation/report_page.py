@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lp_core.text import printable
 from lp_pipeline.evaluation.outliers import Outlier, worst_frames
 from lp_pipeline.evaluation.report import (
     CaptionedPicture,
@@ -28,7 +29,6 @@ from lp_pipeline.evaluation.report_figures import (
 )
 from lp_pipeline.evaluation.summary import ErrorStatistics, PixelErrorSummary
 from lp_pipeline.evaluation.tables import ALL_KEYPOINTS
-from lp_pipeline.printing import printable
 
 _TEMPLATE = "report.html.j2"
 _OUTLIERS = 6

@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lp_pipeline.printing import printable
+from lp_core.text import printable
 
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0
 """Sizes of text in points."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from lp_analysis.rendering.style import DrawingStyle
 from lp_data.video.open import open_video
 from lp_io.predictions import VideoPredictions
 from lp_pipeline.config.schema import EvalConfig
@@ -14,7 +15,6 @@ from lp_pipeline.evaluation.report import CaptionedPicture, ReportedVideo
 from lp_pipeline.evaluation.report_content import video_frame_pictures
 from lp_pipeline.evaluation.suspicious import CONFIDENCE_DROP, video_metrics
 from lp_pipeline.prediction.shown_confidence import ShownConfidence
-from lp_pipeline.rendering.style import DrawingStyle
 
 _TITLES = {
     "temporal_norm": "movement since the frame before",

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lp_analysis.rendering.prediction_video import labeled_video_path
+from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import scorer_name
@@ -28,14 +30,13 @@ from lp_pipeline.evaluation.model_project import (
 from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.evaluation.video_report import drawing_style
 from lp_pipeline.prediction.calibrated import calibrate_model, stored_calibration
+from lp_pipeline.prediction.drawing import render_prediction
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import LabeledPrediction
 from lp_pipeline.prediction.metric_tables import write_metric_tables
 from lp_pipeline.prediction.predicted_source import is_made_from
 from lp_pipeline.prediction.shown_confidence import ShownConfidence
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
-from lp_pipeline.quoting import quoted
-from lp_pipeline.rendering.prediction_video import labeled_video_path, render_prediction
 from lp_pipeline.training.attempts import Attempts
 from lp_pipeline.training.setup import TrainingSetup
 from lp_pipeline.training.timing import VideoTiming, keep_timings, stored_timings

@@ -10,10 +10,10 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lp_core.text import quoted
 from lp_io.training_state import TrainingStateSaver
 from lp_pipeline.display import Display
 from lp_pipeline.errors import TrainingStoppedError
-from lp_pipeline.quoting import quoted
 
 
 class StopWhenAsked(Callback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lp_analysis.rendering.draw import Edge
 from lp_data.errors import DataError
 from lp_data.images import image_file
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
@@ -21,7 +22,6 @@ from lp_pipeline.evaluation.report_content import (
     worst_frame_pictures,
 )
 from lp_pipeline.prediction.labeled import LabeledPrediction
-from lp_pipeline.rendering.draw import Edge
 
 REPORT_FILE = "report.html"
 

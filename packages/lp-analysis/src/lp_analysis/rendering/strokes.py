@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_pipeline.rendering.palette import Colour, contrast
-from lp_pipeline.rendering.text import INK, PAPER, Picture
+from lp_analysis.rendering.palette import Colour, contrast
+from lp_analysis.rendering.text import INK, PAPER, Picture
 
 _BITS = 4
 _UNIT = 2**_BITS

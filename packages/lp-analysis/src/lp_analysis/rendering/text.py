@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
-from lp_pipeline.printing import printable
-from lp_pipeline.rendering.palette import Colour
+from lp_analysis.rendering.palette import Colour
+from lp_core.text import printable
 
 Picture = UInt8[ndarray, "_height _width 3"]
 

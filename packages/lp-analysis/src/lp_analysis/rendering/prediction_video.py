@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.draw import Edge
+from lp_analysis.rendering.labeled_video import write_labeled_video
+from lp_analysis.rendering.style import DrawingStyle
 from lp_core.video import VideoSource
-from lp_data.video.open import open_video
 from lp_io.predictions import VideoPredictions
-from lp_io.predictions.video import Chunk, Likelihood
-from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.errors import RenderingError
-from lp_pipeline.rendering.draw import Edge
-from lp_pipeline.rendering.labeled_video import write_labeled_video
-from lp_pipeline.rendering.style import DrawingStyle
+from lp_io.predictions.video import Chunk
 
 _ROWS = 256
 
@@ -46,39 +44,6 @@ class DrawnVideo:
         return self.drawn / max(self.keypoints, 1)
 
 
-def render_prediction(
-    video: Path,
-    table: Path,
-    path: Path,
-    *,
-    reader: str = "auto",
-    skeleton: Sequence[Edge] = (),
-    style: DrawingStyle | None = None,
-    confidence: Callable[[Likelihood], Likelihood] | None = None,
-    display: Display | None = None,
-) -> DrawnVideo:
-    """`draw_predictions` of a table in a file on a video in a file.
-
-    Args:
-        video: The video.
-        table: Its predictions, in any of the formats.
-        path: The MP4 to write.
-        reader: A registered video reader, or ``auto``.
-        skeleton: Pairs of keypoint names to join by a line.
-        style: How to draw.
-        confidence: What is taken for the confidence instead of the likelihood.
-        display: Where to report to.
-
-    Raises:
-        LPError: The video or the table cannot be read, or they do not belong together.
-    """
-    with open_video(video, reader=reader) as source:
-        predictions = VideoPredictions(table, len(source), confidence)
-        return draw_predictions(
-            source, predictions, path, skeleton=skeleton, style=style, display=display
-        )
-
-
 def draw_predictions(
     source: VideoSource,
     predictions: VideoPredictions,
@@ -87,12 +52,12 @@ def draw_predictions(
     skeleton: Sequence[Edge] = (),
     style: DrawingStyle | None = None,
     frames: range | None = None,
-    display: Display | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> DrawnVideo:
     """Write the labelled video of predictions.
 
-    It has the video's frame rate and exactly its frames; those without a row are drawn bare, and
-    the display is told. Memory does not grow with its length.
+    It has the video's frame rate and exactly its frames; those without a row are drawn bare.
+    Memory does not grow with its length.
 
     Args:
         source: The video, opened without ``resize_to``.
@@ -101,32 +66,28 @@ def draw_predictions(
         skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
         frames: Consecutive frames to draw; None draws all.
-        display: Where to report to.
+        on_progress: Called with the number of frames written, now and then.
 
     Raises:
         LPError: The video or the table cannot be read, or the video has no such frames.
     """
-    display = display or SilentDisplay()
     chosen = range(len(source)) if frames is None else frames
     if len(chosen) == 0 or chosen[0] < 0 or chosen[-1] >= len(source):
         raise RenderingError(
             f"there are no frames {chosen.start} to {chosen.stop - 1} in a video of "
             f"{len(source)} frames"
         )
-    if predictions.note:
-        display.message(f"note: {predictions.note}; they are drawn without keypoints")
     counts = _Counts((style or DrawingStyle()).confidence_threshold)
-    with display.task("labelled video", len(chosen)) as task:
-        written = write_labeled_video(
-            source,
-            counts.counted(predictions.chunks(chosen, _ROWS)),
-            path,
-            predictions.keypoint_names,
-            skeleton=skeleton,
-            style=style,
-            frames=chosen,
-            on_progress=task.update,
-        )
+    written = write_labeled_video(
+        source,
+        counts.counted(predictions.chunks(chosen, _ROWS)),
+        path,
+        predictions.keypoint_names,
+        skeleton=skeleton,
+        style=style,
+        frames=chosen,
+        on_progress=on_progress,
+    )
     return DrawnVideo(written, counts.keypoints, counts.drawn)
 
 

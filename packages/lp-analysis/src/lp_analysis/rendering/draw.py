@@ -10,19 +10,19 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from lp_core.errors import nearest_name
-from lp_pipeline.errors import RenderingError
-from lp_pipeline.rendering.legend import legend_panel
-from lp_pipeline.rendering.palette import Colour, between, keypoint_colours
-from lp_pipeline.rendering.strokes import (
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.legend import legend_panel
+from lp_analysis.rendering.palette import Colour, between, keypoint_colours
+from lp_analysis.rendering.strokes import (
     FixedPoint,
     draw_disc,
     draw_line,
     draw_ring,
     fixed_points,
 )
-from lp_pipeline.rendering.style import DrawingStyle
-from lp_pipeline.rendering.text import INK, PAPER, Picture, stamp_text
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_text
+from lp_core.errors import nearest_name
 
 Pose = Float[ndarray, "keypoints 2"]
 Confidences = Float[ndarray, " keypoints"]

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.draw import Confidences, Edge, Pose, PoseDrawer
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.text import Picture
 from lp_core.video import Frames, VideoSource
 from lp_data.video.writer import VideoWriter
-from lp_pipeline.errors import RenderingError
-from lp_pipeline.rendering.draw import Confidences, Edge, Pose, PoseDrawer
-from lp_pipeline.rendering.style import DrawingStyle
-from lp_pipeline.rendering.text import Picture
 
 PredictedChunk = tuple[Float[ndarray, "_chunk _keypoints 2"], Float[ndarray, "_chunk _keypoints"]]
 """Keypoints (n, K, 2) in frame px and confidences (n, K) of consecutive frames."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lp_pipeline.errors import RenderingError
-from lp_pipeline.rendering.palette import DISTINCT
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.palette import DISTINCT
 
 _FAINTEST, _SMALLEST = 0.35, 0.7  # share of opacity and radius that a confidence of 0 leaves
 

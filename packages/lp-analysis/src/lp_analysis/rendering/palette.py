@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
+from lp_analysis.errors import RenderingError
 from lp_core.errors import nearest_name
-from lp_pipeline.errors import RenderingError
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""

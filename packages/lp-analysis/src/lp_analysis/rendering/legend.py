@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lp_pipeline.rendering.palette import Colour
-from lp_pipeline.rendering.text import (
+from lp_analysis.rendering.palette import Colour
+from lp_analysis.rendering.text import (
     PAPER,
     Picture,
     fit_text,

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.contact_sheet import contact_sheet
+from lp_analysis.rendering.draw import PoseDrawer
+from lp_analysis.rendering.labeled_video import labeled_frames, write_labeled_video
+from lp_analysis.rendering.palette import contrast, keypoint_colours
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.text import text_width, write_text
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
-from lp_pipeline.errors import RenderingError
-from lp_pipeline.rendering.contact_sheet import contact_sheet
-from lp_pipeline.rendering.draw import PoseDrawer
-from lp_pipeline.rendering.labeled_video import labeled_frames, write_labeled_video
-from lp_pipeline.rendering.palette import contrast, keypoint_colours
-from lp_pipeline.rendering.style import DrawingStyle
-from lp_pipeline.rendering.text import text_width, write_text
 
 PLAIN = DrawingStyle(smallest_side=0, stamp=False)
 GREY = np.full((120, 160, 3), 128, np.uint8)

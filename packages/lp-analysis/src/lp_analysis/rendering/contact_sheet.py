@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lp_pipeline.errors import RenderingError
-from lp_pipeline.rendering.text import PAPER, Picture, stamp_text
+from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.text import PAPER, Picture, stamp_text
 
 GAP = 6
 

@@ -1,0 +1,13 @@
+"""The public errors of lp-analysis."""
+
+from __future__ import annotations
+
+from lp_core.errors import LPError
+
+
+class AnalysisError(LPError):
+    """Any public error of lp-analysis."""
+
+
+class RenderingError(AnalysisError):
+    """A picture or video of predictions that cannot be drawn."""
