@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lp_io.tensor_file.reading import read_tensor_file
-from lp_io.tensor_file.writing import write_tensor_file
+from lp_io.tensor_file import read_tensor_file, write_tensor_file
 
 
 @pytest.mark.parametrize("padding", range(0, 1500, 8))

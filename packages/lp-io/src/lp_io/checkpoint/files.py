@@ -9,8 +9,7 @@ from lp_core.atomic import put_in_place
 from lp_io import strict_json
 from lp_io.checkpoint.manifest import Manifest, TensorRecord, parse_manifest
 from lp_io.errors import CheckpointError
-from lp_io.tensor_file import TensorFile, read_tensor_file
-from lp_io.tensor_file.dtypes import dtype_name
+from lp_io.tensor_file import UNFINISHED, TensorFile, dtype_name, read_tensor_file
 
 WEIGHTS_NAME = "model.safetensors"
 MANIFEST_NAME = "manifest.json"
@@ -72,7 +71,12 @@ def _read_manifest(path: Path) -> Manifest:
 
 
 def finish_interrupted_save(folder: Path) -> None:
-    """Let the manifest of the weights take its name, if the last save stopped just before that."""
+    """Let the manifest of the weights take its name, if the last save stopped just before that.
+
+    What the last save left unfinished is removed.
+    """
+    for stray in folder.glob(UNFINISHED):
+        stray.unlink(missing_ok=True)
     new_manifest = folder / NEW_MANIFEST_NAME
     if not new_manifest.exists():
         return

@@ -37,8 +37,7 @@ from lp_io.checkpoint.manifest import (
     manifest_text,
 )
 from lp_io.errors import CheckpointError
-from lp_io.tensor_file import WrittenFile, write_tensor_file
-from lp_io.tensor_file.dtypes import dtype_name
+from lp_io.tensor_file import dtype_name, sha256_of, write_tensor_file
 
 _PACKAGES = (
     "lp-core",
@@ -87,7 +86,7 @@ def save_model(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         finish_interrupted_save(folder)
-        weights = write_tensor_file(folder / NEW_WEIGHTS_NAME, tensors, {"format": "pt"})
+        write_tensor_file(folder / NEW_WEIGHTS_NAME, tensors, {"format": "pt"})
         manifest = Manifest(
             model_type=plugin.name,
             semi_supervised=type(tracker) is not kind,
@@ -95,7 +94,7 @@ def save_model(
             options=plain_options(tracker.options),
             optimization=plain_options(tracker.optimization),
             keypoint_names=tracker.options.keypoint_names,
-            weights=_weights_record(weights, tensors),
+            weights=_weights_record(folder / NEW_WEIGHTS_NAME, tensors),
             supervised_losses=_loss_records(tracker.losses),
             unsupervised_losses=_loss_records(getattr(tracker, "unsupervised_losses", None)),
             packages=_package_versions([plugin.distribution]),
@@ -145,14 +144,14 @@ def _check_finite(tensors: Mapping[str, Tensor]) -> None:
             )
 
 
-def _weights_record(written: WrittenFile, tensors: Mapping[str, Tensor]) -> WeightsRecord:
+def _weights_record(path: Path, tensors: Mapping[str, Tensor]) -> WeightsRecord:
     records = [
         TensorRecord(
             name=name, dtype=str(dtype_name(tensors[name].dtype)), shape=tuple(tensors[name].shape)
         )
         for name in sorted(tensors)
     ]
-    return WeightsRecord(sha256=written.sha256, size=written.size, tensors=tuple(records))
+    return WeightsRecord(sha256=sha256_of(path), size=path.stat().st_size, tensors=tuple(records))
 
 
 def _loss_records(factory: LossFactory | None) -> tuple[LossRecord, ...]:

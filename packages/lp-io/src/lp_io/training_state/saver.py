@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import CombinedLoader, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from lp_io.errors import TrainingStateError
+from lp_io.tensor_file import UNFINISHED
 from lp_io.training_state.checkpoint_io import TrainingStateIO
 from lp_io.training_state.random_state import capture_random_state, restore_random_state
 from lp_io.training_state.storage import read_training_state
@@ -23,8 +24,9 @@ _KEY = "lp_random_states"
 
 def remove_unfinished_states(folder: str | Path) -> None:
     """Remove what a power cut left of a state that was being written."""
-    for path in Path(folder).glob(f".step-*{Path(SUFFIX).suffix}"):
-        path.unlink(missing_ok=True)
+    for pattern in (f".step-*{Path(SUFFIX).suffix}", UNFINISHED):
+        for path in Path(folder).glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def latest_training_state(folder: str | Path) -> Path | None:

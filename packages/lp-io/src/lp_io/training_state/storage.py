@@ -14,7 +14,7 @@ from lp_core.atomic import written_beside
 from lp_core.errors import unwritable
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
-from lp_io.tensor_file import read_tensor_file, tensor_bytes, tensor_file_parts
+from lp_io.tensor_file import read_tensor_file, tensor_bytes, write_tensor_file
 from lp_io.training_state.tree import Encoder, decode
 
 FORMAT = "lp-training-state"
@@ -56,8 +56,8 @@ class EncodedState:
             "sha256": _digest(self._text, self._tensors),
         }
         try:
-            with written_beside(path) as beside, beside.open("wb") as file:
-                file.writelines(tensor_file_parts(self._tensors, metadata))
+            with written_beside(path) as beside:
+                write_tensor_file(beside, self._tensors, metadata)
         except OSError as error:
             raise unwritable(TrainingStateError, "the training state", path, error) from error
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lp_io.errors import TrainingStateError
-from lp_io.tensor_file.dtypes import dtype_name
+from lp_io.tensor_file import dtype_name
 
 _KIND, _VALUE = "$", "value"
 _PLAIN = (str, int, bool, type(None))
@@ -103,7 +103,7 @@ def _tagged(kind: str, value: Any) -> dict[str, Any]:
 
 
 def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """What `Encoder.encode` turned into ``value``; tensors are copies, on the CPU.
+    """What `Encoder.encode` turned into ``value``; its tensors are those of ``tensors``.
 
     Raises:
         TrainingStateError: ``value`` is not what an encoder makes.
@@ -129,9 +129,9 @@ def _untagged(kind: str, value: Any, tensors: Mapping[str, Tensor]) -> Any:
         pairs = ((decode(key, tensors), decode(item, tensors)) for key, item in value)
         return _MAPPINGS[kind](pairs)
     if kind == "tensor":
-        return tensors[value].clone()
+        return tensors[value]
     if kind == "array":
-        return tensors[value].numpy().copy()
+        return tensors[value].numpy()
     if kind == "scalar":
         return tensors[value].numpy()[()]
     raise ValueError(kind)
