@@ -51,6 +51,10 @@ class BatchError(CoreError):
     """A batch that does not have the keys, shapes or types of its contract."""
 
 
+class PoseError(CoreError):
+    """A table of poses whose sizes disagree, or a file of poses that cannot be read or written."""
+
+
 class LossError(CoreError):
     """A loss that cannot run as it was configured."""
 

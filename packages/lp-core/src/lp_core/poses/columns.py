@@ -1,0 +1,324 @@
+"""DeepLabCut's wide layout: a column for each scorer, individual, keypoint and coordinate.
+
+CSV, HDF5, Parquet and pandas frames hold it alike. Labels have the coordinates ``x``, ``y`` and
+perhaps ``visible``, predictions ``x``, ``y`` and ``likelihood``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from lp_core.errors import PoseError
+from lp_core.poses.grid import (
+    SINGLE,
+    PoseGrid,
+    chosen_individual,
+    grid_of,
+    refuse_wish,
+    table_of,
+)
+from lp_core.poses.skeleton import Skeleton
+from lp_core.poses.table import Frames, PoseTable, Visibility
+
+LEVELS = ("scorer", "bodyparts", "coords")
+LEVELS_OF_SEVERAL = ("scorer", "individuals", "bodyparts", "coords")
+
+
+class Content(Enum):
+    """What a file of poses holds: the coordinate that it may have beyond x and y."""
+
+    LABELS = "visible"
+    PREDICTIONS = "likelihood"
+
+    @property
+    def words(self) -> str:
+        """What such a file is called in messages."""
+        return "label file" if self is Content.LABELS else "table of predictions"
+
+    @property
+    def field(self) -> str:
+        """The attribute of `PoseTable` that the coordinate becomes."""
+        return "visibility" if self is Content.LABELS else "confidence"
+
+
+class Animals(NamedTuple):
+    """Which of the individuals of a wide table are taken.
+
+    Attributes:
+        wanted: The name of one; None takes the only one. Keypoints that exist once in the scene,
+            DeepLabCut's individual ``single``, belong to whichever is taken.
+        several: Take all of them, each with rows of its own.
+        scorer: Whose columns are taken; None takes those of the only scorer.
+    """
+
+    wanted: str | None = None
+    several: bool = False
+    scorer: str | None = None
+
+
+ONE_ANIMAL = Animals()
+
+
+class Places:
+    """Where the columns of a table are, for messages; a file of text knows more."""
+
+    def number(self, column: int) -> int:
+        """The number of a column, counted from 1."""
+        return column + 1
+
+    def words(self, level: str, column: int) -> str | None:
+        """The place of one level of a column's name."""
+        return None
+
+
+PLACES = Places()
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the numbers of each individual's keypoints are.
+
+    Attributes:
+        skeleton: K keypoints, in the order in which columns first name them.
+        scorer: Who labelled or predicted.
+        individual: A names; None where the columns have no such level, and A is 1.
+        columns: (A, K, 2 or 3) the columns of x, y and, where any has it, visible or likelihood;
+            -1 where there is none.
+        content: What the third coordinate is.
+    """
+
+    skeleton: Skeleton
+    scorer: str
+    individual: tuple[str, ...] | None
+    columns: Int[ndarray, "individuals keypoints coords"]
+    content: Content
+
+    def table(
+        self,
+        values: Float[ndarray, "rows columns"],
+        frame: Frames,
+        split: tuple[str, ...] | None = None,
+        *,
+        read_from: tuple[str, ...] | None = None,
+    ) -> PoseTable:
+        """The poses in a block of numbers with these columns.
+
+        Of labels, a position with one coordinate, or that is stated as not labelled, is none.
+        """
+        if (self.columns < 0).any():
+            nothing = np.full((len(values), 1), np.nan, values.dtype)
+            values = np.concatenate([values, nothing], axis=1)
+        grid = values[:, self.columns]
+        if self.content is Content.LABELS:
+            _clean_labels(grid)
+        return table_of(
+            PoseGrid(
+                self.skeleton, frame, self.individual, grid, self.with_third, split, read_from
+            ),
+            self.content.field,
+            scorer=self.scorer,
+        )
+
+    @property
+    def with_third(self) -> bool:
+        """Whether there is a visibility or a likelihood."""
+        return self.columns.shape[-1] > 2
+
+
+def _clean_labels(grid: Float[ndarray, "F A K C"]) -> None:
+    """Make labels agree with their visibility, in place."""
+    half = np.isnan(grid[..., :2]).any(axis=-1)
+    if grid.shape[-1] > 2:
+        codes = grid[..., 2]
+        codes[np.isnan(codes) & ~half] = Visibility.VISIBLE
+        half |= codes == Visibility.UNLABELED  # COCO writes x = y = 0 there
+    grid[half, :2] = np.nan
+
+
+def parse_columns(
+    columns: Sequence[tuple[str, ...]],
+    content: Content | None,
+    animals: Animals = ONE_ANIMAL,
+    places: Places = PLACES,
+) -> Layout:
+    """The layout that the names of columns tell.
+
+    Args:
+        columns: C times (scorer, keypoint, coordinate), or (scorer, individual, keypoint,
+            coordinate).
+        content: What the table should hold; None where it may be either.
+        animals: Which individuals to take.
+        places: Tells the place of a problem in the file.
+
+    Raises:
+        PoseError: There is no column, a name is missing or occurs twice, a coordinate is unknown or
+            missing, there are several scorers, or several animals of which none is chosen.
+    """
+    if not columns or {len(names) for names in columns} not in ({3}, {4}):
+        raise PoseError("the columns are not named by scorer, keypoint and coordinate")
+    content = content or _content(columns)
+    kept = _of_animals(columns, _of_scorer(columns, animals, places), content, animals, places)
+    several = animals.several and len(columns[0]) == 4
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for column in kept:
+        name, coord = columns[column][-2], columns[column][-1].lower()
+        if not name:
+            raise _problem("a column has no keypoint name", places.words("bodyparts", column))
+        _check_coord(coord, content, places.words("coords", column))
+        owner = columns[column][1] if several else ""
+        earlier = found.setdefault(owner, {}).setdefault(name, {}).setdefault(coord, column)
+        if earlier != column:
+            raise _problem(
+                f"the keypoint '{name}' has two columns '{coord}': {places.number(earlier)} "
+                f"and {places.number(column)}",
+                places.words("bodyparts", column),
+                "give every keypoint a name of its own",
+            )
+    names = tuple(dict.fromkeys(columns[column][-2] for column in kept))
+    has_third = _check_complete(found, content, places)
+    coords = ("x", "y", content.value) if has_third else ("x", "y")
+    grid = [
+        [[keypoints.get(name, {}).get(coord, -1) for coord in coords] for name in names]
+        for keypoints in found.values()
+    ]
+    individual = tuple(found) if several else None
+    scorer = columns[kept[0]][0]
+    return Layout(Skeleton(names), scorer, individual, np.array(grid, dtype=np.intp), content)
+
+
+def _content(columns: Sequence[tuple[str, ...]]) -> Content:
+    predicted = any(names[-1].lower() == "likelihood" for names in columns)
+    return Content.PREDICTIONS if predicted else Content.LABELS
+
+
+def _problem(problem: str, place: str | None, remedy: str | None = None) -> PoseError:
+    return PoseError(problem, where=place, remedy=remedy)
+
+
+def _of_scorer(columns: Sequence[tuple[str, ...]], animals: Animals, places: Places) -> list[int]:
+    """The columns of one scorer."""
+    names = list(dict.fromkeys(names[0] for names in columns))
+    if animals.scorer in names:
+        return [place for place, names in enumerate(columns) if names[0] == animals.scorer]
+    if len(names) > 1:
+        raise _problem(
+            f"the file holds {len(names)} scorers: {', '.join(name or '(none)' for name in names)}",
+            places.words("scorer", 0),
+            "keep the columns of one, or write one file for each of the scorers",
+        )
+    return list(range(len(columns)))
+
+
+def _of_animals(
+    columns: Sequence[tuple[str, ...]],
+    kept: list[int],
+    content: Content,
+    animals: Animals,
+    places: Places,
+) -> list[int]:
+    """The columns of the individuals that are taken."""
+    if len(columns[0]) == 3:
+        refuse_wish(animals.wanted)
+    if len(columns[0]) == 3 or (animals.several and animals.wanted is None):
+        return kept
+    names = list(dict.fromkeys(columns[place][1] for place in kept))
+    try:
+        chosen = chosen_individual(names, animals.wanted)
+    except PoseError as error:
+        remedy = error.remedy
+        if content is Content.LABELS and animals.wanted is None:
+            remedy = (
+                "keep the columns of one; of a DeepLabCut project, litpose convert takes the "
+                "animal that --individual names"
+            )
+        raise _problem(error.problem, places.words("individuals", 0), remedy) from error
+    return [place for place in kept if columns[place][1] in (chosen, SINGLE)]
+
+
+def _check_coord(coord: str, content: Content, place: str | None) -> None:
+    if coord in ("x", "y", content.value):
+        return
+    if coord == "likelihood":
+        raise _problem(
+            "the file holds predictions (a likelihood), not labels",
+            place,
+            "give a file of labels, with x and y of every keypoint",
+        )
+    raise _problem(f"unknown coordinate '{coord}'", place, f"known: x, y, {content.value}")
+
+
+def _check_complete(
+    found: dict[str, dict[str, dict[str, int]]], content: Content, places: Places
+) -> bool:
+    """Refuse keypoints without x or y; tells whether there is a third coordinate.
+
+    Every keypoint of predictions has a likelihood; of labels some may have a visibility.
+    """
+    each = [(name, own) for keypoints in found.values() for name, own in keypoints.items()]
+    needed = ("x", "y") if content is Content.LABELS else ("x", "y", content.value)
+    for name, own in each:
+        for coord in needed:
+            if coord not in own:
+                remedy = None
+                if coord == "likelihood":
+                    remedy = "a file with x and y only is a label file, not a table of predictions"
+                place = places.words("coords", next(iter(own.values())))
+                raise _problem(f"the keypoint '{name}' has no column '{coord}'", place, remedy)
+    return any(content.value in own for _, own in each)
+
+
+class WideTable(NamedTuple):
+    """Poses with DeepLabCut's columns.
+
+    Attributes:
+        columns: C times (scorer, keypoint, coordinate), or (scorer, individual, keypoint,
+            coordinate).
+        values: (N, C) numbers, NaN where there is none.
+        frame: N image paths or frame numbers.
+        split: N names of splits; None where there are none.
+    """
+
+    columns: list[tuple[str, ...]]
+    values: Float[ndarray, "rows columns"]
+    frame: Frames
+    split: tuple[str, ...] | None
+
+
+def wide_of(table: PoseTable, *, visible: bool = True) -> WideTable:
+    """A table in DeepLabCut's columns.
+
+    With individuals, all have the same keypoints, but for those that only `SINGLE` has.
+
+    Args:
+        table: Predictions, with a confidence, or labels; of one camera.
+        visible: Whether labels have the coordinate ``visible`` where it is stated.
+
+    Raises:
+        PoseError: Two rows are of the same individual in the same frame, or a name of an individual
+            stands for something else.
+    """
+    content = Content.LABELS if table.confidence is None else Content.PREDICTIONS
+    with_third = table.confidence is not None or (visible and table.visibility is not None)
+    grid = grid_of(table, content.field if with_third else None)
+    coords = ("x", "y", content.value)[: grid.values.shape[-1]]
+    several = () if grid.individual is None else (grid.individual,)
+    levels: list[Sequence[str]] = [(table.scorer,), *several, table.keypoint_names, coords]
+    columns = list(product(*levels))
+    values = grid.values.reshape(len(grid.frame), len(columns))
+    if grid.individual is not None and SINGLE in grid.individual:
+        seen = ~np.isnan(grid.values).all(axis=(0, 3))
+        scene = seen[grid.individual.index(SINGLE)]
+        only = scene & ~np.delete(seen, grid.individual.index(SINGLE), axis=0).any(axis=0)
+        owned = np.array([scene if name == SINGLE else ~only for name in grid.individual])
+        kept = np.repeat(owned.ravel(), len(coords))
+        columns = [names for names, keep in zip(columns, kept, strict=True) if keep]
+        values = values[:, kept]
+    return WideTable(columns, values, grid.frame, grid.split)
