@@ -21,7 +21,7 @@ def test_a_keypoint_moved_off_the_image_is_uniform_or_left_out(uniform, config_f
     batches = [setup.tracker.add_targets(batch) for batch in setup.data.train_dataloader()]
     heatmaps = torch.cat([batch["heatmaps"] for batch in batches])
     placed = torch.cat([batch["keypoints"] for batch in batches]).isfinite().all(-1)
-    rows = torch.cat([batch["indices"] for batch in batches])
+    rows = torch.cat([batch["table_row"] for batch in batches])
     visible = torch.from_numpy(setup.data.dataset.table.visibility == 2)[rows]
     left = heatmaps[visible & ~placed]
     assert len(left) > 0

@@ -129,7 +129,7 @@ def test_perfect_heatmaps_are_at_home_in_frame_px(factor, config_file, tiny_trai
     setup.data.setup("fit")
     batch = setup.tracker.add_targets(next(iter(setup.data.train_dataloader())))
     outputs = setup.tracker.labeled_inputs(batch["heatmaps"], batch)
-    labels = torch.from_numpy(setup.data.dataset.table.keypoints)[batch["indices"]]
+    labels = torch.from_numpy(setup.data.dataset.table.keypoints)[batch["table_row"]]
     seen = (batch["visibility"] == 2) & batch["keypoints"].isfinite().all(dim=-1)
     assert seen.sum() > 20
     found, targets = outputs["keypoints_pred"], outputs["keypoints_targ"]

@@ -32,7 +32,6 @@ def sample(index):
         "keypoints": point.unsqueeze(0),
         "visibility": torch.tensor([2]),
         "to_frame": torch.tensor([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5]]),
-        "indices": torch.tensor(index),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -215,6 +216,116 @@ class Crashes(Sound):
         raise IndexError("list index out of range")
 
 
+class Animals(Sound):
+    """Two animals in every image; each labelled row learns from the nearer one."""
+
+    instances = "many"
+
+    def __init__(self, options, **keywords):
+        super().__init__(options, **keywords)
+        self.other = nn.Conv2d(self.backbone.channels, self.num_keypoints, 1)
+
+    @classmethod
+    def semi_supervised_class(cls):
+        return SemiAnimals if cls is Animals else None
+
+    def in_frame_px(self, images, to_frame):
+        """Animals (N, 2, K, 2)."""
+        first = self.in_model_px(images)
+        mine, self.maps, self.other = self.maps, self.other, self.maps
+        second = self.in_model_px(images)
+        self.other, self.maps = self.maps, mine
+        return transform(torch.stack([first, second], dim=1), to_frame.unsqueeze(1))
+
+    def get_loss_inputs_labeled(self, batch):
+        targets = transform(batch["keypoints"], batch["to_frame"][batch["image"]])
+        animals = self.in_frame_px(batch["images"], batch["to_frame"])[batch["image"]]
+        errors = (animals.detach() - targets.unsqueeze(1)).nan_to_num().square().sum(dim=(2, 3))
+        nearer = errors.argmin(dim=1).view(-1, 1, 1, 1)
+        chosen = animals.take_along_dim(nearer, dim=1).squeeze(1)
+        return {"keypoints_targ": targets, "keypoints_pred": chosen}
+
+    def rows(self, batch):
+        animals = self.in_frame_px(images_of(batch), batch["to_frame"])
+        numbers = torch.arange(len(animals), device=animals.device)
+        return animals.flatten(0, 1), numbers.unsqueeze(1).expand(-1, 2).flatten()
+
+    def predict_step(self, batch, batch_idx=0):
+        keypoints, image = self.rows(batch)
+        ones = torch.ones(keypoints.shape[:2])
+        return Prediction(keypoints, ones, image, ones[:, 0])
+
+
+class SemiAnimals(SemiSupervisedTrackerMixin, Animals):
+    def get_loss_inputs_unlabeled(self, batch):
+        keypoints, image = self.rows(batch)
+        individual = torch.arange(len(image), device=image.device) % 2
+        return {"keypoints_pred": keypoints, "image": image, "individual": individual}
+
+
+class ManyAsOne(Animals):
+    instances = "one"
+
+
+class SeveralAnimals(Animals):
+    instances = "several"
+
+
+class WithoutImages(Animals):
+    def predict_step(self, batch, batch_idx=0):
+        return Prediction(*super().predict_step(batch))
+
+
+class ImagesFromOne(Animals):
+    def predict_step(self, batch, batch_idx=0):
+        found = super().predict_step(batch)
+        return replace(found, image=found.image + 1)
+
+
+class OtherImages(Animals):
+    def predict_step(self, batch, batch_idx=0):
+        found = super().predict_step(batch)
+        return replace(found, image=found.image.flip(0))
+
+
+class BoldScores(Animals):
+    def predict_step(self, batch, batch_idx=0):
+        found = super().predict_step(batch)
+        return replace(found, scores=2 * found.scores)
+
+
+class RowPerImage(Animals):
+    def get_loss_inputs_labeled(self, batch):
+        first = {**batch, "image": torch.arange(len(batch["images"]))}
+        first["keypoints"] = batch["keypoints"][:1].expand(len(batch["images"]), -1, -1)
+        return super().get_loss_inputs_labeled(first)
+
+
+class FirstMapsForRows(Animals):
+    def get_loss_inputs_labeled(self, batch):
+        inputs = super().get_loss_inputs_labeled(batch)
+        maps = batch["to_frame"][0]
+        return {**inputs, "keypoints_targ": transform(batch["keypoints"], maps)}
+
+
+class OtherAnimals(Animals):
+    def predict_step(self, batch, batch_idx=0):
+        found = super().predict_step(batch)
+        return replace(found, keypoints=found.keypoints.flip(1))
+
+
+class ClipsWithoutImages(SemiAnimals):
+    def get_loss_inputs_unlabeled(self, batch):
+        return {"keypoints_pred": super().get_loss_inputs_unlabeled(batch)["keypoints_pred"]}
+
+
+class FailsWithoutRows(Animals):
+    def get_loss_inputs_labeled(self, batch):
+        inputs = super().get_loss_inputs_labeled(batch)
+        shift = 0 * inputs["keypoints_pred"].amax()
+        return {**inputs, "keypoints_pred": inputs["keypoints_pred"] + shift}
+
+
 BROKEN = [
     (WrongShape, r"gives keypoints of shape \(3, 6\), not \(3, 3, 2\)"),
     (
@@ -245,11 +356,22 @@ BROKEN = [
     (DropsFrames, r"'keypoints_pred' of an unlabelled clip has shape \(3, 3, 2\), not \(4, 3, 2\)"),
     (WholeBatchMatters, "depends on the other images of its batch"),
     (Crashes, "raised IndexError: list index out of range"),
+    (ManyAsOne, "says which image each row is on"),
+    (SeveralAnimals, "instances is 'several'"),
+    (WithoutImages, "does not say which image each row of predict_step on a labelled batch is on"),
+    (ImagesFromOne, "names image 3, but they count from 0 to 2"),
+    (OtherImages, "does not bring keypoints to frame px"),
+    (BoldScores, "scores on a labelled batch leaves the range from 0 to 1"),
+    (RowPerImage, r"has shape \(3, 3, 2\), not \(4, 3, 2\)"),
+    (FirstMapsForRows, "keypoints_targ is not in frame px"),
+    (OtherAnimals, "no predicted row has the keypoints of a labelled one"),
+    (ClipsWithoutImages, "does not say which image each row of an unlabelled clip is on"),
+    (FailsWithoutRows, "checking 'bears_images_without_rows' it raised"),
 ]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-@pytest.mark.parametrize("tracker", [Sound, SemiSound])
+@pytest.mark.parametrize("tracker", [Sound, SemiSound, Animals, SemiAnimals])
 def test_a_sound_tracker_passes_on_lp_core_alone(tracker, check):
     check(Subject(tracker, loss_classes=[Distance]))
 

@@ -42,7 +42,10 @@ def run(loader, epoch):
     """(index, colour) of every sample of an epoch, by batch."""
     loader.sampler.set_epoch(epoch)
     return [
-        [(int(i), int(image[0, 0, 0])) for i, image in zip(b["indices"], b["images"], strict=True)]
+        [
+            (int(i), int(image[0, 0, 0]))
+            for i, image in zip(b["table_row"], b["images"], strict=True)
+        ]
         for b in loader
     ]
 
@@ -62,7 +65,7 @@ def test_training_batches_follow_the_contract(dataset):
     assert batch["keypoints"].shape == (5, 1, 2)
     assert batch["visibility"].shape == (5, 1)
     assert batch["to_frame"].shape == (5, 2, 3)
-    assert batch["indices"].shape == (5,)
+    assert batch["table_row"].shape == (5,)
 
 
 def test_an_epoch_is_every_training_row_once_in_a_new_order(dataset):
@@ -189,7 +192,7 @@ class Recorder(pl.LightningModule):
 
     def training_step(self, batch, _):
         colours = batch["images"][:, 0, 0, 0].tolist()
-        self.seen.append((self.current_epoch, batch["indices"].tolist(), colours))
+        self.seen.append((self.current_epoch, batch["table_row"].tolist(), colours))
         return self.weight * 1.0
 
     def validation_step(self, batch, _):

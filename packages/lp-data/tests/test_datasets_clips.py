@@ -240,7 +240,8 @@ def steps(loader, epoch):
     for each in loader.flattened:
         each.sampler.set_epoch(epoch)
     return [
-        (batch["labeled"]["indices"].tolist(), shown(batch["unlabeled"])) for batch, _, _ in loader
+        (batch["labeled"]["table_row"].tolist(), shown(batch["unlabeled"]))
+        for batch, _, _ in loader
     ]
 
 
@@ -351,7 +352,7 @@ class Recorder(pl.LightningModule):
         self.seen = []
 
     def training_step(self, batch, _):
-        self.seen.append((batch["labeled"]["indices"].tolist(), shown(batch["unlabeled"])))
+        self.seen.append((batch["labeled"]["table_row"].tolist(), shown(batch["unlabeled"])))
         return self.weight * 1.0
 
     def validation_step(self, batch, _):

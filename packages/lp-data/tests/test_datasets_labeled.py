@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lp_core.geometry import affine
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.protocol import Augmented
-from lp_data.datasets.labeled import LabeledDataset
+from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.errors import DataModuleError, ImageFileError
 from lp_data.labels import LabelTable, Visibility
@@ -55,7 +55,7 @@ def shift(x, y, permutation=None):
         matrix = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
         moved = np.roll(images, (round(y), round(x)), (1, 2))
         points = np.add(keypoints, [x, y])
-        points = points if permutation is None else points[permutation]
+        points = points if permutation is None else points[..., permutation, :]
         return Augmented(moved, points, matrix, permutation)
 
     return augment
@@ -74,11 +74,11 @@ def test_a_sample_follows_the_contract(project):
     assert sample["images"].dtype == torch.uint8
     assert (sample["images"] == 30).all()
     # The centre of the frame is the centre of the image: (60 - 1) / 2 goes to (30 - 1) / 2.
-    torch.testing.assert_close(sample["keypoints"][0], torch.tensor([14.5, 9.5]))
+    torch.testing.assert_close(sample["keypoints"][0][0], torch.tensor([14.5, 9.5]))
     assert sample["keypoints"].dtype == torch.float32
-    assert sample["keypoints"][1].isnan().all()
-    assert sample["visibility"].tolist() == [2, 0]
-    assert sample["indices"] == 0
+    assert sample["keypoints"][0][1].isnan().all()
+    assert sample["visibility"][0].tolist() == [2, 0]
+    assert sample["table_row"].tolist() == [0]
 
 
 @settings(deadline=None, max_examples=25)
@@ -93,12 +93,12 @@ def test_to_frame_inverts_resizing_and_augmentation(tmp_path_factory, points, si
     cv2.imwrite(str(folder / "a.png"), np.zeros((*FRAME, 3), np.uint8))
     dataset = LabeledDataset(make_table(["a.png"], [points]), folder, size, augmenter=shift(x, y))
     sample = dataset[0]
-    back = affine.transform(sample["keypoints"], sample["to_frame"])
-    there = ~sample["keypoints"].isnan().any(-1)
+    back = affine.transform(sample["keypoints"][0], sample["to_frame"])
+    there = ~sample["keypoints"][0].isnan().any(-1)
     expected = torch.tensor(points, dtype=torch.float32)
     torch.testing.assert_close(back[there], expected[there], atol=1e-3, rtol=0)
-    inside = (sample["keypoints"][there] >= -0.5) & (
-        sample["keypoints"][there] < torch.tensor([size[1], size[0]]) - 0.5
+    inside = (sample["keypoints"][0][there] >= -0.5) & (
+        sample["keypoints"][0][there] < torch.tensor([size[1], size[0]]) - 0.5
     )
     assert inside.all()
 
@@ -107,8 +107,8 @@ def test_keypoints_that_leave_the_image_are_missing_not_clamped(project):
     table = make_table(["v/img001.png"], [[[0, 0], [10, 10], [59, 39], [np.nan, np.nan]]])
     dataset = LabeledDataset(table, project(), FRAME, augmenter=shift(2, 0))
     sample = dataset[0]
-    assert sample["keypoints"].isnan().any(-1).tolist() == [False, False, True, True]
-    assert sample["visibility"].tolist() == [2, 2, 0, 0]
+    assert sample["keypoints"][0].isnan().any(-1).tolist() == [False, False, True, True]
+    assert sample["visibility"][0].tolist() == [2, 2, 0, 0]
 
 
 @pytest.mark.parametrize("off_image", [Visibility.UNLABELED, Visibility.OCCLUDED])
@@ -120,8 +120,8 @@ def test_only_a_keypoint_on_the_augmented_image_is_visible(project, off_image):
     augmenter = build_augmenter("dlc", table.keypoint_names)
     dataset = LabeledDataset(table, project(), FRAME, augmenter=augmenter, off_image=off_image)
     samples = [dataset[draw] for draw in range(60)]
-    placed = torch.stack([sample["keypoints"].isfinite().all(-1) for sample in samples])
-    codes = torch.stack([sample["visibility"] for sample in samples])
+    placed = torch.stack([sample["keypoints"][0].isfinite().all(-1) for sample in samples])
+    codes = torch.stack([sample["visibility"][0] for sample in samples])
     left = ~placed[:, :5]
     assert left.any()
     assert placed[:, :5].any()
@@ -138,15 +138,15 @@ def test_a_flip_reorders_visibility_with_its_keypoints(project):
     swap = np.array([1, 0, 2])
     dataset = LabeledDataset(table, project(), FRAME, augmenter=shift(0, 0, swap))
     sample = dataset[0]
-    torch.testing.assert_close(sample["keypoints"][:, 0], torch.tensor([6.0, 5.0, 7.0]))
-    assert sample["visibility"].tolist() == [1, 2, 2]
+    torch.testing.assert_close(sample["keypoints"][0][:, 0], torch.tensor([6.0, 5.0, 7.0]))
+    assert sample["visibility"][0].tolist() == [1, 2, 2]
 
 
 def test_occluded_keypoints_keep_their_position(project):
     table = make_table(["v/img001.png"], [[[5, 5], [np.nan, np.nan]]], [[1, 1]])
     sample = LabeledDataset(table, project(), FRAME)[0]
-    assert sample["visibility"].tolist() == [1, 1]
-    assert sample["keypoints"].isnan().any(-1).tolist() == [False, True]
+    assert sample["visibility"][0].tolist() == [1, 1]
+    assert sample["keypoints"][0].isnan().any(-1).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_chance_depends_on_seed_epoch_row_and_draw_only(project):
 def test_draws_beyond_the_table_are_its_rows_again(project):
     table = make_table(["v/img001.png", "v/img002.png"], [[[1, 1]], [[2, 2]]])
     sample = LabeledDataset(table, project(), FRAME)[5]
-    assert sample["indices"] == 1
+    assert sample["table_row"].tolist() == [1]
     assert (sample["images"] == 20).all()
 
 
@@ -222,9 +222,9 @@ def test_an_image_that_fills_up_a_batch_is_not_judged_twice(project):
     table = make_table(["v/img001.png"], [[[1, 1]]])
     dataset = LabeledDataset(table, project(), FRAME)
     plain = dataset.without_augmentation()
-    assert plain[0]["visibility"].tolist() == dataset[1]["visibility"].tolist() == [2]
-    assert plain[1]["visibility"].tolist() == [0]
-    assert plain[1]["keypoints"].isnan().all()
+    assert plain[0]["visibility"][0].tolist() == dataset[1]["visibility"][0].tolist() == [2]
+    assert plain[1]["visibility"][0].tolist() == [0]
+    assert plain[1]["keypoints"][0].isnan().all()
     assert (plain[1]["images"] == plain[0]["images"]).all()
 
 
@@ -240,7 +240,7 @@ def test_frames_of_different_sizes_in_one_project(project):
     table = make_table(["v/img001.png", "v/img002.png"], [[[29.5, 19.5]], [[59.5, 39.5]]])
     dataset = LabeledDataset(table, folder, (20, 30))
     for row in range(2):
-        torch.testing.assert_close(dataset[row]["keypoints"], torch.tensor([[14.5, 9.5]]))
+        torch.testing.assert_close(dataset[row]["keypoints"][0], torch.tensor([[14.5, 9.5]]))
     assert [dataset.frame_size(row) for row in range(2)] == [(40, 60), (80, 120)]
 
 
@@ -278,3 +278,34 @@ def test_a_missing_image_is_told_with_the_name_that_is_there(project):
     with pytest.raises(ImageFileError, match="labelled images have no file") as caught:
         LabeledDataset(table, project(), FRAME)
     assert "there is 'v/img003.png'" in caught.value.remedy
+
+
+def test_an_image_has_as_many_rows_as_animals(project):
+    paths = ["v/img001.png", "v/img002.png", "v/img001.png"]
+    table = make_table(paths, [[[1, 1]], [[2, 2]], [[3, 3]]])
+    dataset = LabeledDataset(table, project(), FRAME, instances="many", augmenter=shift(1, 0))
+    assert len(dataset) == 2
+    assert dataset.samples_of([2, 1, 0]) == [0, 1]
+    batch = collate([dataset[1], dataset[0]])
+    assert batch["images"].shape == (2, 3, *FRAME)
+    assert batch["image"].tolist() == [0, 1, 1]
+    assert batch["table_row"].tolist() == [1, 0, 2]
+    assert batch["frame"].tolist() == [1, 0]
+    assert batch["keypoints"].tolist() == [[[3, 2]], [[2, 1]], [[4, 3]]]
+    assert batch["visibility"].tolist() == [[2], [2], [2]]
+    back = affine.transform(batch["keypoints"], batch["to_frame"][batch["image"]])
+    torch.testing.assert_close(back[:, 0, 0], torch.tensor([2.0, 1.0, 3.0]))
+
+
+def test_a_flip_reorders_the_keypoints_of_every_row(project):
+    table = make_table(["v/img001.png"] * 2, [[[5, 5], [6, 6]], [[7, 7], [8, 8]]], [[2, 1], [1, 2]])
+    swap = shift(0, 0, np.array([1, 0]))
+    sample = LabeledDataset(table, project(), FRAME, instances="many", augmenter=swap)[0]
+    assert sample["keypoints"][..., 0].tolist() == [[6, 5], [8, 7]]
+    assert sample["visibility"].tolist() == [[1, 2], [2, 1]]
+
+
+def test_several_animals_on_an_image_are_refused_for_a_tracker_of_one(project):
+    table = make_table(["v/img001.png", "v/img001.png"], [[[1, 1]], [[2, 2]]])
+    with pytest.raises(DataModuleError, match=r"(?s)1 of 1 images have several rows.*row 0.*row 1"):
+        LabeledDataset(table, project(), FRAME)

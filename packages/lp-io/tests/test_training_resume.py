@@ -40,7 +40,6 @@ class Images(Dataset):
             "keypoints": torch.rand(2, 2, generator=generator) * 16,
             "visibility": torch.full((2,), 2),
             "to_frame": torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]),
-            "indices": torch.tensor(index),
         }
 
 

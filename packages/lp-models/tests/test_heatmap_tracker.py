@@ -82,7 +82,6 @@ def test_missing_keypoints_get_the_target_that_the_options_say():
         "keypoints": torch.tensor([[[20.0, 20.0], [float("nan"), float("nan")]]]),
         "visibility": torch.tensor([[2, 2]]),
         "to_frame": torch.eye(3)[None, :2],
-        "indices": torch.tensor([0]),
     }
     missing = _tracker(uniform_heatmaps=True).add_targets(batch)["heatmaps"][0, 1]
     assert torch.allclose(missing, torch.tensor(1 / (16 * 24)))

@@ -326,3 +326,30 @@ def test_a_threshold_of_0_moves_every_keypoint_and_another_must_be_a_confidence(
     assert _moved(loss, torch.zeros(5, KEYPOINTS)).float().mean() > 0.9
     with pytest.raises(LossError, match="prob_threshold is a confidence from 0 to 1"):
         _loss(prob_threshold=5.0)
+
+
+def test_the_cameras_of_a_frame_are_one_observation_as_mirrored_views_are():
+    poses, found = _mirrored(200), _mirrored(6, seed=3, noise=30.0)
+    frame, view = torch.arange(200).repeat_interleave(2), torch.arange(400) % 2
+    mirrored = _fitted("pca_multiview", poses, {"mirrored_column_matches": VIEWS})
+    rows = {"frame": frame, "view": view}
+    cameras = _fitted("pca_multiview", poses.reshape(400, 4, 2), rows)
+    assert cameras.space.epsilon.item() == pytest.approx(mirrored.space.epsilon.item())
+    expected = mirrored({"keypoints_pred": found})
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    shuffled = found.reshape(12, 4, 2)[order].requires_grad_()
+    inputs = {"keypoints_pred": shuffled, "frame": 40 + order // 2, "view": order % 2}
+    value = cameras(inputs)
+    assert value.value.item() == pytest.approx(expected.value.item())
+    assert value.above_epsilon.item() == pytest.approx(expected.above_epsilon.item())
+    value.value.backward()
+    assert shuffled.grad.isfinite().all()
+    assert shuffled.grad.any()
+
+
+def test_a_frame_that_a_camera_does_not_show_costs_nothing():
+    poses = _mirrored(200)
+    rows = {"frame": torch.arange(200).repeat_interleave(2), "view": torch.arange(400) % 2}
+    loss = _fitted("pca_multiview", poses.reshape(400, 4, 2), rows)
+    one = {"keypoints_pred": 1000 * torch.rand(3, 4, 2), "frame": torch.tensor([1, 2, 3])}
+    assert loss(one | {"view": torch.tensor([0, 1, 0])}).value.item() == 0

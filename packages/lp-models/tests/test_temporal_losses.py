@@ -136,3 +136,41 @@ def test_senseless_options_are_refused(options):
 def test_defaults_are_those_of_the_public_system():
     options = load_plugin(LOSSES, "temporal").Options()
     assert (options.epsilon, options.prob_threshold) == (20.0, 0.05)
+
+
+def _interleaved(*rows):
+    """Rows of (frame, view, individual, x) of one keypoint, always believed."""
+    frame, view, individual, x = zip(*rows, strict=True)
+    inputs = _moving(*x) | {"frame": torch.tensor(frame), "view": torch.tensor(view)}
+    return inputs | {"individual": torch.tensor(individual)}
+
+
+TWO_CAMERAS = [(f, v, 0, 300 * v + (10 * f if v else 0)) for f in range(4) for v in range(2)]
+
+
+@pytest.mark.parametrize("order", [range(8), (0, 2, 4, 6, 1, 3, 5, 7), (7, 0, 3, 4, 1, 6, 2, 5)])
+def test_steps_are_those_of_one_camera_however_the_rows_are_ordered(order):
+    inputs = _interleaved(*(TWO_CAMERAS[row] for row in order))
+    value, share = _loss("temporal", epsilon=0.0)(inputs)
+    assert value.item() == pytest.approx((0 * 3 + 10 * 3) / 6)
+    assert share.item() == pytest.approx(1 / 2)
+    value.backward()
+    still = (inputs["view"] == 0).nonzero().flatten()
+    assert not inputs["keypoints_pred"].grad[still].any()
+
+
+def test_neither_another_animal_nor_a_later_frame_makes_a_step():
+    rows = [(0, 0, 0, 0), (0, 0, 1, 500), (1, 0, 0, 5), (1, 0, 1, 520), (7, 0, 0, 900)]
+    value, share = _loss("temporal", epsilon=0.0)(_interleaved(*rows))
+    assert value.item() == pytest.approx((5 + 20) / 2)
+    assert share.item() == 1
+    alone, _ = _loss("temporal", epsilon=0.0)(_interleaved((3, 0, 0, 1), (3, 1, 0, 99)))
+    assert alone.item() == 0
+
+
+@pytest.mark.parametrize("name", ["temporal_heatmap_mse", "temporal_heatmap_kl"])
+def test_heatmaps_are_compared_within_one_camera_too(name):
+    alone, moving = _maps(1, 2, 3), _maps(1, 6, 2, 6, 3, 6)
+    moving |= {"frame": torch.tensor([4, 4, 5, 5, 6, 6]), "view": torch.tensor([1, 0] * 3)}
+    value = _loss(name, epsilon=0.0)(moving).value
+    assert value.item() == pytest.approx(_loss(name, epsilon=0.0)(alone).value.item() / 2)

@@ -1,40 +1,58 @@
 """What a batch holds, and what a tracker gives to its losses.
 
-B images, F context frames, T consecutive frames, K keypoints, H×W model px, h×w heatmap cells.
-Images are uint8 until they are on the device; a model normalises them itself.
+B images, F context frames, T frames of a clip, R rows, K keypoints, H×W model px, h×w heatmap
+cells. A row is one animal, as one camera sees it, in one frame. Images are uint8 until they are on
+the device; a model normalises them itself.
+
+The batches of `lp_data` hold every key. A script of one's own may leave out those that are marked
+as not required: its rows then belong to images 0 to B - 1, or are consecutive frames of one view.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, NotRequired, TypedDict, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict, cast
 
-from jaxtyping import Float, Int, UInt8
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 
 class LabeledBatch(TypedDict):
-    """Labelled images and their keypoints.
+    """Labelled images, and the rows of labels on them.
+
+    A tracker that declares ``instances = "one"`` gets one row for each image: R = B, and row i is
+    on image i. One that declares ``"many"`` gets as many rows as animals were labelled, also none.
 
     Keys:
         images: Model px; (B, 3, H, W), or (B, F, 3, H, W) with context, the labelled frame in the
             middle.
-        keypoints: (B, K, 2) model px, NaN where a keypoint has no position on the image.
-        visibility: (B, K). 2, visible: it has a position. 1, occluded: it cannot be seen, so a
+        to_frame: (B, 2, 3) affine maps from model px to frame px.
+        frame: (B,) numbers of the frames; the images of all cameras of one frame have the same.
+        view: (B,) numbers of the cameras, from 0.
+        present: (B,) False for an image that only fills the place of a camera without one.
+        keypoints: (R, K, 2) model px, NaN where a keypoint has no position on the image.
+        visibility: (R, K). 2, visible: it has a position. 1, occluded: it cannot be seen, so a
             tracker learns to be unsure of it; it may have a position. 0, unlabelled: it has none,
             and nothing is learnt of it. A visible keypoint that an augmentation moves off the image
             is never left at 2, nor clamped: it is one that cannot be seen (1) or is left out (0),
             as ``training.uniform_heatmaps_for_nan_keypoints`` says of missing keypoints.
-        to_frame: (B, 2, 3) affine maps from model px to frame px.
-        indices: (B,) rows of the label table.
-        heatmaps: (B, K, h, w) targets, only for trackers that learn from heatmaps.
+        image: (R,) which of the B images each row is on.
+        table_row: (R,) which row of the label table each row is.
+        heatmaps: (R, K, h, w) targets, only for trackers that learn from heatmaps.
     """
 
     images: UInt8[Tensor, "batch 3 height width"] | UInt8[Tensor, "batch context 3 height width"]
-    keypoints: Float[Tensor, "batch keypoints 2"]
-    visibility: Int[Tensor, "batch keypoints"]
     to_frame: Float[Tensor, "batch 2 3"]
-    indices: Int[Tensor, " batch"]
-    heatmaps: NotRequired[Float[Tensor, "batch keypoints cells_y cells_x"]]
+    frame: NotRequired[Int[Tensor, " batch"]]
+    view: NotRequired[Int[Tensor, " batch"]]
+    present: NotRequired[Bool[Tensor, " batch"]]
+    keypoints: Float[Tensor, "rows keypoints 2"]
+    visibility: Int[Tensor, "rows keypoints"]
+    image: NotRequired[Int[Tensor, " rows"]]
+    table_row: NotRequired[Int[Tensor, " rows"]]
+    heatmaps: NotRequired[Float[Tensor, "rows keypoints cells_y cells_x"]]
 
 
 class UnlabeledBatch(TypedDict):
@@ -43,10 +61,14 @@ class UnlabeledBatch(TypedDict):
     Keys:
         frames: (T, 3, H, W) model px.
         to_frame: (T, 2, 3) affine maps from model px to frame px.
+        frame: (T,) numbers of the frames in their video.
+        view: (T,) numbers of the cameras, from 0.
     """
 
     frames: UInt8[Tensor, "time 3 height width"]
     to_frame: Float[Tensor, "time 2 3"]
+    frame: NotRequired[Int[Tensor, " time"]]
+    view: NotRequired[Int[Tensor, " time"]]
 
 
 class SemiSupervisedBatch(TypedDict):
@@ -57,13 +79,22 @@ class SemiSupervisedBatch(TypedDict):
 
 
 class LossInputs(TypedDict, total=False):
-    """The vocabulary of the losses: N rows, each an image or a frame.
+    """The vocabulary of the losses: R rows, each an animal on an image.
+
+    Of a labelled batch they are the rows of the batch. A tracker of one animal per image gives one
+    row for each image, and leaves the last four keys to its base class; one of many gives ``image``
+    for the rows of a clip.
 
     Keys:
-        heatmaps_targ, heatmaps_pred: (N, K, h, w), each map sums to 1, or to 0 where there is no
+        heatmaps_targ, heatmaps_pred: (R, K, h, w), each map sums to 1, or to 0 where there is no
             target.
-        keypoints_targ, keypoints_pred: (N, K, 2) frame px; targets are NaN where unlabelled.
-        confidences: (N, K) from 0 to 1.
+        keypoints_targ, keypoints_pred: (R, K, 2) frame px; targets are NaN where unlabelled.
+        confidences: (R, K) from 0 to 1.
+        image: (R,) which image of the batch, or frame of the clip, each row is on.
+        frame: (R,) the number of that image's frame.
+        view: (R,) the number of that image's camera.
+        individual: (R,) numbers of the animals, from 0, where they are known from frame to frame;
+            without them, all rows of a view are one animal.
     """
 
     heatmaps_targ: Float[Tensor, "rows keypoints cells_y cells_x"]
@@ -71,18 +102,36 @@ class LossInputs(TypedDict, total=False):
     keypoints_targ: Float[Tensor, "rows keypoints 2"]
     keypoints_pred: Float[Tensor, "rows keypoints 2"]
     confidences: Float[Tensor, "rows keypoints"]
+    image: Int[Tensor, " rows"]
+    frame: Int[Tensor, " rows"]
+    view: Int[Tensor, " rows"]
+    individual: Int[Tensor, " rows"]
 
 
-class Prediction(NamedTuple):
-    """What a tracker says of N frames.
+PLACES = frozenset({"image", "frame", "view"})
+"""The keys of `LossInputs` that every tracker gives, since its base class adds them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a tracker says of images. It unpacks into keypoints and confidences.
 
     Attributes:
-        keypoints: (N, K, 2) frame px.
-        confidences: (N, K) from 0 to 1.
+        keypoints: (R, K, 2) frame px.
+        confidences: (R, K) from 0 to 1.
+        image: (R,) which image each row is on; None where row i is on image i.
+        scores: (R,) from 0 to 1, how sure it is that the animal is there; None for a tracker that
+            always finds one.
     """
 
-    keypoints: Float[Tensor, "rows keypoints 2"]
-    confidences: Float[Tensor, "rows keypoints"]
+    keypoints: Tensor
+    confidences: Tensor
+    image: Tensor | None = None
+    scores: Tensor | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The keypoints, then the confidences."""
+        yield from (self.keypoints, self.confidences)
 
 
 def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:
@@ -90,3 +139,26 @@ def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:
     if "images" in batch:
         return cast("LabeledBatch", batch)["images"]
     return batch["frames"]
+
+
+def with_places(
+    outputs: LossInputs, batch: LabeledBatch | UnlabeledBatch, margin: int
+) -> LossInputs:
+    """What a tracker gives to its losses, with the image, frame and view of each row.
+
+    Args:
+        outputs: Of a labelled batch or a clip; what they hold already is kept.
+        batch: The batch. Where it does not say its frames and views, neither does the result.
+        margin: Frames of context on each side: without ``image``, the rows of a clip are those of
+            the frames that have all their context.
+    """
+    images = images_of(batch)
+    if "image" in outputs:
+        image = outputs["image"]
+    elif "image" in batch:
+        image = cast("LabeledBatch", batch)["image"]
+    else:
+        first = 0 if "images" in batch else margin
+        image = torch.arange(first, len(images) - first, device=images.device)
+    known = {key: batch[key][image] for key in ("frame", "view") if key in batch}  # type: ignore[literal-required]
+    return cast("LossInputs", {"image": image, **known, **outputs})

@@ -11,7 +11,7 @@ from pytorch_lightning.accelerators import CUDAAccelerator
 from pytorch_lightning.utilities import CombinedLoader
 
 from lp_data.datasets.clips import ClipDataset
-from lp_data.datasets.labeled import LabeledDataset
+from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.errors import DataModuleError
 from lp_data.loading.loader import ResumableLoader, begin_worker, default_num_workers
 from lp_data.loading.sampler import EpochDataset, EpochSampler
@@ -33,7 +33,7 @@ class LabeledDataModule(LightningDataModule):
 
     Args:
         dataset: All labelled images, with the augmentation for training.
-        split: Which of them train, validate and test.
+        split: Which rows of their table train, validate and test.
         train_batch_size: Labelled images in one optimisation step. Of several processes, each takes
             its share, rounded up.
         val_batch_size: Images in one validation batch, likewise.
@@ -63,9 +63,10 @@ class LabeledDataModule(LightningDataModule):
         sizes = (train_batch_size, val_batch_size, test_batch_size)
         if min(sizes) < 1:
             raise DataModuleError(f"a batch of {min(sizes)} images is none")
-        _check_rows(split, len(dataset))
+        _check_rows(split, len(dataset.table))
         self.dataset = dataset
         self.split = split
+        self.training_samples = dataset.samples_of(split.train)
         self.train_batch_size, self.val_batch_size, self.test_batch_size = sizes
         self.num_workers = num_workers
         self.seed = seed
@@ -75,27 +76,29 @@ class LabeledDataModule(LightningDataModule):
     def steps_per_epoch(self) -> int:
         """Optimisation steps in one epoch, before any accumulation of gradients."""
         images = self._share(self.train_batch_size) * self._processes
-        return max(self.fewest_steps, math.ceil(len(self.split.train) / images))
+        return max(self.fewest_steps, math.ceil(len(self.training_samples) / images))
 
     def train_dataloader(self) -> Any:
         """Batches of augmented training images, shuffled anew in each epoch."""
         batch_size = self._share(self.train_batch_size)
-        needed = math.ceil(len(self.split.train) / (batch_size * self._processes))
+        needed = math.ceil(len(self.training_samples) / (batch_size * self._processes))
         num_samples = None
         if needed < self.fewest_steps:
             num_samples = self.fewest_steps * batch_size * self._processes
         sampler = self._sampler(
-            self.dataset, self.split.train, num_samples=num_samples, shuffle=True
+            self.dataset, self.training_samples, num_samples=num_samples, shuffle=True
         )
         return self._loader(self.dataset, sampler, batch_size)
 
     def val_dataloader(self) -> Any:
         """Batches of the validation images."""
-        return self._plain_loader(self.split.validation, self.val_batch_size)
+        return self._plain_loader(
+            self.dataset.samples_of(self.split.validation), self.val_batch_size
+        )
 
     def test_dataloader(self) -> Any:
         """Batches of the test images; none where the split has none."""
-        return self._plain_loader(self.split.test, self.test_batch_size)
+        return self._plain_loader(self.dataset.samples_of(self.split.test), self.test_batch_size)
 
     def predict_dataloader(self) -> Any:
         """Batches of all images in the order of the label table."""
@@ -109,22 +112,22 @@ class LabeledDataModule(LightningDataModule):
         """One process's part of a batch."""
         return math.ceil(batch_size / self._processes)
 
-    def _plain_loader(self, rows: Sequence[int], batch_size: int) -> ResumableLoader[Any]:
+    def _plain_loader(self, samples: Sequence[int], batch_size: int) -> ResumableLoader[Any]:
         plain = self.dataset.without_augmentation()
-        sampler = self._sampler(plain, rows, shuffle=False)
+        sampler = self._sampler(plain, samples, shuffle=False)
         return self._loader(plain, sampler, self._share(batch_size))
 
     def _sampler(
         self,
         dataset: EpochDataset,
-        rows: Sequence[int],
+        samples: Sequence[int],
         *,
         num_samples: int | None = None,
         shuffle: bool,
     ) -> EpochSampler:
         return EpochSampler(
             dataset,
-            rows,
+            samples,
             num_samples=num_samples,
             shuffle=shuffle,
             seed=self.seed,
@@ -149,6 +152,7 @@ class LabeledDataModule(LightningDataModule):
             dataset,
             batch_size=batch_size,
             sampler=sampler,
+            collate_fn=collate if isinstance(dataset, LabeledDataset) else None,
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=begin_worker,

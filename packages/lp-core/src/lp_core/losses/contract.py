@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lp_core.batches import LossInputs
@@ -48,6 +48,8 @@ class TrainingLabels:
     Attributes:
         keypoints: (N, K, 2) frame px, without augmentation; NaN where unlabelled.
         keypoint_names: The K names.
+        frame, view: (N,) the frame and the camera of each row, as in a batch; None where every row
+            is a frame of its own.
         mirrored_column_matches: For each view in the frame, the columns of the same body points in
             the same order; empty where there is only one view.
         frame_size: (height, width) of the frames, so that a loss can tell an ε that no error in
@@ -57,6 +59,8 @@ class TrainingLabels:
 
     keypoints: Float[Tensor, "labels keypoints 2"]
     keypoint_names: tuple[str, ...]
+    frame: Int[Tensor, " labels"] | None = None
+    view: Int[Tensor, " labels"] | None = None
     mirrored_column_matches: tuple[tuple[int, ...], ...] = ()
     frame_size: tuple[int, int] | None = None
     columns_for_singleview_pca: tuple[int, ...] = ()

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lp_core.batches import LossInputs
+from lp_core.batches import PLACES, LossInputs
 from lp_core.errors import LossError
 from lp_core.losses.contract import LearnsFromLabels, Loss, LossValue, TrainingLabels
 
@@ -40,7 +40,7 @@ class LossFactory(nn.Module):
         self, losses: Sequence[Loss], provided: Collection[str], *, tracker: str = "the tracker"
     ) -> None:
         super().__init__()
-        _check(losses, frozenset(provided), tracker)
+        _check(losses, PLACES | frozenset(provided), tracker)
         self.losses = nn.ModuleDict({loss.name: loss for loss in losses})
 
     def fit_labels(self, labels: TrainingLabels) -> None:
@@ -100,7 +100,7 @@ def _check(losses: Sequence[Loss], provided: frozenset[str], tracker: str) -> No
         if absent:
             raise LossError(
                 f"the loss '{loss.name}' cannot run with {tracker}: it needs {', '.join(absent)}",
-                remedy=f"choose a loss that needs only {', '.join(sorted(provided))}",
+                remedy=f"choose a loss that needs only {', '.join(sorted(provided - PLACES))}",
             )
 
 

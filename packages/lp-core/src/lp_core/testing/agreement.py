@@ -19,6 +19,9 @@ def predicts_what_its_losses_see(subject: Subject) -> None:
     """predict_step and ``keypoints_pred`` name one place, but for the precision of a cell."""
     if subject.only_adds_clips or "keypoints_pred" not in subject.tracker_class.labeled_outputs:
         return
+    if subject.many:
+        _finds_what_its_losses_see(subject)
+        return
     comparison = _prediction(subject, subject.stirred())
     if comparison.agrees:
         return
@@ -31,6 +34,17 @@ def predicts_what_its_losses_see(subject: Subject) -> None:
     away = float(comparison.errors.median())
     if away > _FAR * comparison.spread:
         _refuse_prediction(subject, f"they are {away:.3g} model px apart once it has learned")
+
+
+def _finds_what_its_losses_see(subject: Subject) -> None:
+    """Among the animals that it predicts on an image are those that its losses compare."""
+    tracker, batch = subject.stirred(), toy_batch(subject)
+    found = predict(tracker, batch)
+    for head in labeled_heads(tracker, batch):
+        apart = (head["keypoints_pred"][:, None] - found.keypoints).norm(dim=-1).amax(dim=-1)
+        apart[batch["image"][:, None] != found.image] = torch.inf
+        if bool((apart.amin(dim=1) > _FAR).any()):
+            _refuse_prediction(subject, "no predicted row has the keypoints of a labelled one")
 
 
 def _prediction(subject: Subject, tracker: BaseSupervisedTracker) -> Comparison:
@@ -53,8 +67,10 @@ def _refuse_prediction(subject: Subject, explanation: str | None) -> None:
 def gives_clips_what_it_gives_images(subject: Subject) -> None:
     """``keypoints_pred`` of an unlabelled clip are those of its frames as a labelled batch."""
     kind = subject.tracker_class
-    if not subject.semi_supervised or "keypoints_pred" not in (
-        kind.labeled_outputs & kind.unlabeled_outputs
+    if (
+        subject.many
+        or not subject.semi_supervised
+        or "keypoints_pred" not in (kind.labeled_outputs & kind.unlabeled_outputs)
     ):
         return
     tracker = subject.stirred()
@@ -96,7 +112,11 @@ def aims_its_heatmaps_at_its_labels(subject: Subject) -> None:
 def reads_its_heatmaps_as_its_targets(subject: Subject) -> None:
     """Keypoints lie where heatmaps peak, in the way in which targets peak at labels."""
     provided = subject.tracker_class.labeled_outputs
-    if subject.only_adds_clips or not {"heatmaps_pred", "heatmaps_targ"} <= provided:
+    if (
+        subject.many
+        or subject.only_adds_clips
+        or not {"heatmaps_pred", "heatmaps_targ"} <= provided
+    ):
         return
     learned = learned_by_heart(subject)
     if learned is None:

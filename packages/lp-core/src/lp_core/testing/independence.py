@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from lp_core.batches import LabeledBatch, UnlabeledBatch
+from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
 from lp_core.testing.explanation import Comparison
 from lp_core.testing.outputs import heads_of
 from lp_core.testing.subject import Subject, predict
@@ -25,17 +25,24 @@ def predicts_each_image_alone(subject: Subject) -> None:
     images = batch["images"].clone()
     images[1:] = 255 - images[1:]  # the shapes stay, and so do the roundings
     others = cast("LabeledBatch", {**batch, "images": images})
-    for given, other in zip(_outputs(tracker, batch), _outputs(tracker, others), strict=True):
-        if _differ(given[0], other[0]):
+    for given, other in zip(_of_first(tracker, batch), _of_first(tracker, others), strict=True):
+        if given.shape != other.shape or _differ(given, other):
             raise subject.fault(
                 "the prediction of an image depends on the other images of its batch",
                 "normalise over the batch in training mode only, as BatchNorm does; attention "
                 "takes (batch, tokens, channels) with batch_first=True",
             )
-    first = cast("LabeledBatch", {key: value[:1] for key, value in batch.items()})  # type: ignore[index]
-    alone, together = predict(tracker, first).keypoints, predict(tracker, batch).keypoints
+    rows = int((batch["image"] == 0).sum())
+    ragged = ("keypoints", "visibility", "image", "table_row")
+    sizes = {key: rows if key in ragged else 1 for key in batch}
+    first = cast("LabeledBatch", {key: batch[key][:size] for key, size in sizes.items()})  # type: ignore[literal-required]
+    alone, together = predict(tracker, first), predict(tracker, batch)
+    of_first = together.keypoints[_on_first(together)]
     # the median, since rounding may decide between two equal peaks of one untrained map
-    if (alone - together[:1]).abs().median() > _PIXELS:
+    if (
+        alone.keypoints.shape != of_first.shape
+        or (alone.keypoints - of_first).abs().median() > _PIXELS
+    ):
         raise subject.fault("it predicts an image that is alone in its batch differently")
 
 
@@ -45,6 +52,8 @@ def predicts_clips_as_images(subject: Subject) -> None:
     clip = cast("UnlabeledBatch", with_frame_at_model(toy.clip()))
     images = windows_of(clip, tracker.context_frames, tracker.num_keypoints)
     in_clip, as_images = predict(tracker, clip), predict(tracker, images)
+    if in_clip.keypoints.shape != as_images.keypoints.shape:
+        raise subject.fault("it finds other animals in a clip than in the same images")
     comparison = Comparison.with_heads(
         in_clip.keypoints, [as_images.keypoints], tracker.options.keypoint_names
     )
@@ -68,20 +77,31 @@ def looks_at_the_labeled_frame(subject: Subject) -> None:
     middle.copy_(255 - middle)
     seen = predict(tracker, batch)
     other = predict(tracker, cast("LabeledBatch", {**batch, "images": images}))
-    if not any(_differ(value, changed) for value, changed in zip(seen, other, strict=True)):
+    if len(seen.keypoints) == len(other.keypoints) and not any(
+        _differ(value, changed) for value, changed in zip(seen, other, strict=True)
+    ):
         raise subject.fault(
             "what it predicts does not depend on the frame that has the label",
             "of F context frames, that is number F // 2",
         )
 
 
-def _outputs(tracker: BaseSupervisedTracker, batch: LabeledBatch) -> list[Tensor]:
-    """All that it says of each image of a batch."""
+def _of_first(tracker: BaseSupervisedTracker, batch: LabeledBatch) -> list[Tensor]:
+    """All that it says of the first image of a batch."""
     with torch.no_grad():
         heads = heads_of(tracker.get_loss_inputs_labeled(tracker.add_targets(batch)))
     given = [cast("dict[str, Tensor]", head) for head in heads]
-    predicted = [value for head in given for key, value in head.items() if "targ" not in key]
-    return [*predict(tracker, batch), *predicted]
+    labelled = batch["image"] == 0
+    predicted = [
+        value[labelled] for head in given for key, value in head.items() if "targ" not in key
+    ]
+    found = predict(tracker, batch)
+    return [*(value[_on_first(found)] for value in found), *predicted]
+
+
+def _on_first(found: Prediction) -> Tensor | slice:
+    """Which predicted rows are on the first image."""
+    return slice(1) if found.image is None else found.image == 0
 
 
 def _differ(value: Tensor, other: Tensor) -> bool:

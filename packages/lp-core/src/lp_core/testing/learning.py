@@ -101,6 +101,26 @@ def lowers_its_loss(subject: Subject) -> None:
     )
 
 
+def bears_images_without_rows(subject: Subject) -> None:
+    """A batch on which no animal was labelled costs a finite loss, with finite gradients."""
+    if not subject.many:
+        return
+    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
+    for key in ("keypoints", "visibility", "image", "table_row"):
+        batch[key] = batch[key][:0]  # type: ignore[literal-required]
+    loss = tracker.evaluate_labeled(batch, "train")
+    if not loss.isfinite():
+        raise subject.fault("images without any labelled animal make its loss infinite or NaN")
+    if not loss.requires_grad:
+        return
+    loss.backward()
+    for name, parameter in tracker.named_parameters():
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            raise subject.fault(
+                f"images without any labelled animal make the gradient of '{name}' NaN"
+            )
+
+
 def learns_nothing_of_absent_keypoints(subject: Subject) -> None:
     """A keypoint without a label has no influence on the supervised loss."""
     tracker, batch = subject.build(), subject.toy().labeled(batch=3)

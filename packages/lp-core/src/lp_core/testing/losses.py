@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from lp_core.batches import LossInputs
 from lp_core.losses.contract import Loss, LossValue
+from lp_core.losses.rows import Steps, steps
+
+
+def _mean_square(values: Tensor, pairs: Steps) -> Tensor:
+    """Of the differences of rows (R, K, n) from those of the frame before."""
+    squares = (values[pairs.after] - values[pairs.before]).square().mean(dim=(1, 2))
+    total = torch.where(pairs.consecutive, squares, 0.0).sum()
+    return total / pairs.consecutive.sum().clamp_min(1)
 
 
 class StillnessLoss(Loss):
@@ -14,7 +25,8 @@ class StillnessLoss(Loss):
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss."""
-        return LossValue(inputs["keypoints_pred"].diff(dim=0).square().mean())
+        keypoints = inputs["keypoints_pred"]
+        return LossValue(_mean_square(keypoints, steps(inputs, keypoints)))
 
 
 class SameHeatmapLoss(Loss):
@@ -25,7 +37,8 @@ class SameHeatmapLoss(Loss):
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss."""
-        return LossValue(inputs["heatmaps_pred"].diff(dim=0).square().sum(dim=(2, 3)).mean())
+        heatmaps = inputs["heatmaps_pred"].flatten(2)
+        return LossValue(heatmaps.shape[2] * _mean_square(heatmaps, steps(inputs, heatmaps)))
 
 
 class TargetHeatmapLoss(Loss):

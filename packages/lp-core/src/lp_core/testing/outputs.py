@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lp_core.batches import LabeledBatch, LossInputs, UnlabeledBatch
+from lp_core.batches import (
+    PLACES,
+    LabeledBatch,
+    LossInputs,
+    Prediction,
+    UnlabeledBatch,
+    images_of,
+)
 from lp_core.geometry.affine import transform
 from lp_core.testing.subject import Subject, predict
 from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
@@ -23,9 +30,16 @@ def heads_of(outputs: Outputs) -> list[LossInputs]:
     return [outputs] if isinstance(outputs, dict) else list(outputs)
 
 
+def maps_of_rows(batch: LabeledBatch) -> Tensor:
+    """``to_frame`` (R, 2, 3) of the image that each row is on."""
+    return batch["to_frame"][batch["image"]]
+
+
 def _expected_shape(tracker: BaseSupervisedTracker, key: str, rows: int) -> tuple[int, ...]:
     if key.startswith("heatmaps"):
         return rows, tracker.num_keypoints, *tracker.heatmap_size
+    if key in PLACES or key == "individual":
+        return (rows,)
     return (rows, tracker.num_keypoints) + ((2,) if key.startswith("keypoints") else ())
 
 
@@ -33,7 +47,7 @@ def _check_values(subject: Subject, key: str, value: Tensor, place: str) -> None
     """Values that the losses may rely on."""
     if not value.isfinite().all():
         raise subject.fault(f"{key} {place} is not finite")
-    if key == "confidences" and not ((value >= 0) & (value <= 1)).all():
+    if key in ("confidences", "scores") and not ((value >= 0) & (value <= 1)).all():
         raise subject.fault(f"{key} {place} leaves the range from 0 to 1")
     if key == "heatmaps_pred":
         sums = value.detach().float().sum(dim=(2, 3))
@@ -68,12 +82,12 @@ def _check_outputs(
 
 
 def gives_its_labeled_outputs(subject: Subject) -> None:
-    """Every declared output for a labelled batch, with the targets in frame px."""
+    """Every declared output for the rows of a labelled batch, with the targets in frame px."""
     tracker, batch = subject.build(), subject.toy().labeled(batch=3)
     outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
-    declared = type(tracker).labeled_outputs
-    _check_outputs(subject, tracker, outputs, declared, 3, "of a labelled batch")
-    targets = transform(batch["keypoints"], batch["to_frame"])
+    declared, rows = type(tracker).labeled_outputs, len(batch["keypoints"])
+    _check_outputs(subject, tracker, outputs, declared, rows, "of a labelled batch")
+    targets = transform(batch["keypoints"], maps_of_rows(batch))
     for head in heads_of(outputs):
         if "keypoints_targ" in head and not torch.allclose(
             head["keypoints_targ"], targets, atol=_MARGIN
@@ -92,17 +106,58 @@ def gives_its_unlabeled_outputs(subject: Subject) -> None:
     rows = len(clip["frames"]) - tracker.context_frames + 1
     outputs = tracker.get_loss_inputs_unlabeled(clip)  # type: ignore[operator]
     declared = type(tracker).unlabeled_outputs
+    if subject.many:
+        for head in heads_of(outputs):
+            frames = len(clip["frames"])
+            _check_images(subject, head.get("image"), frames, "of an unlabelled clip")
+            rows = len(head["image"])
     _check_outputs(subject, tracker, outputs, declared, rows, "of an unlabelled clip")
 
 
+def _check_images(subject: Subject, image: Tensor | None, images: int, place: str) -> None:
+    """A tracker of many animals says which image each row is on."""
+    if image is None:
+        raise subject.fault(
+            f"it does not say which image each row {place} is on",
+            "a tracker that declares instances = 'many' gives 'image'",
+        )
+    if image.dtype != torch.long or image.ndim != 1:
+        raise subject.fault(f"'image' {place} must be (R,) whole numbers, one for each row")
+    if len(image) and not (int(image.min()) >= 0 and int(image.max()) < images):
+        raise subject.fault(
+            f"'image' {place} names image {int(image.max())}, but they count from 0 to {images - 1}"
+        )
+
+
 def _check_prediction(
-    subject: Subject, prediction: object, rows: int, keypoints: int, place: str
+    subject: Subject,
+    prediction: object,
+    batch: LabeledBatch | UnlabeledBatch,
+    rows: int,
+    place: str,
 ) -> None:
     """A prediction of the right type, shapes and values."""
-    parts = {"keypoints": (rows, keypoints, 2), "confidences": (rows, keypoints)}
-    if not (isinstance(prediction, tuple) and len(prediction) == len(parts)):
+    if not isinstance(prediction, Prediction):
         raise subject.fault(f"predict_step {place} must return Prediction(keypoints, confidences)")
-    for value, (name, expected) in zip(prediction, parts.items(), strict=True):
+    keypoints = subject.options().num_keypoints
+    if subject.many:
+        _check_images(subject, prediction.image, len(images_of(batch)), f"of predict_step {place}")
+        rows = len(prediction.keypoints)
+    elif prediction.image is not None:
+        raise subject.fault(
+            f"predict_step {place} says which image each row is on",
+            "leave 'image' out, one row for each image in their order; or declare "
+            "instances = 'many'",
+        )
+    parts = {
+        "keypoints": (prediction.keypoints, (rows, keypoints, 2)),
+        "confidences": (prediction.confidences, (rows, keypoints)),
+        "image": (prediction.image, (rows,)),
+        "scores": (prediction.scores, (rows,)),
+    }
+    for name, (value, expected) in parts.items():
+        if value is None:
+            continue
         if tuple(value.shape) != expected:
             raise subject.fault(
                 f"predict_step {place} gives {name} of shape {tuple(value.shape)}, not {expected}"
@@ -120,8 +175,7 @@ def predicts_every_form_of_batch(subject: Subject) -> None:
         (toy.clip(window), 1, "on the shortest clip"),
     ]
     for batch, rows, place in forms:
-        prediction = predict(tracker, batch)
-        _check_prediction(subject, prediction, rows, tracker.num_keypoints, place)
+        _check_prediction(subject, predict(tracker, batch), batch, rows, place)
 
 
 def leaves_its_batch_alone(subject: Subject) -> None:

@@ -49,6 +49,7 @@ _RELIANCE: tuple[tuple[Callable[[Subject], None], tuple[Callable[[Subject], None
     (learning.gives_differentiable_outputs, _GIVEN),
     (learning.teaches_every_parameter, (learning.gives_differentiable_outputs,)),
     (learning.bears_missing_labels, (*_TARGETED, *_LEARNED)),
+    (learning.bears_images_without_rows, (learning.bears_missing_labels,)),
     (learning.learns_nothing_of_absent_keypoints, (learning.bears_missing_labels,)),
     (learning.lowers_its_loss, (*_LEARNED, *_PLACED, *_TARGETED)),
     (agreement.predicts_what_its_losses_see, (*_ALONE, *_LEARNED, *_TARGETED)),

@@ -57,6 +57,11 @@ class Subject:
         return issubclass(self.tracker_class, SemiSupervisedTrackerMixin)
 
     @property
+    def many(self) -> bool:
+        """Whether it finds any number of animals in an image, so that rows are not images."""
+        return self.tracker_class.instances == "many"
+
+    @property
     def only_adds_clips(self) -> bool:
         """Whether it is a twin that predicts and learns from labels by its supervised class."""
         own = {name for name, value in vars(self.tracker_class).items() if callable(value)}
@@ -85,6 +90,7 @@ class Subject:
             image_size=options.image_size,
             keypoints=options.num_keypoints,
             context_frames=self.tracker_class.context_frames,
+            instances=self.tracker_class.instances,
         )
 
     def losses(self) -> LossFactory:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import colorsys
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
@@ -17,6 +17,7 @@ from lp_core.losses.contract import TrainingLabels
 
 _BLOB = 2.5
 _SPEED = 1.5
+_ANIMALS = (2, 0, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,37 +28,54 @@ class ToyProblem:
         image_size: (H, W) in model px.
         keypoints: How many, K.
         context_frames: F; labelled images come with their context if it exceeds 1.
+        instances: With ``"many"``, images have two rows, none and two in turn, and clips show two
+            animals.
     """
 
     image_size: tuple[int, int]
     keypoints: int
     context_frames: int
+    instances: Literal["one", "many"] = "one"
 
     def labeled(self, batch: int = 2, seed: int = 0) -> LabeledBatch:
-        """A labelled batch; every row has its own map to frame px."""
+        """A labelled batch; every image has its own map to frame px."""
         random = torch.Generator().manual_seed(seed)
-        positions = self._positions(batch, random)
-        shape = (batch, self.context_frames, self.keypoints, 2)
-        velocity = _SPEED * torch.randn(batch, 1, self.keypoints, 2, generator=random)
+        counts = [_ANIMALS[number % 3] for number in range(batch)]
+        image = torch.arange(batch)
+        if self.instances == "many":
+            image = image.repeat_interleave(torch.tensor(counts))
+        positions = self._positions(len(image), random)
+        velocity = _SPEED * torch.randn(len(image), 1, self.keypoints, 2, generator=random)
         steps = torch.arange(self.context_frames) - self.context_frames // 2
         moving = positions[:, None] + velocity * steps[:, None, None]
-        images = self._draw(moving.reshape(-1, *shape[2:]), random).unflatten(0, shape[:2])
+        images = self._draw(moving, image, batch, random)
         return {
             "images": images if self.context_frames > 1 else images[:, 0],
-            "keypoints": positions,
-            "visibility": torch.full((batch, self.keypoints), VISIBLE),
             "to_frame": frame_maps(batch),
-            "indices": torch.arange(batch),
+            "frame": torch.arange(batch),
+            "view": torch.zeros(batch, dtype=torch.long),
+            "present": torch.ones(batch, dtype=torch.bool),
+            "keypoints": positions,
+            "visibility": torch.full(positions.shape[:2], VISIBLE),
+            "image": image,
+            "table_row": torch.arange(len(image)),
         }
 
     def clip(self, frames: int | None = None, seed: int = 1) -> UnlabeledBatch:
         """A clip in which every blob moves evenly; three more frames than a window by default."""
         random = torch.Generator().manual_seed(seed)
         frames = self.context_frames + 3 if frames is None else frames
-        start = self._positions(1, random)
-        velocity = _SPEED * torch.randn(1, self.keypoints, 2, generator=random)
+        animals = 2 if self.instances == "many" else 1
+        start = self._positions(animals, random)[:, None]
+        velocity = _SPEED * torch.randn(animals, 1, self.keypoints, 2, generator=random)
         moving = start + velocity * torch.arange(frames)[:, None, None]
-        return {"frames": self._draw(moving, random), "to_frame": frame_maps(frames)}
+        shown = self._draw(moving, torch.zeros(animals, dtype=torch.long), 1, random)[0]
+        return {
+            "frames": shown,
+            "to_frame": frame_maps(frames),
+            "frame": torch.arange(frames),
+            "view": torch.zeros(frames, dtype=torch.long),
+        }
 
     def both(self, seed: int = 0) -> SemiSupervisedBatch:
         """A labelled batch and a clip."""
@@ -75,9 +93,13 @@ class ToyProblem:
         return share * torch.tensor([width, height])
 
     def _draw(
-        self, positions: Float[Tensor, "rows keypoints 2"], random: torch.Generator
-    ) -> UInt8[Tensor, "rows 3 height width"]:
-        """Images with a blob at each position."""
+        self,
+        positions: Float[Tensor, "rows frames keypoints 2"],
+        image: Int[Tensor, " rows"],
+        images: int,
+        random: torch.Generator,
+    ) -> UInt8[Tensor, "images frames 3 height width"]:
+        """Images in so many frames, with a blob at each position of each row that is on them."""
         height, width = self.image_size
         rows = torch.arange(height)[:, None] - positions[..., 1, None, None]
         columns = torch.arange(width) - positions[..., 0, None, None]
@@ -85,8 +107,10 @@ class ToyProblem:
         colours = torch.tensor(
             [colorsys.hsv_to_rgb(k / self.keypoints, 1, 1) for k in range(self.keypoints)]
         )
-        light = torch.einsum("nkyx,kc->ncyx", blobs, colours)
-        noise = 0.1 * torch.rand(len(positions), 1, height, width, generator=random)
+        shape = (images, positions.shape[1], 3, height, width)
+        shown = torch.einsum("nfkyx,kc->nfcyx", blobs, colours).float()  # also under autocast
+        light = torch.zeros(shape).index_add(0, image, shown)
+        noise = 0.1 * torch.rand(*shape[:2], 1, height, width, generator=random)
         return (255 * (0.2 + noise + 0.7 * light)).clamp(0, 255).to(torch.uint8)
 
 
@@ -112,7 +136,7 @@ def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> Lab
     Args:
         clip: T consecutive frames.
         context_frames: F.
-        keypoints: K; the labels, in the middle of the image, only fill their place.
+        keypoints: K; the labels, one row in the middle of each image, only fill their place.
     """
     frames, rows = clip["frames"], len(clip["frames"]) - context_frames + 1
     margin = context_frames // 2
@@ -120,8 +144,12 @@ def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> Lab
     middle = torch.tensor([frames.shape[3] / 2, frames.shape[2] / 2])
     return {
         "images": windows if context_frames > 1 else frames.clone(),
+        "to_frame": clip["to_frame"][margin : margin + rows].clone(),
+        "frame": torch.arange(rows),
+        "view": torch.zeros(rows, dtype=torch.long),
+        "present": torch.ones(rows, dtype=torch.bool),
         "keypoints": middle.repeat(rows, keypoints, 1),
         "visibility": torch.full((rows, keypoints), VISIBLE),
-        "to_frame": clip["to_frame"][margin : margin + rows].clone(),
-        "indices": torch.arange(rows),
+        "image": torch.arange(rows),
+        "table_row": torch.arange(rows),
     }

@@ -62,7 +62,8 @@ class SemiSupervisedTrackerMixin(_Base):
                 remedy="pass unsupervised_losses=LossFactory(...)",
             )
         importance = self.total_unsupervised_importance
-        report = self.unsupervised_losses(stage, self.get_loss_inputs_unlabeled(batch), importance)
+        outputs = self.with_places(self.get_loss_inputs_unlabeled(batch), batch)
+        report = self.unsupervised_losses(stage, outputs, importance)
         total: Tensor = report.total
         weight = total.new_ones(())
         values = {

@@ -15,6 +15,7 @@ from lp_core.batches import (
     Prediction,
     SemiSupervisedBatch,
     UnlabeledBatch,
+    with_places,
 )
 from lp_core.errors import TrackerError
 from lp_core.geometry.targets import heatmap_targets
@@ -35,6 +36,9 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     A subclass declares what it needs, and nothing outside it ever asks for its name.
 
     Attributes:
+        instances: ``"one"`` if it finds one animal in every image, ``"many"`` if any number.
+        views: ``"each"`` if it looks at every image alone, ``"jointly"`` if at the images of all
+            cameras of a frame together.
         target_kind: ``"heatmaps"`` if it learns from target heatmaps, ``"keypoints"`` if not.
         supervised_losses: The losses that may supervise it, the default first.
         auxiliary_losses: Losses that go with whichever of them is chosen.
@@ -49,6 +53,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         optimization: How it learns; None takes the defaults.
     """
 
+    instances: ClassVar[Literal["one", "many"]] = "one"
+    views: ClassVar[Literal["each", "jointly"]] = "each"
     target_kind: ClassVar[Literal["heatmaps", "keypoints"]] = "heatmaps"
     supervised_losses: ClassVar[tuple[str, ...]] = ()
     auxiliary_losses: ClassVar[tuple[str, ...]] = ()
@@ -129,6 +135,13 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         )
         return {**batch, "heatmaps": heatmaps}
 
+    def with_places(self, outputs: Outputs, batch: LabeledBatch | UnlabeledBatch) -> Outputs:
+        """The outputs of each head, with the image, frame and view of every row."""
+        margin = self.context_frames // 2
+        if isinstance(outputs, dict):
+            return with_places(outputs, batch, margin)
+        return [with_places(head, batch, margin) for head in outputs]
+
     def evaluate_labeled(self, batch: LabeledBatch, stage: Stage) -> Float[Tensor, ""]:
         """The supervised loss of a batch, logged with its parts and the pixel error.
 
@@ -140,7 +153,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
                 f"{type(self).__name__} was built without losses, so it can only predict",
                 remedy="pass losses=LossFactory(...)",
             )
-        outputs = self.get_loss_inputs_labeled(self.add_targets(batch))
+        outputs = self.with_places(self.get_loss_inputs_labeled(self.add_targets(batch)), batch)
         report = self.losses(stage, outputs)
         labeled = (batch["visibility"] > 0).sum().float()
         values = {f"{stage}_supervised_loss": report.total, **report.logs}

@@ -36,14 +36,14 @@ class Composition:
     def __call__(
         self,
         images: UInt8[ndarray, "frames height width 3"],
-        keypoints: Float[ndarray, "keypoints 2"],
+        keypoints: Float[ndarray, "*rows keypoints 2"],
         rng: np.random.Generator,
     ) -> Augmented:
         """Augment frames that belong together, all in the same way.
 
         Args:
             images: (F, H, W, 3) RGB, model px; left as they are.
-            keypoints: (K, 2) model px, NaN where missing; left as they are. (0, 2) for a clip
+            keypoints: (..., K, 2) model px, NaN where missing; left as they are. (0, 2) for a clip
                 without labels.
             rng: The only source of chance.
 
@@ -65,8 +65,8 @@ class Composition:
             if isinstance(effect, PhotometricEffect):
                 frames = effect.apply(frames, rng)
         permutation = self._swapped(happening)
-        if permutation is not None and len(keypoints):
-            keypoints = keypoints[permutation]
+        if permutation is not None and keypoints.shape[-2]:
+            keypoints = keypoints[..., permutation, :]
         return Augmented(as_rgb(frames), keypoints, geometry.matrix, permutation)
 
     def geometric(self) -> Composition:

@@ -109,18 +109,18 @@ def _at_pixels(
 
 
 def move_keypoints(
-    keypoints: Float[ndarray, "keypoints 2"], geometry: Geometry, size: tuple[int, int]
-) -> Float[ndarray, "keypoints 2"]:
+    keypoints: Float[ndarray, "*rows keypoints 2"], geometry: Geometry, size: tuple[int, int]
+) -> Float[ndarray, "*rows keypoints 2"]:
     """Move keypoints exactly as `resample` moves the pixels.
 
     Args:
-        keypoints: (K, 2) model px, NaN where missing.
+        keypoints: (..., K, 2) model px, NaN where missing.
         geometry: Where they go.
         size: (height, width) of the frames.
 
     Returns:
-        (K, 2), of the type that came in; NaN where missing, where a point left the image, and where
-        a field folds the image so that a point is in no one place.
+        (..., K, 2), of the type that came in; NaN where missing, where a point left the image, and
+        where a field folds the image so that a point is in no one place.
     """
     points = torch.from_numpy(keypoints.astype(np.float64))
     moved = affine.transform(points, torch.from_numpy(geometry.matrix)).numpy()
@@ -133,8 +133,8 @@ def move_keypoints(
 
 
 def _undo_shift(
-    targets: Float[ndarray, "keypoints 2"], field: Field
-) -> Float[ndarray, "keypoints 2"]:
+    targets: Float[ndarray, "*rows keypoints 2"], field: Field
+) -> Float[ndarray, "*rows keypoints 2"]:
     """Solve q + d(q) = target for q by fixed-point iteration; NaN where it does not settle."""
     result = np.full_like(targets, np.nan)
     known = np.isfinite(targets).all(axis=-1)

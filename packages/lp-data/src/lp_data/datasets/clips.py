@@ -110,7 +110,12 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         start = clip - (int(self._ends[video - 1]) if video else 0)
         frames, to_model = self._load(video, start, rng)
         to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
-        return {"frames": frames, "to_frame": to_frame.contiguous()}
+        return {
+            "frames": frames,
+            "to_frame": to_frame.contiguous(),
+            "frame": torch.arange(start, start + self.num_frames),
+            "view": torch.zeros(self.num_frames, dtype=torch.long),
+        }
 
     def _load(
         self, video: int, start: int, rng: np.random.Generator

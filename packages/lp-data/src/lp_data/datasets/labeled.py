@@ -1,18 +1,21 @@
-"""Labelled images, with or without their neighbours in time."""
+"""Labelled images with their rows of labels, with or without their neighbours in time."""
 
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
+from lp_core.batches import LabeledBatch
 from lp_core.geometry import affine
 from lp_core.paths import find_file
 from lp_data.augmentation.protocol import Augmenter
@@ -26,33 +29,52 @@ from lp_data.labels import LabelTable, Visibility
 
 
 class LabeledSample(TypedDict):
-    """One labelled image: a `lp_core.batches.LabeledBatch` without the batch dimension.
+    """One image and the R rows on it: what `collate` makes a `lp_core.batches.LabeledBatch` of.
 
     Keys:
         images: Model px; (3, H, W), or (F, 3, H, W) with context.
-        keypoints: (K, 2) model px, NaN where missing.
-        visibility: (K,), 0 unlabelled, 1 occluded, 2 visible and on the image.
         to_frame: (2, 3) map from model px to frame px.
-        indices: () row of the label table.
+        frame: () number of the image among those of the table.
+        view: () number of the camera.
+        present: () True.
+        keypoints: (R, K, 2) model px, NaN where missing.
+        visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
+        table_row: (R,) rows of the label table.
     """
 
     images: UInt8[Tensor, "3 height width"] | UInt8[Tensor, "context 3 height width"]
-    keypoints: Float[Tensor, "keypoints 2"]
-    visibility: Int[Tensor, " keypoints"]
     to_frame: Float[Tensor, "2 3"]
-    indices: Int[Tensor, ""]
+    frame: Int[Tensor, ""]
+    view: Int[Tensor, ""]
+    present: Bool[Tensor, ""]
+    keypoints: Float[Tensor, "rows keypoints 2"]
+    visibility: Int[Tensor, "rows keypoints"]
+    table_row: Int[Tensor, " rows"]
+
+
+_OF_ROWS = ("keypoints", "visibility", "table_row")
+
+
+def collate(samples: Sequence[LabeledSample]) -> LabeledBatch:
+    """A batch of images, each with as many rows as it has."""
+    images = [{key: s[key] for key in s if key not in _OF_ROWS} for s in samples]  # type: ignore[literal-required]
+    rows = {key: torch.cat([s[key] for s in samples]) for key in _OF_ROWS}  # type: ignore[literal-required]
+    counts = torch.tensor([len(sample["table_row"]) for sample in samples])
+    image = torch.arange(len(samples)).repeat_interleave(counts)
+    return cast("LabeledBatch", {**default_collate(images), **rows, "image": image})
 
 
 class LabeledDataset(Dataset[LabeledSample]):
     """The images of a label table at model size, and their keypoints.
 
-    Sample ``i`` is row ``i % N`` of the table; ``i // N`` counts how often the row was already
-    drawn in this epoch, so that every draw is augmented afresh.
+    Sample ``i`` is image ``i % N``; ``i // N`` counts how often it was already drawn in this epoch,
+    so that every draw is augmented afresh.
 
     Args:
         table: The labels.
         data_dir: The folder that the table's paths are relative to.
         image_size: (height, width) in model px.
+        instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
         augmenter: What changes images and keypoints by chance; None for nothing.
@@ -66,7 +88,8 @@ class LabeledDataset(Dataset[LabeledSample]):
 
     Raises:
         ImageFileError: An image of the table has no file.
-        DataModuleError: ``context_frames`` is even or below 1.
+        DataModuleError: ``context_frames`` is even or below 1; or an image has several rows, and
+            the tracker takes one.
     """
 
     def __init__(
@@ -75,6 +98,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         data_dir: str | Path,
         image_size: tuple[int, int],
         *,
+        instances: Literal["one", "many"] = "one",
         context_frames: int = 1,
         augmenter: Augmenter | None = None,
         off_image: Literal[Visibility.UNLABELED, Visibility.OCCLUDED] = Visibility.UNLABELED,
@@ -98,7 +122,13 @@ class LabeledDataset(Dataset[LabeledSample]):
         self._counts_draws = True
         self._epoch = Epoch()
         _refuse_missing(table, self.data_dir)
-        names = [context_window(self.data_dir, path, context_frames) for path in table.image_paths]
+        places: dict[str, list[int]] = defaultdict(list)
+        for row, path in enumerate(table.image_paths):
+            places[path].append(row)
+        self._rows = [np.array(rows) for rows in places.values()]
+        if instances == "one":
+            _refuse_several(table, self._rows)
+        names = [context_window(self.data_dir, path, context_frames) for path in places]
         files = dict.fromkeys(name for window in names for name in window)
         unique = {name: position for position, name in enumerate(files)}
         self._windows = np.array([[unique[name] for name in window] for window in names])
@@ -111,8 +141,13 @@ class LabeledDataset(Dataset[LabeledSample]):
         )
 
     def __len__(self) -> int:
-        """N, the number of rows of the table."""
-        return len(self.table)
+        """N, the number of images."""
+        return len(self._rows)
+
+    def samples_of(self, rows: Sequence[int]) -> list[int]:
+        """The images that rows of the table are on, each once, in the order of the rows."""
+        samples = {row: sample for sample, rows in enumerate(self._rows) for row in rows.tolist()}
+        return list(dict.fromkeys(samples[row] for row in rows))
 
     def set_epoch(self, epoch: int) -> None:
         """Draw new chance, in this process and in its workers.
@@ -125,7 +160,7 @@ class LabeledDataset(Dataset[LabeledSample]):
     def without_augmentation(self) -> LabeledDataset:
         """The same images as they are; decoded images are shared with this dataset.
 
-        A row that is drawn again, as to fill up the last batches of several processes, comes
+        An image that is drawn again, as to fill up the last batches of several processes, comes
         without its labels, so that it does not count twice.
         """
         plain = copy.copy(self)
@@ -134,13 +169,13 @@ class LabeledDataset(Dataset[LabeledSample]):
         plain._epoch = Epoch()
         return plain
 
-    def frame_size(self, row: int) -> tuple[int, int]:
-        """(height, width) of a row's image as it is on disk.
+    def frame_size(self, sample: int) -> tuple[int, int]:
+        """(height, width) of an image as it is on disk.
 
         Raises:
             ImageFileError: The image or a neighbour cannot be decoded.
         """
-        return self._images(row)[1]
+        return self._images(sample)[1]
 
     def __getitem__(self, index: int) -> LabeledSample:
         """One sample; see the class for ``index``.
@@ -148,16 +183,17 @@ class LabeledDataset(Dataset[LabeledSample]):
         Raises:
             ImageFileError: The image or a neighbour cannot be decoded.
         """
-        draw, row = divmod(index, len(self.table))
-        images, frame_size = self._images(row)
+        draw, sample = divmod(index, len(self))
+        rows = self._rows[sample]
+        images, frame_size = self._images(sample)
         to_model = affine.resizing(frame_size, self.image_size)
-        keypoints = _moved(self.table.keypoints[row], to_model)
-        visibility = self.table.visibility[row].astype(np.int64)
+        keypoints = _moved(self.table.keypoints[rows], to_model)
+        visibility = self.table.visibility[rows].astype(np.int64)
         if self.augmenter is not None:
-            rng = sample_rng(self.seed, self._epoch.number, row, draw)
+            rng = sample_rng(self.seed, self._epoch.number, sample, draw)
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
-            visibility = visibility if permutation is None else visibility[permutation]
+            visibility = visibility if permutation is None else visibility[:, permutation]
         here = _on_image(keypoints, self.image_size)
         if draw and not self._counts_draws:
             here, visibility = np.zeros_like(here), np.zeros_like(visibility)
@@ -165,35 +201,50 @@ class LabeledDataset(Dataset[LabeledSample]):
         pixels = channels_first(images)
         return {
             "images": pixels if self.context_frames > 1 else pixels[0],
-            "keypoints": torch.from_numpy(np.where(here[:, None], keypoints, np.nan)).float(),
-            "visibility": torch.from_numpy(np.where(lost, self.off_image, visibility)),
             "to_frame": affine.invert(to_model).float(),
-            "indices": torch.tensor(row),
+            "frame": torch.tensor(sample),
+            "view": torch.tensor(0),
+            "present": torch.tensor(True),
+            "keypoints": torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float(),
+            "visibility": torch.from_numpy(np.where(lost, self.off_image, visibility)),
+            "table_row": torch.from_numpy(rows),
         }
 
-    def _images(self, row: int) -> tuple[UInt8[ndarray, "F H W 3"], tuple[int, int]]:
-        """The frames of ``row``, not to be written to, and the labelled one's size in frame px."""
+    def _images(self, sample: int) -> tuple[UInt8[ndarray, "F H W 3"], tuple[int, int]]:
+        """An image with its context, not to be written to, and its size in frame px."""
         try:
-            cached = [self._cache[int(position)] for position in self._windows[row]]
+            cached = [self._cache[int(position)] for position in self._windows[sample]]
         except ImageFileError as error:
-            where = f"{error.where} (needed by {self.table.origin(row)})"
+            where = f"{error.where} (needed by {self.table.origin(int(self._rows[sample][0]))})"
             raise ImageFileError(error.problem, where=where, remedy=error.remedy) from error
         images = [each.image for each in cached]
         frames = images[0][None] if len(images) == 1 else np.stack(images)
         return frames, cached[len(cached) // 2].frame_size
 
 
-def _moved(keypoints: Float[ndarray, "K 2"], matrix: Tensor) -> Float[ndarray, "K 2"]:
+def _moved(keypoints: Float[ndarray, "R K 2"], matrix: Tensor) -> Float[ndarray, "R K 2"]:
     return affine.transform(torch.from_numpy(keypoints), matrix).numpy()
 
 
-def _on_image(keypoints: Float[ndarray, "K 2"], size: tuple[int, int]) -> Bool[ndarray, " K"]:
-    """(K,) True where a keypoint has a position, and it is on the image.
+def _on_image(keypoints: Float[ndarray, "R K 2"], size: tuple[int, int]) -> Bool[ndarray, "R K"]:
+    """(R, K) True where a keypoint has a position, and it is on the image.
 
     The image reaches half a pixel beyond the centres of its outermost pixels.
     """
     limit = np.array([size[1], size[0]]) - 0.5
     return np.all((keypoints >= -0.5) & (keypoints < limit), axis=-1)
+
+
+def _refuse_several(table: LabelTable, images: Sequence[ndarray]) -> None:
+    several = [rows for rows in images if len(rows) > 1]
+    if several:
+        first, second = several[0][:2].tolist()
+        raise DataModuleError(
+            f"{len(several)} of {len(images)} images have several rows, but the tracker takes one "
+            f"animal per image",
+            where=f"{table.origin(first)}; {table.origin(second)}",
+            remedy="choose a tracker of several animals",
+        )
 
 
 def _refuse_missing(table: LabelTable, data_dir: Path) -> None:

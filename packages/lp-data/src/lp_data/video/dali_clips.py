@@ -74,7 +74,7 @@ class DALIAugmenter:
     def __call__(
         self,
         images: UInt8[ndarray, "frames height width 3"],
-        keypoints: Float[ndarray, "keypoints 2"],
+        keypoints: Float[ndarray, "*rows keypoints 2"],
         rng: np.random.Generator,
     ) -> Augmented:
         """Augment frames on the host; see `lp_data.augmentation.protocol.Augmenter`.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lp_core.errors import LossError
@@ -130,6 +130,7 @@ def excess(
     errors: Float[Tensor, "rows keypoints"],
     counts: Bool[Tensor, "rows keypoints"],
     epsilon: Tensor,
+    rows: Int[Tensor, ""] | None = None,
 ) -> LossValue:
     """The mean over all keypoints of max(0, error - ε), where those that do not count cost 0.
 
@@ -137,6 +138,7 @@ def excess(
         errors: (N, K), not negative; those that are not finite do not count.
         counts: (N, K), which keypoints count.
         epsilon: A scalar, or (K,).
+        rows: How many of the N rows are any, to take the mean over; None for all.
 
     Returns:
         The mean, 0 with a gradient where there is nothing; and of those that count the share that
@@ -145,4 +147,6 @@ def excess(
     counts = counts & errors.isfinite()
     over = torch.where(counts, errors - epsilon, 0.0).relu()
     share = (over > 0).sum() / counts.sum().clamp_min(1)
-    return LossValue(over.sum() / max(1, errors.numel()), share)
+    if rows is None:
+        return LossValue(over.sum() / max(1, errors.numel()), share)
+    return LossValue(over.sum() / (rows * errors.shape[1]).clamp_min(1), share)

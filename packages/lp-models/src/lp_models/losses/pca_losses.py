@@ -13,6 +13,7 @@ from torch import Tensor
 from lp_core.batches import LossInputs
 from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
+from lp_core.losses.rows import gather_views
 from lp_models.losses.confident import (
     check_pixels,
     check_reach,
@@ -123,7 +124,7 @@ class PCALoss(Loss):
             check_reach((options.epsilon,), frame_diagonal(labels), "frame px", self.name)
         try:
             self.space.fit(
-                labels.keypoints,
+                self.poses(labels),
                 self.layout(labels),
                 keep=options.components_to_keep,
                 percentile=options.empirical_epsilon_percentile,
@@ -141,10 +142,20 @@ class PCALoss(Loss):
         Raises:
             LossError: It has neither learned from labels nor been loaded.
         """
-        keypoints = self._movable(inputs)
+        keypoints, number = self.observed(inputs, self._movable(inputs))
         filled = torch.where(keypoints.isfinite(), keypoints, 0.0)
         errors = self.space.errors(filled)
-        return excess(errors, self.space.usable(keypoints), self.space.epsilon)
+        return excess(errors, self.space.usable(keypoints), self.space.epsilon, number)
+
+    def poses(self, labels: TrainingLabels) -> Float[Tensor, "labels keypoints 2"]:
+        """The keypoints that `layout` counts, of each labelled frame."""
+        return labels.keypoints
+
+    def observed(
+        self, inputs: LossInputs, keypoints: Float[Tensor, "rows keypoints 2"]
+    ) -> tuple[Float[Tensor, "rows points 2"], Int[Tensor, ""] | None]:
+        """The same of predicted rows, and how many there are; None for all."""
+        return keypoints, None
 
     def _movable(self, inputs: LossInputs) -> Float[Tensor, "rows keypoints 2"]:
         """Predicted keypoints, without the gradient of those that the tracker does not believe."""
@@ -187,7 +198,8 @@ class PCASingleviewLoss(PCALoss):
 class PCAMultiviewLoss(PCALoss):
     """The views of one body part, which three coordinates in space explain.
 
-    The views are those of ``mirrored_column_matches``, seen in one frame.
+    The views are those of ``mirrored_column_matches``, seen in one image; or, where the labels are
+    of several cameras, the images of one frame, whose rows are found by ``frame`` and ``view``.
     """
 
     name = "pca_multiview"
@@ -200,6 +212,9 @@ class PCAMultiviewLoss(PCALoss):
             LossError: There are fewer than two views, they differ in length, or a column does not
                 exist or comes twice.
         """
+        cameras, keypoints = number_of_views(labels), len(labels.keypoint_names)
+        if cameras > 1:
+            return torch.arange(cameras * keypoints).unflatten(0, (cameras, keypoints))
         place = "data.mirrored_column_matches"
         views = labels.mirrored_column_matches
         if len(views) < 2:
@@ -215,6 +230,29 @@ class PCAMultiviewLoss(PCALoss):
             )
         _check_columns([column for view in views for column in view], labels, place)
         return torch.tensor([list(view) for view in views])
+
+    def poses(self, labels: TrainingLabels) -> Float[Tensor, "labels points 2"]:
+        """The keypoints of each frame, those of several cameras one after the other."""
+        cameras = number_of_views(labels)
+        if cameras < 2 or labels.frame is None or labels.view is None:
+            return labels.keypoints
+        rows: LossInputs = {"frame": labels.frame, "view": labels.view}
+        return gather_views(rows, labels.keypoints, cameras).points.flatten(1, 2)
+
+    def observed(
+        self, inputs: LossInputs, keypoints: Float[Tensor, "rows keypoints 2"]
+    ) -> tuple[Float[Tensor, "rows points 2"], Int[Tensor, ""] | None]:
+        """The same of predicted rows, and how many frames they are; None for all."""
+        layout = self.space.layout
+        if layout.numel() <= keypoints.shape[1]:  # the views are in one image
+            return keypoints, None
+        gathered = gather_views(inputs, keypoints, len(layout))
+        return gathered.points.flatten(1, 2), gathered.number
+
+
+def number_of_views(labels: TrainingLabels) -> int:
+    """How many cameras the labels are of, at least 1."""
+    return 1 if labels.view is None or len(labels.view) == 0 else int(labels.view.max()) + 1
 
 
 def _check_columns(columns: Sequence[int], labels: TrainingLabels, place: str) -> None:

@@ -1,4 +1,4 @@
-"""Unsupervised losses on what happens from one frame of a clip to the next."""
+"""Unsupervised losses on what happens to an animal from one frame to the next."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from lp_core.batches import LossInputs
 from lp_core.losses.contract import LossValue, TrainingLabels
+from lp_core.losses.rows import Steps, steps
 from lp_models.losses.confident import (
     ConfidentOptions,
     ToleratesSmallErrors,
@@ -27,7 +28,7 @@ from lp_models.losses.divergence import (
     squared_error,
 )
 
-Steps = Float[Tensor, "steps keypoints"]
+PerStep = Float[Tensor, "steps keypoints"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +50,9 @@ class TemporalOptions(ConfidentOptions):
 
 
 class ConsecutiveLoss(ToleratesSmallErrors):
-    """Compares each frame of a clip with the one before.
+    """Compares each animal with itself in the frame before, as the same camera sees it.
 
-    Rows must be consecutive frames of one clip. A keypoint that is doubted in either frame costs
-    nothing.
+    A keypoint that is doubted in either frame costs nothing.
     """
 
     unit: ClassVar[str] = "squared difference of heatmaps"
@@ -62,8 +62,8 @@ class ConsecutiveLoss(ToleratesSmallErrors):
         return LARGEST_SQUARED_ERROR
 
     @abstractmethod
-    def differences(self, inputs: LossInputs) -> Steps:
-        """(T - 1, K): how much each keypoint changes from a frame to the next."""
+    def differences(self, inputs: LossInputs, pairs: Steps) -> PerStep:
+        """(R - 1, K): how much each keypoint changes from the row before to the row after."""
 
     def fit_labels(self, labels: TrainingLabels) -> None:
         """Check before training that ε fits the keypoints, and can be exceeded.
@@ -75,22 +75,18 @@ class ConsecutiveLoss(ToleratesSmallErrors):
         check_reach(self.options.epsilons, self.largest_difference(labels), self.unit, self.name)
 
     def forward(self, inputs: LossInputs) -> LossValue:
-        """The unweighted loss of a clip, and the share of steps above ε.
+        """The unweighted loss, a mean over the steps, and the share of them above ε.
 
         Raises:
             LossError: There is neither one ε nor one per keypoint.
         """
         confidences = inputs["confidences"]
         self.options.check_keypoints(confidences.shape[1], self.name)
-        differences = self.differences(inputs)
-        return excess(differences, self._believed(confidences), self.epsilon)
-
-    def _believed(
-        self, confidences: Float[Tensor, "time keypoints"]
-    ) -> Bool[Tensor, "steps keypoints"]:
-        """Steps whose two ends are both believed."""
+        pairs = steps(inputs, confidences)
         believed = confidences.detach() >= self.options.prob_threshold
-        return believed[1:] & believed[:-1]
+        counts = believed[pairs.after] & believed[pairs.before] & pairs.consecutive.unsqueeze(-1)
+        differences = self.differences(inputs, pairs)
+        return excess(differences, counts, self.epsilon, pairs.consecutive.sum())
 
 
 class TemporalLoss(ConsecutiveLoss):
@@ -105,10 +101,11 @@ class TemporalLoss(ConsecutiveLoss):
         """The diagonal of a frame, in frame px."""
         return frame_diagonal(labels)
 
-    def differences(self, inputs: LossInputs) -> Steps:
-        """(T - 1, K): Euclidean distances in frame px; 0 where a position is not a number."""
-        steps = inputs["keypoints_pred"].diff(dim=0).nan_to_num()
-        return torch.linalg.vector_norm(steps, dim=-1)
+    def differences(self, inputs: LossInputs, pairs: Steps) -> PerStep:
+        """(R - 1, K): Euclidean distances in frame px; 0 where a position is not a number."""
+        keypoints = inputs["keypoints_pred"]
+        moves = (keypoints[pairs.after] - keypoints[pairs.before]).nan_to_num()
+        return torch.linalg.vector_norm(moves, dim=-1)
 
 
 class TemporalHeatmapMSELoss(ConsecutiveLoss):
@@ -117,10 +114,10 @@ class TemporalHeatmapMSELoss(ConsecutiveLoss):
     name = "temporal_heatmap_mse"
     requires = frozenset({"heatmaps_pred", "confidences"})
 
-    def differences(self, inputs: LossInputs) -> Steps:
-        """(T - 1, K): the mean squared difference of the cells, times their number."""
+    def differences(self, inputs: LossInputs, pairs: Steps) -> PerStep:
+        """(R - 1, K): the mean squared difference of the cells, times their number."""
         heatmaps = inputs["heatmaps_pred"]
-        return squared_error(heatmaps[1:], heatmaps[:-1])
+        return squared_error(heatmaps[pairs.after], heatmaps[pairs.before])
 
 
 class TemporalHeatmapKLLoss(ConsecutiveLoss):
@@ -134,7 +131,7 @@ class TemporalHeatmapKLLoss(ConsecutiveLoss):
         """That of two maps without a common cell, in nats."""
         return LARGEST_KL_DIVERGENCE
 
-    def differences(self, inputs: LossInputs) -> Steps:
-        """(T - 1, K): KL(earlier ‖ later) in nats."""
+    def differences(self, inputs: LossInputs, pairs: Steps) -> PerStep:
+        """(R - 1, K): KL(earlier ‖ later) in nats."""
         heatmaps = inputs["heatmaps_pred"]
-        return kl_divergence(heatmaps[1:], heatmaps[:-1])
+        return kl_divergence(heatmaps[pairs.after], heatmaps[pairs.before])

@@ -38,6 +38,7 @@ def get_dataset(
         labels,
         data_dir(config),
         image_size(config),
+        instances=tracker_class.instances,
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
         off_image=Visibility.OCCLUDED

@@ -69,7 +69,7 @@ def training_labels(config: Config, data_module: LabeledDataModule) -> TrainingL
     return TrainingLabels(
         keypoints=keypoints,
         keypoint_names=table.keypoint_names,
-        frame_size=data_module.dataset.frame_size(data_module.split.train[0]),
+        frame_size=data_module.dataset.frame_size(data_module.training_samples[0]),
         mirrored_column_matches=tuple(tuple(view) for view in matches),
         columns_for_singleview_pca=tuple(config.data.columns_for_singleview_pca or ()),
     )

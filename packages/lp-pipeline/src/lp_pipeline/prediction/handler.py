@@ -223,8 +223,7 @@ class PredictionHandler:
         with autocast(self.device, self.precision):
             found = self._network.predict_step(moved)  # type: ignore[arg-type]
         keypoints, confidences = (
-            values.float().to("cpu", non_blocking=self._asynchronous)
-            for values in (found.keypoints, found.confidences)
+            values.float().to("cpu", non_blocking=self._asynchronous) for values in found
         )
         done = None
         if self._asynchronous:

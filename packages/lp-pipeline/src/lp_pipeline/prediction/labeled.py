@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
-from lp_core.batches import Prediction
-from lp_data.datasets.labeled import LabeledDataset
+from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.labels import LabelTable
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.metrics import pixel_error
@@ -67,19 +65,23 @@ def predict_labels(
     dataset = LabeledDataset(
         table, data_dir, handler.image_size, context_frames=tracker.context_frames
     )
-    loader = DataLoader(dataset, batch_size=handler.chunk)
-    parts: list[Prediction] = []
+    loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
+    keypoints = np.full((*table.visibility.shape, 2), np.nan)
+    confidences = np.zeros(table.visibility.shape)
     done = 0
     with (display or SilentDisplay()).task("labelled images", len(dataset)) as task:
         for batch in loader:
-            parts.append(handler.predict_labeled(batch))
-            done += len(batch["indices"])
+            found, rows = handler.predict_labeled(batch), batch["table_row"]
+            keypoints[rows], confidences[rows] = (
+                found.keypoints.double(),
+                found.confidences.double(),
+            )
+            done += len(batch["images"])
             task.update(done)
-    keypoints = torch.cat([part.keypoints for part in parts]).double().numpy()
     return LabeledPrediction(
         table=table,
         keypoints=keypoints,
-        confidences=torch.cat([part.confidences for part in parts]).double().numpy(),
+        confidences=confidences,
         errors=pixel_error(table.keypoints, keypoints),
         sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
         weights=handler.weights_digest,
