@@ -104,7 +104,8 @@ class TemporalLoss(ConsecutiveLoss):
     def differences(self, inputs: LossInputs, pairs: Steps) -> PerStep:
         """(R - 1, K): Euclidean distances in frame px; 0 where a position is not a number."""
         keypoints = inputs["keypoints_pred"]
-        moves = (keypoints[pairs.after] - keypoints[pairs.before]).nan_to_num()
+        earlier, later = keypoints[pairs.before], keypoints[pairs.after]
+        moves = (later - earlier).nan_to_num()
         return torch.linalg.vector_norm(moves, dim=-1)
 
 
