@@ -160,5 +160,5 @@ def with_places(
     else:
         first = 0 if "images" in batch else margin
         image = torch.arange(first, len(images) - first, device=images.device)
-    known = {key: batch[key][image] for key in ("frame", "view") if key in batch}  # type: ignore[literal-required]
+    known = {key: batch[key][image] for key in ("frame", "view") if key in batch}
     return cast("LossInputs", {"image": image, **known, **outputs})

@@ -107,7 +107,7 @@ def bears_images_without_rows(subject: Subject) -> None:
         return
     tracker, batch = subject.build(), subject.toy().labeled(batch=3)
     for key in ("keypoints", "visibility", "image", "table_row"):
-        batch[key] = batch[key][:0]  # type: ignore[literal-required]
+        batch[key] = batch[key][:0]
     loss = tracker.evaluate_labeled(batch, "train")
     if not loss.isfinite():
         raise subject.fault("images without any labelled animal make its loss infinite or NaN")
