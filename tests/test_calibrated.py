@@ -104,11 +104,11 @@ def test_too_few_validation_labels_calibrate_nothing(without, model_dir, project
     from lp_pipeline.prediction.labeled import LabeledPrediction
 
     table = read_labels(project.label_file)
-    shape = table.keypoints.shape[:2]
+    shape = table.points.shape[:2]
     errors = np.full(shape, np.nan)
     errors[0, :9] = 1.0
     sets = ("validation",) + ("train",) * (shape[0] - 1)
-    result = LabeledPrediction(table, table.keypoints, np.full(shape, 0.5), errors, sets)
+    result = LabeledPrediction(table, table.points, np.full(shape, 0.5), errors, sets)
     assert calibrate_model(without, result) is None
     assert stored_calibration(read_manifest(without)) is None
     errors[0, 9] = 1.0

@@ -58,7 +58,7 @@ def test_sleap_labels_become_a_project_with_its_pictures(litpose, recorded, tmp_
     assert "3 labelled images" in outcome.out
     assert "1 images without all neighbouring frames: the video ends before them" in outcome.out
     table = read_labels(tmp_path / "new" / "CollectedData.csv")
-    assert table.keypoints[:, 0, 0].tolist() == [1, 9, 19]
+    assert table.points[:, 0, 0].tolist() == [1, 9, 19]
     folder = tmp_path / "new" / "labeled-data" / "möuse 1"
     assert sorted(file.name for file in folder.iterdir()) == [
         f"img{n:08d}.png" for n in (0, 1, 2, 3, 7, 8, 9, 10, 11, 17, 18, 19)
@@ -179,8 +179,8 @@ def test_a_config_that_cannot_be_read_costs_the_skeleton_only(litpose, project, 
 def same_labels(one, other):
     by_name = dict(zip(other.image_paths, range(len(other)), strict=True))
     order = [by_name[name] for name in one.image_paths]
-    np.testing.assert_array_equal(one.keypoints, other.keypoints[order])
-    np.testing.assert_array_equal(one.visibility, other.visibility[order])
+    np.testing.assert_array_equal(one.points, other.points[order])
+    np.testing.assert_array_equal(one.codes, other.codes[order])
     assert one.keypoint_names == other.keypoint_names
 
 
@@ -200,7 +200,7 @@ def test_our_project_becomes_a_deeplabcut_project_and_comes_back(litpose, projec
     assert "occluded: DeepLabCut keeps their positions only" in out.out
     assert litpose("convert", tmp_path / "dlc", tmp_path / "back").code == 0
     back, own = read_labels(tmp_path / "back/CollectedData.csv"), read_labels(project.label_file)
-    np.testing.assert_array_equal(back.keypoints, own.keypoints)
+    np.testing.assert_array_equal(back.points, own.points)
     picture = own.image_paths[0]
     assert (tmp_path / "back" / picture).read_bytes() == (project.folder / picture).read_bytes()
 
@@ -228,7 +228,7 @@ def test_pictures_in_any_folders_become_a_deeplabcut_project(litpose, tmp_path, 
     assert "the folders of" in out.out
     assert litpose("convert", tmp_path / "dlc", tmp_path / "back").code == 0
     back = read_labels(tmp_path / "back/CollectedData.csv")
-    for path, points in zip(back.image_paths, back.keypoints, strict=True):
+    for path, points in zip(back.image_paths, back.points, strict=True):
         assert pixels(tmp_path / "back" / path)[0, 0, 0] == 100 * points[0, 0]
 
 

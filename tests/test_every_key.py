@@ -43,7 +43,7 @@ class Look:
 
     def labels(self):
         table = get_labels(self.config)
-        return table.keypoint_names, digest(table.keypoints), digest(table.visibility), len(table)
+        return table.keypoint_names, digest(table.points), digest(table.codes), len(table)
 
     def dataset(self):
         return get_dataset(self.config, self.kind, get_labels(self.config))

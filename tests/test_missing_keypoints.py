@@ -22,7 +22,7 @@ def test_a_keypoint_moved_off_the_image_is_uniform_or_left_out(uniform, config_f
     heatmaps = torch.cat([batch["heatmaps"] for batch in batches])
     placed = torch.cat([batch["keypoints"] for batch in batches]).isfinite().all(-1)
     rows = torch.cat([batch["table_row"] for batch in batches])
-    visible = torch.from_numpy(setup.data.dataset.table.visibility == 2)[rows]
+    visible = torch.from_numpy(setup.data.dataset.table.codes == 2)[rows]
     left = heatmaps[visible & ~placed]
     assert len(left) > 0
     height, width = heatmaps.shape[-2:]

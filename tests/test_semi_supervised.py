@@ -107,7 +107,7 @@ def test_the_labels_themselves_lie_below_epsilon(trained):
     # the public system learns in resized px, and measures in frame px: there the truth is far off
     folder, setup = trained
     rows = list(setup.data.split.train)
-    labels = torch.from_numpy(setup.data.dataset.table.keypoints[rows]).float()
+    labels = torch.from_numpy(setup.data.dataset.table.points[rows]).float()
     in_model_px = labels * (64 / 96)  # what the images were resized by
     tracker = load_model(folder, with_losses=True).tracker
     for name in ("pca_singleview", "pca_multiview"):
@@ -129,7 +129,7 @@ def test_perfect_heatmaps_are_at_home_in_frame_px(factor, config_file, tiny_trai
     setup.data.setup("fit")
     batch = setup.tracker.add_targets(next(iter(setup.data.train_dataloader())))
     outputs = setup.tracker.labeled_inputs(batch["heatmaps"], batch)
-    labels = torch.from_numpy(setup.data.dataset.table.keypoints)[batch["table_row"]]
+    labels = torch.from_numpy(setup.data.dataset.table.points)[batch["table_row"]]
     seen = (batch["visibility"] == 2) & batch["keypoints"].isfinite().all(dim=-1)
     assert seen.sum() > 20
     found, targets = outputs["keypoints_pred"], outputs["keypoints_targ"]

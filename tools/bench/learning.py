@@ -103,7 +103,7 @@ class HeldOut:
         _, validation, test = sides.split(len(table))
         rows = [*validation, *test]
         sizes = [read_image(project / table.image_paths[row]).shape[:2] for row in rows]
-        self.keypoints = table.keypoints[rows]
+        self.keypoints = table.points[rows]
         self.scales = np.array(sizes)[:, None, ::-1] / sides.SIDE
 
     def errors(self, frame_points: np.ndarray) -> list[float]:

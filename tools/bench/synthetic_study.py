@@ -20,8 +20,9 @@ import numpy as np
 from numpy import ndarray
 
 from lp_core.atomic import written_beside
+from lp_core.poses import Visibility
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_data.labels import Visibility, read_labels
+from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_pipeline.config.load import load_config
 from lp_pipeline.prediction.handler import PredictionHandler
@@ -121,10 +122,10 @@ def predict(tracker: BaseSupervisedTracker, video: Path) -> ndarray:
 def errors_by_stretch(keypoints: ndarray, truth_file: Path) -> dict[str, float]:
     """Mean distance to the truth in frame px of the keypoints in the frame, by stretch."""
     truth = read_labels(truth_file)
-    errors = np.linalg.norm(keypoints - truth.keypoints, axis=-1)
-    speed = np.linalg.norm(np.gradient(truth.keypoints, axis=0), axis=-1)
-    visible = truth.visibility == Visibility.VISIBLE
-    hidden = truth.visibility == Visibility.OCCLUDED
+    errors = np.linalg.norm(keypoints - truth.points, axis=-1)
+    speed = np.linalg.norm(np.gradient(truth.points, axis=0), axis=-1)
+    visible = truth.codes == Visibility.VISIBLE
+    hidden = truth.codes == Visibility.OCCLUDED
     chosen = {
         "all": visible | hidden,
         "slow": visible & (speed < FAST),

@@ -8,11 +8,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.augmentation.protocol import Augmented
 from lp_data.datamodule import LabeledDataModule
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError
-from lp_data.labels import LabelTable
 from lp_data.loading.loader import ResumableLoader, default_num_workers
 from lp_data.loading.sampler import EpochSampler
 from lp_data.split import Split, split_rows
@@ -29,12 +29,8 @@ def noise(images, keypoints, rng):
 def dataset(tmp_path):
     for i in range(ROWS):
         cv2.imwrite(str(tmp_path / f"img{i:02d}.png"), np.full((8, 8, 3), i, np.uint8))
-    table = LabelTable(
-        tuple(f"img{i:02d}.png" for i in range(ROWS)),
-        ("nose",),
-        np.full((ROWS, 1, 2), 3.0),
-        np.full((ROWS, 1), 2, np.int8),
-    )
+    images = tuple(f"img{i:02d}.png" for i in range(ROWS))
+    table = PoseTable(Skeleton(("nose",)), np.full((ROWS, 1, 2), 3.0), images)
     return LabeledDataset(table, tmp_path, (8, 8), augmenter=noise)
 
 

@@ -16,13 +16,13 @@ import pytorch_lightning as pl
 import torch
 
 from lp_core.geometry import affine
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.augmentation.protocol import Augmented
 from lp_data.datamodule import SemiSupervisedDataModule
 from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError, VideoError
-from lp_data.labels import LabelTable
 from lp_data.loading.loader import ResumableLoader, begin_worker
 from lp_data.loading.sampler import EpochSampler
 from lp_data.split import split_rows
@@ -225,7 +225,7 @@ def labeled(tmp_path):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((16, 20, 3), i, np.uint8))
     names = tuple(f"{i}.png" for i in range(6))
     visibility = np.full((6, 1), 2, np.int8)
-    table = LabelTable(names, ("nose",), np.full((6, 1, 2), 3.0), visibility)
+    table = PoseTable(Skeleton(("nose",)), np.full((6, 1, 2), 3.0), names, visibility=visibility)
     return LabeledDataset(table, tmp_path, SIZE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_core.geometry import affine
+from lp_core.poses import MissingPolicy, PoseTable, Skeleton, Visibility
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.protocol import Augmented
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.errors import DataModuleError, ImageFileError
-from lp_data.labels import LabelTable, Visibility
 
 FRAME = (40, 60)
 
@@ -27,7 +28,9 @@ def make_table(paths, keypoints, visibility=None):
     if visibility is None:
         visibility = np.where(np.isnan(keypoints[..., 0]), 0, 2)
     names = tuple(f"k{i}" for i in range(keypoints.shape[1]))
-    return LabelTable(tuple(paths), names, keypoints, np.asarray(visibility, np.int8))
+    return PoseTable(
+        Skeleton(tuple(names)), keypoints, tuple(paths), visibility=np.asarray(visibility, np.int8)
+    )
 
 
 @pytest.fixture
@@ -111,21 +114,22 @@ def test_keypoints_that_leave_the_image_are_missing_not_clamped(project):
     assert sample["visibility"][0].tolist() == [2, 2, 0, 0]
 
 
-@pytest.mark.parametrize("off_image", [Visibility.UNLABELED, Visibility.OCCLUDED])
-def test_only_a_keypoint_on_the_augmented_image_is_visible(project, off_image):
+@pytest.mark.parametrize("missing", MissingPolicy)
+def test_only_a_keypoint_on_the_augmented_image_is_visible(project, missing):
     corners = [[1, 1], [58, 1], [1, 38], [58, 38], [30, 20]]
     table = make_table(
         ["v/img001.png"], [[*corners, [2, 2], [np.nan, np.nan]]], [[2, 2, 2, 2, 2, 1, 0]]
     )
     augmenter = build_augmenter("dlc", table.keypoint_names)
-    dataset = LabeledDataset(table, project(), FRAME, augmenter=augmenter, off_image=off_image)
+    table = replace(table, missing=missing)
+    dataset = LabeledDataset(table, project(), FRAME, augmenter=augmenter)
     samples = [dataset[draw] for draw in range(60)]
     placed = torch.stack([sample["keypoints"][0].isfinite().all(-1) for sample in samples])
     codes = torch.stack([sample["visibility"][0] for sample in samples])
     left = ~placed[:, :5]
     assert left.any()
     assert placed[:, :5].any()
-    assert (codes[:, :5][left] == off_image).all()
+    assert (codes[:, :5][left] == missing.value).all()
     assert (codes[:, :5][~left] == Visibility.VISIBLE).all()
     assert not placed[:, 5].all()
     assert (codes[:, 5] == Visibility.OCCLUDED).all()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lp_data.errors import LabelFileError
-from lp_data.labels import Visibility, read_labels, scan_labels
+from lp_core.errors import PoseError
+from lp_core.poses import Visibility
+from lp_data.labels import read_labels, scan_labels
 
 HEADER = "scorer,ann,ann,ann,ann\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\n"
 
@@ -28,12 +29,10 @@ def test_plain_file(label_file):
     assert table.image_paths == ("labeled-data/v/img01.png", "b.png")
     assert table.keypoint_names == ("nose", "tail")
     assert table.scorer == "ann"
-    np.testing.assert_array_equal(
-        table.keypoints, [[[1.5, 2], [np.nan, np.nan]], [[3, 4], [50, 6]]]
-    )
-    np.testing.assert_array_equal(table.visibility, [[2, 0], [2, 2]])
-    assert table.keypoints.dtype == np.float64
-    assert table.origins[1].endswith("labels.csv, line 5")
+    np.testing.assert_array_equal(table.points, [[[1.5, 2], [np.nan, np.nan]], [[3, 4], [50, 6]]])
+    np.testing.assert_array_equal(table.codes, [[2, 0], [2, 2]])
+    assert table.points.dtype == np.float64
+    assert table.place(1).endswith("labels.csv, line 5")
 
 
 def test_three_index_columns_of_deeplabcut(label_file):
@@ -42,15 +41,15 @@ def test_three_index_columns_of_deeplabcut(label_file):
     )
     table = read_labels(label_file(text))
     assert table.image_paths == ("labeled-data/vid 1/img01.png",)
-    np.testing.assert_array_equal(table.keypoints, [[[1, 2]]])
+    np.testing.assert_array_equal(table.points, [[[1, 2]]])
 
 
 @pytest.mark.parametrize("first", ["labeled-data/v/img01.png,,,,", "img01.png,,,,"])
 def test_first_row_without_labels_is_an_image(label_file, first):
     table = read_labels(label_file(f"{HEADER}{first}\nb.png,1,2,3,4\n"))
     assert len(table) == 2
-    assert np.isnan(table.keypoints[0]).all()
-    np.testing.assert_array_equal(table.keypoints[1], [[1, 2], [3, 4]])
+    assert np.isnan(table.points[0]).all()
+    np.testing.assert_array_equal(table.points[1], [[1, 2], [3, 4]])
 
 
 def test_row_of_index_names_that_pandas_writes_is_no_image(label_file):
@@ -69,7 +68,7 @@ def test_file_that_pandas_wrote(tmp_path):
     pd.DataFrame(values, index=index, columns=columns).to_csv(tmp_path / "labels.csv")
     table = read_labels(tmp_path / "labels.csv")
     assert table.image_paths == tuple(f"labeled-data/v/img{i}.png" for i in range(3))
-    np.testing.assert_array_equal(table.keypoints, values.reshape(3, 2, 2))
+    np.testing.assert_array_equal(table.points, values.reshape(3, 2, 2))
 
 
 def test_windows_paths(label_file):
@@ -80,7 +79,7 @@ def test_windows_paths(label_file):
 def test_byte_order_mark_and_windows_lines(label_file):
     text = (HEADER + "a.png,1,2,3,4\n").replace("\n", "\r\n")
     table = read_labels(label_file(b"\xef\xbb\xbf" + text.encode()))
-    np.testing.assert_array_equal(table.keypoints, [[[1, 2], [3, 4]]])
+    np.testing.assert_array_equal(table.points, [[[1, 2], [3, 4]]])
 
 
 def test_names_with_commas_quotes_and_other_scripts(label_file):
@@ -96,16 +95,16 @@ def test_visible_column(label_file):
         "a.png,1,2,2\nb.png,3,4,1\nc.png,,,1\nd.png,0,0,0\ne.png,5,6,\nf.png,,,\n"
     )
     table = read_labels(label_file(text))
-    np.testing.assert_array_equal(table.visibility[:, 0], [2, 1, 1, 0, 2, 0])
-    assert np.isnan(table.keypoints[2:4]).all()  # a position of 0, 0 that is not labelled is none
-    assert not np.isnan(table.keypoints[[0, 1, 4]]).any()
+    np.testing.assert_array_equal(table.codes[:, 0], [2, 1, 1, 0, 2, 0])
+    assert np.isnan(table.points[2:4]).all()  # a position of 0, 0 that is not labelled is none
+    assert not np.isnan(table.points[[0, 1, 4]]).any()
 
 
 def test_columns_in_any_order(label_file):
     text = "scorer,a,a,a,a\nbodyparts,nose,tail,tail,nose\ncoords,y,x,y,x\na.png,1,2,3,4\n"
     table = read_labels(label_file(text))
     assert table.keypoint_names == ("nose", "tail")
-    np.testing.assert_array_equal(table.keypoints, [[[4, 1], [2, 3]]])
+    np.testing.assert_array_equal(table.points, [[[4, 1], [2, 3]]])
 
 
 def test_one_animal_of_a_multi_animal_project(label_file):
@@ -115,18 +114,18 @@ def test_one_animal_of_a_multi_animal_project(label_file):
     )
     table = read_labels(label_file(text))
     assert table.keypoint_names == ("nose",)
-    np.testing.assert_array_equal(table.keypoints, [[[1, 2]]])
+    np.testing.assert_array_equal(table.points, [[[1, 2]]])
 
 
 def test_blank_lines_and_words_for_nothing(label_file):
     table = read_labels(label_file(HEADER + "\na.png,NaN,nan, NA ,\n,,,,\nb.png, 1 ,2,3,4\n\n"))
     assert table.image_paths == ("a.png", "b.png")
-    assert table.visibility[0].tolist() == [0, 0]
+    assert table.codes[0].tolist() == [0, 0]
 
 
 def test_a_file_without_labels_when_none_are_needed(label_file):
     table = read_labels(label_file(HEADER + "a.png,,,,\n"), require_labels=False)
-    assert (table.visibility == Visibility.UNLABELED).all()
+    assert (table.codes == Visibility.UNLABELED).all()
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_columns_that_are_empty_from_top_to_bottom_are_left_out(label_file, head
     table = read_labels(label_file(header + ",".join(row) + "\n"))
     assert table.keypoint_names == ("n",)
     assert table.scorer == "a"
-    np.testing.assert_array_equal(table.keypoints, [[[7, 7]]])
+    np.testing.assert_array_equal(table.points, [[[7, 7]]])
 
 
 def test_placeholders_that_pandas_writes_for_empty_cells(label_file):
@@ -166,7 +165,7 @@ def test_keypoints_that_exist_once_in_the_scene_are_no_animal(label_file):
     )
     table = read_labels(label_file(text))
     assert table.keypoint_names == ("nose", "box")
-    np.testing.assert_array_equal(table.keypoints, [[[1, 2], [3, 4]]])
+    np.testing.assert_array_equal(table.points, [[[1, 2], [3, 4]]])
 
 
 ROW = "a.png,1,2,3,4\n"
@@ -284,7 +283,7 @@ MALFORMED = {
 def test_malformed_file_says_what_and_where(label_file, case):
     content, words = MALFORMED[case]
     path = label_file(content)
-    with pytest.raises(LabelFileError) as caught:
+    with pytest.raises(PoseError) as caught:
         read_labels(path)
     for word in [*words, str(path)]:
         assert word in str(caught.value)
@@ -293,7 +292,7 @@ def test_malformed_file_says_what_and_where(label_file, case):
 def test_every_malformed_file_has_a_message_of_its_own(label_file):
     messages = {}
     for case, (content, _) in MALFORMED.items():
-        with pytest.raises(LabelFileError) as caught:
+        with pytest.raises(PoseError) as caught:
             read_labels(label_file(content))
         messages[case] = str(caught.value)
     assert len(messages) >= 25
@@ -301,9 +300,9 @@ def test_every_malformed_file_has_a_message_of_its_own(label_file):
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(LabelFileError, match="no such label file"):
+    with pytest.raises(PoseError, match="no such label file"):
         read_labels(tmp_path / "none.csv")
-    with pytest.raises(LabelFileError, match="folder"):
+    with pytest.raises(PoseError, match="folder"):
         read_labels(tmp_path)
 
 
@@ -314,7 +313,7 @@ def test_a_scan_lists_everything_wrong_and_keeps_the_rest(label_file):
     )
     table, problems = scan_labels(label_file(HEADER + text))
     assert table.image_paths == ("a.png", "d.png", "e.png")
-    assert table.visibility.tolist() == [[2, 0], [0, 0], [2, 2]]
+    assert table.codes.tolist() == [[2, 0], [0, 0], [2, 2]]
     words = [str(problem) for problem in problems]
     expected = ["4 cells", "two rows", "leads out", "'three'", "only one", "'inf'"]
     assert len(words) == len(expected)
@@ -326,4 +325,4 @@ def test_a_scan_of_a_good_file_finds_nothing(label_file):
     path = label_file(HEADER + "a.png,1,2,,\n")
     table, problems = scan_labels(path)
     assert problems == []
-    np.testing.assert_array_equal(table.keypoints, read_labels(path).keypoints)
+    np.testing.assert_array_equal(table.points, read_labels(path).points)

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from lp_core.geometry import affine
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.datamodule import SemiSupervisedDataModule
 from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
-from lp_data.labels import LabelTable
 from lp_data.split import split_rows
 from lp_data.testing.codes import read_codes
 from lp_data.testing.encoding import Encoding, encode
@@ -168,7 +168,7 @@ def labeled(tmp_path) -> LabeledDataset:
     names = tuple(f"{i}.png" for i in range(4))
     for name in names:
         cv2.imwrite(str(tmp_path / name), np.zeros((32, 48, 3), np.uint8))
-    table = LabelTable(names, ("nose",), np.full((4, 1, 2), 3.0), np.full((4, 1), 2, np.int8))
+    table = PoseTable(Skeleton(("nose",)), np.full((4, 1, 2), 3.0), names)
     return LabeledDataset(table, tmp_path, SIZE)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_data.labels import LabelTable
+from lp_core.poses import PoseTable, Skeleton
 from lp_io.errors import PredictionFileError
 from lp_io.predictions import PredictionTable, VideoPredictions, write_predictions_csv
 from lp_pipeline.config.schema import Config
@@ -42,12 +42,8 @@ def poses(count, seed=0):
 
 
 def labels(count=40):
-    return LabelTable(
-        tuple(f"img{row}.png" for row in range(count)),
-        NAMES,
-        poses(count),
-        np.full((count, len(NAMES)), 2, np.int8),
-    )
+    images = tuple(f"img{row}.png" for row in range(count))
+    return PoseTable(Skeleton(NAMES), poses(count), images)
 
 
 def config():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from lp_data.labels import Visibility
+from lp_core.poses import Visibility
 from lp_synthetic import SyntheticSettings
 from lp_synthetic.backdrop import Backdrop
 from lp_synthetic.body import see_body
@@ -100,9 +100,9 @@ def test_labels_know_all_three_codes(session: Session) -> None:
     shots = {frame: session.shoot(frame) for frame in session.labeled}
     notes = {frame: Notes(shot.codes, shot.unguessable) for frame, shot in shots.items()}
     table = label_table(session, notes)
-    assert set(np.unique(table.visibility)) == set(Visibility)
-    assert np.mean(table.visibility == Visibility.VISIBLE) > 0.7
-    np.testing.assert_array_equal(table.has_position, table.visibility > 0)
+    assert set(np.unique(table.codes)) == set(Visibility)
+    assert np.mean(table.codes == Visibility.VISIBLE) > 0.7
+    np.testing.assert_array_equal(table.has_position, table.codes > 0)
 
 
 def test_a_frame_looks_the_same_whenever_it_is_rendered(session: Session) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from lp_data.labels import LabelTable, read_labels
+from lp_core.poses import PoseTable
+from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_synthetic import SyntheticProject, SyntheticSettings, generate_project, read_project
 from lp_synthetic.errors import SyntheticProjectError
@@ -28,7 +29,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SyntheticProject:
 
 
 @pytest.fixture(scope="module")
-def labels(project: SyntheticProject) -> LabelTable:
+def labels(project: SyntheticProject) -> PoseTable:
     return read_labels(project.label_file)
 
 
@@ -60,7 +61,7 @@ def truth_cells(path: Path) -> tuple[ndarray, ndarray]:
     return cells[..., :2], cells[..., 2].astype(int)
 
 
-def labeled_rows(table: LabelTable, session: str) -> Iterator[tuple[int, int]]:
+def labeled_rows(table: PoseTable, session: str) -> Iterator[tuple[int, int]]:
     """Row and frame number of each labelled frame of a session."""
     for row, path in enumerate(table.image_paths):
         folder, name = path.split("/")[1:]
@@ -69,13 +70,13 @@ def labeled_rows(table: LabelTable, session: str) -> Iterator[tuple[int, int]]:
 
 
 class TestLayout:
-    def test_all_labels_are_there(self, project: SyntheticProject, labels: LabelTable) -> None:
+    def test_all_labels_are_there(self, project: SyntheticProject, labels: PoseTable) -> None:
         assert len(labels) == TINY.labeled_frames
         assert labels.keypoint_names == project.keypoint_names
         assert len(read_labels(project.folder / "CollectedData_new.csv")) == TINY.ood_labeled_frames
 
     def test_labeled_images_lie_among_their_neighbours(
-        self, project: SyntheticProject, labels: LabelTable
+        self, project: SyntheticProject, labels: PoseTable
     ) -> None:
         for table in (labels, read_labels(project.ood_label_file)):
             for path in table.image_paths:
@@ -96,7 +97,7 @@ class TestLayout:
                 assert source.fps == TINY.fps
 
     def test_video_frames_are_those_of_the_labeled_images(
-        self, project: SyntheticProject, labels: LabelTable
+        self, project: SyntheticProject, labels: PoseTable
     ) -> None:
         video = project.train_videos[0]
         with open_video(video) as source:
@@ -116,14 +117,14 @@ class TestLayout:
 
 
 class TestTruth:
-    def test_labels_equal_the_truth(self, project: SyntheticProject, labels: LabelTable) -> None:
+    def test_labels_equal_the_truth(self, project: SyntheticProject, labels: PoseTable) -> None:
         video = project.train_videos[0]
         positions, codes = truth_cells(project.truth[video.stem])
         found = 0
         for row, frame in labeled_rows(labels, video.stem):
             labeled = labels.has_position[row]
-            np.testing.assert_array_equal(labels.keypoints[row, labeled], positions[frame, labeled])
-            np.testing.assert_array_equal(labels.visibility[row, labeled], codes[frame, labeled])
+            np.testing.assert_array_equal(labels.points[row, labeled], positions[frame, labeled])
+            np.testing.assert_array_equal(labels.codes[row, labeled], codes[frame, labeled])
             found += int(labeled.sum())
         assert found > 50
 
@@ -141,10 +142,10 @@ class TestTruth:
             np.testing.assert_array_equal(codes == 0, outside)
 
     def test_body_length_is_that_of_the_labels(
-        self, project: SyntheticProject, labels: LabelTable
+        self, project: SyntheticProject, labels: PoseTable
     ) -> None:
         nose, tail = (labels.keypoint_names.index(f"{k}_top") for k in ("nose", "tail_base"))
-        length = np.linalg.norm(labels.keypoints[:, nose] - labels.keypoints[:, tail], axis=-1)
+        length = np.linalg.norm(labels.points[:, nose] - labels.points[:, tail], axis=-1)
         # Labels lack what stands behind a post.
         assert np.nanmean(length) == pytest.approx(project.body_length_px, rel=0.1)
 
@@ -159,15 +160,15 @@ class TestTruth:
 
 class TestPicture:
     def test_visible_paws_and_noses_are_pink(
-        self, project: SyntheticProject, labels: LabelTable
+        self, project: SyntheticProject, labels: PoseTable
     ) -> None:
         redness, background = [], []
         columns = [k for k, n in enumerate(labels.keypoint_names) if n.startswith(("paw", "nose"))]
         for row, path in enumerate(labels.image_paths):
             image = cv2.imread(str(project.folder / path)).astype(float)
             surplus = image[..., 2] - image[..., 0]
-            seen = [k for k in columns if labels.visibility[row, k] == 2]
-            x, y = np.rint(labels.keypoints[row, seen]).astype(int).T
+            seen = [k for k in columns if labels.codes[row, k] == 2]
+            x, y = np.rint(labels.points[row, seen]).astype(int).T
             redness.append(surplus[y, x])
             background.append(np.median(surplus))
         assert np.median(np.concatenate(redness)) > 25.0

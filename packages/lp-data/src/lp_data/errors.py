@@ -9,10 +9,6 @@ class DataError(LPError):
     """Any public error of lp-data."""
 
 
-class LabelFileError(DataError):
-    """A label file that cannot be read without guessing what it means."""
-
-
 class ImageFileError(DataError):
     """An image that is missing, cannot be decoded, or is of a kind that lp does not read."""
 

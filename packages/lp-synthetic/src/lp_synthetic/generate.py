@@ -14,7 +14,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_core.errors import unwritable
-from lp_data.labels import join_tables, write_labels
+from lp_core.poses import write_pose_csv
+from lp_data.labels import join_tables
 from lp_data.video.writer import VideoWriter
 from lp_synthetic.errors import SyntheticProjectError
 from lp_synthetic.labelling import Notes, label_table, truth_table
@@ -79,8 +80,8 @@ def generate_project(
     with _built_beside(folder) as beside:
         notes = {session.name: _record(beside, session, count) for session in everything}
         tables = [label_table(session, notes[session.name]) for session in training]
-        write_labels(join_tables(tables), beside / LABEL_FILE)
-        write_labels(label_table(ood, notes[ood.name]), beside / OOD_LABEL_FILE)
+        write_pose_csv(join_tables(tables), beside / LABEL_FILE)
+        write_pose_csv(label_table(ood, notes[ood.name]), beside / OOD_LABEL_FILE)
         write_project_file(beside, settings, _body_length(training))
     return read_project(folder)
 
@@ -111,7 +112,7 @@ def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
                 _write_image(folder / session.image_path(frame), shot.image)
             count.tick()
     if session.video:
-        write_labels(truth_table(session, notes), folder / f"truth/{session.name}.csv")
+        write_pose_csv(truth_table(session, notes), folder / f"truth/{session.name}.csv")
     return notes
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -41,6 +42,7 @@ EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 Note = Callable[[PoseError], None]
 """What to do about a row or a cell that is wrong: raise the error, or write it down."""
 
+_ROWS = 4096
 _PATH_COLUMNS = (1, 3)
 _PLACEHOLDER = re.compile(r"Unnamed: \d+_level_\d+")  # what pandas writes for an empty cell
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -209,6 +211,14 @@ def _refuse(error: PoseError) -> None:
     raise error
 
 
+class _Block(NamedTuple):
+    """Some rows of predictions: their first cells, their numbers and the names of their splits."""
+
+    cells: list[str]
+    values: Float[ndarray, "rows columns"]
+    split: list[str]
+
+
 class _HeaderPlaces(Places):
     """Where the columns of numbers are in the header rows of a file."""
 
@@ -353,17 +363,57 @@ class PoseCsv:
         Raises:
             PoseError: A row is wrong, or a label file has none.
         """
-        rows = [row for row in islice(self._rows, size) if self._has_width(row, note)]
         if self._content is Content.LABELS:
-            if rows and self._is_index_names(rows[0]):
-                rows = rows[1:]
-            if not rows and not self._lenient:
-                raise PoseError("the label file has a header, but no row", where=self.path)
-        yield self._table(rows, note)
-        while size is not None and len(rows) == size:
-            rows = [row for row in islice(self._rows, size) if self._has_width(row, note)]
-            if rows:
-                yield self._table(rows, note)
+            yield self._label_table(note)
+            return
+        block = self._block(size or _ROWS)
+        first = block
+        if size is None:
+            blocks = [block]
+            while len(blocks[-1].cells) == _ROWS:
+                blocks.append(self._block(_ROWS))
+            first = _Block(
+                [cell for block in blocks for cell in block.cells],
+                np.concatenate([block.values for block in blocks]),
+                [name for block in blocks for name in block.split],
+            )
+        yield self._table(first)
+        while size is not None and len(block.cells) == size:
+            block = self._block(size)
+            if block.cells:
+                yield self._table(block)
+
+    def _block(self, size: int) -> _Block:
+        """The next rows of predictions, at most ``size``."""
+        rows = [row for row in islice(self._rows, size) if self._has_width(row, _refuse)]
+        count, split = self._index_columns, self._split
+        cells = ["/".join(row.cells[:count]).replace("\\", "/") for row in rows] if count > 1 else [
+            row.cells[0] for row in rows
+        ]  # fmt: skip
+        names = [] if split is None else [row.cells[split] for row in rows]
+        return _Block(cells, self._values(rows), names)
+
+    def _table(self, block: _Block) -> PoseTable:
+        """Predictions of frames by number if all have one, otherwise by path."""
+        numbered = all(cell.isascii() and cell.isdigit() for cell in block.cells)
+        frame: Frames = tuple(map(int, block.cells)) if numbered else tuple(block.cells)
+        split = None if self._split is None else tuple(block.split)
+        return self.layout.table(block.values, frame, split)
+
+    def _label_table(self, note: Note) -> PoseTable:
+        rows = [row for row in self._rows if self._has_width(row, note)]
+        if rows and self._is_index_names(rows[0]):
+            rows = rows[1:]
+        if not rows and not self._lenient:
+            raise PoseError("the label file has a header, but no row", where=self.path)
+        if self._lenient:
+            index = (row.cells[: self._index_columns] for row in rows)
+            images = ["/".join(cells).replace("\\", "/") for cells in index]
+        else:
+            row_of = self._images(rows, note)
+            images, rows = list(row_of), list(row_of.values())
+        lines = tuple(_place(self.path, row.line) for row in rows)
+        return self.layout.table(self._label_values(rows, note), tuple(images), read_from=lines)
 
     def _has_width(self, row: Row, note: Note) -> bool:
         """Whether a row has a cell for every column that the header names, and for no other."""
@@ -396,32 +446,6 @@ class PoseCsv:
         bare = not any(set(word) & set("./\\") for word in words)
         return bare and not any(numbers)
 
-    def _table(self, rows: list[Row], note: Note) -> PoseTable:
-        labels, split = self._content is Content.LABELS, None
-        if labels and not self._lenient:
-            images = self._images(rows, note)
-            frame: Frames = tuple(images)
-            rows = list(images.values())
-        else:
-            frame = self._frames(rows)
-        values = self._label_values(rows, note) if labels else self._values(rows)
-        if self._split is not None:
-            split = tuple(row.cells[self._split] for row in rows)
-        lines = tuple(_place(self.path, row.line) for row in rows) if labels else None
-        return self.layout.table(values, frame, split, read_from=lines)
-
-    def _frames(self, rows: Sequence[Row]) -> Frames:
-        """Frame numbers of predictions if all are, otherwise paths."""
-        count = self._index_columns
-        if count > 1:
-            return tuple("/".join(row.cells[:count]).replace("\\", "/") for row in rows)
-        cells = [row.cells[0] for row in rows]
-        if self._content is Content.LABELS:
-            return tuple(cell.replace("\\", "/") for cell in cells)
-        if all(cell.isascii() and cell.isdigit() for cell in cells):
-            return tuple(map(int, cells))
-        return tuple(cells)
-
     def _images(self, rows: Sequence[Row], note: Note) -> dict[str, Row]:
         """The row of each image."""
         images: dict[str, Row] = {}
@@ -448,20 +472,21 @@ class PoseCsv:
 
     def _values(self, rows: Sequence[Row]) -> Float[ndarray, "rows columns"]:
         """The numbers of predictions."""
-        first, last, nan = self._places[0], self._places[-1] + 1, math.nan
+        first, last, numbers = self._places[0], self._places[-1] + 1, array("d")
         whole = last - first == len(self._places)
-        numbers = []
         for line, cells in rows:
             chosen = cells[first:last] if whole else [cells[place] for place in self._places]
+            done = len(numbers)
             try:
-                numbers.append([float(cell) if cell else nan for cell in chosen])
+                numbers.extend(map(float, chosen))
             except ValueError:
-                numbers.append([self._number(cell, line, n) for n, cell in enumerate(chosen)])
-        return np.array(numbers, dtype=np.float64).reshape(len(rows), len(self._places))
+                del numbers[done:]
+                numbers.extend(self._number(cell, line, n) for n, cell in enumerate(chosen))
+        return np.array(numbers).reshape(len(rows), len(self._places))
 
     def _number(self, cell: str, line: int, column: int) -> float:
         try:
-            return math.nan if cell.strip().lower() in EMPTY_CELLS else float(cell)
+            return float(cell) if cell and cell.lower() not in EMPTY_CELLS else math.nan
         except ValueError:
             raise self._no_number(cell, line, column) from None
 

@@ -125,6 +125,11 @@ class PoseTable:
         return len(self.skeleton)
 
     @property
+    def image_paths(self) -> tuple[str, ...]:
+        """R paths of images; frame numbers as text."""
+        return tuple(map(str, self.frame))
+
+    @property
     def has_position(self) -> Bool[ndarray, "rows keypoints"]:
         """(R, K) True where a keypoint has a position."""
         return np.isfinite(self.points).all(axis=-1)

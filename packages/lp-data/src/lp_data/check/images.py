@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from lp_core.poses import PoseTable
 from lp_data.check.report import Problem
 from lp_data.errors import ImageFileError
 from lp_data.images import image_file, missing_image_remedy, read_image
-from lp_data.labels import LabelTable
 
 
 class _Seen(NamedTuple):
@@ -24,7 +24,7 @@ class _Seen(NamedTuple):
 
 
 def check_images(
-    table: LabelTable, data_dir: Path
+    table: PoseTable, data_dir: Path
 ) -> tuple[list[tuple[int, int] | None], list[Problem]]:
     """Decode every image.
 
@@ -42,7 +42,7 @@ def check_images(
         Problem(
             "error",
             each.error.problem,
-            f"{each.error.where} (needed by {table.origin(row)})",
+            f"{each.error.where} (needed by {table.place(row)})",
             each.error.remedy or missing_image_remedy(data_dir, table.image_paths[row]),
         )
         for row, each in enumerate(seen)
@@ -60,7 +60,7 @@ def _look(path: Path) -> _Seen:
     return _Seen((image.shape[0], image.shape[1]), digest)
 
 
-def _same_pictures(table: LabelTable, seen: Sequence[_Seen]) -> list[Problem]:
+def _same_pictures(table: PoseTable, seen: Sequence[_Seen]) -> list[Problem]:
     """Rows whose images have the same pixels: one of them may train and the other test."""
     first: dict[tuple[object, bytes], int] = {}
     problems = []
@@ -74,7 +74,7 @@ def _same_pictures(table: LabelTable, seen: Sequence[_Seen]) -> list[Problem]:
                     "warning",
                     f"'{table.image_paths[row]}' and '{table.image_paths[earlier]}' are the same "
                     "picture",
-                    f"{table.origin(earlier)}; {table.origin(row)}",
+                    f"{table.place(earlier)}; {table.place(row)}",
                     "keep one of the rows, or a test frame may also be a training frame",
                 )
             )

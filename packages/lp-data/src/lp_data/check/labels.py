@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lp_core.errors import PoseError
 from lp_core.listing import visible
 from lp_core.paths import same_name
+from lp_core.poses import PoseTable, Visibility
 from lp_data.check.report import KeypointSummary, Problem
-from lp_data.errors import LabelFileError
-from lp_data.labels import LabelTable, Visibility, join_tables, scan_labels
+from lp_data.labels import join_tables, scan_labels
 
 _HEADER_START = b"scorer"
 _USUAL_NAME = "collecteddata"
@@ -28,7 +29,7 @@ def _is_meant_as_labels(path: Path) -> bool:
     return start.removeprefix(b"\xef\xbb\xbf").lower().startswith(_HEADER_START)
 
 
-def check_label_files(paths: Sequence[Path]) -> tuple[LabelTable | None, list[Problem]]:
+def check_label_files(paths: Sequence[Path]) -> tuple[PoseTable | None, list[Problem]]:
     """Read all label files as far as they can be read.
 
     Returns:
@@ -38,20 +39,20 @@ def check_label_files(paths: Sequence[Path]) -> tuple[LabelTable | None, list[Pr
     for path in paths:
         try:
             table, errors = scan_labels(path)
-        except LabelFileError as error:
+        except PoseError as error:
             problems.append(Problem.of(error))
             continue
         tables.append(table)
         problems += [Problem.of(error) for error in errors]
     if not tables:
         return None, problems
-    contradictions: list[LabelFileError] = []
+    contradictions: list[PoseError] = []
     joined = join_tables(tables, contradictions)
     return joined, problems + [Problem.of(error) for error in contradictions]
 
 
 def check_keypoints(
-    table: LabelTable, expected: Sequence[str] | None = None
+    table: PoseTable, expected: Sequence[str] | None = None
 ) -> tuple[list[KeypointSummary], list[Problem]]:
     """Count how often each keypoint is labelled.
 
@@ -63,7 +64,7 @@ def check_keypoints(
         The counts; and the keypoints that are never labelled, or that only one of the label files
         and the config knows.
     """
-    codes = table.visibility
+    codes = table.codes
     summaries = [
         KeypointSummary(
             name,

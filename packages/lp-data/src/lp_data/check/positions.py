@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from lp_core.poses import PoseTable, Visibility
 from lp_data.check.report import Problem
-from lp_data.labels import LabelTable, Visibility
 
 Sizes = Sequence[tuple[int, int] | None]
 """For each row (height, width) of its image in frame px, or None where unknown."""
@@ -19,7 +19,7 @@ _FEW = 2
 _MISSING = "leave both cells of a missing keypoint empty"
 
 
-def check_positions(table: LabelTable, sizes: Sizes) -> list[Problem]:
+def check_positions(table: PoseTable, sizes: Sizes) -> list[Problem]:
     """Positions that are not on their image, and positions that are no pixels of it.
 
     Args:
@@ -34,17 +34,17 @@ def check_positions(table: LabelTable, sizes: Sizes) -> list[Problem]:
     return problems
 
 
-def _off_image(table: LabelTable, row: int, size: tuple[int, int] | None) -> list[Problem]:
+def _off_image(table: PoseTable, row: int, size: tuple[int, int] | None) -> list[Problem]:
     """The labels of one row that are not on its image."""
     if size is None:
         return []
-    outside = _outside(table.keypoints[row], size)
+    outside = _outside(table.points[row], size)
     return [
         Problem(
             "warning",
-            f"({table.keypoints[row, column, 0]:g}, {table.keypoints[row, column, 1]:g}) is not on "
+            f"({table.points[row, column, 0]:g}, {table.points[row, column, 1]:g}) is not on "
             f"the image of {size[1]}×{size[0]} px",
-            f"{table.origin(row)} ({table.keypoint_names[column]})",
+            f"{table.place(row)} ({table.keypoint_names[column]})",
             "correct it, or leave it empty; in training it counts as missing",
         )
         for column in np.flatnonzero(outside).tolist()
@@ -58,9 +58,9 @@ def _outside(
     return np.any((points < -0.5) | (points >= limit), axis=-1)
 
 
-def _zeros(table: LabelTable) -> list[Problem]:
+def _zeros(table: PoseTable) -> list[Problem]:
     """Exactly (0, 0) more than once: what some tools write for a keypoint that is not there."""
-    zero = (table.keypoints == 0).all(axis=-1) & (table.visibility == Visibility.VISIBLE)
+    zero = (table.points == 0).all(axis=-1) & (table.codes == Visibility.VISIBLE)
     count = int(zero.sum())
     if count < _FEW:
         return []
@@ -73,26 +73,26 @@ def _zeros(table: LabelTable) -> list[Problem]:
             "warning",
             f"{count} labels in {len(rows)} rows are at exactly (0, 0), which often stands for a "
             "missing keypoint; the tracker would learn the corner",
-            f"{table.origin(int(rows[0]))} and others ({names}{more})",
+            f"{table.place(int(rows[0]))} and others ({names}{more})",
             _MISSING,
         )
     ]
 
 
-def _shares(table: LabelTable) -> Problem | None:
+def _shares(table: PoseTable) -> Problem | None:
     """All positions between 0 and 1: shares of the image's sides instead of pixels."""
-    points = table.keypoints[table.has_position]
+    points = table.points[table.has_position]
     if len(points) < _FEW or not ((points >= 0) & (points <= 1)).all() or not points.any():
         return None
     return Problem(
         "warning",
         "no label is beyond 1 px: the positions seem to be shares of the image's width and height",
-        table.origin(int(np.flatnonzero(table.has_position.any(axis=1))[0])) + " and all others",
+        table.place(int(np.flatnonzero(table.has_position.any(axis=1))[0])) + " and all others",
         "multiply x by the width and y by the height of the image, in px",
     )
 
 
-def _swapped(table: LabelTable, sizes: Sizes) -> tuple[list[Problem], set[int]]:
+def _swapped(table: PoseTable, sizes: Sizes) -> tuple[list[Problem], set[int]]:
     """Folders in which x and y are exchanged, one problem for each, and the rows that they have.
 
     There at least half of the labelled rows have a label off the image, and none has one with x and
@@ -114,7 +114,7 @@ def _swapped(table: LabelTable, sizes: Sizes) -> tuple[list[Problem], set[int]]:
                     "warning",
                     f"x and y seem to be exchanged in '{folder}': {sum(off)} labels in {with_off} "
                     f"of {len(members)} rows are not on their image, and all would be",
-                    f"{table.origin(first)} and others",
+                    f"{table.place(first)} and others",
                     "write x (to the right) before y (down), or correct the header's row coords",
                 )
             )
@@ -122,10 +122,10 @@ def _swapped(table: LabelTable, sizes: Sizes) -> tuple[list[Problem], set[int]]:
     return problems, rows
 
 
-def _fit_exchanged(table: LabelTable, rows: Sequence[int], sizes: Sizes) -> bool:
+def _fit_exchanged(table: PoseTable, rows: Sequence[int], sizes: Sizes) -> bool:
     """Whether all labels are on their images once x and y are exchanged."""
     return not any(
-        _outside(table.keypoints[row][:, ::-1], size).any()
+        _outside(table.points[row][:, ::-1], size).any()
         for row in rows
         if (size := sizes[row]) is not None
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
+from lp_core.poses import PoseTable
 from lp_data.check.images import check_images
 from lp_data.check.labels import check_keypoints, check_label_files, find_label_files
 from lp_data.check.positions import check_positions
@@ -15,7 +16,6 @@ from lp_data.check.report import Problem, ProjectReport
 from lp_data.check.videos import check_videos
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_data.errors import DataError
-from lp_data.labels import LabelTable
 
 
 def check_project(
@@ -83,8 +83,8 @@ def check_project(
     )
 
 
-def _num_labelled(table: LabelTable) -> int:
-    return int((table.visibility > 0).any(axis=1).sum())
+def _num_labelled(table: PoseTable) -> int:
+    return int((table.codes > 0).any(axis=1).sum())
 
 
 def _no_label_file(project: Path, others: Sequence[Path]) -> Problem:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset, default_collate
 from lp_core.batches import LabeledBatch
 from lp_core.geometry import affine
 from lp_core.paths import find_file
+from lp_core.poses import PoseTable, Visibility
 from lp_data.augmentation.protocol import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
@@ -25,7 +26,6 @@ from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
 from lp_data.errors import DataModuleError, ImageFileError
 from lp_data.images import image_file, missing_image_remedy
-from lp_data.labels import LabelTable, Visibility
 
 
 class LabeledSample(TypedDict):
@@ -71,16 +71,15 @@ class LabeledDataset(Dataset[LabeledSample]):
     so that every draw is augmented afresh.
 
     Args:
-        table: The labels.
+        table: The labels, one row for each image. What a missing keypoint teaches (`missing`) is
+            also what a visible one does that is not on the image, such as one that the augmenter
+            moved off it: it loses its position.
         data_dir: The folder that the table's paths are relative to.
         image_size: (height, width) in model px.
         instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
         augmenter: What changes images and keypoints by chance; None for nothing.
-        off_image: What becomes of a visible keypoint that is not on the image, such as one that the
-            augmenter moved off it: it loses its position, and counts as unlabelled, of which
-            nothing is learnt, or as occluded, which teaches a tracker to be unsure of it.
         seed: The seed of that chance.
         cache_budget: Bytes of decoded images that may be kept in memory; more goes to disk.
         cache_folder: Where they go on disk; by default a folder in the user's cache folder.
@@ -94,14 +93,13 @@ class LabeledDataset(Dataset[LabeledSample]):
 
     def __init__(
         self,
-        table: LabelTable,
+        table: PoseTable,
         data_dir: str | Path,
         image_size: tuple[int, int],
         *,
         instances: Literal["one", "many"] = "one",
         context_frames: int = 1,
         augmenter: Augmenter | None = None,
-        off_image: Literal[Visibility.UNLABELED, Visibility.OCCLUDED] = Visibility.UNLABELED,
         seed: int = 0,
         cache_budget: int = DEFAULT_BUDGET,
         cache_folder: Path | None = None,
@@ -117,7 +115,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         self.image_size = image_size
         self.context_frames = context_frames
         self.augmenter = augmenter
-        self.off_image = off_image
+        self._codes = table.codes
         self.seed = seed
         self._counts_draws = True
         self._epoch = Epoch()
@@ -187,8 +185,8 @@ class LabeledDataset(Dataset[LabeledSample]):
         rows = self._rows[sample]
         images, frame_size = self._images(sample)
         to_model = affine.resizing(frame_size, self.image_size)
-        keypoints = _moved(self.table.keypoints[rows], to_model)
-        visibility = self.table.visibility[rows].astype(np.int64)
+        keypoints = _moved(self.table.points[rows], to_model)
+        visibility = self._codes[rows].astype(np.int64)
         if self.augmenter is not None:
             rng = sample_rng(self.seed, self._epoch.number, sample, draw)
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
@@ -206,7 +204,7 @@ class LabeledDataset(Dataset[LabeledSample]):
             "view": torch.tensor(0),
             "present": torch.tensor(True),
             "keypoints": torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float(),
-            "visibility": torch.from_numpy(np.where(lost, self.off_image, visibility)),
+            "visibility": torch.from_numpy(np.where(lost, self.table.missing.value, visibility)),
             "table_row": torch.from_numpy(rows),
         }
 
@@ -215,7 +213,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         try:
             cached = [self._cache[int(position)] for position in self._windows[sample]]
         except ImageFileError as error:
-            where = f"{error.where} (needed by {self.table.origin(int(self._rows[sample][0]))})"
+            where = f"{error.where} (needed by {self.table.place(int(self._rows[sample][0]))})"
             raise ImageFileError(error.problem, where=where, remedy=error.remedy) from error
         images = [each.image for each in cached]
         frames = images[0][None] if len(images) == 1 else np.stack(images)
@@ -235,25 +233,25 @@ def _on_image(keypoints: Float[ndarray, "R K 2"], size: tuple[int, int]) -> Bool
     return np.all((keypoints >= -0.5) & (keypoints < limit), axis=-1)
 
 
-def _refuse_several(table: LabelTable, images: Sequence[ndarray]) -> None:
+def _refuse_several(table: PoseTable, images: Sequence[ndarray]) -> None:
     several = [rows for rows in images if len(rows) > 1]
     if several:
         first, second = several[0][:2].tolist()
         raise DataModuleError(
             f"{len(several)} of {len(images)} images have several rows, but the tracker takes one "
             f"animal per image",
-            where=f"{table.origin(first)}; {table.origin(second)}",
+            where=f"{table.place(first)}; {table.place(second)}",
             remedy="choose a tracker of several animals",
         )
 
 
-def _refuse_missing(table: LabelTable, data_dir: Path) -> None:
+def _refuse_missing(table: PoseTable, data_dir: Path) -> None:
     missing = [row for row, path in enumerate(table.image_paths) if not find_file(data_dir, path)]
     if missing:
         first = missing[0]
         raise ImageFileError(
             f"{len(missing)} of {len(table)} labelled images have no file, the first is "
             f"'{table.image_paths[first]}'",
-            where=f"{table.origin(first)}; looked in {data_dir}",
+            where=f"{table.place(first)}; looked in {data_dir}",
             remedy=f"check data_dir; {missing_image_remedy(data_dir, table.image_paths[first])}",
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
 from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
-from lp_data.labels import LabelTable, Visibility
 from lp_data.split import split_rows
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
@@ -22,7 +22,7 @@ from lp_pipeline.errors import ConfigError
 
 
 def get_dataset(
-    config: Config, tracker_class: type[BaseSupervisedTracker], labels: LabelTable
+    config: Config, tracker_class: type[BaseSupervisedTracker], labels: PoseTable
 ) -> LabeledDataset:
     """The labelled images, with the context that the tracker declares.
 
@@ -41,9 +41,6 @@ def get_dataset(
         instances=tracker_class.instances,
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
-        off_image=Visibility.OCCLUDED
-        if training.uniform_heatmaps_for_nan_keypoints
-        else Visibility.UNLABELED,
         seed=training.rng_seed_data_pt,
         processes=training_devices(training).count * training.num_nodes,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lp_core.errors import nearest_name
-from lp_data.labels import LabelTable, read_label_files
+from lp_core.poses import MissingPolicy, PoseTable
+from lp_data.labels import read_label_files
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config, DataConfig
 from lp_pipeline.errors import ConfigError
@@ -11,23 +12,23 @@ from lp_pipeline.errors import ConfigError
 DEFAULT_IMAGE_SIZE = (256, 256)
 
 
-def get_labels(config: Config) -> LabelTable:
+def get_labels(config: Config) -> PoseTable:
     """All labels of the project, with the keypoints that the config selects.
 
     Where the label file does not state visibility and missing keypoints are to have uniform
     heatmaps, a keypoint without a position counts as one that cannot be seen, as in Lightning Pose.
 
     Raises:
-        LabelFileError: A label file is malformed or lacks a keypoint.
+        PoseError: A label file is malformed or lacks a keypoint.
         ConfigError: The number of keypoints is not the one that the config states, or it names
             columns beyond them.
     """
     files = csv_files(config)
-    table = read_label_files(files)
+    uniform = config.training.uniform_heatmaps_for_nan_keypoints
+    missing = MissingPolicy.OCCLUDED if uniform else MissingPolicy.UNLABELED
+    table = read_label_files(files, missing=missing)
     if config.data.keypoint_names:
         table = table.select_keypoints(config.data.keypoint_names)
-    if config.training.uniform_heatmaps_for_nan_keypoints and not table.states_visibility:
-        table = table.with_missing_as_occluded()
     stated = config.data.num_keypoints
     if stated is not None and stated != table.num_keypoints:
         raise ConfigError(

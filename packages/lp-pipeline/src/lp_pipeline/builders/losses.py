@@ -64,7 +64,7 @@ def supervised_loss_name(config: Config, tracker_class: type[BaseSupervisedTrack
 def training_labels(config: Config, data_module: LabeledDataModule) -> TrainingLabels:
     """The labels of the training split in frame px, for losses that learn from them."""
     table = data_module.dataset.table
-    keypoints = torch.from_numpy(table.keypoints[list(data_module.split.train)]).float()
+    keypoints = torch.from_numpy(table.points[list(data_module.split.train)]).float()
     matches = config.data.mirrored_column_matches or ()
     return TrainingLabels(
         keypoints=keypoints,

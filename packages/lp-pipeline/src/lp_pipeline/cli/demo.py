@@ -131,14 +131,15 @@ def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str,
     """
     import numpy as np
 
-    from lp_data.labels import Visibility, read_labels
+    from lp_core.poses import Visibility
+    from lp_data.labels import read_labels
     from lp_io.predictions import read_predictions_csv
     from lp_pipeline.evaluation.metrics import pixel_error
     from lp_pipeline.evaluation.plots import write_error_plot
 
     truth = read_labels(project.truth[project.test_video.stem])
     predicted = read_predictions_csv(folder / TABLE)
-    errors = pixel_error(truth.keypoints, predicted.keypoints)
+    errors = pixel_error(truth.points, predicted.keypoints)
     write_error_plot(
         folder / PLOT,
         errors,
@@ -146,7 +147,7 @@ def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str,
         ["test"] * len(errors),
         title="held-out video against the exact truth",
     )
-    seen = truth.visibility == Visibility.VISIBLE
+    seen = truth.codes == Visibility.VISIBLE
     return {
         "visible keypoints": float(np.nanmean(errors[seen])),
         "hidden keypoints": float(np.nanmean(errors[~seen])),

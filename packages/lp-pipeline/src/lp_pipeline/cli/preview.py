@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from torch import Tensor
 
+    from lp_core.poses import PoseTable
     from lp_core.trackers.supervised import BaseSupervisedTracker
     from lp_data.augmentation.preview import HeatmapsOf
     from lp_data.datasets.labeled import LabeledDataset
-    from lp_data.labels import LabelTable
     from lp_pipeline.config.schema import Config
 
 _ENDINGS = (".png",)
@@ -52,7 +52,7 @@ def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
 
 
 def labelled_sheet(
-    config: Config, tracker_class: type[BaseSupervisedTracker], labels: LabelTable
+    config: Config, tracker_class: type[BaseSupervisedTracker], labels: PoseTable
 ) -> UInt8[ndarray, "height width 3"]:
     """Labelled images spread over the table, or windows of frames, as they are and augmented."""
     import numpy as np
@@ -65,7 +65,7 @@ def labelled_sheet(
     rng = np.random.default_rng(config.training.rng_seed_data_pt)
     with_context = tracker_class.context_frames > 1
     count = min(WINDOWS if with_context else IMAGES, len(labels))
-    labels = labels.subset(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
+    labels = labels.rows(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
     dataset = get_dataset(config, tracker_class, labels)
     augmenter, targets = dataset.augmenter, _targets(config, tracker_class)
     places = {name: place for place, name in enumerate(labels.keypoint_names)}

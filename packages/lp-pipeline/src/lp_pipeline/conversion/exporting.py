@@ -40,7 +40,7 @@ def read_own_labels(path: Path) -> LabeledImages:
 
     Raises:
         ConvertError: The project has several label files, and none is ``CollectedData.csv``.
-        LabelFileError: A label file is malformed.
+        PoseError: A label file is malformed.
     """
     file, others = (path, []) if path.is_file() else _label_file(path)
     folder = file.parent
@@ -48,12 +48,12 @@ def read_own_labels(path: Path) -> LabeledImages:
     skeleton, without = _skeleton(folder / CONFIG_FILE, table.keypoint_names)
     return LabeledImages(
         keypoint_names=table.keypoint_names,
-        keypoints=table.keypoints,
-        visibility=table.visibility,
+        keypoints=table.points,
+        visibility=table.codes,
         images=tuple(_source(folder, name) for name in table.image_paths),
         scorer=table.scorer,
         videos=_videos(folder),
-        states_visibility=table.states_visibility,
+        states_visibility=table.visibility is not None,
         skeleton=skeleton,
         left_out=(*(f"{other.name}: convert it by its own name" for other in others), *without),
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from lp_core.poses import PoseTable, Skeleton, write_pose_csv
 from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
-from lp_data.labels import LabelTable, write_labels
 from lp_io.projects import ImageSource, LabeledImages
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.pictures import PictureWriter
@@ -49,8 +49,8 @@ def import_project(
                 where=target,
                 remedy="put the images or videos where the labels name them",
             )
-        table = _table(labels).subset(rows)
-        write_labels(table, folder / LABEL_FILE)
+        table = _table(labels).rows(rows)
+        write_pose_csv(table, folder / LABEL_FILE)
         placed = [] if videos == "none" else [
             place_video(video, folder / _VIDEO_DIR, videos) for video in labels.videos
         ]  # fmt: skip
@@ -73,14 +73,13 @@ def import_project(
     return report
 
 
-def _table(labels: LabeledImages) -> LabelTable:
-    return LabelTable(
-        image_paths=tuple(image.name for image in labels.images),
-        keypoint_names=labels.keypoint_names,
-        keypoints=labels.keypoints.astype(np.float64),
-        visibility=labels.visibility,
+def _table(labels: LabeledImages) -> PoseTable:
+    return PoseTable(
+        Skeleton(labels.keypoint_names),
+        labels.keypoints.astype(np.float64),
+        tuple(image.name for image in labels.images),
+        visibility=labels.visibility if labels.states_visibility else None,
         scorer=labels.scorer,
-        states_visibility=labels.states_visibility,
     )
 
 
@@ -101,7 +100,7 @@ def _tell_neighbours(report: ConversionReport, written: int, proofs: NeighbourEv
 def _tell(
     report: ConversionReport,
     labels: LabeledImages,
-    table: LabelTable,
+    table: PoseTable,
     placed: int,
     how: Videos,
 ) -> None:
@@ -120,7 +119,7 @@ def _tell(
 
 def _config(
     target: Path,
-    table: LabelTable,
+    table: PoseTable,
     skeleton: Sequence[tuple[int, int]],
     *,
     with_videos: bool,

@@ -66,7 +66,7 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
         table=table,
         keypoints=keypoints,
         confidences=stored.confidences[rows][:, columns],
-        errors=pixel_error(table.keypoints, keypoints),
+        errors=pixel_error(table.points, keypoints),
         sets=project.sets,
         weights=weights_of(path),
     )

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lp_core.paths import find_file
-from lp_data.labels import LabelTable, read_label_files
+from lp_core.poses import PoseTable
+from lp_data.labels import read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_pipeline.builders.labels import get_skeleton
@@ -77,12 +78,12 @@ class ModelProject:
         return _label_names(self.config)
 
     @cached_property
-    def labels(self) -> LabelTable:
+    def labels(self) -> PoseTable:
         """The labels as they were at training, with the tracker's keypoints.
 
         Raises:
             EvaluationError: The copy of a label file is gone.
-            LabelFileError: It is damaged.
+            PoseError: It is damaged.
         """
         copies = [self.folder / name.name for name in self.label_names]
         for copy in copies:

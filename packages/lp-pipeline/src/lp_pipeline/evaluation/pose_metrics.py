@@ -9,7 +9,7 @@ import torch
 
 from lp_core.errors import LossError
 from lp_core.losses.contract import LearnsFromLabels, TrainingLabels
-from lp_data.labels import LabelTable
+from lp_core.poses import PoseTable
 from lp_pipeline.builders.losses import build_loss
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import EvaluationError
@@ -38,7 +38,7 @@ def asked_pose_losses(config: Config) -> list[str]:
     return [name for name, columns in asked.items() if columns]
 
 
-def fit_pose_metrics(config: Config, labels: LabelTable, train: Sequence[int]) -> PoseMetrics:
+def fit_pose_metrics(config: Config, labels: PoseTable, train: Sequence[int]) -> PoseMetrics:
     """Learn the metrics from the labels of the training frames, in frame px.
 
     Each has the options of its own loss, ``losses.pca_singleview`` or ``losses.pca_multiview``,
@@ -50,7 +50,7 @@ def fit_pose_metrics(config: Config, labels: LabelTable, train: Sequence[int]) -
         train: The rows to learn from.
     """
     known = TrainingLabels(
-        keypoints=torch.from_numpy(labels.keypoints[list(train)]).float(),
+        keypoints=torch.from_numpy(labels.points[list(train)]).float(),
         keypoint_names=labels.keypoint_names,
         mirrored_column_matches=tuple(map(tuple, config.data.mirrored_column_matches or ())),
         columns_for_singleview_pca=tuple(config.data.columns_for_singleview_pca or ()),

@@ -57,7 +57,7 @@ def calibrate_model(model_dir: Path, result: LabeledPrediction) -> ConfidenceCal
     """
     validation = np.array(result.sets) == "validation"
     errors, likelihood = result.errors[validation], result.confidences[validation]
-    radius = usual_radius(result.table.keypoints)
+    radius = usual_radius(result.table.points)
     if radius is None or np.isfinite(errors).sum() < FEWEST:
         return None
     calibration = fit_calibration(likelihood, errors, radius)

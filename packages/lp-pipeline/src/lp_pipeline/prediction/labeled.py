@@ -11,8 +11,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
+from lp_core.poses import PoseTable
 from lp_data.datasets.labeled import LabeledDataset, collate
-from lp_data.labels import LabelTable
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.metrics import pixel_error
 from lp_pipeline.evaluation.summary import UNSPLIT
@@ -32,7 +32,7 @@ class LabeledPrediction:
         weights: The digest of the tracker's weights; None where it is not known.
     """
 
-    table: LabelTable
+    table: PoseTable
     keypoints: Float[ndarray, "images keypoints 2"]
     confidences: Float[ndarray, "images keypoints"]
     errors: Float[ndarray, "images keypoints"]
@@ -42,7 +42,7 @@ class LabeledPrediction:
 
 def predict_labels(
     handler: PredictionHandler,
-    table: LabelTable,
+    table: PoseTable,
     data_dir: Path,
     *,
     sets: Sequence[str] | None = None,
@@ -66,8 +66,8 @@ def predict_labels(
         table, data_dir, handler.image_size, context_frames=tracker.context_frames
     )
     loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
-    keypoints = np.full((*table.visibility.shape, 2), np.nan)
-    confidences = np.zeros(table.visibility.shape)
+    keypoints = np.full((*table.has_position.shape, 2), np.nan)
+    confidences = np.zeros(table.has_position.shape)
     done = 0
     with (display or SilentDisplay()).task("labelled images", len(dataset)) as task:
         for batch in loader:
@@ -82,7 +82,7 @@ def predict_labels(
         table=table,
         keypoints=keypoints,
         confidences=confidences,
-        errors=pixel_error(table.keypoints, keypoints),
+        errors=pixel_error(table.points, keypoints),
         sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
         weights=handler.weights_digest,
     )

@@ -61,7 +61,7 @@ def write_training_report(
     table = result.table
     labels = JudgedLabels(
         keypoint_names=table.keypoint_names,
-        truth=table.keypoints,
+        truth=table.points,
         predicted=result.keypoints,
         confidences=result.confidences,
         sets=result.sets,

@@ -41,7 +41,7 @@ class TrainingSetup:
         """
         table, split = self.data.dataset.table, self.data.split
         parts = {
-            use: tuple(table.image_paths[row] for row in rows)
+            use: table.rows(rows).image_paths
             for use, rows in (
                 ("train", split.train),
                 ("validation", split.validation),
