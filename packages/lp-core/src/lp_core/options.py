@@ -1,14 +1,19 @@
-"""Options: dataclasses that say what a tracker or a loss can be told, read from a mapping."""
+"""Options: dataclasses that say what a plug-in can be told, read from plain values by pydantic."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from lp_core.errors import CoreError, nearest_name
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -17,59 +22,20 @@ class OptionError(CoreError):
     """An option that is unknown, missing, or of the wrong type."""
 
 
-def _describe(annotation: Any) -> str:
-    """What a type is called in a message."""
-    if typing.get_origin(annotation) is typing.Literal:
-        return ", ".join(repr(choice) for choice in typing.get_args(annotation))
-    if annotation is types.NoneType:
-        return "null"
-    return getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")
+class OptionProblem(NamedTuple):
+    """What is wrong with one option.
 
+    Attributes:
+        name: The option; empty where it is none.
+        message: What is wrong.
+        remedy: What to do about it.
+        inside: The place inside the option's value, such as ``[1]``.
+    """
 
-def _cast_sequence(value: Any, arguments: tuple[Any, ...], place: str) -> tuple[Any, ...]:
-    """A list or tuple as a tuple with items of the right types."""
-    if not isinstance(value, list | tuple):
-        raise OptionError(f"expected a list, got {value!r}", where=place)
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_cast(item, arguments[0], f"{place}[{i}]") for i, item in enumerate(value))
-    if len(arguments) != len(value):
-        raise OptionError(f"expected {len(arguments)} values, got {len(value)}", where=place)
-    items = zip(value, arguments, strict=True)
-    return tuple(_cast(item, kind, f"{place}[{i}]") for i, (item, kind) in enumerate(items))
-
-
-def _cast_union(value: Any, choices: tuple[Any, ...], place: str) -> Any:
-    """The value as the first of the choices that takes it."""
-    for choice in choices:
-        try:
-            return _cast(value, choice, place)
-        except OptionError:
-            continue
-    expected = " or ".join(_describe(choice) for choice in choices)
-    raise OptionError(f"expected {expected}, got {value!r}", where=place)
-
-
-def _cast(value: Any, annotation: Any, place: str) -> Any:
-    """``value`` as ``annotation`` says; only conversions that lose nothing."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        return _cast_union(value, arguments, place)
-    if origin is typing.Literal:
-        if value in arguments:
-            return value
-        raise OptionError(f"expected one of {list(arguments)}, got {value!r}", where=place)
-    if origin is tuple:
-        return _cast_sequence(value, arguments, place)
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    kind = origin or annotation
-    if annotation is types.NoneType or annotation is None:
-        kind = types.NoneType
-    if isinstance(value, kind) and not (isinstance(value, bool) and kind in (int, float)):
-        return value
-    raise OptionError(f"expected {_describe(annotation)}, got {value!r}", where=place)
+    name: str
+    message: str
+    remedy: str | None = None
+    inside: str = ""
 
 
 def read_options(kind: type[T], values: Mapping[str, Any], *, place: str) -> T:
@@ -81,28 +47,32 @@ def read_options(kind: type[T], values: Mapping[str, Any], *, place: str) -> T:
         place: Where the values stand, such as ``"losses.temporal"``, for messages.
 
     Raises:
-        OptionError: A name is unknown (the nearest known one is told), a value is missing or has
-            the wrong type.
+        OptionError: A name is unknown (the nearest known one is told), a value is missing, has the
+            wrong type or is out of range. All problems are told at once.
     """
-    hints = typing.get_type_hints(kind)
-    members = dataclasses.fields(kind)  # type: ignore[arg-type]
-    fields = {member.name: member for member in members if member.init}
-    for name in values:
-        if name not in fields:
-            guess = nearest_name(str(name), fields)
-            hint = f"did you mean '{guess}'? " if guess else ""
-            raise OptionError(
-                f"unknown option '{name}'", where=place, remedy=f"{hint}known: {', '.join(fields)}"
-            )
-    required = (
-        name
-        for name, field in fields.items()
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    )
-    missing = [name for name in required if name not in values]
-    if missing:
-        raise OptionError(f"option '{missing[0]}' is missing", where=place)
-    return kind(**{n: _cast(v, hints[n], f"{place}.{n}") for n, v in values.items()})
+    from pydantic import ValidationError
+
+    try:
+        return _validated(kind, values)
+    except ValidationError as error:
+        problems = _problems(kind, values, error)
+    name, message, remedy, inside = problems[0]
+    if len(problems) == 1:
+        where = f"{place}.{name}{inside}" if name in values and remedy is None else place
+        raise OptionError(message, where=where, remedy=remedy)
+    lines = "".join(f"\n  {p.name}{p.inside}: {p.message}" for p in problems)
+    raise OptionError(f"{len(problems)} options are wrong:{lines}", where=place, remedy=remedy)
+
+
+def option_problems(kind: type, values: Mapping[str, Any]) -> list[OptionProblem]:
+    """What `read_options` would refuse; empty where it takes the values."""
+    from pydantic import ValidationError
+
+    try:
+        _validated(kind, values)
+    except ValidationError as error:
+        return _problems(kind, values, error)
+    return []
 
 
 def plain_options(options: Any) -> dict[str, Any]:
@@ -116,3 +86,95 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return value
+
+
+def range_words(metadata: Iterable[Any]) -> str:
+    """Which numbers the constraints of an annotation allow, such as ``from 0 to 1``."""
+    limits: dict[str, Any] = {}
+    for item in metadata:
+        for part in (item, *getattr(item, "metadata", ())):  # a pydantic Field holds several
+            found = {name: getattr(part, name, None) for name in ("ge", "gt", "le", "lt")}
+            limits |= {name: value for name, value in found.items() if value is not None}
+    if set(limits) == {"ge", "le"}:
+        return f"from {limits['ge']:g} to {limits['le']:g}"
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    return " and ".join(f"{words[name]} {value:g}" for name, value in limits.items())
+
+
+@functools.cache
+def _adapter(kind: type[T]) -> TypeAdapter[tuple[T]]:
+    """Reads JSON, in which a strict reader takes lists as tuples and whole numbers as floats."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    # in a tuple, since a bare dataclass takes no configuration from outside
+    config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+    return TypeAdapter(tuple[kind], config=config)  # type: ignore[valid-type]
+
+
+def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
+    (options,) = _adapter(kind).validate_json(json.dumps([dict(values)], default=str))
+    return options
+
+
+def _problems(kind: type, values: Mapping[str, Any], error: ValidationError) -> list[OptionProblem]:
+    """One problem for each option at fault, although each choice of a union gives an error."""
+    known = [member.name for member in dataclasses.fields(kind) if member.init]
+    found: dict[str, OptionProblem] = {}
+    for details in error.errors(include_url=False):
+        name, *inside = details["loc"][1:] or ("",)
+        name = str(name)
+        if details["type"] == "unexpected_keyword_argument":
+            guess = nearest_name(name, known)
+            remedy = f"did you mean '{guess}'? " if guess else ""
+            remedy += f"known: {', '.join(known)}"
+            problem = OptionProblem(name, f"unknown option '{name}'", remedy)
+        elif name not in values:
+            message = f"option '{name}' is missing" if name else details["msg"]
+            problem = OptionProblem(name, message)
+        else:
+            problem = _wrong_value(kind, name, values[name], inside, details)
+        found.setdefault(name, problem)
+    return list(found.values())
+
+
+def _wrong_value(
+    kind: type, name: str, value: Any, inside: list[Any], details: Mapping[str, Any]
+) -> OptionProblem:
+    """The problem of a value; of a list, that of the item at fault."""
+    annotation, place = typing.get_type_hints(kind)[name], ""
+    for step in inside:
+        arguments = typing.get_args(annotation)
+        if typing.get_origin(annotation) not in (list, tuple) or step >= len(value):
+            break
+        annotation = arguments[0 if arguments[1:] in ((), (...,)) else step]
+        value, place = value[step], f"{place}[{step}]"
+    annotated = typing.get_type_hints(kind, include_extras=True)[name]
+    limits = range_words(getattr(annotated, "__metadata__", ()))
+    if limits and set(details.get("ctx", ())) & {"ge", "gt", "le", "lt"}:
+        message = f"must be {limits}, got {value!r}"
+    else:
+        message = f"expected {_expected(annotation, value)}"
+    return OptionProblem(name, message, inside=place)
+
+
+def _expected(annotation: Any, value: Any) -> str:
+    """What is expected, and what was given."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return f"one of {list(arguments)}, got {value!r}"
+    if origin in (list, tuple) and not isinstance(value, list | tuple):
+        return f"a list, got {value!r}"
+    if origin is tuple and len(arguments) != len(value):
+        return f"{len(arguments)} values, got {len(value)}"
+    return f"{_describe(annotation)}, got {value!r}"
+
+
+def _describe(annotation: Any) -> str:
+    """What a type is called in a message."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(map(_describe, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is typing.Literal:
+        return ", ".join(repr(choice) for choice in typing.get_args(annotation))
+    if annotation is types.NoneType:
+        return "null"
+    return getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")
