@@ -255,7 +255,7 @@ def test_an_inflated_header_takes_no_memory(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format_version=2), "upgrade lp-io"),
+        (lambda m: m.update(format_version=3), "upgrade lp-io"),
         (lambda m: m.update(format_version=0), "no version"),
         (lambda m: m.update(format="zip"), "not the manifest"),
         (lambda m: m.update(model_type="__import__"), "not installed"),
@@ -264,8 +264,8 @@ def test_an_inflated_header_takes_no_memory(saved):
         (lambda m: m["options"].update(surprise=1), "surprise"),
         (lambda m: m.pop("weights"), "weights"),
         (lambda m: m["weights"]["tensors"].pop(), "not as the manifest says"),
-        (lambda m: m["weights"].update(tensors={}), "expected a list"),
-        (lambda m: m.update(split={"train": [1]}), "expected texts"),
+        (lambda m: m["weights"].update(tensors={}), r"weights\.tensors: .* array"),
+        (lambda m: m.update(split={"train": [1]}), r"split\.train\.0: .* string"),
     ],
 )
 def test_a_forged_manifest(saved, change, message):

@@ -158,7 +158,7 @@ def test_the_manifest_tells_what_a_user_wants_to_know(make_tracker, tmp_path):
     assert manifest.packages["torch"] == importlib.metadata.version("torch")
     assert [loss.name for loss in manifest.unsupervised_losses] == ["tiny_spread"]
     assert "näse" in (tmp_path / "manifest.json").read_text(encoding="utf-8")
-    assert json.loads((tmp_path / "manifest.json").read_text())["format_version"] == 1
+    assert json.loads((tmp_path / "manifest.json").read_text())["format_version"] == 2
 
 
 def test_the_class_of_a_model_type_and_of_a_manifest(make_tracker, plugin, tmp_path):

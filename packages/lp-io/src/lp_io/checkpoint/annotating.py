@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
     folder = Path(folder)
     finish_interrupted_save(folder)
     manifest = read_manifest(folder)
-    manifest = dataclasses.replace(manifest, extra={**manifest.extra, **extra})
+    manifest = manifest.model_copy(update={"extra": {**manifest.extra, **extra}})
     text = manifest_text(manifest)
     try:
         with written_beside(folder / MANIFEST_NAME) as beside:

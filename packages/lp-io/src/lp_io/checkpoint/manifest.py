@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from lp_core.options import OptionError, read_options
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from lp_core.poses import Skeleton
 from lp_io import strict_json
-from lp_io.checkpoint.migrations import migrate
 from lp_io.errors import CheckpointError
 
 FORMAT = "lp-model"
-FORMAT_VERSION = 1
-
-T = TypeVar("T")
+FORMAT_VERSION = 2  # 2 added the skeleton
 
 
-@dataclass(frozen=True, kw_only=True)
-class Distribution:
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+
+
+class Distribution(_Record):
     """An installable distribution, such as lp-models 0.1.0."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class LossRecord:
+class LossRecord(_Record):
     """A loss that the tracker learnt with.
 
     Attributes:
@@ -41,8 +41,7 @@ class LossRecord:
     distribution: Distribution
 
 
-@dataclass(frozen=True, kw_only=True)
-class TensorRecord:
+class TensorRecord(_Record):
     """A tensor in the weights file; ``dtype`` is safetensors' name of it, such as ``"F32"``."""
 
     name: str
@@ -50,8 +49,7 @@ class TensorRecord:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class WeightsRecord:
+class WeightsRecord(_Record):
     """The weights file that the manifest belongs to.
 
     Attributes:
@@ -65,8 +63,7 @@ class WeightsRecord:
     tensors: tuple[TensorRecord, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(_Record):
     """Everything about a saved tracker but its weights.
 
     Attributes:
@@ -76,6 +73,7 @@ class Manifest:
         options: The tracker's options as plain values.
         optimization: How it learnt, as plain values.
         keypoint_names: The K keypoints, in the order of every output.
+        skeleton: How they belong together; None where nobody said, and in models of format 1.
         weights: The weights file that the manifest belongs to.
         supervised_losses: What it learnt from labelled batches with.
         unsupervised_losses: What it learnt from unlabelled clips with.
@@ -93,13 +91,14 @@ class Manifest:
     options: Mapping[str, Any]
     optimization: Mapping[str, Any]
     keypoint_names: tuple[str, ...]
+    skeleton: Skeleton | None = None
     weights: WeightsRecord
     supervised_losses: tuple[LossRecord, ...] = ()
     unsupervised_losses: tuple[LossRecord, ...] = ()
-    packages: Mapping[str, str] = field(default_factory=dict)
-    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    metrics: Mapping[str, float | None] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    packages: Mapping[str, str] = {}
+    split: Mapping[str, tuple[str, ...]] = {}
+    metrics: Mapping[str, float | None] = {}
+    extra: Mapping[str, Any] = {}
     created: str = ""
 
 
@@ -109,13 +108,12 @@ def manifest_text(manifest: Manifest) -> str:
     Raises:
         CheckpointError: The manifest holds something that JSON cannot say.
     """
-    content = {"format": FORMAT, "format_version": FORMAT_VERSION}
-    content |= dataclasses.asdict(manifest)
     try:
-        plain = strict_json.parse(strict_json.dump(content))  # as it will be read: tuples are lists
+        plain = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        plain |= manifest.model_dump(mode="json")
         plain["checksum"] = strict_json.checksum(plain)
         return strict_json.dump(plain, indent=1) + "\n"
-    except strict_json.JSONContentError as error:
+    except (strict_json.JSONContentError, PydanticSerializationError) as error:
         raise CheckpointError(
             f"the manifest cannot be written as JSON: {error}",
             remedy="keep only plain values (text, numbers, lists, mappings) in options and extras",
@@ -136,73 +134,33 @@ def parse_manifest(text: bytes | str, *, where: str) -> Manifest:
         content = strict_json.parse(text)
     except strict_json.JSONContentError as error:
         raise CheckpointError(f"the manifest is not valid JSON: {error}", where=where) from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError("this is not the manifest of a saved model", where=where)
-    _check_checksum(content, where)
-    content = migrate(content, to_version=FORMAT_VERSION, where=where)
-    try:
-        return _from_plain(content)
-    except OptionError as error:
-        raise CheckpointError(
-            f"the manifest is not complete or not consistent: {error.problem}",
-            where=f"{where}, {error.where}",
-        ) from error
-
-
-def _check_checksum(content: dict[str, Any], where: str) -> None:
-    """Refuse a manifest that is not as it was written."""
-    given = content.pop("checksum", None)
-    if given != strict_json.checksum({"format": FORMAT, **content}):
+    if content.pop("checksum", None) != strict_json.checksum(content):
         raise CheckpointError(
             "the manifest has been changed or damaged since it was written",
             where=where,
             remedy="copy the whole model directory again; edit config.yaml, not the manifest",
         )
+    del content["format"]
+    _check_version(content.pop("format_version", None), where)
+    try:
+        return Manifest.model_validate_json(strict_json.dump(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise CheckpointError(
+            f"the manifest is not complete or not consistent: {place}: {first['msg']}", where=where
+        ) from error
 
 
-def _from_plain(content: dict[str, Any]) -> Manifest:
-    """The manifest from JSON values of the current format."""
-    values = dict(content)
-    values["distribution"] = _record(Distribution, values.get("distribution"), "distribution")
-    values["weights"] = _weights(values.get("weights"))
-    for key in ("supervised_losses", "unsupervised_losses"):
-        values[key] = [_loss(item, key) for item in _sequence(values.get(key), key)]
-    split = _mapping(values.get("split"), "split")
-    values["split"] = {name: _texts(paths, f"split.{name}") for name, paths in split.items()}
-    return read_options(Manifest, values, place="manifest")
-
-
-def _weights(value: Any) -> WeightsRecord:
-    values = dict(_mapping(value, "weights"))
-    tensors = _sequence(values.get("tensors"), "weights.tensors")
-    values["tensors"] = [_record(TensorRecord, item, "weights.tensors") for item in tensors]
-    return read_options(WeightsRecord, values, place="weights")
-
-
-def _loss(value: Any, place: str) -> LossRecord:
-    values = dict(_mapping(value, place))
-    values["distribution"] = _record(Distribution, values.get("distribution"), place)
-    return read_options(LossRecord, values, place=place)
-
-
-def _record(kind: type[T], value: Any, place: str) -> T:
-    return read_options(kind, _mapping(value, place), place=place)
-
-
-def _mapping(value: Any, place: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise OptionError("expected a mapping", where=place)
-    return value
-
-
-def _sequence(value: Any, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise OptionError("expected a list", where=place)
-    return value
-
-
-def _texts(value: Any, place: str) -> tuple[str, ...]:
-    items = _sequence(value, place)
-    if not all(isinstance(item, str) for item in items):
-        raise OptionError("expected texts", where=place)
-    return tuple(items)
+def _check_version(version: object, where: str) -> None:
+    """Refuse a newer format; what an older one lacks has a default."""
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"'{version}' is no version of the model format", where=where)
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"the model was saved in format {version}, this lp-io reads up to {FORMAT_VERSION}",
+            where=where,
+            remedy="upgrade lp-io",
+        )

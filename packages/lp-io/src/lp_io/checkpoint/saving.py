@@ -17,6 +17,7 @@ from lp_core.atomic import flush_to_disk, put_in_place
 from lp_core.errors import unwritable
 from lp_core.losses.factory import LossFactory
 from lp_core.options import plain_options
+from lp_core.poses import Skeleton
 from lp_core.registry import LOSSES, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.classes import registration_of
@@ -56,6 +57,7 @@ def save_model(
     folder: str | Path,
     tracker: BaseSupervisedTracker,
     *,
+    skeleton: Skeleton | None = None,
     split: Mapping[str, Sequence[str]] | None = None,
     metrics: Mapping[str, float | None] | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -68,6 +70,7 @@ def save_model(
     Args:
         folder: The model directory; it is made if it is missing.
         tracker: The tracker, or its semi-supervised twin; its losses' buffers are kept with it.
+        skeleton: How its keypoints belong together.
         split: Image paths by name of the split: ``train``, ``validation``, ``test``, ``unused``.
         metrics: Figures by name.
         extra: Further plain values to keep.
@@ -94,6 +97,7 @@ def save_model(
             options=plain_options(tracker.options),
             optimization=plain_options(tracker.optimization),
             keypoint_names=tracker.options.keypoint_names,
+            skeleton=skeleton,
             weights=_weights_record(folder / NEW_WEIGHTS_NAME, tensors),
             supervised_losses=_loss_records(tracker.losses),
             unsupervised_losses=_loss_records(getattr(tracker, "unsupervised_losses", None)),
