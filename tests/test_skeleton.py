@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import yaml
 
+from lp_core.poses import Skeleton
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
+from lp_io.checkpoint import load_model, read_manifest, save_model
 from lp_io.predictions import PredictionTable, write_predictions
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.errors import ConfigError
+from lp_pipeline.evaluation.model_project import skeleton_of_table
+from lp_pipeline.training.setup import set_up
 
 
 @pytest.fixture
@@ -48,6 +52,20 @@ def test_render_joins_what_the_models_skeleton_joins(litpose, joined, project, t
     asked = drawn("a.mp4", outside, *edges)
     assert drawn("b.mp4", inside) == asked
     assert drawn("c.mp4", outside) != asked
+
+
+def test_a_model_without_config_draws_the_skeleton_of_its_manifest(joined, project):
+    names = read_labels(project.label_file).keypoint_names
+    edges = ((names[0], names[1]),)
+    save_model(joined, load_model(joined).tracker, skeleton=Skeleton(names, edges=edges))
+    (joined / "config.yaml").unlink()
+    assert skeleton_of_table(joined / "video_preds" / "test.csv") == edges
+
+
+def test_training_keeps_the_skeleton_in_the_manifest(config_file, tiny_training, tmp_path):
+    loaded = load_config(config_file, [*tiny_training, "data.skeleton=[[nose_top,tail_base_top]]"])
+    set_up(loaded.config).save(tmp_path, {})
+    assert read_manifest(tmp_path).skeleton.edges == (("nose_top", "tail_base_top"),)
 
 
 def test_preview_joins_them_too(litpose, config_file, project, tmp_path):

@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 from lp_core.errors import UnknownNameError
+from lp_core.poses import Skeleton
 from lp_core.registry import registered
 from lp_io.checkpoint import (
     get_model_class,
@@ -18,6 +19,7 @@ from lp_io.checkpoint import (
     save_model,
 )
 from lp_io.errors import CheckpointError
+from lp_io.strict_json import checksum
 
 
 def clip(frames=3):
@@ -143,6 +145,7 @@ def test_the_manifest_tells_what_a_user_wants_to_know(make_tracker, tmp_path):
     save_model(
         tmp_path,
         make_tracker(semi_supervised=True, names=("näse", "尾")),
+        skeleton=Skeleton(("näse", "尾"), edges=(("näse", "尾"),)),
         split={"train": ["labeled-data/a/img1.png"], "test": []},
         metrics={"validation_pixel_error": 3.25, "never_measured": float("nan")},
         extra={"note": [1, {"deep": None}]},
@@ -152,6 +155,7 @@ def test_the_manifest_tells_what_a_user_wants_to_know(make_tracker, tmp_path):
     assert manifest.semi_supervised
     assert (manifest.distribution.name, manifest.distribution.version) == ("lp-tiny", "1.2.3")
     assert manifest.keypoint_names == ("näse", "尾")
+    assert manifest.skeleton == Skeleton(("näse", "尾"), edges=(("näse", "尾"),))
     assert manifest.split == {"train": ("labeled-data/a/img1.png",), "test": ()}
     assert manifest.metrics == {"validation_pixel_error": 3.25, "never_measured": None}
     assert manifest.extra == {"note": [1, {"deep": None}]}
@@ -159,6 +163,17 @@ def test_the_manifest_tells_what_a_user_wants_to_know(make_tracker, tmp_path):
     assert [loss.name for loss in manifest.unsupervised_losses] == ["tiny_spread"]
     assert "näse" in (tmp_path / "manifest.json").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "manifest.json").read_text())["format_version"] == 2
+
+
+def test_a_manifest_of_format_1_has_no_skeleton(make_tracker, tmp_path):
+    save_model(tmp_path, make_tracker(), extra={"note": 1})
+    path = tmp_path / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["checksum"], content["skeleton"]
+    content["format_version"] = 1
+    path.write_text(json.dumps({**content, "checksum": checksum(content)}))
+    assert load_model(tmp_path).manifest.skeleton is None
+    assert read_manifest(tmp_path).extra == {"note": 1}
 
 
 def test_the_class_of_a_model_type_and_of_a_manifest(make_tracker, plugin, tmp_path):

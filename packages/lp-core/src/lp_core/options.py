@@ -102,16 +102,17 @@ def range_words(metadata: Iterable[Any]) -> str:
 
 
 @functools.cache
-def _adapter(kind: type[T]) -> TypeAdapter[tuple[T]]:
+def _adapter(kind: Any) -> TypeAdapter[tuple[Any]]:
     """Reads JSON, in which a strict reader takes lists as tuples and whole numbers as floats."""
     from pydantic import ConfigDict, TypeAdapter
 
     # in a tuple, since a bare dataclass takes no configuration from outside
     config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
-    return TypeAdapter(tuple[kind], config=config)  # type: ignore[valid-type]
+    return TypeAdapter(tuple[kind], config=config)
 
 
 def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
+    options: T
     (options,) = _adapter(kind).validate_json(json.dumps([dict(values)], default=str))
     return options
 

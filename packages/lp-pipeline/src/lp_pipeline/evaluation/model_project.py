@@ -202,14 +202,19 @@ def splits_of(folder: Path, images: Sequence[str], image_dir: Path) -> tuple[str
 
 
 def skeleton_of(folder: Path) -> tuple[tuple[str, str], ...]:
-    """The pairs of keypoints that drawings join, of a model directory; none where it has no config.
+    """The pairs of keypoints that drawings join: those of the config, else of the manifest.
 
     Raises:
-        ConfigError: The config is damaged.
+        LPError: The config or the manifest is damaged.
     """
-    if not (folder / CONFIG_FILE).is_file():
+    if (folder / CONFIG_FILE).is_file():
+        edges = get_skeleton(load_config(folder / CONFIG_FILE).config)
+        if edges:
+            return edges
+    if not (folder / MANIFEST_NAME).is_file():
         return ()
-    return get_skeleton(load_config(folder / CONFIG_FILE).config)
+    skeleton = read_manifest(folder).skeleton
+    return () if skeleton is None else skeleton.edges
 
 
 def skeleton_of_table(table: Path) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pytorch_lightning import seed_everything
 
+from lp_core.poses import Skeleton
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
 from lp_io.checkpoint import save_model
 from lp_pipeline.builders.data import get_data_module, get_dataset
-from lp_pipeline.builders.labels import get_labels
+from lp_pipeline.builders.labels import get_labels, get_skeleton
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model
 from lp_pipeline.builders.start_weights import start_from
@@ -27,11 +28,13 @@ class TrainingSetup:
         tracker: The tracker.
         data: Its data.
         notes: What the user should know of how they were built.
+        skeleton: How the keypoints belong together.
     """
 
     tracker: BaseSupervisedTracker
     data: LabeledDataModule
     notes: tuple[str, ...] = ()
+    skeleton: Skeleton | None = None
 
     def save(self, folder: Path, metrics: dict[str, float]) -> None:
         """Write the weights and the manifest, with the split and the values logged.
@@ -49,7 +52,7 @@ class TrainingSetup:
                 ("unused", split.unused),
             )
         }
-        save_model(folder, self.tracker, split=parts, metrics=metrics)
+        save_model(folder, self.tracker, skeleton=self.skeleton, split=parts, metrics=metrics)
 
 
 def set_up(config: Config) -> TrainingSetup:
@@ -68,4 +71,5 @@ def set_up(config: Config) -> TrainingSetup:
     tracker = get_model(config, tracker_class, labels.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
-    return TrainingSetup(tracker, data, notes)
+    skeleton = Skeleton(labels.keypoint_names, edges=get_skeleton(config))
+    return TrainingSetup(tracker, data, notes, skeleton)
