@@ -135,6 +135,7 @@ EFFECTS = {
     "data.data_dir": ("{other}", "labels"),
     "data.video_dir": ("videos_test", "clips", *SEMI),
     "data.csv_file": ("{other}/CollectedData.csv", "labels"),
+    "data.bbox_file": ("{boxes}", "samples"),
     "data.keypoint_names": ("{names}", "labels"),
     "data.mirrored_column_matches": ("[[0,1],[2,3]]", "fitted"),
     "data.columns_for_singleview_pca": ("[0,1,2]", "fitted"),
@@ -214,7 +215,6 @@ EFFECTS = {
 
 WITHOUT = {
     "data.num_keypoints": "7",
-    "data.bbox_file": "boxes.csv",
     "data.view_names": "[top, bottom]",
     "data.camera_params_file": "cameras.toml",
     "training.imgaug_3d": "true",
@@ -239,10 +239,13 @@ def words(project, model_dir, tmp_path_factory):
     """What stands in the values of `EFFECTS` for places of this test."""
     other = shutil.copytree(project.folder, tmp_path_factory.mktemp("other") / "project")
     lines = (other / "CollectedData.csv").read_text().splitlines()
+    boxes = [f"{line.split(',')[0]},4,3,40,50" for line in lines[3:]]
+    (other / "boxes.csv").write_text("\n".join([",x,y,h,w", *boxes]) + "\n")
     (other / "CollectedData.csv").write_text("\n".join(lines[:-3]) + "\n")
     names = lines[1].split(",")[1::3]
     return {
         "other": other,
+        "boxes": other / "boxes.csv",
         "names": f"[{','.join(dict.fromkeys(names))}]".replace(f",{names[-1]}", ""),
         "model": model_dir,
         "weights": model_dir / "model.safetensors",

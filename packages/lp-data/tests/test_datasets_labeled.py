@@ -311,5 +311,5 @@ def test_a_flip_reorders_the_keypoints_of_every_row(project):
 
 def test_several_animals_on_an_image_are_refused_for_a_tracker_of_one(project):
     table = make_table(["v/img001.png", "v/img001.png"], [[[1, 1]], [[2, 2]]])
-    with pytest.raises(DataModuleError, match=r"(?s)1 of 1 images have several rows.*row 0.*row 1"):
+    with pytest.raises(DataModuleError, match=r"(?s)has 2 animals.*row 0.*row 1"):
         LabeledDataset(table, project(), FRAME)

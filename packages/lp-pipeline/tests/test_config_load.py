@@ -192,7 +192,6 @@ def test_null_for_multi_view_keys_is_nothing_to_tell(tmp_path):
     [
         ("data:\n  view_names: [left, right]\n", "data.view_names"),
         ("data:\n  camera_params_file: cameras.toml\n", "data.camera_params_file"),
-        ("data:\n  bbox_file: boxes.csv\n", "data.bbox_file"),
     ],
 )
 def test_keys_of_several_views_are_refused(tmp_path, text, key):

@@ -13,6 +13,10 @@ class ImageFileError(DataError):
     """An image that is missing, cannot be decoded, or is of a kind that lp does not read."""
 
 
+class BoxFileError(DataError):
+    """A file of boxes that cannot be read without guessing, or that does not fit the frames."""
+
+
 class VideoError(DataError):
     """A video that is missing, cannot be decoded, or cannot be decoded frame by frame."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lp_core.poses import PoseTable
 from lp_data.errors import SplitError
 
 _log = logging.getLogger(__name__)
@@ -81,6 +82,20 @@ def split_rows(
         test=tuple(rest[num_val:]),
         unused=tuple(train[used:]),
     )
+
+
+def split_frames(
+    table: PoseTable,
+    train_probability: float | int,
+    val_probability: float | int,
+    seed: int,
+    train_frames: float | int = 1,
+) -> Split:
+    """`split_rows` of the frames of a table: all rows of a frame are in one part."""
+    rows = [rows.tolist() for _, rows in table.by_frame()]
+    frames = split_rows(len(rows), train_probability, val_probability, seed, train_frames)
+    parts = (frames.train, frames.validation, frames.test, frames.unused)
+    return Split(*(tuple(row for frame in part for row in rows[frame]) for part in parts))
 
 
 def _floor(value: float | int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from numpy import ndarray
 from lp_core.batches import Prediction
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
+from lp_data.regions import read_boxes
 from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.calibrated import stored_calibration
+from lp_pipeline.prediction.cuts import CutPredictor
 from lp_pipeline.prediction.device import Precision
 from lp_pipeline.prediction.handler import PredictionHandler
 
@@ -115,16 +118,30 @@ class Model:
         if collected:
             yield np.stack(collected)
 
-    def predict_video(self, path: str | Path, *, reader: str = "auto") -> Prediction:
+    def predict_video(
+        self, path: str | Path, *, reader: str = "auto", boxes: str | Path | None = None
+    ) -> Prediction:
         """Keypoints (N, K, 2) in frame px, and confidences (N, K), of all N frames of a video.
 
         For a video too long for memory, use ``litpose predict``, which writes as it goes.
 
+        Args:
+            path: The video.
+            reader: A registered video reader, or ``auto``.
+            boxes: A file of boxes to cut its frames to; None for whole frames.
+
         Raises:
             VideoError: The file is no video that can be read exactly.
+            BoxFileError: The boxes cannot be read, or are not those of the video.
         """
-        with open_video(Path(path), reader=reader, resize_to=self.handler.read_size) as source:
-            parts = list(self.handler.predict_video(source))
+        with ExitStack() as stack:
+            if boxes is not None:
+                found = read_boxes([Path(boxes)])
+                parts = list(CutPredictor(self.handler, Path(path), found, stack, reader).predict())
+            else:
+                size = self.handler.read_size
+                source = stack.enter_context(open_video(path, reader=reader, resize_to=size))
+                parts = list(self.handler.predict_video(source))
         return Prediction(
             torch.cat([part.keypoints for part in parts]),
             torch.cat([part.confidences for part in parts]),

@@ -1,16 +1,23 @@
-"""Images of a list of files at model size, each decoded once."""
+"""Images of a list of files, or parts of them, at model size, each decoded once."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from lp_core.regions import Box
 from lp_data.cache.stores import Field, Store, StoreOpener
-from lp_data.errors import ImageFileError
+from lp_data.errors import BoxFileError, ImageFileError
 from lp_data.images import Image, read_image, resize
+from lp_data.regions.cutting import cut, reaches_over
+
+_log = logging.getLogger(__name__)
 
 
 class CachedImage(NamedTuple):
@@ -31,9 +38,10 @@ class ImageCache:
     It can be sent to worker processes, which then share its entries.
 
     Args:
-        paths: The image files.
+        paths: The image files; a file may occur several times, with different boxes.
         image_size: (height, width) in model px.
         store: Where entries are kept; None decodes at every access.
+        boxes: For each image the part of it that is taken; None for the whole one.
     """
 
     def __init__(
@@ -41,8 +49,10 @@ class ImageCache:
         paths: Sequence[Path],
         image_size: tuple[int, int],
         store: StoreOpener | None,
+        boxes: Sequence[Box | None] | None = None,
     ) -> None:
         self._paths = tuple(paths)
+        self._boxes = tuple(boxes or (None,) * len(paths))
         self._image_size = image_size
         self._opener = store
         self._opened: Store | None = None
@@ -79,8 +89,16 @@ class ImageCache:
         return self._opened
 
     def _decoded(self, position: int) -> CachedImage:
-        image = read_image(self._paths[position])
-        return CachedImage(resize(image, self._image_size), (image.shape[0], image.shape[1]))
+        path, box = self._paths[position], self._boxes[position]
+        image = read_image(path)
+        frame_size = (image.shape[0], image.shape[1])
+        if reaches_over(box, frame_size):
+            _log.info("%s: %s reaches over the edge, where its image is black", path, box)
+        try:
+            part = np.ascontiguousarray(cut(image, box))
+        except BoxFileError as error:
+            raise BoxFileError(error.problem, where=path, remedy=error.remedy) from error
+        return CachedImage(resize(part, self._image_size), frame_size)
 
     def _stamp(self, position: int) -> int:
         """A number that changes when the file does; never 0."""
@@ -90,6 +108,8 @@ class ImageCache:
         except OSError as error:
             raise ImageFileError("there is no such image", where=path) from error
         words = f"{path}|{status.st_size}|{status.st_mtime_ns}|{self._image_size}"
+        if (box := self._boxes[position]) is not None:
+            words += f"|{tuple(box)}"
         digest = hashlib.blake2b(words.encode(errors="surrogateescape"), digest_size=7).digest()
         return int.from_bytes(digest, "little") + 1
 

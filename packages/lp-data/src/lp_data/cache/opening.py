@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from lp_core.regions import Box
 from lp_data.cache.image_cache import ImageCache
 from lp_data.cache.stores import MappedFiles, SharedMemory, forget_unused
 
@@ -25,6 +26,7 @@ def open_cache(
     budget: int = DEFAULT_BUDGET,
     folder: Path | None = None,
     processes: int = 1,
+    boxes: Sequence[Box | None] | None = None,
 ) -> ImageCache:
     """A cache in memory where that is enough, else in a file mapped into memory.
 
@@ -34,6 +36,7 @@ def open_cache(
         budget: Bytes that one process may keep in memory.
         folder: Where files go; by default a folder for lp in the user's cache folder.
         processes: How many processes train together. Several share one file.
+        boxes: For each image the part of it that is taken; None for whole images.
 
     Returns:
         The cache. Where there is room for it neither in memory nor on disk, it decodes every image
@@ -41,12 +44,12 @@ def open_cache(
     """
     size = len(paths) * image_size[0] * image_size[1] * 3
     if size == 0:
-        return ImageCache(paths, image_size, None)
+        return ImageCache(paths, image_size, None, boxes)
     shape = (len(paths), *image_size, 3)
     if processes == 1 and size <= budget and _has_shared_memory(size):
-        return ImageCache(paths, image_size, SharedMemory(shape))
-    store = _mapped_files(folder or default_folder(), paths, image_size, size)
-    return ImageCache(paths, image_size, store)
+        return ImageCache(paths, image_size, SharedMemory(shape), boxes)
+    store = _mapped_files(folder or default_folder(), paths, image_size, size, boxes)
+    return ImageCache(paths, image_size, store, boxes)
 
 
 def default_folder() -> Path:
@@ -62,9 +65,15 @@ def _has_shared_memory(size: int) -> bool:
 
 
 def _mapped_files(
-    folder: Path, paths: Sequence[Path], image_size: tuple[int, int], size: int
+    folder: Path,
+    paths: Sequence[Path],
+    image_size: tuple[int, int],
+    size: int,
+    boxes: Sequence[Box | None] | None,
 ) -> MappedFiles | None:
     key = hashlib.blake2b(_FORMAT + repr(image_size).encode(), digest_size=16)
+    if boxes is not None:
+        key.update(repr(boxes).encode())
     for path in paths:
         key.update(str(path.absolute()).encode(errors="surrogateescape") + b"\0")
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datasets.clips import ClipDataset
+from lp_data.errors import BoxFileError
+from lp_data.regions import Boxes
 from lp_data.video.open import open_video
 
 AUGMENTATION = "clip"
@@ -21,6 +23,7 @@ def build_clips(
     *,
     reader: str = "auto",
     seed: int = 0,
+    boxes: Callable[[Path], Boxes] | None = None,
 ) -> ClipDataset:
     """Augmented clips for semi-supervised training, through the reader that was asked for.
 
@@ -33,12 +36,16 @@ def build_clips(
         reader: A registered video reader, or ``auto``. With ``dali``, DALI also augments, and the
             frames that it cannot decode here are decoded by PyAV and handed to it.
         seed: The seed of the choice and of the augmentation.
+        boxes: For each video the boxes of its frames; None for whole frames.
 
     Raises:
+        BoxFileError: DALI, which cannot cut frames to boxes, is to read the videos.
         VideoError: A video cannot be opened, or not with that reader; or all are shorter than a
             clip.
         UnknownNameError: No reader is registered under that name.
     """
+    if reader == "dali" and boxes is not None:
+        raise BoxFileError("DALI does not cut frames to boxes", remedy="set dali.reader to auto")
     if reader == "dali":
         from lp_data.video.dali_clips import dali_clips
 
@@ -49,5 +56,6 @@ def build_clips(
         image_size,
         augmenter=build_augmenter(AUGMENTATION, ()),
         seed=seed,
-        open_video=partial(open_video, reader=reader, resize_to=image_size),
+        open_video=partial(open_video, reader=reader, resize_to=None if boxes else image_size),
+        boxes=boxes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from torch.utils.data import Dataset
 
 from lp_core.batches import UnlabeledBatch
 from lp_core.geometry import affine
+from lp_core.regions import Box
 from lp_data.augmentation.protocol import Augmenter
 from lp_data.datasets.open_videos import KnownVideo, OpenVideos, VideoOpener, look_through
 from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
 from lp_data.errors import VideoError
 from lp_data.images import resize
+from lp_data.regions import Boxes, CutVideo, cutting
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
             must be affine, or ``to_frame`` undoes only the affine part.
         seed: The seed of the choice and of the augmentation.
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
+        boxes: For each video the boxes of its frames, whose frames then come at their own size from
+            ``open_video``; None for whole frames. A clip is of one individual and view.
         in_workers: Whether worker processes may load the clips; not where that takes a GPU, which a
             forked process cannot use. A thread loads them then.
 
@@ -60,6 +64,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         augmenter: Augmenter | None = None,
         seed: int = 0,
         open_video: VideoOpener | None = None,
+        boxes: Callable[[Path], Boxes] | None = None,
         in_workers: bool = True,
     ) -> None:
         self.num_frames = num_frames
@@ -71,7 +76,14 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         opener = open_video or _at_size(image_size)
         known = self._long_enough([look_through(Path(video), opener) for video in videos])
         self._open = OpenVideos(known)
-        self._ends = np.cumsum([video.length - num_frames + 1 for video in known])
+        self._parts: list[tuple[int, list[Box | None] | None]] = []
+        for number, video in enumerate(known):
+            tracks = boxes(video.path).of_video(video.length) if boxes else [None]
+            for track in tracks:
+                cuts = None if track is None else [region.box for region in track]
+                self._parts.append((number, cuts))
+        lengths = [known[number].length - num_frames + 1 for number, _ in self._parts]
+        self._ends = np.cumsum(lengths)
 
     @property
     def videos(self) -> list[Path]:
@@ -106,9 +118,13 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         """
         rng = sample_rng(self.seed, self._epoch.number, index)
         clip = int(rng.integers(len(self)))
-        video = int(np.searchsorted(self._ends, clip, side="right"))
-        start = clip - (int(self._ends[video - 1]) if video else 0)
-        frames, to_model = self._load(video, start, rng)
+        part = int(np.searchsorted(self._ends, clip, side="right"))
+        start = clip - (int(self._ends[part - 1]) if part else 0)
+        video, boxes = self._parts[part]
+        if boxes is None:
+            frames, to_model = self._load(video, start, rng)
+        else:
+            frames, to_model = self._load_cut(video, boxes, start, rng)
         to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
         return {
             "frames": frames,
@@ -126,6 +142,19 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         if frames.shape[1:3] != self.image_size:  # a reader that does not resize
             frames = np.stack([resize(frame, self.image_size) for frame in frames])
         to_model = affine.resizing(source.size, self.image_size)
+        if self.augmenter is not None:
+            frames, _, matrix, _ = self.augmenter(frames, np.empty((0, 2)), rng)
+            to_model = affine.compose(to_model, torch.from_numpy(matrix))
+        return channels_first(frames), to_model
+
+    def _load_cut(
+        self, video: int, boxes: Sequence[Box | None], start: int, rng: np.random.Generator
+    ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "frames 2 3"]]:
+        """The same of frames that are cut to boxes, each with its own map."""
+        source, stop = self._open.source(video), start + self.num_frames
+        frames = CutVideo(source, boxes, self.image_size).read(start, stop)
+        maps = [cutting(source.size, box, self.image_size) for box in boxes[start:stop]]
+        to_model = torch.stack(maps)
         if self.augmenter is not None:
             frames, _, matrix, _ = self.augmenter(frames, np.empty((0, 2)), rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))

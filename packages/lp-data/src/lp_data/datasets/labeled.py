@@ -19,13 +19,15 @@ from lp_core.batches import LabeledBatch
 from lp_core.geometry import affine
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable, Visibility
+from lp_core.regions import Region, RegionSource, WholeFrame
 from lp_data.augmentation.protocol import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
 from lp_data.datasets.pixels import channels_first
 from lp_data.datasets.randomness import Epoch, sample_rng
-from lp_data.errors import DataModuleError, ImageFileError
+from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
 from lp_data.images import image_file, missing_image_remedy
+from lp_data.regions.cutting import cutting
 
 
 class LabeledSample(TypedDict):
@@ -65,7 +67,7 @@ def collate(samples: Sequence[LabeledSample]) -> LabeledBatch:
 
 
 class LabeledDataset(Dataset[LabeledSample]):
-    """The images of a label table at model size, and their keypoints.
+    """The images of a label table, or regions of them, at model size, and their keypoints.
 
     Sample ``i`` is image ``i % N``; ``i // N`` counts how often it was already drawn in this epoch,
     so that every draw is augmented afresh.
@@ -76,6 +78,8 @@ class LabeledDataset(Dataset[LabeledSample]):
             moved off it: it loses its position.
         data_dir: The folder that the table's paths are relative to.
         image_size: (height, width) in model px.
+        regions: On which parts of each image the tracker looks; None for the whole. Each part is an
+            image of its own, with the rows of the whole; keypoints outside it are not on the image.
         instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
@@ -87,6 +91,7 @@ class LabeledDataset(Dataset[LabeledSample]):
 
     Raises:
         ImageFileError: An image of the table has no file.
+        BoxFileError: The regions of an image are not known.
         DataModuleError: ``context_frames`` is even or below 1; or an image has several rows, and
             the tracker takes one.
     """
@@ -97,6 +102,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         data_dir: str | Path,
         image_size: tuple[int, int],
         *,
+        regions: RegionSource | None = None,
         instances: Literal["one", "many"] = "one",
         context_frames: int = 1,
         augmenter: Augmenter | None = None,
@@ -120,32 +126,38 @@ class LabeledDataset(Dataset[LabeledSample]):
         self._counts_draws = True
         self._epoch = Epoch()
         _refuse_missing(table, self.data_dir)
-        places: dict[str, list[int]] = defaultdict(list)
-        for row, path in enumerate(table.image_paths):
-            places[path].append(row)
-        self._rows = [np.array(rows) for rows in places.values()]
-        if instances == "one":
-            _refuse_several(table, self._rows)
-        names = [context_window(self.data_dir, path, context_frames) for path in places]
-        files = dict.fromkeys(name for window in names for name in window)
-        unique = {name: position for position, name in enumerate(files)}
-        self._windows = np.array([[unique[name] for name in window] for window in names])
+        parts = _parts(table, regions or WholeFrame(), one_row=instances == "one")
+        self._rows = [np.array(rows, dtype=np.int64) for _, rows, _ in parts]
+        numbers = {path: number for number, path in enumerate(dict.fromkeys(table.image_paths))}
+        self._frames = [numbers[path] for path, _, _ in parts]
+        self.regions: tuple[Region, ...] = tuple(region for _, _, region in parts)
+        windows = [
+            [(name, region.box) for name in context_window(self.data_dir, path, context_frames)]
+            for path, _, region in parts
+        ]
+        images = dict.fromkeys(image for window in windows for image in window)
+        unique = {image: position for position, image in enumerate(images)}
+        self._windows = np.array([[unique[image] for image in window] for window in windows])
         self._cache: ImageCache = open_cache(
-            [image_file(self.data_dir, name) for name in unique],
+            [image_file(self.data_dir, name) for name, _ in unique],
             image_size,
             budget=cache_budget,
             folder=cache_folder,
             processes=processes,
+            boxes=None if regions is None else [box for _, box in unique],
         )
 
     def __len__(self) -> int:
-        """N, the number of images."""
+        """N, the number of images: as many as regions, or files without regions."""
         return len(self._rows)
 
     def samples_of(self, rows: Sequence[int]) -> list[int]:
         """The images that rows of the table are on, each once, in the order of the rows."""
-        samples = {row: sample for sample, rows in enumerate(self._rows) for row in rows.tolist()}
-        return list(dict.fromkeys(samples[row] for row in rows))
+        samples: dict[int, list[int]] = defaultdict(list)
+        for sample, on_it in enumerate(self._rows):
+            for row in on_it.tolist():
+                samples[row].append(sample)
+        return list(dict.fromkeys(sample for row in rows for sample in samples[row]))
 
     def set_epoch(self, epoch: int) -> None:
         """Draw new chance, in this process and in its workers.
@@ -184,7 +196,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         draw, sample = divmod(index, len(self))
         rows = self._rows[sample]
         images, frame_size = self._images(sample)
-        to_model = affine.resizing(frame_size, self.image_size)
+        to_model = cutting(frame_size, self.regions[sample].box, self.image_size)
         keypoints = _moved(self.table.points[rows], to_model)
         visibility = self._codes[rows].astype(np.int64)
         if self.augmenter is not None:
@@ -200,7 +212,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         return {
             "images": pixels if self.context_frames > 1 else pixels[0],
             "to_frame": affine.invert(to_model).float(),
-            "frame": torch.tensor(sample),
+            "frame": torch.tensor(self._frames[sample]),
             "view": torch.tensor(0),
             "present": torch.tensor(True),
             "keypoints": torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float(),
@@ -212,9 +224,9 @@ class LabeledDataset(Dataset[LabeledSample]):
         """An image with its context, not to be written to, and its size in frame px."""
         try:
             cached = [self._cache[int(position)] for position in self._windows[sample]]
-        except ImageFileError as error:
+        except (ImageFileError, BoxFileError) as error:
             where = f"{error.where} (needed by {self.table.place(int(self._rows[sample][0]))})"
-            raise ImageFileError(error.problem, where=where, remedy=error.remedy) from error
+            raise type(error)(error.problem, where=where, remedy=error.remedy) from error
         images = [each.image for each in cached]
         frames = images[0][None] if len(images) == 1 else np.stack(images)
         return frames, cached[len(cached) // 2].frame_size
@@ -233,16 +245,41 @@ def _on_image(keypoints: Float[ndarray, "R K 2"], size: tuple[int, int]) -> Bool
     return np.all((keypoints >= -0.5) & (keypoints < limit), axis=-1)
 
 
-def _refuse_several(table: PoseTable, images: Sequence[ndarray]) -> None:
-    several = [rows for rows in images if len(rows) > 1]
-    if several:
-        first, second = several[0][:2].tolist()
-        raise DataModuleError(
-            f"{len(several)} of {len(images)} images have several rows, but the tracker takes one "
-            f"animal per image",
-            where=f"{table.place(first)}; {table.place(second)}",
-            remedy="choose a tracker of several animals",
+def _parts(
+    table: PoseTable, source: RegionSource, *, one_row: bool
+) -> list[tuple[str, list[int], Region]]:
+    """Each part of each image: the path, the rows on it, and which part."""
+    names = table.individual or (None,) * len(table)
+    places: dict[str, list[int]] = defaultdict(list)
+    for row, path in enumerate(table.image_paths):
+        places[path].append(row)
+    parts, seen = [], set()
+    for path, rows in places.items():
+        for region in source.regions(path):
+            wanted = (None, region.individual)
+            on_it = [row for row in rows if region.individual is None or names[row] in wanted]
+            if one_row and len(on_it) > 1:
+                raise _several_animals(table, on_it)
+            if on_it:
+                parts.append((path, on_it, region))
+                seen.update(on_it)
+    lost = next((row for row in range(len(table)) if row not in seen), None)
+    if lost is not None:
+        raise BoxFileError(
+            f"no region is of the individual '{names[lost]}'",
+            where=table.place(lost),
+            remedy="give it a box, or remove the row",
         )
+    return parts
+
+
+def _several_animals(table: PoseTable, rows: Sequence[int]) -> DataModuleError:
+    return DataModuleError(
+        f"the image '{table.image_paths[rows[0]]}' has {len(rows)} animals, but the tracker takes "
+        "one per image",
+        where="; ".join(table.place(row) for row in rows[:2]),
+        remedy="set data.bbox_file to boxes with a column 'individual', one for each animal",
+    )
 
 
 def _refuse_missing(table: PoseTable, data_dir: Path) -> None:

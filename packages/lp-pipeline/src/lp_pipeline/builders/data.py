@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
 from lp_data.datasets.build_clips import build_clips
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
-from lp_data.split import split_rows
+from lp_data.regions import Boxes
+from lp_data.split import split_frames
+from lp_pipeline.builders.boxes import boxes_of_video, get_boxes
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import list_videos
@@ -38,6 +41,7 @@ def get_dataset(
         labels,
         data_dir(config),
         image_size(config),
+        regions=get_boxes(config),
         instances=tracker_class.instances,
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
@@ -83,7 +87,15 @@ def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Cli
         image_size(config),
         reader=config.dali.reader,
         seed=config.dali.general.seed,
+        boxes=partial(clip_boxes, config) if config.data.bbox_file else None,
     )
+
+
+def clip_boxes(config: Config, video: Path) -> Boxes:
+    """The boxes of an unlabelled video, ``<video>_bbox.csv`` beside it."""
+    boxes = boxes_of_video(config, video)
+    assert boxes is not None  # the config has boxes
+    return boxes
 
 
 def get_data_module(
@@ -96,8 +108,8 @@ def get_data_module(
         ConfigError: There are no videos although there are unsupervised losses.
     """
     training = config.training
-    split = split_rows(
-        len(dataset),
+    split = split_frames(
+        dataset.table,
         training.train_prob,
         training.val_prob,
         training.rng_seed_data_pt,

@@ -24,6 +24,7 @@ class PredictRequest:
     precision: str
     batch_size: int | None
     reader: str
+    boxes: Path | None = None
 
 
 @dataclass(frozen=True)

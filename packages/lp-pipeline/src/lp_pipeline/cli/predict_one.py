@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from lp_pipeline.errors import PredictionError
 from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
+    from lp_data.regions import Boxes
+    from lp_pipeline.config.schema import Config
     from lp_pipeline.evaluation.metrics import FrameMetric
     from lp_pipeline.model import Model
 
@@ -45,6 +48,7 @@ class InputPredictor:
             LPError: The file or one of its images cannot be read, or the memory is not enough.
         """
         from lp_data.labels import read_labels
+        from lp_pipeline.builders.boxes import boxes_of_labels
         from lp_pipeline.cli.train import show_errors
         from lp_pipeline.evaluation.model_project import splits_of
         from lp_pipeline.prediction.labeled import predict_labels
@@ -56,11 +60,13 @@ class InputPredictor:
             return
         model = self.model
         labels = read_labels(file)
+        boxes = boxes_of_labels(self._config, file, self.request.boxes)
         with self._memory_explained():
             result = predict_labels(
                 model.handler,
                 labels,
                 file.parent,
+                regions=boxes,
                 sets=splits_of(self.request.model_dir, labels.image_paths, file.parent),
                 display=self.display,
             )
@@ -76,11 +82,14 @@ class InputPredictor:
         Raises:
             LPError: The video cannot be read, or the memory is not enough.
         """
+        from lp_pipeline.builders.boxes import boxes_of_video
+
         folder = self.request.output_dir or self.request.model_dir / "video_preds"
         table = folder / f"{video.stem}.csv"
-        if not self._is_done(table, video):
+        boxes = boxes_of_video(self._config, video, self.request.boxes)
+        if not self._is_done(table, video, boxes):
             with self._memory_explained():
-                self._write_tables(video, table)
+                self._write_tables(video, table, boxes)
         elif self.request.resume:
             self._write_missing_metrics(table)
         if self.request.labeled_video:
@@ -91,7 +100,14 @@ class InputPredictor:
         size = self.model.handler.chunk
         return explained_memory_errors(PredictionError, f"lower --batch-size (now {size})")
 
-    def _write_tables(self, video: Path, table: Path) -> None:
+    @cached_property
+    def _config(self) -> Config | None:
+        """The config of the model directory; None where it has none."""
+        from lp_pipeline.evaluation.model_project import config_of
+
+        return config_of(self.request.model_dir)
+
+    def _write_tables(self, video: Path, table: Path, boxes: Boxes | None) -> None:
         """The table of coordinates, and those of metrics."""
         from lp_pipeline.prediction.metric_tables import write_metric_tables
         from lp_pipeline.prediction.videos import predict_video_file
@@ -106,6 +122,7 @@ class InputPredictor:
             calibration=self.model.calibration,
             display=self.display,
             resume=self.request.resume,
+            boxes=boxes,
         )
         if result.damage:
             self.display.message(f"warning: {video.name}: {result.damage}")
@@ -156,18 +173,19 @@ class InputPredictor:
         self.display.message(f"labelled video: {path}")
         self.display.message(f"{told} (`litpose render` draws as you like)")
 
-    def _is_done(self, table: Path, video: Path | None = None) -> bool:
+    def _is_done(self, table: Path, video: Path | None = None, boxes: Boxes | None = None) -> bool:
         """Whether a table is there and is to stay.
 
         Raises:
-            PredictionError: It is there, and of another video or of another model.
+            PredictionError: It is there, and of another video, another model or other boxes.
         """
         if not table.exists() or self.request.overwrite:
             return False
         if video is not None:
             from lp_pipeline.prediction.predicted_source import check_source
 
-            check_source(table, video, self.model.handler.weights_digest)
+            digest = boxes.digest if boxes else None
+            check_source(table, video, self.model.handler.weights_digest, digest)
         self.display.message(f"{table} is there already; --overwrite predicts it again")
         return True
 

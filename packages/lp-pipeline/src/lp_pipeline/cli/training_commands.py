@@ -89,6 +89,13 @@ def predict(
     reader: Annotated[
         str, typer.Option(help="A video reader, or auto.", autocompletion=complete_reader)
     ] = "auto",
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Boxes to cut frames to: a CSV file with the columns x, y, h, w, or a folder with "
+            "INPUT_bbox.csv for each input; default, for a model trained on boxes: beside it."
+        ),
+    ] = None,
 ) -> None:
     """Predict videos, folders and label files with a trained tracker."""
     from lp_pipeline.cli.predict import run_predict
@@ -106,5 +113,6 @@ def predict(
             precision=precision,
             batch_size=batch_size,
             reader=reader,
+            boxes=boxes,
         )
     )

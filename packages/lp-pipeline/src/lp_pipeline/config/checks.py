@@ -30,6 +30,7 @@ def check_values(config: Config, report: Report) -> None:
         _check_milestones,
         _check_size,
         _check_csv_file,
+        _check_bbox_file,
         _check_keypoints,
         _check_mirrored,
         _check_split,
@@ -97,6 +98,15 @@ def _check_csv_file(config: Config, report: Report) -> None:
             "but one",
             "rename one of them",
         )
+
+
+def _check_bbox_file(config: Config, report: Report) -> None:
+    value = config.data.bbox_file
+    named = list(value.values()) if isinstance(value, dict) else value
+    files = named if isinstance(named, list) else [named]
+    if value is not None and not (files and all(isinstance(f, str) and f for f in files)):
+        expected = "a file, a list of files or a file for each view"
+        report.problem("data.bbox_file", f"expected {expected}, got {value!r}")
 
 
 def _check_keypoints(config: Config, report: Report) -> None:

@@ -53,10 +53,6 @@ REFUSED: dict[str, tuple[str, str]] = {
         "calibrated cameras belong to multi-view projects",
         _SINGLE_VIEW_REMEDY,
     ),
-    "data.bbox_file": (
-        "bounding boxes are not supported",
-        "crop the images and videos first, or set it to null",
-    ),
     "model.do_context": (
         "trackers with and without context have names of their own",
         "remove the key, and set model.model_type to a tracker with context",

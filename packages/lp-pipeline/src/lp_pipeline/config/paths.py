@@ -68,6 +68,18 @@ def csv_files(config: Config) -> list[Path]:
     return [in_project(config, name) for name in ([names] if isinstance(names, str) else names)]
 
 
+def bbox_files(config: Config) -> dict[str, Path] | list[Path]:
+    """The files of boxes of the labelled images, perhaps by view; none for whole images.
+
+    Raises:
+        ConfigError: One is relative, and the config names no project folder.
+    """
+    named = config.data.bbox_file or []
+    if isinstance(named, dict):
+        return {view: in_project(config, name) for view, name in named.items()}
+    return [in_project(config, name) for name in ([named] if isinstance(named, str) else named)]
+
+
 def video_dir(config: Config) -> Path | None:
     """The folder of unlabelled videos, or None.
 
@@ -102,6 +114,11 @@ def check_paths(config: Config, report: Report) -> None:
         for path in csv_files(config):
             if not path.is_file():
                 report.problem("data.csv_file", f"there is no label file {path}", _csv_hint(path))
+    if report.sound("data.bbox_file"):
+        boxes = bbox_files(config)
+        for path in boxes.values() if isinstance(boxes, dict) else boxes:
+            if not path.is_file():
+                report.problem("data.bbox_file", f"there is no box file {path}", _csv_hint(path))
     _check_videos(config, report)
 
 

@@ -36,8 +36,13 @@ class DataConfig:
         mirrored_column_matches: Lists of keypoint indices, one list per view in the frame.
         columns_for_singleview_pca: Keypoint indices for the pose PCA; null takes all.
         downsample_factor: The heatmap is 2^factor times smaller than the image.
-        bbox_file, view_names, camera_params_file: Of multi-view projects, which are refused; no
-            effect where they are null or name a single view.
+        bbox_file: Boxes that images are cut to, before anything else: a CSV file with the columns
+            x, y, h, w, whose first column names the image; several, for several boxes of each
+            image, as a list, or by the view that they show. Relative to ``data_dir`` or absolute. A
+            video has its boxes beside it, in ``<video>_bbox.csv``, whose first column counts the
+            frames.
+        view_names, camera_params_file: Of multi-view projects, which are refused; no effect where
+            they are null or name a single view.
     """
 
     image_resize_dims: ImageResizeDims = field(default_factory=ImageResizeDims)

@@ -15,7 +15,7 @@ from lp_pipeline.config.report import KeyPath
 _TEXTS: tuple[Any, ...] = (str, str | None)
 _LISTS: tuple[Any, ...] = (list[str], list[str] | None)
 _NESTED: tuple[Any, ...] = (list[list[str]], list[list[str]] | None)
-_TEXT_OR_LIST = frozenset({("data", "csv_file")})
+_TEXT_OR_LIST = frozenset({("data", "csv_file"), ("data", "bbox_file")})
 """Keys of any type, of which a single value is text."""
 
 _YAML = re.compile(

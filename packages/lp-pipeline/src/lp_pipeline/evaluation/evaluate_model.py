@@ -8,6 +8,7 @@ from pathlib import Path
 from lp_core.listing import visible
 from lp_data.labels import read_labels
 from lp_io.predictions import PredictionTable, read_predictions_csv, scorer_name
+from lp_pipeline.builders.boxes import get_boxes
 from lp_pipeline.display import Display
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.curves import TrainingCurves, read_training_curves
@@ -39,7 +40,12 @@ def predict_project_labels(
         DataError: An image is missing or no image.
     """
     return predict_labels(
-        handler, project.labels, project.data_dir, sets=project.sets, display=display
+        handler,
+        project.labels,
+        project.data_dir,
+        regions=get_boxes(project.config),
+        sets=project.sets,
+        display=display,
     )
 
 
@@ -158,7 +164,8 @@ def evaluate_label_file(
     folder = data_dir or file.absolute().parent
     table = read_labels(file)
     sets = project.use_of(table.image_paths, folder)
-    result = predict_labels(handler, table, folder, sets=sets, display=display)
+    boxes = get_boxes(project.config)
+    result = predict_labels(handler, table, folder, regions=boxes, sets=sets, display=display)
     path = project.predictions_of(file)
     _write(project, result, path)
     return result, path

@@ -233,6 +233,16 @@ def model_of_table(table: Path) -> Path | None:
     return next((folder for folder in folders if (folder / MANIFEST_NAME).is_file()), None)
 
 
+def config_of(folder: Path) -> Config | None:
+    """The config of a model directory; None where it has none.
+
+    Raises:
+        ConfigError: The config is damaged.
+    """
+    file = folder / CONFIG_FILE
+    return load_config(file).config if file.is_file() else None
+
+
 def eval_options(folder: Path) -> EvalConfig:
     """How a model directory's config wants predictions drawn; the defaults where it has none.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count, takewhile
 
 import numpy as np
@@ -19,6 +19,8 @@ from lp_core.geometry.affine import resizing
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
 from lp_data.loading.prefetch import prefetch
+from lp_data.regions import CutVideo
+from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
 from lp_pipeline.prediction.folding import with_folded_backbone
 from lp_pipeline.prediction.weights_digest import weights_digest
@@ -80,7 +82,7 @@ class PredictionHandler:
         chunk: Frames that go through the network at once; None takes `default_chunk`.
 
     Raises:
-        PredictionError: The device is not there.
+        PredictionError: The device is not there, or the tracker finds several animals per image.
     """
 
     def __init__(
@@ -91,6 +93,12 @@ class PredictionHandler:
         precision: Precision = "32-true",
         chunk: int | None = None,
     ) -> None:
+        if tracker.instances == "many":
+            raise PredictionError(
+                f"{type(tracker).__name__} finds several animals per image, and tables of "
+                "predictions hold one",
+                remedy="call its predict_step",
+            )
         self.device = choose_device(device)
         self.precision = precision
         self.chunk = chunk or default_chunk(self.device, tracker.options.image_size)
@@ -130,13 +138,14 @@ class PredictionHandler:
             Keypoints in frame px and confidences, on the CPU; together exactly one row for each
             frame from ``start`` on, with the same bits from whichever seam they start.
         """
+        maps = source.to_frame if isinstance(source, CutVideo) else None
         if not start:
-            return self.predict_frames(source.chunks(self.chunk), source.size)
+            return self.predict_frames(source.chunks(self.chunk), source.size, maps=maps)
         first = start + self.margin
         before = frames_before(source, first, 2 * self.margin) if self.margin else None
         ends = ((at, min(at + self.chunk, len(source))) for at in count(first, self.chunk))
         chunks = (source.read(*part) for part in takewhile(lambda part: part[0] < part[1], ends))
-        return self.predict_frames(chunks, source.size, before)
+        return self.predict_frames(chunks, source.size, before, maps=maps, start=start)
 
     def seam(self, rows: int, frames: int) -> int:
         """Where to go on with a video of which some rows were predicted already.
@@ -159,6 +168,9 @@ class PredictionHandler:
         chunks: Iterable[Frames],
         frame_size: tuple[int, int],
         before: Frames | None = None,
+        *,
+        maps: Callable[[int, int], Float[Tensor, "frames 2 3"]] | None = None,
+        start: int = 0,
     ) -> Iterator[Prediction]:
         """Predictions of consecutive frames, some at a time.
 
@@ -166,16 +178,22 @@ class PredictionHandler:
             chunks: Consecutive frames of the size that `read_size` says, uint8 RGB.
             frame_size: (height, width) of the frames before they were resized, in frame px.
             before: The 2·`margin` frames before the first; None at the beginning of a stream.
+            maps: Gives the maps from model px to frame px of a range of frames, which may reach
+                over both ends; None where they are whole frames.
+            start: The number of the first frame that is predicted.
 
         Yields:
             Keypoints in frame px and confidences, on the CPU; one row per frame, or `margin` more
             with the frames before.
         """
         matrix = resizing(self.image_size, frame_size).float()
+        whole = partial(_same_for_all, matrix)
         runs = map(self._on_host, with_context(chunks, self.margin, before))
         started: deque[_InFlight] = deque()
         for frames in prefetch(runs):
-            started.append(self._start(self._clip(frames, matrix)))
+            first, start = start - self.margin, start + len(frames) - 2 * self.margin
+            to_frame = (maps or whole)(first, first + len(frames))
+            started.append(self._start(self._clip(frames, to_frame)))
             if len(started) > self._batches_ahead:
                 yield started.popleft().wait()
         while started:
@@ -202,12 +220,14 @@ class PredictionHandler:
         return frames.permute(0, 3, 1, 2)
 
     def _clip(
-        self, frames: UInt8[Tensor, "frames 3 height width"], matrix: Float[Tensor, "2 3"]
+        self,
+        frames: UInt8[Tensor, "frames 3 height width"],
+        to_frame: Float[Tensor, "frames 2 3"],
     ) -> UnlabeledBatch:
         """What the network takes: frames at the size of model px, and their maps to frame px."""
         if self.tracker.resizes_frames:
             frames = self.tracker.resize_frames(frames.to(self.device, non_blocking=True))
-        return {"frames": frames, "to_frame": matrix.expand(len(frames), 2, 3).contiguous()}
+        return {"frames": frames, "to_frame": to_frame}
 
     def predict_labeled(self, batch: LabeledBatch) -> Prediction:
         """Predictions of a labelled batch, on the CPU."""
@@ -230,6 +250,13 @@ class PredictionHandler:
             done = torch.cuda.Event()
             done.record(torch.cuda.current_stream(self.device))
         return _InFlight(Prediction(keypoints, confidences), done)
+
+
+def _same_for_all(
+    matrix: Float[Tensor, "2 3"], start: int, stop: int
+) -> Float[Tensor, "frames 2 3"]:
+    """One map for each frame from ``start`` to ``stop - 1``."""
+    return matrix.expand(stop - start, 2, 3).contiguous()
 
 
 def frames_before(source: VideoSource, end: int, number: int) -> Frames:

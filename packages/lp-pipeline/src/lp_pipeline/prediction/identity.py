@@ -9,10 +9,13 @@ import torch
 
 from lp_core.listing import visible
 from lp_core.video import VideoSource
+from lp_data.regions import Boxes
 from lp_pipeline.prediction.handler import PredictionHandler
 
 
-def prediction_identity(handler: PredictionHandler, source: VideoSource, video: Path) -> str:
+def prediction_identity(
+    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None = None
+) -> str:
     """A text that differs where predictions of a video may differ in any bit.
 
     The number of threads is left out: a cluster may give a resumed job others.
@@ -21,6 +24,7 @@ def prediction_identity(handler: PredictionHandler, source: VideoSource, video: 
         handler: Runs the tracker.
         source: The opened video.
         video: The file or the folder.
+        boxes: Those of its frames; None for whole frames.
     """
     return json.dumps(
         {
@@ -33,6 +37,7 @@ def prediction_identity(handler: PredictionHandler, source: VideoSource, video: 
             "torch": torch.__version__,
             "reader": type(source).__qualname__,
             "video": _file_marks(video),
+            "boxes": boxes.digest if boxes else None,
         }
     )
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
+from lp_core.batches import Prediction
 from lp_core.poses import PoseTable
+from lp_core.regions import Region, RegionSource, collect, ownership
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.metrics import pixel_error
@@ -45,6 +48,7 @@ def predict_labels(
     table: PoseTable,
     data_dir: Path,
     *,
+    regions: RegionSource | None = None,
     sets: Sequence[str] | None = None,
     display: Display | None = None,
 ) -> LabeledPrediction:
@@ -54,6 +58,7 @@ def predict_labels(
         handler: Runs the tracker.
         table: The labels; their keypoints must include the tracker's.
         data_dir: The folder that the table's paths are relative to.
+        regions: On which parts of each image the tracker looks; None for the whole.
         sets: The split of each image; None for a table that was not trained on.
         display: Where to report to.
 
@@ -63,21 +68,21 @@ def predict_labels(
     tracker = handler.tracker
     table = table.select_keypoints(tracker.options.keypoint_names)
     dataset = LabeledDataset(
-        table, data_dir, handler.image_size, context_frames=tracker.context_frames
+        table,
+        data_dir,
+        handler.image_size,
+        regions=regions,
+        context_frames=tracker.context_frames,
     )
     loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
-    keypoints = np.full((*table.has_position.shape, 2), np.nan)
-    confidences = np.zeros(table.has_position.shape)
-    done = 0
+    parts: list[Prediction] = []
+    rows: list[int] = []
     with (display or SilentDisplay()).task("labelled images", len(dataset)) as task:
         for batch in loader:
-            found, rows = handler.predict_labeled(batch), batch["table_row"]
-            keypoints[rows], confidences[rows] = (
-                found.keypoints.double(),
-                found.confidences.double(),
-            )
-            done += len(batch["images"])
-            task.update(done)
+            parts.append(handler.predict_labeled(batch))
+            rows += batch["table_row"].tolist()
+            task.update(len(rows))
+    keypoints, confidences = _collected(parts, rows, dataset.regions, table)
     return LabeledPrediction(
         table=table,
         keypoints=keypoints,
@@ -85,6 +90,39 @@ def predict_labels(
         errors=pixel_error(table.points, keypoints),
         sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
         weights=handler.weights_digest,
+    )
+
+
+def _collected(
+    parts: Sequence[Prediction],
+    rows: Sequence[int],
+    regions: Sequence[Region],
+    table: PoseTable,
+) -> tuple[Float[ndarray, "rows keypoints 2"], Float[ndarray, "rows keypoints"]]:
+    """One prediction for each row of the table, from those of its regions.
+
+    Args:
+        parts: Predictions of regions, in their order.
+        rows: The row that each region is of.
+        regions: The regions.
+        table: The table.
+    """
+    keypoints = torch.cat([part.keypoints for part in parts]).double()
+    confidences = torch.cat([part.confidences for part in parts]).double()
+    owned = ownership(regions, table.keypoint_names)
+    places: dict[int, list[int]] = {row: [] for row in range(len(table))}
+    for place, row in enumerate(rows):
+        places[row].append(place)
+    if all(len(found) == 1 for found in places.values()):
+        order = [found[0] for found in places.values()]
+        return keypoints[order].numpy(), confidences[order].numpy()
+    merged = [
+        collect(keypoints[found, None], confidences[found, None], owned[found])
+        for found in places.values()
+    ]
+    return (
+        torch.cat([points for points, _ in merged]).numpy(),
+        torch.cat([values for _, values in merged]).numpy(),
     )
 
 

@@ -54,13 +54,17 @@ def write_source(
     video: Path,
     weights_digest: str,
     calibration: ConfidenceCalibration | None = None,
+    *,
+    boxes: str | None = None,
 ) -> None:
-    """Say beside a table which video it is of, which tracker predicted it, and how sure it is.
+    """Say beside a table what it was made from: video, tracker, boxes, and how sure it is.
 
     Raises:
         PredictionError: The file cannot be written.
     """
     said: dict[str, Any] = {"name": video.name, "video": _digest(video), "weights": weights_digest}
+    if boxes is not None:
+        said["boxes"] = boxes
     if calibration is not None:
         said[_CALIBRATION] = calibration.to_dict()
     _write(source_path(table), said)
@@ -74,10 +78,11 @@ def _write(path: Path, said: Mapping[str, Any]) -> None:
         raise unwritable(PredictionError, "the file", path, error) from error
 
 
-def is_made_from(table: Path, video: Path, weights_digest: str) -> bool:
-    """Whether a table says that this tracker has predicted it from this video."""
+def is_made_from(table: Path, video: Path, weights_digest: str, boxes: str | None = None) -> bool:
+    """Whether a table says that this tracker has predicted it from this video and these boxes."""
     said = _read(source_path(table))
-    return said.get("weights") == weights_digest and said.get("video") == _digest(video)
+    same = said.get("weights") == weights_digest and said.get("boxes") == boxes
+    return same and said.get("video") == _digest(video)
 
 
 def source_calibration(table: Path) -> ConfidenceCalibration | None:
@@ -90,20 +95,22 @@ def source_calibration(table: Path) -> ConfidenceCalibration | None:
     return ConfidenceCalibration.from_dict(content) if isinstance(content, dict) else None
 
 
-def check_source(table: Path, video: Path, weights_digest: str) -> None:
+def check_source(table: Path, video: Path, weights_digest: str, boxes: str | None = None) -> None:
     """Refuse a table as the predictions of ``video`` that says it was made from something else.
 
     A table that says nothing, such as that of another program, is taken as it is. Where the video
     lies and when it was copied there does not count.
 
     Raises:
-        PredictionError: The table is of another video, or of another tracker.
+        PredictionError: The table is of another video, tracker or boxes.
     """
     said = _read(source_path(table))
     if said.get("video", "") not in ("", _digest(video)):
         problem = f"{video} is not the video that was predicted there, although it has its name"
     elif said.get("weights", "") not in ("", weights_digest):
         problem = "another model, or another state of this one, has predicted the video there"
+    elif said and said.get("boxes") != boxes:
+        problem = "the video was predicted there with other boxes"
     else:
         return
     remedy = "--overwrite predicts it again; --output-dir keeps both"

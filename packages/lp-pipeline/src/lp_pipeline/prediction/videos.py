@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from lp_core.batches import Prediction
 from lp_core.video import VideoSource
+from lp_data.regions import Boxes
 from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter, read_prediction_chunks
 from lp_pipeline.display import Display, SilentDisplay
@@ -20,6 +22,7 @@ from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.metric_files import metric_file, metric_path
 from lp_pipeline.evaluation.metrics import TemporalNorm
 from lp_pipeline.prediction.calibrated import calibrated_file
+from lp_pipeline.prediction.cuts import CutPredictor
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.identity import prediction_identity
 from lp_pipeline.prediction.predicted_source import write_source
@@ -53,6 +56,7 @@ def predict_video_file(
     display: Display | None = None,
     also: Callable[[VideoSource, Prediction], None] | None = None,
     resume: bool = False,
+    boxes: Boxes | None = None,
 ) -> VideoResult:
     """Predict every frame of a video, writing as it goes.
 
@@ -70,18 +74,29 @@ def predict_video_file(
             taken over included.
         resume: Go on where an interrupted run of the same model on the same video stopped. The
             files become the same, bit for bit, as without the interruption.
+        boxes: On which parts of each frame the tracker looks; None for whole frames. See
+            `lp_core.regions.collect`.
 
     Raises:
+        BoxFileError: The boxes are not those of the video.
         VideoError: The video cannot be read exactly.
         PredictionError: The number of rows is not the number of frames.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(open_video(video, reader=reader, resize_to=handler.read_size))
+        source: VideoSource
+        predict: Callable[[int], Iterator[Prediction]]
+        if boxes is None:
+            size = handler.read_size
+            source = stack.enter_context(open_video(video, reader=reader, resize_to=size))
+            predict = partial(handler.predict_video, source)
+        else:
+            cuts = CutPredictor(handler, video, boxes, stack, reader)
+            source, predict = cuts.source, cuts.predict
         writer = PredictionCsvWriter(
             table,
             handler.tracker.options.keypoint_names,
             scorer=scorer,
-            identity=prediction_identity(handler, source, video),
+            identity=prediction_identity(handler, source, video, boxes),
             resume=resume,
         )
         coordinates = stack.enter_context(writer)
@@ -94,7 +109,7 @@ def predict_video_file(
             if also is not None:
                 also(source, part)
         task.update(resumed)
-        for part in handler.predict_video(source, resumed):
+        for part in predict(resumed):
             coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
             append_beside(part)
             if also is not None:
@@ -108,7 +123,9 @@ def predict_video_file(
                 remedy="this is a fault of the video reader; please report it",
             )
         result = VideoResult(table, rows, getattr(source, "damage", None), resumed)
-    write_source(table, video, handler.weights_digest, calibration)
+    write_source(
+        table, video, handler.weights_digest, calibration, boxes=boxes.digest if boxes else None
+    )
     return result
 
 

@@ -11,6 +11,7 @@ from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import scorer_name
+from lp_pipeline.builders.boxes import boxes_of_video
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.eval_videos import videos_to_predict
 from lp_pipeline.builders.labels import get_skeleton
@@ -188,7 +189,9 @@ def _predict_video(
         How long the prediction took; None where the table was there already.
     """
     table, timing = _video_table(model_dir, video), None
-    if not (table.is_file() and is_made_from(table, video, handler.weights_digest)):
+    boxes = boxes_of_video(config, video)
+    digest = boxes.digest if boxes else None
+    if not (table.is_file() and is_made_from(table, video, handler.weights_digest, digest)):
         start = time.perf_counter()
         result = predict_video_file(
             handler,
@@ -199,6 +202,7 @@ def _predict_video(
             calibration=stored_calibration(read_manifest(model_dir)),
             display=display,
             resume=True,
+            boxes=boxes,
         )
         timing = _timing(result, video, time.perf_counter() - start, handler)
         if result.damage:

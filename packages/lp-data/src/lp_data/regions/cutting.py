@@ -1,0 +1,160 @@
+"""Cut frames to boxes, and say where model px are in the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from types import TracebackType
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from lp_core.geometry import affine
+from lp_core.regions import Box
+from lp_core.video import Frames, VideoSource
+from lp_data.errors import BoxFileError
+from lp_data.images import Image, resize
+
+
+def cut(image: Image, box: Box | None) -> UInt8[ndarray, "rows columns 3"]:
+    """The pixels of a box; those beyond the edge of the frame are black.
+
+    Args:
+        image: (H, W, 3) in frame px.
+        box: Which pixels; None for all.
+
+    Returns:
+        (height, width, 3): pixel (0, 0) is pixel (x, y) of the frame. A view of the image where
+        the box is within it.
+
+    Raises:
+        BoxFileError: No pixel of the frame is in the box.
+    """
+    if box is None:
+        return image
+    height, width = image.shape[:2]
+    left, top = max(box.x, 0), max(box.y, 0)
+    right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
+    if left >= right or top >= bottom:
+        raise BoxFileError(
+            f"the box x {box.x}, y {box.y}, h {box.height}, w {box.width} lies outside a frame of "
+            f"{width} x {height} px",
+            remedy="boxes are in pixels of the whole frame: give images that are not cut yet",
+        )
+    inside = image[top:bottom, left:right]
+    if inside.shape[:2] == (box.height, box.width):
+        return inside
+    padded = np.zeros((box.height, box.width, 3), np.uint8)
+    padded[top - box.y : bottom - box.y, left - box.x : right - box.x] = inside
+    return padded
+
+
+def cutting(frame_size: tuple[int, int], box: Box | None, size: tuple[int, int]) -> Tensor:
+    """The map (2, 3) from frame px to model px of a box that is cut out and resized.
+
+    Args:
+        frame_size: (height, width) of the frame, which is all that counts without a box.
+        box: The box; None for the whole frame.
+        size: (height, width) in model px.
+    """
+    if box is None:
+        return affine.resizing(frame_size, size)
+    return affine.compose(
+        affine.cropping(float(box.x), float(box.y)), affine.resizing((box.height, box.width), size)
+    )
+
+
+def reaches_over(box: Box | None, frame_size: tuple[int, int]) -> bool:
+    """Whether a part of a box is beyond the edge of a frame of (height, width)."""
+    if box is None:
+        return False
+    ends = box.x + box.width > frame_size[1] or box.y + box.height > frame_size[0]
+    return box.x < 0 or box.y < 0 or ends
+
+
+class CutVideo:
+    """A video cut to one box for each frame, at model size: a `lp_core.video.VideoSource`.
+
+    Args:
+        source: The video, with frames at their own size; it is closed with this one.
+        boxes: For each frame its box.
+        size: (height, width) in model px.
+
+    Attributes:
+        size: (height, width) in frame px of the whole frames.
+    """
+
+    def __init__(
+        self, source: VideoSource, boxes: Sequence[Box | None], size: tuple[int, int]
+    ) -> None:
+        self.size = source.size
+        self._source, self._boxes, self._model_size = source, boxes, size
+
+    @property
+    def number_over_edge(self) -> int:
+        """How many boxes reach over the edge of the frame, where their images are black."""
+        return sum(reaches_over(box, self.size) for box in self._boxes)
+
+    @property
+    def fps(self) -> Fraction:
+        """Average frames per second."""
+        return self._source.fps
+
+    def __len__(self) -> int:
+        """The exact number of frames."""
+        return len(self._source)
+
+    def read(self, start: int, stop: int) -> Frames:
+        """The consecutive frames ``start`` to ``stop - 1``, each cut to its box."""
+        return self._cut(self._source.read(start, stop), range(start, stop))
+
+    def read_indices(self, indices: Sequence[int]) -> Frames:
+        """The frames at ``indices``, each cut to its box."""
+        return self._cut(self._source.read_indices(indices), indices)
+
+    def chunks(self, size: int) -> Iterator[Frames]:
+        """All frames in order, each cut to its box, ``size`` at a time."""
+        start = 0
+        for frames in self._source.chunks(size):
+            yield self._cut(frames, range(start, start + len(frames)))
+            start += len(frames)
+
+    def to_frame(self, start: int, stop: int) -> Float[Tensor, "frames 2 3"]:
+        """Maps from model px to frame px of frames; the first and the last stand for those beyond.
+
+        Args:
+            start: The first frame; it may be negative.
+            stop: The frame after the last.
+        """
+        numbers = np.clip(np.arange(start, stop), 0, len(self) - 1)
+        maps = [cutting(self.size, self._boxes[number], self._model_size) for number in numbers]
+        return affine.invert(torch.stack(maps)).float()
+
+    def close(self) -> None:
+        """Close the video."""
+        self._source.close()
+
+    def __enter__(self) -> CutVideo:
+        """The source itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the source."""
+        self.close()
+
+    def _cut(
+        self, frames: Frames, numbers: Sequence[int]
+    ) -> UInt8[ndarray, "frames rows columns 3"]:
+        cuts = [
+            resize(np.ascontiguousarray(cut(frame, self._boxes[number])), self._model_size)
+            for frame, number in zip(frames, numbers, strict=True)
+        ]
+        return np.stack(cuts) if cuts else np.empty((0, *self._model_size, 3), np.uint8)
