@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 import sleap_io
 
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
-from lp_io.predictions import PredictionTable, read_predictions, write_predictions
+from lp_io.predictions import read_predictions, write_predictions
 from lp_pipeline.config.load import load_config
+
+
+def predicted(names, points, confidence, frame, split=None, scorer="tracker"):
+    return PoseTable(
+        Skeleton(tuple(names)), points, frame, confidence=confidence, split=split, scorer=scorer
+    )
 
 
 @pytest.fixture(scope="module")
@@ -267,13 +274,13 @@ def test_all_videos_of_a_deeplabcut_project_are_kept_or_told(litpose, recorded, 
 def test_predictions_go_out_and_come_back(litpose, tmp_path, target):
     rng = np.random.default_rng(0)
     positions = rng.uniform(0, 99, (5, 2, 2)).astype(np.float32)
-    table = PredictionTable(("a", "b"), positions, positions[..., 0] / 99, tuple(range(5)))
+    table = predicted(("a", "b"), positions, positions[..., 0] / 99, tuple(range(5)))
     write_predictions(table, tmp_path / "p.csv")
     assert litpose("convert", tmp_path / "p.csv", tmp_path / target).code == 0
     back = litpose("convert", tmp_path / target, tmp_path / "b.csv")
     assert "nothing was left out" in back.out
     np.testing.assert_array_equal(
-        read_predictions(tmp_path / "b.csv").keypoints.astype(np.float32), positions
+        read_predictions(tmp_path / "b.csv").points.astype(np.float32), positions
     )
 
 
@@ -288,7 +295,7 @@ def refused(outcome, *expected):
 def test_wrong_wishes_are_refused_and_leave_nothing(litpose, recorded, project, tmp_path):
     source = slp(tmp_path / "in", recorded[0], [1])
     table = tmp_path / "in" / "p.csv"
-    write_predictions(PredictionTable(("a",), np.ones((1, 1, 2)), np.ones((1, 1)), (0,)), table)
+    write_predictions(predicted(("a",), np.ones((1, 1, 2)), np.ones((1, 1)), (0,)), table)
     new = tmp_path / "new"
     refused(litpose("convert", tmp_path / "none", new), "no such file")
     refused(litpose("convert", source, new, "--to", "slep"), "did you mean 'sleap'")

@@ -10,9 +10,9 @@ import time
 import pytest
 import torch
 
+from lp_core.poses import Content, read_pose_csv
 from lp_data.testing.lengthen import lengthen
 from lp_io.checkpoint import load_model, save_model
-from lp_io.predictions import read_predictions_csv
 
 LONG = 400
 
@@ -47,7 +47,7 @@ def test_a_killed_prediction_is_resumed_to_the_same_bytes(litpose, model_dir, lo
     outcome = litpose(*arguments, folder, "--resume")
     assert outcome.code == 0
     assert "of them earlier" in " ".join(outcome.out.split())
-    assert len(read_predictions_csv(folder / "long.csv")) == LONG
+    assert len(read_pose_csv(folder / "long.csv", Content.PREDICTIONS)) == LONG
     assert content(folder) == content(tmp_path / "whole")
 
 
@@ -79,9 +79,11 @@ def test_a_broken_video_does_not_stop_the_others(litpose, model_dir, project, lo
     assert outcome.code == 2
     assert "1 of 3 inputs could not be predicted" in outcome.err
     assert "broken.mp4" in outcome.err
-    assert len(read_predictions_csv(tmp_path / "out" / "long.csv")) == LONG
+    assert len(read_pose_csv(tmp_path / "out" / "long.csv", Content.PREDICTIONS)) == LONG
     assert (tmp_path / "out" / f"{project.test_video.stem}.csv").exists()
-    frames = LONG + len(read_predictions_csv(tmp_path / "out" / f"{project.test_video.stem}.csv"))
+    frames = LONG + len(
+        read_pose_csv(tmp_path / "out" / f"{project.test_video.stem}.csv", Content.PREDICTIONS)
+    )
     assert f"2 videos: {frames} frames in" in " ".join(outcome.out.split())
 
 
@@ -115,7 +117,7 @@ def test_a_table_of_another_video_is_not_taken_for_its_own(
         assert "not the video that was predicted there" in " ".join(outcome.err.split())
     assert content(tmp_path / "out") == before
     assert litpose(*arguments, "--overwrite").code == 0
-    assert len(read_predictions_csv(tmp_path / "out" / "cam.csv").index) == LONG
+    assert len(read_pose_csv(tmp_path / "out" / "cam.csv", Content.PREDICTIONS).frame) == LONG
 
 
 def test_a_table_of_another_model_is_not_taken_for_its_own(litpose, model_dir, project, tmp_path):

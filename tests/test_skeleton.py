@@ -7,16 +7,22 @@ import numpy as np
 import pytest
 import yaml
 
-from lp_core.poses import Skeleton
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_io.checkpoint import load_model, read_manifest, save_model
-from lp_io.predictions import PredictionTable, write_predictions
+from lp_io.predictions import write_predictions
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.errors import ConfigError
 from lp_pipeline.evaluation.model_project import skeleton_of_table
 from lp_pipeline.training.setup import set_up
+
+
+def predicted(names, points, confidence, frame, split=None, scorer="tracker"):
+    return PoseTable(
+        Skeleton(tuple(names)), points, frame, confidence=confidence, split=split, scorer=scorer
+    )
 
 
 @pytest.fixture
@@ -31,7 +37,7 @@ def joined(model_dir, project, tmp_path):
     with open_video(project.test_video) as source:
         frames = len(source)
     points = np.random.default_rng(0).uniform(5, 60, (frames, len(names), 2))
-    table = PredictionTable(names, points, np.ones(points.shape[:2]), tuple(range(frames)))
+    table = predicted(names, points, np.ones(points.shape[:2]), tuple(range(frames)))
     (folder / "video_preds").mkdir(exist_ok=True)
     write_predictions(table, folder / "video_preds" / "test.csv")
     return folder

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
+from lp_core.poses import Content, read_pose_csv
 from lp_data.check import check_project
 from lp_data.check.text import report_text
-from lp_io.predictions import read_predictions_csv
 from lp_pipeline.cli.predict_inputs import sort_inputs
 from lp_pipeline.config.load import load_config
 from lp_pipeline.training.setup import set_up
@@ -120,10 +120,10 @@ def test_images_are_predicted_alone_and_by_the_folder(
     (folder / f"._i1{suffix}").write_bytes(APPLE_DOUBLE)
     out = tmp_path / "out"
     assert litpose("predict", model_dir, folder, folder / f"i2{suffix}", "-o", out).code == 0
-    many = read_predictions_csv(out / "images.csv")
-    one = read_predictions_csv(out / "i2.csv")
+    many = read_pose_csv(out / "images.csv", Content.PREDICTIONS)
+    one = read_pose_csv(out / "i2.csv", Content.PREDICTIONS)
     assert (len(many), len(one)) == (3, 1)
-    np.testing.assert_allclose(one.keypoints[0], many.keypoints[1], atol=1e-3)
+    np.testing.assert_allclose(one.points[0], many.points[1], atol=1e-3)
 
 
 def test_a_hidden_file_that_appears_does_not_make_another_folder_of_images(

@@ -11,23 +11,30 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO
 
+from lp_core.poses import PoseTable, Skeleton
 from lp_io.predictions import (
     FORMATS,
-    PredictionTable,
     WriteOptions,
     read_predictions,
     write_predictions,
 )
 
+
+def predicted(names, points, confidence, frame, split=None, scorer="tracker"):
+    return PoseTable(
+        Skeleton(tuple(names)), points, frame, confidence=confidence, split=split, scorer=scorer
+    )
+
+
 SUFFIXES = [known.suffixes[0] for known in FORMATS]
-TABLE = PredictionTable(
-    keypoint_names=("nose", "Schwanz, größer", "尾"),
-    keypoints=np.array(
+TABLE = predicted(
+    names=("nose", "Schwanz, größer", "尾"),
+    points=np.array(
         [[[1.5, 2], [0.1, 4], [3, 3]], [[5, 7], [np.nan, np.nan], [0, 0]]], dtype=np.float32
     ),
-    confidences=np.array([[0.9, 1, 0], [1e-7, np.nan, 0.25]], dtype=np.float32),
-    index=("labeled-data/a/img1.png", "labeled-data/b, c/img2.png"),
-    sets=("train", "unused"),
+    confidence=np.array([[0.9, 1, 0], [1e-7, np.nan, 0.25]], dtype=np.float32),
+    frame=("labeled-data/a/img1.png", "labeled-data/b, c/img2.png"),
+    split=("train", "unused"),
     scorer="heatmap_tracker",
 )
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=7)
@@ -45,21 +52,21 @@ def tables(draw):
     frames = st.lists(st.integers(0, 10**6), min_size=rows, max_size=rows, unique=True).map(sorted)
     paths = texts.filter(lambda text: not (text.isascii() and text.isdigit()))
     index = draw(frames | st.lists(paths, min_size=rows, max_size=rows, unique=True))
-    return PredictionTable(
-        keypoint_names=tuple(names),
-        keypoints=np.where(missing[..., None], np.float32(np.nan), keypoints),
-        confidences=draw(arrays.arrays(np.float32, size, elements=scores)),
-        index=tuple(index),
-        sets=draw(st.none() | st.lists(texts, min_size=rows, max_size=rows).map(tuple)),
+    return predicted(
+        names=tuple(names),
+        points=np.where(missing[..., None], np.float32(np.nan), keypoints),
+        confidence=draw(arrays.arrays(np.float32, size, elements=scores)),
+        frame=tuple(index),
+        split=draw(st.none() | st.lists(texts, min_size=rows, max_size=rows).map(tuple)),
         scorer=draw(texts),
     )
 
 
 def assert_same(one, other, *, kind=np.float32):
     assert one.keypoint_names == other.keypoint_names
-    assert (one.scorer, one.index, one.sets) == (other.scorer, other.index, other.sets)
-    np.testing.assert_array_equal(one.keypoints.astype(kind), other.keypoints.astype(kind))
-    np.testing.assert_array_equal(one.confidences.astype(kind), other.confidences.astype(kind))
+    assert (one.scorer, one.frame, one.split) == (other.scorer, other.frame, other.split)
+    np.testing.assert_array_equal(one.points.astype(kind), other.points.astype(kind))
+    np.testing.assert_array_equal(one.confidence.astype(kind), other.confidence.astype(kind))
 
 
 @pytest.mark.usefixtures("trusted")
@@ -70,8 +77,8 @@ def assert_same(one, other, *, kind=np.float32):
 @given(table=tables())
 def test_a_table_comes_back_exactly(suffix, table, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / f"table{suffix}"
-    if suffix == ".slp" and isinstance(table.index[0], str):
-        assume(not any(set(item) & set("\\/") for item in table.index))  # SLEAP cleans paths
+    if suffix == ".slp" and isinstance(table.frame[0], str):
+        assume(not any(set(item) & set("\\/") for item in table.frame))  # SLEAP cleans paths
     assert write_predictions(table, path) == []
     assert_same(read_predictions(path), table)
 
@@ -86,17 +93,17 @@ def test_paths_with_folders_and_odd_names_come_back(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".csv", ".h5", ".parquet", ".json", ".slp", ".nc"])
 def test_half_a_position_is_kept_or_told(suffix, tmp_path):
-    half = PredictionTable(("nose",), np.array([[[1.0, np.nan]]]), np.array([[0.5]]), (0,))
+    half = predicted(("nose",), np.array([[[1.0, np.nan]]]), np.array([[0.5]]), (0,))
     notes = write_predictions(half, tmp_path / f"half{suffix}")
     back = read_predictions(tmp_path / f"half{suffix}")
-    kept = np.array_equal(back.keypoints, half.keypoints, equal_nan=True)
+    kept = np.array_equal(back.points, half.points, equal_nan=True)
     assert kept is not bool(notes)
-    assert back.confidences.tolist() == [[0.5]]
+    assert back.confidence.tolist() == [[0.5]]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_table_without_rows(suffix, tmp_path):
-    empty = PredictionTable(("a", "b"), np.zeros((0, 2, 2)), np.zeros((0, 2)), ())
+    empty = predicted(("a", "b"), np.zeros((0, 2, 2)), np.zeros((0, 2)), ())
     write_predictions(empty, tmp_path / f"empty{suffix}")
     back = read_predictions(tmp_path / f"empty{suffix}")
     assert (back.keypoint_names, len(back)) == (("a", "b"), 0)
@@ -107,10 +114,10 @@ def test_a_table_without_rows(suffix, tmp_path):
 
 def as_deeplabcut(frame):
     assert frame.columns.names == ["scorer", "bodyparts", "coords"]
-    assert list(frame.index) == list(TABLE.index)
+    assert list(frame.index) == list(TABLE.frame)
     tracked = frame["heatmap_tracker"]
     for column, name in enumerate(TABLE.keypoint_names):
-        expected = np.column_stack([TABLE.keypoints[:, column], TABLE.confidences[:, column]])
+        expected = np.column_stack([TABLE.points[:, column], TABLE.confidence[:, column]])
         np.testing.assert_array_equal(tracked[name][["x", "y", "likelihood"]], expected)
 
 
@@ -136,7 +143,7 @@ def test_pandas_reads_any_names_in_our_h5(table, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "odd.h5"
     write_predictions(table, path)
     frame = pandas.read_hdf(path, "df_with_missing")
-    assert list(frame.index) == list(table.index)
+    assert list(frame.index) == list(table.frame)
     assert tuple(frame.columns.get_level_values(1)[::3]) == table.keypoint_names
 
 
@@ -151,7 +158,7 @@ def test_pycocotools_reads_our_coco(tmp_path):
     write_predictions(TABLE, tmp_path / "p.json")
     coco = COCO(str(tmp_path / "p.json"))
     assert coco.cats[1]["keypoints"] == list(TABLE.keypoint_names)
-    assert [coco.imgs[i]["file_name"] for i in sorted(coco.imgs)] == list(TABLE.index)
+    assert [coco.imgs[i]["file_name"] for i in sorted(coco.imgs)] == list(TABLE.frame)
     second = coco.loadAnns(coco.getAnnIds(imgIds=[2]))[0]
     assert second["keypoints"] == [5, 7, 2, 0, 0, 0, 0, 0, 2]
     assert second["num_keypoints"] == 2
@@ -159,19 +166,19 @@ def test_pycocotools_reads_our_coco(tmp_path):
 
 
 def test_sleap_io_reads_our_slp(tmp_path):
-    table = PredictionTable(TABLE.keypoint_names, TABLE.keypoints, TABLE.confidences, (3, 40))
+    table = predicted(TABLE.keypoint_names, TABLE.points, TABLE.confidence, (3, 40))
     write_predictions(table, tmp_path / "p.slp", options=WriteOptions(video="v/mouse.mp4"))
     labels = sleap_io.load_slp(str(tmp_path / "p.slp"), open_videos=False)
     assert labels.video.filename == "v/mouse.mp4"
     assert [frame.frame_idx for frame in labels] == [3, 40]
     assert labels.skeleton.node_names == list(TABLE.keypoint_names)
     found = labels[1].predicted_instances[0].numpy(scores=True)
-    expected = np.column_stack([TABLE.keypoints[1], TABLE.confidences[1]])
+    expected = np.column_stack([TABLE.points[1], TABLE.confidence[1]])
     np.testing.assert_array_equal(found.astype(np.float32), expected)
 
 
 def test_xarray_reads_our_dataset_as_movement_lays_it_out(tmp_path):
-    table = PredictionTable(TABLE.keypoint_names, TABLE.keypoints, TABLE.confidences, (0, 3))
+    table = predicted(TABLE.keypoint_names, TABLE.points, TABLE.confidence, (0, 3))
     write_predictions(table, tmp_path / "p.nc", options=WriteOptions(fps=30000 / 1001))
     with xarray.open_dataset(tmp_path / "p.nc") as dataset:
         assert dataset.position.dims == ("time", "space", "keypoint", "individual")
@@ -183,9 +190,9 @@ def test_xarray_reads_our_dataset_as_movement_lays_it_out(tmp_path):
         assert dataset.attrs["time_unit"] == "seconds"
         np.testing.assert_allclose(dataset.time, [0, 0.1001])
         np.testing.assert_array_equal(
-            dataset.position.sel(space="y", individual="id_0"), TABLE.keypoints[..., 1]
+            dataset.position.sel(space="y", individual="id_0"), TABLE.points[..., 1]
         )
-    assert read_predictions(tmp_path / "p.nc").index == (0, 3)
+    assert read_predictions(tmp_path / "p.nc").frame == (0, 3)
 
 
 def test_movement_takes_our_dataset(tmp_path):
@@ -207,15 +214,14 @@ def deeplabcut_frame(index=None, scorer="DLC_resnet50"):
 
 def check_deeplabcut(table, index=(0, 1)):
     assert (table.scorer, table.keypoint_names) == ("DLC_resnet50", ("nose", "tail ü"))
-    assert (table.index, table.sets) == (index, None)
-    np.testing.assert_array_equal(table.keypoints[1], [[5, 6], [7, 8]])
-    np.testing.assert_array_equal(table.confidences, [[0.5, np.nan], [1, 0.25]])
+    assert (table.frame, table.split) == (index, None)
+    np.testing.assert_array_equal(table.points[1], [[5, 6], [7, 8]])
+    np.testing.assert_array_equal(table.confidence, [[0.5, np.nan], [1, 0.25]])
 
 
-@pytest.mark.parametrize("layout", ["table", "fixed"])
-@pytest.mark.parametrize("key", ["df_with_missing", "keypoints"])
-def test_h5_that_pandas_writes_for_deeplabcut(tmp_path, layout, key):
-    deeplabcut_frame().to_hdf(tmp_path / "p.h5", key=key, format=layout, mode="w")
+@pytest.mark.parametrize("key", ["df_with_missing", "tracks"])
+def test_h5_that_pandas_writes_for_deeplabcut(tmp_path, key):
+    deeplabcut_frame().to_hdf(tmp_path / "p.h5", key=key, mode="w")
     check_deeplabcut(read_predictions(tmp_path / "p.h5"))
 
 
@@ -255,9 +261,9 @@ def test_slp_that_sleap_io_writes(tmp_path):
     ]
     sleap_io.Labels(frames).save(str(tmp_path / "p.slp"), verbose=False)
     table = read_predictions(tmp_path / "p.slp")
-    assert (table.index, table.keypoint_names) == ((2, 11), ("a", "b"))
-    np.testing.assert_array_equal(table.keypoints[0], [[1.5, 2.5], [np.nan, np.nan]])
-    np.testing.assert_array_equal(table.confidences[1], [0.5, 0.125])
+    assert (table.frame, table.keypoint_names) == ((2, 11), ("a", "b"))
+    np.testing.assert_array_equal(table.points[0], [[1.5, 2.5], [np.nan, np.nan]])
+    np.testing.assert_array_equal(table.confidence[1], [0.5, 0.125])
 
 
 @pytest.mark.parametrize("plural", ["", "s"])
@@ -272,6 +278,6 @@ def test_a_dataset_with_the_dims_of_movement_before_and_after_0_17(tmp_path, plu
         attrs={"fps": 25.0, "time_unit": "seconds", "ds_type": "poses"},
     ).to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
     table = read_predictions(tmp_path / "p.nc")
-    assert (table.keypoint_names, table.index) == (("nose",), (0, 1))
-    np.testing.assert_array_equal(table.keypoints[:, 0], [[0, 1], [2, 3]])
-    np.testing.assert_array_equal(table.confidences[:, 0], [0.5, 1])
+    assert (table.keypoint_names, table.frame) == (("nose",), (0, 1))
+    np.testing.assert_array_equal(table.points[:, 0], [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(table.confidence[:, 0], [0.5, 1])

@@ -8,7 +8,7 @@ import pytest
 import sleap_io
 import xarray
 
-from lp_io.errors import PredictionFileError
+from lp_core.errors import PoseError
 from lp_io.predictions import read_predictions
 
 PARTS = {"m1": ["nose", "tail"], "m2": ["nose", "tail"], "single": ["corner"]}
@@ -119,8 +119,8 @@ def assert_is(table, **values):
     assert len(table) == 3
     for part, animal in values.items():
         column = table.keypoint_names.index(part)
-        np.testing.assert_array_equal(table.keypoints[:, column], VALUE[animal])
-        np.testing.assert_allclose(table.confidences[:, column], 0.1 * VALUE[animal])
+        np.testing.assert_array_equal(table.points[:, column], VALUE[animal])
+        np.testing.assert_allclose(table.confidence[:, column], 0.1 * VALUE[animal])
 
 
 @pytest.mark.parametrize("suffix", WITH_SCENE)
@@ -144,10 +144,10 @@ def test_several_animals_are_told_with_the_way_to_choose(tmp_path, suffix):
     path = tmp_path / f"p{suffix}"
     WRITERS[suffix](path, ["m1", "m2"])
     assert_is(read_predictions(path, individual="m2"), nose="m2", tail="m2")
-    with pytest.raises(PredictionFileError, match="lp tracks one") as caught:
+    with pytest.raises(PoseError, match="lp tracks one") as caught:
         read_predictions(path)
     assert caught.value.remedy == "choose one with litpose convert --individual: m1, m2"
-    with pytest.raises(PredictionFileError, match="no animal is named 'm3'") as caught:
+    with pytest.raises(PoseError, match="no animal is named 'm3'") as caught:
         read_predictions(path, individual="m3")
     assert "there are: m1, m2" in caught.value.remedy
 
@@ -157,5 +157,5 @@ def test_a_table_without_animals_has_none_to_choose(tmp_path):
     frame.to_csv(tmp_path / "p.csv")
     frame.to_hdf(tmp_path / "p.h5", key="df_with_missing", mode="w")
     for name in ("p.csv", "p.h5"):
-        with pytest.raises(PredictionFileError, match="names no animals"):
+        with pytest.raises(PoseError, match="names no animals"):
             read_predictions(tmp_path / name, individual="m1")

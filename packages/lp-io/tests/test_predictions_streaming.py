@@ -6,14 +6,25 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from lp_io.errors import PredictionFileError
+from lp_core.errors import PoseError
+from lp_core.poses import (
+    Content,
+    PoseTable,
+    Skeleton,
+    read_pose_csv,
+    read_pose_csv_chunks,
+    write_pose_csv,
+)
 from lp_io.predictions import (
     PredictionCsvWriter,
-    PredictionTable,
-    read_prediction_chunks,
-    read_predictions_csv,
-    write_predictions_csv,
 )
+
+
+def predicted(names, points, confidence, frame, split=None, scorer="tracker"):
+    return PoseTable(
+        Skeleton(tuple(names)), points, frame, confidence=confidence, split=split, scorer=scorer
+    )
+
 
 NAMES = ("nose", "tail")
 RNG = np.random.default_rng(4)
@@ -46,10 +57,8 @@ def test_chunks_make_the_same_bytes_as_one_table(tmp_path):
     with writer(tmp_path / "chunks.csv") as chunks:
         for begin in range(0, 50, 7):
             append(chunks, begin, begin + 7)
-    table = PredictionTable(
-        NAMES, KEYPOINTS, CONFIDENCES, tuple(range(50)), scorer="heatmap_tracker"
-    )
-    write_predictions_csv(table, tmp_path / "table.csv")
+    table = predicted(NAMES, KEYPOINTS, CONFIDENCES, tuple(range(50)), scorer="heatmap_tracker")
+    write_pose_csv(table, tmp_path / "table.csv")
     assert (tmp_path / "chunks.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -70,9 +79,9 @@ def test_a_torn_row_is_dropped_and_the_rest_is_taken_over(tmp_path, cut):
         assert resumed.complete_rows == 19
         append(resumed, 19, 50)
         assert resumed.complete_rows == 50
-    table = read_predictions_csv(path)
-    np.testing.assert_array_equal(table.keypoints.astype(np.float32), KEYPOINTS)
-    assert table.index == tuple(range(50))
+    table = read_pose_csv(path, Content.PREDICTIONS)
+    np.testing.assert_array_equal(table.points.astype(np.float32), KEYPOINTS)
+    assert table.frame == tuple(range(50))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -83,7 +92,7 @@ def test_blocks_that_the_power_cut_left_empty_are_dropped(tmp_path):
     with writer(tmp_path / "p.csv", resume=True) as resumed:
         assert 0 < resumed.complete_rows < 20
         append(resumed, resumed.complete_rows, 50)
-    keypoints = read_predictions_csv(tmp_path / "p.csv").keypoints
+    keypoints = read_pose_csv(tmp_path / "p.csv", Content.PREDICTIONS).points
     np.testing.assert_array_equal(keypoints.astype(np.float32), KEYPOINTS)
 
 
@@ -93,7 +102,7 @@ def test_a_header_that_was_cut_short_starts_anew(tmp_path):
     with writer(tmp_path / "p.csv", resume=True) as resumed:
         assert resumed.complete_rows == 0
         append(resumed, 0, 50)
-    assert len(read_predictions_csv(tmp_path / "p.csv")) == 50
+    assert len(read_pose_csv(tmp_path / "p.csv", Content.PREDICTIONS)) == 50
 
 
 @pytest.mark.parametrize("change", [{"identity": "model b"}, {"resume": False}])
@@ -103,7 +112,7 @@ def test_rows_of_another_model_are_not_taken_over(tmp_path, change):
     with writer(path, **{"identity": "model a", "resume": True, **change}) as other:
         assert other.complete_rows == 0
         append(other, 0, 50)
-    assert len(read_predictions_csv(path)) == 50
+    assert len(read_pose_csv(path, Content.PREDICTIONS)) == 50
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -113,7 +122,8 @@ def test_a_writer_goes_back_to_an_earlier_row(tmp_path, rows):
     interrupted(path, 20)
     with writer(path, resume=True) as resumed:
         resumed.go_back(rows)
-        assert len(read_predictions_csv(resumed.partial_path)) == resumed.complete_rows == rows
+        there = read_pose_csv(resumed.partial_path, Content.PREDICTIONS)
+        assert len(there) == resumed.complete_rows == rows
         append(resumed, rows, 50)
     with writer(tmp_path / "whole.csv") as whole:
         append(whole, 0, 50)
@@ -123,7 +133,7 @@ def test_a_writer_goes_back_to_an_earlier_row(tmp_path, rows):
 def test_a_writer_cannot_go_back_to_rows_that_it_does_not_have(tmp_path):
     with writer(tmp_path / "p.csv") as rows:
         append(rows, 0, 5)
-        with pytest.raises(PredictionFileError, match="not 6 rows"):
+        with pytest.raises(PoseError, match="not 6 rows"):
             rows.go_back(6)
         append(rows, 5, 50)
 
@@ -142,17 +152,17 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
 
 def test_a_wrong_number_of_keypoints_is_refused(tmp_path):
     with writer(tmp_path / "p.csv") as part:
-        with pytest.raises(PredictionFileError, match="2 keypoint names"):
+        with pytest.raises(PoseError, match="2 keypoint names"):
             part.append(KEYPOINTS[:, :1], CONFIDENCES[:, :1])
         append(part, 0, 50)
-    with pytest.raises(PredictionFileError, match="outside"):
+    with pytest.raises(PoseError, match="outside"):
         append(part, 0, 1)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(PredictionFileError, match="cannot be written"),
+        pytest.raises(PoseError, match="cannot be written"),
         writer(tmp_path / "file" / "p.csv"),
     ):
         pass
@@ -163,19 +173,19 @@ def test_chunks_of_a_table_are_the_table(tmp_path, rows):
     path = tmp_path / "p.csv"
     with writer(path) as whole:
         append(whole, 0, 50)
-    chunks = list(read_prediction_chunks(path, rows))
+    chunks = list(read_pose_csv_chunks(path, Content.PREDICTIONS, rows))
     assert [len(chunk) for chunk in chunks[:-1]] == [rows] * (len(chunks) - 1)
-    assert sum((chunk.index for chunk in chunks), ()) == tuple(range(50))
-    keypoints = np.concatenate([chunk.keypoints for chunk in chunks]).astype(np.float32)
+    assert sum((chunk.frame for chunk in chunks), ()) == tuple(range(50))
+    keypoints = np.concatenate([chunk.points for chunk in chunks]).astype(np.float32)
     np.testing.assert_array_equal(keypoints, KEYPOINTS)
-    confidences = np.concatenate([chunk.confidences for chunk in chunks]).astype(np.float32)
+    confidences = np.concatenate([chunk.confidence for chunk in chunks]).astype(np.float32)
     np.testing.assert_array_equal(confidences, CONFIDENCES)
 
 
 def test_a_table_without_rows_still_tells_its_keypoints(tmp_path):
     with writer(tmp_path / "p.csv"):
         pass
-    (empty,) = read_prediction_chunks(tmp_path / "p.csv")
+    (empty,) = read_pose_csv_chunks(tmp_path / "p.csv", Content.PREDICTIONS)
     assert (len(empty), empty.keypoint_names) == (0, NAMES)
 
 
@@ -186,11 +196,11 @@ def test_a_wrong_row_is_told_by_its_number_when_its_turn_has_come(tmp_path):
     lines = path.read_text().splitlines()
     lines[3 + 30] += ",1"
     path.write_text("\n".join(lines))
-    chunks = read_prediction_chunks(path, 10)
+    chunks = read_pose_csv_chunks(path, Content.PREDICTIONS, 10)
     assert sum(len(next(chunks)) for _ in range(3)) == 30
-    with pytest.raises(PredictionFileError, match="8 cells") as caught:
+    with pytest.raises(PoseError, match="8 cells") as caught:
         next(chunks)
-    assert caught.value.where.endswith("row 34")
+    assert caught.value.where.endswith("line 34, column 8")
 
 
 def test_reading_in_chunks_takes_no_more_memory_for_longer_tables(tmp_path):
@@ -200,7 +210,7 @@ def test_reading_in_chunks_takes_no_more_memory_for_longer_tables(tmp_path):
             for _ in range(rows // 50):
                 append(whole, 0, 50)
         tracemalloc.start()
-        for _ in read_prediction_chunks(path, 100):
+        for _ in read_pose_csv_chunks(path, Content.PREDICTIONS, 100):
             pass
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()

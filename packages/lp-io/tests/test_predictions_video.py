@@ -5,8 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_io.errors import PredictionFileError
-from lp_io.predictions import PredictionTable, VideoPredictions, write_predictions
+from lp_core.errors import PoseError
+from lp_core.poses import PoseTable, Skeleton
+from lp_io.predictions import VideoPredictions, write_predictions
+
+
+def predicted(names, points, confidence, frame, split=None, scorer="tracker"):
+    return PoseTable(
+        Skeleton(tuple(names)), points, frame, confidence=confidence, split=split, scorer=scorer
+    )
+
 
 FRAMES = 12
 POSITIONS = np.arange(FRAMES * 4, dtype=np.float64).reshape(FRAMES, 2, 2) + 0.25
@@ -17,7 +25,7 @@ def write(path, frames, index=None):
     """A table with the rows of some frames, in that order, numbered by the frames or otherwise."""
     rows = list(frames)
     index = tuple(rows if index is None else index)
-    table = PredictionTable(("nose", "tail"), POSITIONS[rows], CONFIDENCES[rows], index)
+    table = predicted(("nose", "tail"), POSITIONS[rows], CONFIDENCES[rows], index)
     write_predictions(table, path)
     return path
 
@@ -47,8 +55,8 @@ def test_every_row_is_placed_by_its_number(tmp_path_factory, frames, size, first
         np.testing.assert_array_equal(chunk, expected[part.start : part.start + len(chunk)])
         part = range(part.start + len(chunk), part.stop)
     some = [5, 0, 11]
-    np.testing.assert_array_equal(predictions.at(some).keypoints, expected[some])
-    in_order = [frame for table in predictions.rows(size) for frame in table.index]
+    np.testing.assert_array_equal(predictions.at(some).points, expected[some])
+    in_order = [frame for table in predictions.rows(size) for frame in table.frame]
     assert in_order == sorted(frames)
 
 
@@ -83,15 +91,15 @@ def test_frames_without_a_row_are_named(tmp_path):
 )
 def test_numbers_that_are_not_those_of_the_video_are_refused(tmp_path, index, told):
     path = write(tmp_path / "p.csv", range(6), index)
-    with pytest.raises(PredictionFileError, match="(?s)" + told.replace("'", ".")):
+    with pytest.raises(PoseError, match="(?s)" + told.replace("'", ".")):
         VideoPredictions(path, FRAMES)
 
 
 def test_a_table_without_rows_and_a_folder_are_refused(tmp_path):
     path = write(tmp_path / "p.csv", [])
-    with pytest.raises(PredictionFileError, match="no rows"):
+    with pytest.raises(PoseError, match="no rows"):
         VideoPredictions(path, FRAMES)
-    with pytest.raises(PredictionFileError, match="this is a folder"):
+    with pytest.raises(PoseError, match="this is a folder"):
         VideoPredictions(tmp_path, FRAMES)
 
 
@@ -105,7 +113,7 @@ def test_images_stay_in_the_order_of_their_rows_and_whole_numbers_may_have_a_poi
 
 def test_precision_is_that_of_the_prediction(tmp_path):
     values = (POSITIONS / 3).astype(np.float32)
-    table = PredictionTable(("nose", "tail"), values, values[..., 0], tuple(range(FRAMES)))
+    table = predicted(("nose", "tail"), values, values[..., 0], tuple(range(FRAMES)))
     write_predictions(table, tmp_path / "p.csv")
     keypoints, _ = dense(VideoPredictions(tmp_path / "p.csv"))
     np.testing.assert_array_equal(keypoints, values.astype(np.float64))

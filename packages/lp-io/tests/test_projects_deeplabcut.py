@@ -58,9 +58,10 @@ def test_both_index_styles_and_several_videos(tmp_path, kept):
         "labeled-data/v2/img7.png",
     ]
     assert [image.frame for image in labels.images] == [2, 11, 7]
-    np.testing.assert_array_equal(labels.keypoints[:, 0], [[1, 2], [3, 4], [7, 8]])
-    assert labels.visibility.tolist() == [[2, 0], [2, 2], [2, 2]]
-    assert (labels.scorer, labels.skeleton, labels.left_out) == ("ann", ((0, 1),), ())
+    np.testing.assert_array_equal(labels.table.points[:, 0], [[1, 2], [3, 4], [7, 8]])
+    assert labels.table.codes.tolist() == [[2, 0], [2, 2], [2, 2]]
+    assert (labels.table.scorer, labels.left_out) == ("ann", ())
+    assert labels.table.skeleton.edges == (("nose", "tail"),)
 
 
 def test_videos_are_found_by_the_config_or_in_the_project(tmp_path):
@@ -87,9 +88,9 @@ def test_of_several_scorers_one_is_taken_and_the_others_are_told(tmp_path):
     }
     folder = project(tmp_path, tables)
     labels = read_deeplabcut_project(folder)
-    assert labels.keypoints.max() == 1
+    assert labels.table.points.max() == 1
     assert labels.left_out == ("the labels of bob: another scorer than ann",)
-    assert read_deeplabcut_project(folder, scorer="bob").keypoints.max() == 2
+    assert read_deeplabcut_project(folder, scorer="bob").table.points.max() == 2
     with pytest.raises(ConversionError, match="nobody named 'bop'") as caught:
         read_deeplabcut_project(folder, scorer="bop")
     assert "did you mean 'bob'" in caught.value.remedy
@@ -105,7 +106,7 @@ def test_a_config_that_repeats_itself_endlessly_is_read_at_once(tmp_path):
     (folder / "config.yaml").write_text("\n".join(lines))
     labels = read_deeplabcut_project(folder)
     assert len(labels.images) == 2
-    assert labels.skeleton == ()
+    assert labels.table.skeleton.edges == ()
 
 
 @pytest.mark.parametrize("how", ["spreadsheet", "pandas"])
@@ -119,7 +120,7 @@ def test_label_files_that_another_program_has_saved_again(tmp_path, how):
         file.write_text("".join(f"{line},,\n" for line in file.read_text().splitlines()))
     labels = read_deeplabcut_project(folder)
     assert labels.images[0].name == "labeled-data/v2/img7.png"
-    assert labels.keypoints.tolist() == [[[7, 8], [9, 10]]]
+    assert labels.table.points.tolist() == [[[7, 8], [9, 10]]]
     edit(folder, "10.0,,", "10.0,,4") if how == "spreadsheet" else edit(folder, "10.0", "10.0,4")
     with pytest.raises(ConversionError, match="has no header"):
         read_deeplabcut_project(folder)
@@ -130,7 +131,7 @@ def test_two_scorers_in_one_file(tmp_path):
         [table(OLD_STYLE, np.full((2, 4), n), scorer=who) for n, who in ((1, "bob"), (2, "ann"))],
         axis=1,
     )
-    assert read_deeplabcut_project(project(tmp_path, {("v1", "ann"): both})).keypoints.max() == 2
+    assert read_deeplabcut_project(project(tmp_path, {("v1", "ann"): both})).table.points.max() == 2
 
 
 def test_images_without_labels_are_left_out_and_told(tmp_path):
@@ -151,10 +152,10 @@ def test_a_project_of_several_animals(tmp_path):
     with pytest.raises(ConversionError, match="no animal is named 'm3'"):
         read_deeplabcut_project(crowded, individual="m3")
     second = read_deeplabcut_project(crowded, individual="m2")
-    assert second.keypoints.tolist() == [[[3, 4]]]
+    assert second.table.points.tolist() == [[[3, 4]]]
     assert second.left_out == ("2 labelled poses of other animals than 'm2'",)
     labels = read_deeplabcut_project(crowded)
-    assert labels.keypoints.tolist() == [[[5, 6]]]
+    assert labels.table.points.tolist() == [[[5, 6]]]
     assert labels.left_out == ("1 images with several animals: lp tracks one",)
     every = project(tmp_path / "b", {("v", "ann"): animals([[1, 2, 3, 4]])})
     with pytest.raises(ConversionError, match="show several animals") as caught:
@@ -169,9 +170,9 @@ def test_a_project_of_several_animals(tmp_path):
         (lambda f: (f / "config.yaml").write_text("!!python/object/apply:os.getcwd []"), "YAML"),
         (lambda f: (f / "config.yaml").write_text("- 1"), "no config"),
         (lambda f: [p.unlink() for p in f.rglob("Collected*")], "no folder in labeled-data"),
-        (lambda f: edit(f, "1.0,", "one,"), "line 4: 'one' is not a number"),
-        (lambda f: edit(f, ",1.0\n", "\n"), "line 4 has"),
-        (lambda f: edit(f, "bodyparts", "bodypart"), "first lines"),
+        (lambda f: edit(f, "1.0,", "one,"), "(?s)'one' is not a number.*line 4, column 2"),
+        (lambda f: edit(f, ",1.0\n", "\n"), "(?s)the row has 4 cells.*line 4"),
+        (lambda f: edit(f, "bodyparts", "bodypart"), "(?s)'bodyparts' is missing.*line 2"),
     ],
 )
 def test_damaged_deeplabcut_projects_are_refused(tmp_path, change, problem):

@@ -1,6 +1,7 @@
 """Labels keep names, positions and visibility through every tool's format; nothing is invented."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO
 
+from lp_core.poses import PoseTable, Skeleton
 from lp_io.errors import ConversionError
 from lp_io.projects import ImageSource, LabeledImages
 from lp_io.projects.coco import read_coco_labels, write_coco_labels
@@ -39,18 +41,24 @@ def label_sets(draw):
     size = (len(places), len(keypoints))
     codes = draw(arrays.arrays(np.int8, size, elements=st.integers(0, 2)))
     positions = draw(arrays.arrays(np.float32, (*size, 2), elements=numbers)).astype(np.float64)
-    return LabeledImages(
-        keypoint_names=tuple(keypoints),
-        keypoints=np.where(codes[..., None] > 0, positions, np.nan),
-        visibility=codes,
-        images=tuple(
+    edges = ((keypoints[0], keypoints[-1]),) if len(keypoints) > 1 else ()
+    return labelled(
+        Skeleton(tuple(keypoints), edges=edges),
+        np.where(codes[..., None] > 0, positions, np.nan),
+        codes,
+        [
             ImageSource(f"labeled-data/{video}/img{frame:05d}.png", frame=frame)
             for video, frame in sorted(places)
-        ),
-        scorer=draw(names.filter(lambda text: not set(text) & set('/\\:*?"<>|.'))),
-        skeleton=((0, len(keypoints) - 1),) if len(keypoints) > 1 else (),
-        states_visibility=True,
+        ],
+        draw(names.filter(lambda text: not set(text) & set('/\\:*?"<>|.'))),
     )
+
+
+def labelled(skeleton, points, codes, images, scorer="ann"):
+    """Labels of one animal in each picture."""
+    frame = tuple(image.name for image in images)
+    table = PoseTable(skeleton, points, frame, visibility=codes, scorer=scorer)
+    return LabeledImages(table, tuple(images))
 
 
 def by_name(labels):
@@ -58,17 +66,16 @@ def by_name(labels):
     return {
         (image.name, name): (int(code), *map(np.float32, position))
         for image, codes, positions in zip(
-            labels.images, labels.visibility, labels.keypoints, strict=True
+            labels.images, labels.table.codes, labels.table.points, strict=True
         )
-        for name, code, position in zip(labels.keypoint_names, codes, positions, strict=True)
+        for name, code, position in zip(labels.table.keypoint_names, codes, positions, strict=True)
         if code
     }
 
 
 def assert_same(back, labels):
-    assert back.keypoint_names == labels.keypoint_names
-    assert back.scorer == labels.scorer
-    assert back.skeleton == labels.skeleton
+    assert back.table.skeleton == labels.table.skeleton
+    assert back.table.scorer == labels.table.scorer
     assert {image.name for image in back.images} == {image.name for image in labels.images}
     assert {i.name: i.frame for i in back.images} == {i.name: i.frame for i in labels.images}
     assert by_name(back) == by_name(labels)
@@ -106,32 +113,26 @@ def test_deeplabcut_gives_back_every_position(labels, with_csv, tmp_path_factory
     folder = tmp_path_factory.mktemp("dlc")
     notes = write_deeplabcut_project(labels, folder, task="task", final=folder)
     assert bool(notes) == bool(
-        (labels.visibility == 1).any() or (labels.visibility == 0).all(1).any()
+        (labels.table.codes == 1).any() or (labels.table.codes == 0).all(1).any()
     )
     if not with_csv:
         for file in folder.rglob("*.csv"):
             file.unlink()
-    labelled = labels.visibility.any(axis=1)
-    assume(labelled.any())
+    some = labels.table.codes.any(axis=1)
+    assume(some.any())
     back = read_deeplabcut_project(folder)
-    expected = LabeledImages(
-        labels.keypoint_names,
-        labels.keypoints[labelled],
-        np.where(labels.visibility > 0, 2, 0).astype(np.int8)[labelled],
-        tuple(image for image, kept in zip(labels.images, labelled, strict=True) if kept),
-        labels.scorer,
-        labels.skeleton,
-    )
+    table = replace(labels.table, visibility=None).rows(np.flatnonzero(some))
+    images = tuple(image for image, kept in zip(labels.images, some, strict=True) if kept)
+    expected = LabeledImages(table, images)
     assert_same(back, expected)
-    assert len(back.left_out) == (not labelled.all())
+    assert len(back.left_out) == (not some.all())
 
 
-OCCLUDED = LabeledImages(
-    ("nose", "tail"),
+OCCLUDED = labelled(
+    Skeleton(("nose", "tail")),
     np.array([[[1.5, 2], [np.nan, np.nan]], [[3, 4], [5, 6]]]),
     np.array([[2, 1], [1, 2]], dtype=np.int8),
-    (ImageSource("labeled-data/a/img3.png"), ImageSource("labeled-data/b/img7.png")),
-    scorer="ann",
+    [ImageSource("labeled-data/a/img3.png"), ImageSource("labeled-data/b/img7.png")],
 )
 
 
@@ -205,6 +206,6 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path):
 
 def test_a_picture_may_occur_once():
     with pytest.raises(ContentError, match="occurs twice"):
-        LabeledImages(
-            ("a",), np.zeros((2, 1, 2)), np.ones((2, 1), np.int8), (ImageSource("x"),) * 2
+        labelled(
+            Skeleton(("a",)), np.zeros((2, 1, 2)), np.ones((2, 1), np.int8), [ImageSource("x")] * 2
         )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sleap_io
 
+from lp_core.poses import Skeleton
 from lp_io.errors import ConversionError
 from lp_io.projects.coco import read_coco_labels
 from lp_io.projects.sleap import read_sleap_labels
@@ -46,9 +47,9 @@ def test_labels_that_sleap_io_writes(tmp_path):
         "labeled-data/mouse/img00000004.png",
         "labeled-data/mouse/img00000020.png",
     ]
-    assert labels.visibility.tolist() == [[0, 2], [2, 1]]
-    np.testing.assert_array_equal(labels.keypoints[1], [[1.5, 2.5], [3, 4]])
-    assert (labels.keypoint_names, labels.skeleton) == (("a", "b"), ((0, 1),))
+    assert labels.table.codes.tolist() == [[0, 2], [2, 1]]
+    np.testing.assert_array_equal(labels.table.points[1], [[1.5, 2.5], [3, 4]])
+    assert labels.table.skeleton == Skeleton(("a", "b"), edges=(("a", "b"),))
 
 
 def test_sleap_frames_with_several_animals(tmp_path):
@@ -124,8 +125,8 @@ def test_a_coco_file_of_another_tool(tmp_path):
     labels = read_coco_labels(write_json(tmp_path / "c.json", coco_content()))
     assert [image.name for image in labels.images] == ["labeled-data/a/img5.png"]
     assert labels.images[0].file == tmp_path / "images" / "a" / "img5.png"
-    assert labels.visibility.tolist() == [[2, 0]]
-    assert np.isnan(labels.keypoints[0, 1]).all()
+    assert labels.table.codes.tolist() == [[2, 0]]
+    assert np.isnan(labels.table.points[0, 1]).all()
     assert labels.left_out == (
         "1 annotations without keypoints",
         "1 images without an annotation of keypoints",
@@ -138,7 +139,7 @@ def test_a_skeleton_that_joins_no_keypoints_is_left_out(tmp_path, skeleton):
     (tmp_path / "images" / "a" / "img5.png").touch()
     category = {"id": 3, "keypoints": ["nose", "tail"], "skeleton": skeleton}
     path = write_json(tmp_path / "c.json", coco_content(categories=[category]))
-    assert read_coco_labels(path).skeleton == ()
+    assert read_coco_labels(path).table.skeleton.edges == ()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_core.poses import PoseTable, Skeleton
-from lp_io.errors import PredictionFileError
-from lp_io.predictions import PredictionTable, VideoPredictions, write_predictions_csv
+from lp_core.errors import PoseError
+from lp_core.poses import PoseTable, Skeleton, write_pose_csv
+from lp_io.predictions import VideoPredictions
 from lp_pipeline.config.schema import Config
 from lp_pipeline.evaluation.metrics import TemporalNorm, temporal_norm
 from lp_pipeline.evaluation.pose_metrics import fit_pose_metrics
@@ -27,6 +27,13 @@ from lp_pipeline.evaluation.suspicious import (
     write_suspicions,
 )
 from lp_pipeline.prediction.metric_tables import write_metric_tables
+
+
+def predicted(names, points, confidence, frame, split=None, scorer="tracker"):
+    return PoseTable(
+        Skeleton(tuple(names)), points, frame, confidence=confidence, split=split, scorer=scorer
+    )
+
 
 NAMES = ("a_top", "b_top", "c_top", "a_bot", "b_bot", "c_bot", "rock")
 
@@ -95,9 +102,7 @@ def test_each_metric_has_the_options_of_its_own_loss():
 
 def write(path, keypoints, confidences=None, names=NAMES):
     confidences = np.ones(keypoints.shape[:2]) if confidences is None else confidences
-    write_predictions_csv(
-        PredictionTable(names, keypoints, confidences, tuple(range(len(keypoints)))), path
-    )
+    write_pose_csv(predicted(names, keypoints, confidences, tuple(range(len(keypoints)))), path)
     return path
 
 
@@ -116,8 +121,8 @@ def test_metric_tables_place_rows_by_their_numbers(tmp_path):
     keypoints = np.random.default_rng(0).uniform(0, 400, (9, 2, 2)).astype(np.float32)
     order = [8, 2, 0, 1, 4, 7]
     confidences = np.ones((6, 2), np.float32)
-    rows = PredictionTable(NAMES[:2], keypoints[order], confidences, tuple(order))
-    write_predictions_csv(rows, tmp_path / "v.csv")
+    rows = predicted(NAMES[:2], keypoints[order], confidences, tuple(order))
+    write_pose_csv(rows, tmp_path / "v.csv")
     (path,) = write_metric_tables(tmp_path / "v.csv", {"temporal_norm": TemporalNorm()})
     found = pd.read_csv(path, index_col=0)
     expected = np.round(temporal_norm(keypoints), 6)[sorted(order)]
@@ -140,9 +145,9 @@ def test_rows_are_found_wherever_they_are(tmp_path):
     keypoints = np.arange(3000.0 * 4).reshape(3000, 2, 2)
     table = write(tmp_path / "v.csv", keypoints, names=NAMES[:2])
     found = VideoPredictions(table).at([2999, 0, 1024])
-    np.testing.assert_array_equal(found.keypoints, keypoints[[2999, 0, 1024]])
+    np.testing.assert_array_equal(found.points, keypoints[[2999, 0, 1024]])
     assert len(VideoPredictions(table).at([])) == 0
-    with pytest.raises(PredictionFileError, match="no frame 3000"):
+    with pytest.raises(PoseError, match="no frame 3000"):
         VideoPredictions(table).at([3000])
 
 

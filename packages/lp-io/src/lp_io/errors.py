@@ -17,10 +17,6 @@ class TrainingStateError(CheckpointError):
     """A training state that cannot be written, or cannot be resumed from."""
 
 
-class PredictionFileError(FileFormatError):
-    """A prediction table that cannot be written, or cannot be read without guessing."""
-
-
 class ConversionError(FileFormatError):
     """A file or project of another tool that cannot be converted."""
 

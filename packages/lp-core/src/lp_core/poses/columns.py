@@ -292,21 +292,20 @@ class WideTable(NamedTuple):
     split: tuple[str, ...] | None
 
 
-def wide_of(table: PoseTable, *, visible: bool = True) -> WideTable:
+def wide_of(table: PoseTable) -> WideTable:
     """A table in DeepLabCut's columns.
 
     With individuals, all have the same keypoints, but for those that only `SINGLE` has.
 
     Args:
         table: Predictions, with a confidence, or labels; of one camera.
-        visible: Whether labels have the coordinate ``visible`` where it is stated.
 
     Raises:
         PoseError: Two rows are of the same individual in the same frame, or a name of an individual
             stands for something else.
     """
     content = Content.LABELS if table.confidence is None else Content.PREDICTIONS
-    with_third = table.confidence is not None or (visible and table.visibility is not None)
+    with_third = table.confidence is not None or table.visibility is not None
     grid = grid_of(table, content.field if with_third else None)
     coords = ("x", "y", content.value)[: grid.values.shape[-1]]
     several = () if grid.individual is None else (grid.individual,)

@@ -67,15 +67,25 @@ def from_pandas(
     Raises:
         PoseError: See `lp_core.poses.columns.parse_columns`.
     """
-    names = [tuple(map(str, name)) for name in frame.columns.to_list()]
+    named: list[Any] = frame.columns.to_list()
+    names = [tuple(map(str, name)) if isinstance(name, tuple) else (str(name),) for name in named]
     numbers = [place for place, name in enumerate(names) if name[0] != SPLIT_COLUMN]
     layout = parse_columns([names[place] for place in numbers], content, animals)
     split = next((p for p, name in enumerate(names) if name[0] == SPLIT_COLUMN), None)
     return layout.table(
-        frame.iloc[:, numbers].to_numpy(dtype=np.float64),
+        _numbers(frame.iloc[:, numbers]),
         frames_of_index(frame.index.to_list()),
         None if split is None else tuple(map(str, frame.iloc[:, split])),
     )
+
+
+def _numbers(frame: pandas.DataFrame) -> ndarray:
+    """The values of a frame, in the precision that they have."""
+    single = (frame.dtypes == np.float32).all()
+    try:
+        return frame.to_numpy(dtype=np.float32 if single else np.float64)
+    except (TypeError, ValueError) as error:
+        raise PoseError(f"a column holds something else than numbers: {error}") from error
 
 
 def frames_of_index(names: list[Any]) -> Frames:

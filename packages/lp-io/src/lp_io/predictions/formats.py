@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lp_core.atomic import written_beside
-from lp_core.errors import nearest_name
-from lp_io.errors import PredictionFileError
-from lp_io.predictions.reading import read_predictions_csv
-from lp_io.predictions.table import PredictionTable
-from lp_io.predictions.writing import write_predictions_csv
+from lp_core.errors import PoseError, nearest_name
+from lp_core.poses import Animals, Content, PoseTable, read_pose_csv, write_pose_csv
 from lp_io.untrusted.content import reading, writing
 
 
@@ -36,94 +33,93 @@ class PredictionFormat:
         name: What it is called.
         suffixes: How the names of its files end; the first is the usual one.
         described: What it is, in a few words.
-        read: Reads one animal of a file; without a name the only one.
-        write: Writes a file in place, and tells what could not be kept.
+        read: Reads animals of a file.
+        write: Writes a file in place, and may tell what could not be kept.
+        keeps_scores: Whether it keeps the score of each row.
     """
 
     name: str
     suffixes: tuple[str, ...]
     described: str
-    read: Callable[[Path, str | None], PredictionTable]
-    write: Callable[[PredictionTable, Path, WriteOptions], list[str]]
+    read: Callable[[Path, Animals], PoseTable]
+    write: Callable[[PoseTable, Path, WriteOptions], list[str] | None]
+    keeps_scores: bool = False
 
 
-def _write_csv(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
-    write_predictions_csv(table, path)
-    return []
+def _read_csv(path: Path, animals: Animals) -> PoseTable:
+    return read_pose_csv(path, Content.PREDICTIONS, animals)
 
 
-def _read_h5(path: Path, individual: str | None) -> PredictionTable:
-    from lp_io.keypoint_frame.frame import predictions_of_frame
-    from lp_io.keypoint_frame.h5_reading import read_h5
-
-    return predictions_of_frame(*read_h5(path), individual)
+def _write_csv(table: PoseTable, path: Path, options: WriteOptions) -> None:
+    write_pose_csv(table, path)
 
 
-def _write_h5(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
-    from lp_io.keypoint_frame.frame import frame_of_predictions
-    from lp_io.keypoint_frame.h5_writing import write_h5
+def _read_h5(path: Path, animals: Animals) -> PoseTable:
+    from lp_io.wide.h5_reading import read_h5
 
-    write_h5(frame_of_predictions(table), path, table.sets)
-    return []
+    return read_h5(path, Content.PREDICTIONS, animals)
 
 
-def _read_parquet(path: Path, individual: str | None) -> PredictionTable:
-    from lp_io.keypoint_frame.frame import predictions_of_frame
-    from lp_io.keypoint_frame.parquet import read_parquet
+def _write_h5(table: PoseTable, path: Path, options: WriteOptions) -> None:
+    from lp_io.wide.h5_writing import write_h5
 
-    return predictions_of_frame(*read_parquet(path), individual)
-
-
-def _write_parquet(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
-    from lp_io.keypoint_frame.frame import frame_of_predictions
-    from lp_io.keypoint_frame.parquet import write_parquet
-
-    write_parquet(frame_of_predictions(table), path, table.sets)
-    return []
+    write_h5(table, path)
 
 
-def _read_coco(path: Path, individual: str | None) -> PredictionTable:
+def _read_parquet(path: Path, animals: Animals) -> PoseTable:
+    from lp_io.wide.parquet import read_parquet
+
+    return read_parquet(path, Content.PREDICTIONS, animals)
+
+
+def _write_parquet(table: PoseTable, path: Path, options: WriteOptions) -> None:
+    from lp_io.wide.parquet import write_parquet
+
+    write_parquet(table, path)
+
+
+def _read_coco(path: Path, animals: Animals) -> PoseTable:
     from lp_io.predictions.coco import read_coco_predictions
 
-    return read_coco_predictions(path, individual)
+    return read_coco_predictions(path, animals)
 
 
-def _write_coco(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
+def _write_coco(table: PoseTable, path: Path, options: WriteOptions) -> list[str]:
     from lp_io.predictions.coco import write_coco_predictions
 
     return write_coco_predictions(table, path)
 
 
-def _read_sleap(path: Path, individual: str | None) -> PredictionTable:
+def _read_sleap(path: Path, animals: Animals) -> PoseTable:
     from lp_io.predictions.sleap import read_sleap_predictions
 
-    return read_sleap_predictions(path, individual)
+    return read_sleap_predictions(path, animals)
 
 
-def _write_sleap(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
+def _write_sleap(table: PoseTable, path: Path, options: WriteOptions) -> None:
     from lp_io.predictions.sleap import write_sleap_predictions
 
-    return write_sleap_predictions(table, path, video=options.video)
+    write_sleap_predictions(table, path, video=options.video)
 
 
-def _read_movement(path: Path, individual: str | None) -> PredictionTable:
+def _read_movement(path: Path, animals: Animals) -> PoseTable:
     from lp_io.predictions.movement import read_movement
 
-    return read_movement(path, individual)
+    return read_movement(path, animals)
 
 
-def _write_movement(table: PredictionTable, path: Path, options: WriteOptions) -> list[str]:
+def _write_movement(table: PoseTable, path: Path, options: WriteOptions) -> None:
     from lp_io.predictions.movement import write_movement
 
-    return write_movement(table, path, fps=options.fps)
+    write_movement(table, path, fps=options.fps)
 
 
 FORMATS = (
-    PredictionFormat("csv", (".csv",), "DeepLabCut's CSV", read_predictions_csv, _write_csv),
+    PredictionFormat("csv", (".csv",), "DeepLabCut's CSV", _read_csv, _write_csv),
     PredictionFormat("h5", (".h5", ".hdf5"), "DeepLabCut's HDF5", _read_h5, _write_h5),
     PredictionFormat("parquet", (".parquet",), "Parquet", _read_parquet, _write_parquet),
-    PredictionFormat("coco", (".json",), "COCO keypoints", _read_coco, _write_coco),
-    PredictionFormat("sleap", (".slp",), "SLEAP", _read_sleap, _write_sleap),
+    PredictionFormat("coco", (".json",), "COCO keypoints", _read_coco, _write_coco, True),
+    PredictionFormat("sleap", (".slp",), "SLEAP", _read_sleap, _write_sleap, True),
     PredictionFormat("movement", (".nc",), "movement's NetCDF", _read_movement, _write_movement),
 )
 """Every format of prediction tables."""
@@ -133,14 +129,14 @@ def format_named(name: str) -> PredictionFormat:
     """The format of that name.
 
     Raises:
-        PredictionFileError: There is none.
+        PoseError: There is none.
     """
     for known in FORMATS:
         if known.name == name:
             return known
     names = [known.name for known in FORMATS]
     guess = nearest_name(name, names)
-    raise PredictionFileError(
+    raise PoseError(
         f"there is no format '{name}' of prediction tables",
         remedy=(f"did you mean '{guess}'? " if guess else "") + f"known: {', '.join(names)}",
     )
@@ -150,48 +146,53 @@ def format_of(path: str | Path) -> PredictionFormat:
     """The format that the ending of a file's name stands for.
 
     Raises:
-        PredictionFileError: It stands for none.
+        PoseError: It stands for none.
     """
     suffix = Path(path).suffix.lower()
     for known in FORMATS:
         if suffix in known.suffixes:
             return known
     if Path(path).is_dir():
-        raise PredictionFileError(
+        raise PoseError(
             "this is a folder, and not a table of predictions",
             where=path,
             remedy="give one of the files in it",
         )
     listing = ", ".join(f"{known.suffixes[0]} ({known.described})" for known in FORMATS)
-    raise PredictionFileError(
+    raise PoseError(
         f"'{suffix}' is no ending of a prediction table", where=path, remedy=f"known: {listing}"
     )
 
 
 def read_predictions(
-    path: str | Path, format_name: str | None = None, *, individual: str | None = None
-) -> PredictionTable:
-    """Read the predictions of one animal in any format.
+    path: str | Path,
+    format_name: str | None = None,
+    *,
+    individual: str | None = None,
+    several: bool = False,
+) -> PoseTable:
+    """Read predictions in any format.
 
     Args:
         path: The file.
         format_name: The format's name; None takes the one that the file's name ends in.
         individual: Which animal to take, where the file names several. Keypoints that exist once
             in the scene, DeepLabCut's animal ``single``, belong to whichever is taken.
+        several: Take all animals, each with rows of its own; else there must be one, or one chosen.
 
     Raises:
-        PredictionFileError: The file is missing, damaged or no table of predictions, or holds
+        PoseError: The file is missing, damaged or no table of predictions, or holds
             several animals and none is chosen.
         MissingExtraError: The format needs a library that is not installed.
     """
     path = Path(path)
     known = format_of(path) if format_name is None else format_named(format_name)
-    with reading(path, PredictionFileError, known.described):
-        return known.read(path, individual)
+    with reading(path, PoseError, known.described):
+        return known.read(path, Animals(individual, several))
 
 
 def write_predictions(
-    table: PredictionTable,
+    table: PoseTable,
     path: str | Path,
     format_name: str | None = None,
     options: WriteOptions | None = None,
@@ -208,10 +209,13 @@ def write_predictions(
         What the format could not keep, in words; empty where it kept everything.
 
     Raises:
-        PredictionFileError: The file cannot be written, or the format cannot keep a name.
+        PoseError: The file cannot be written, or the format cannot keep a name.
         MissingExtraError: The format needs a library that is not installed.
     """
     path = Path(path)
     known = format_of(path) if format_name is None else format_named(format_name)
-    with writing(path, PredictionFileError), written_beside(path) as beside:
-        return known.write(table, beside, options or WriteOptions())
+    with writing(path, PoseError), written_beside(path) as beside:
+        lost = known.write(table, beside, options or WriteOptions()) or []
+    if table.score is not None and not known.keeps_scores:
+        lost.append(f"the scores of {len(table)} animals")
+    return lost

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from lp_io.errors import PredictionFileError
-from lp_io.predictions.table import PredictionTable
+from lp_core.errors import PoseError
+from lp_core.poses import PoseTable
 
 FrameNumbers = Int[ndarray, " _rows"]
 
@@ -31,7 +31,7 @@ def frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | None:
         where: The file, for messages.
 
     Raises:
-        PredictionFileError: Some rows have a number and others have none.
+        PoseError: Some rows have a number and others have none.
     """
     numbers, other = array("q"), None
     for row, cell in enumerate(cells, 1):
@@ -43,7 +43,7 @@ def frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | None:
     if other is None:
         return np.array(numbers, dtype=np.int64)
     if numbers:
-        raise PredictionFileError(
+        raise PoseError(
             other,
             where=where,
             remedy="number every row by its frame, counted from 0, or none of them",
@@ -60,7 +60,7 @@ def check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) 
         where: The file, for messages.
 
     Raises:
-        PredictionFileError: There are some; the message lists both kinds.
+        PoseError: There are some; the message lists both kinds.
     """
     found, counts = np.unique(numbers, return_counts=True)
     outside = (found < 0) if frames is None else (found < 0) | (found >= frames)
@@ -71,7 +71,7 @@ def check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) 
         video = "the video" if frames is None else f"the video of {frames} frames"
         problems.append(f"frame numbers lie outside {video}: {listed(found[outside])}")
     if problems:
-        raise PredictionFileError(
+        raise PoseError(
             ", and ".join(problems),
             where=where,
             remedy="check that the predictions are those of this video, and that the first column "
@@ -79,30 +79,18 @@ def check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) 
         )
 
 
-def in_frame_order(table: PredictionTable, where: Path) -> PredictionTable:
+def in_frame_order(table: PoseTable, where: Path) -> PoseTable:
     """The rows in the order of their frame numbers; a table of images stays as it is.
 
     Raises:
-        PredictionFileError: Frame numbers repeat or are negative, or only some rows have one.
+        PoseError: Frame numbers repeat or are negative, or only some rows have one.
     """
-    numbers = frame_numbers(table.index, where)
+    numbers = frame_numbers(table.frame, where)
     if numbers is None:
         return table
     check_frame_numbers(numbers, None, where)
     order = np.argsort(numbers)
-    return replace(some_rows(table, order), index=tuple(numbers[order].tolist()))
-
-
-def some_rows(table: PredictionTable, rows: Int[ndarray, " some"]) -> PredictionTable:
-    """Some rows of a table, in that order."""
-    chosen = rows.tolist()
-    return replace(
-        table,
-        keypoints=table.keypoints[rows],
-        confidences=table.confidences[rows],
-        index=tuple(table.index[row] for row in chosen),
-        sets=None if table.sets is None else tuple(table.sets[row] for row in chosen),
-    )
+    return replace(table.rows(order), frame=tuple(numbers[order].tolist()))
 
 
 def listed(numbers: Int[ndarray, " some"]) -> str:

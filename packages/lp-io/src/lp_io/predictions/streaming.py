@@ -11,15 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from lp_core.atomic import put_in_place
-from lp_core.errors import unwritable
-from lp_io.errors import PredictionFileError
-from lp_io.predictions.layout import COORDS, body_lines, header_lines
+from lp_core.errors import PoseError, unwritable
+from lp_core.poses.csv_writing import body_lines, header_lines, prediction_columns
 
 _ROWS_PER_SYNC = 1024
+
+
+def scorer_name(model_type: str) -> str:
+    """Who made the predictions, as prediction files name it."""
+    return f"{model_type}_tracker"
 
 
 class PredictionCsvWriter:
@@ -38,7 +43,7 @@ class PredictionCsvWriter:
         resume: Take over the rows of an interrupted writer.
 
     Raises:
-        PredictionFileError: The file cannot be written.
+        PoseError: The file cannot be written.
     """
 
     def __init__(
@@ -52,7 +57,8 @@ class PredictionCsvWriter:
     ) -> None:
         self.path = Path(path)
         self.num_keypoints = len(keypoint_names)
-        self._header = header_lines(keypoint_names, scorer, with_sets=False).encode()
+        self._columns = prediction_columns(keypoint_names, scorer)
+        self._header = header_lines(self._columns).encode()
         self._resume = resume
         digest = hashlib.sha256(self._header + identity.encode()).hexdigest()
         self.partial_path = self.path.with_name(f".{self.path.name}.{digest[:12]}.partial")
@@ -82,10 +88,10 @@ class PredictionCsvWriter:
             rows: How many to keep, of those that were taken over or written.
 
         Raises:
-            PredictionFileError: There are not so many, or the file cannot be written.
+            PoseError: There are not so many, or the file cannot be written.
         """
         if self._file is None or not 0 <= rows <= self._rows:
-            raise PredictionFileError(f"there are not {rows} rows to keep, but {self._rows}")
+            raise PoseError(f"there are not {rows} rows to keep, but {self._rows}")
         with self._errors():
             self._file.flush()
             with self.partial_path.open("rb") as file:
@@ -107,18 +113,20 @@ class PredictionCsvWriter:
             confidences: (N, K).
 
         Raises:
-            PredictionFileError: The disk is full, or the number of keypoints is another one.
+            PoseError: The disk is full, or the number of keypoints is another one.
         """
         if self._file is None:
-            raise PredictionFileError("the writer is used outside its 'with' block")
+            raise PoseError("the writer is used outside its 'with' block")
         if keypoints.shape != (*confidences.shape, 2) or keypoints.shape[1] != self.num_keypoints:
-            raise PredictionFileError(
+            raise PoseError(
                 f"{self.num_keypoints} keypoint names do not go with keypoints of shape "
                 f"{keypoints.shape} and confidences of shape {confidences.shape}"
             )
         before = self._rows // _ROWS_PER_SYNC
         index = (str(number) for number in range(self._rows, self._rows + len(keypoints)))
-        lines = body_lines(index, keypoints, confidences)
+        kind = np.promote_types(keypoints.dtype, confidences.dtype)
+        values = np.concatenate([keypoints, confidences[..., None]], axis=-1, dtype=kind)
+        lines = body_lines(index, self._columns, values.reshape(len(values), len(self._columns)))
         with self._errors():
             self._file.write("".join(f"{line}\n" for line in lines).encode())
             self._rows += len(keypoints)
@@ -158,7 +166,7 @@ class PredictionCsvWriter:
 
     def _is_next_row(self, line: bytes) -> bool:
         """Whether a line is the whole row of the next frame; the last one may be torn."""
-        cells = len(COORDS) * self.num_keypoints
+        cells = len(self._columns)
         first = b"%d," % self._rows
         return line.startswith(first) and line.endswith(b"\n") and line.count(b",") == cells
 
@@ -177,5 +185,5 @@ class PredictionCsvWriter:
                 "what is written so far is kept, and --resume goes on there" if self._rows else ""
             )
             raise unwritable(
-                PredictionFileError, "the table of predictions", self.path, error, kept=kept
+                PoseError, "the table of predictions", self.path, error, kept=kept
             ) from error

@@ -11,17 +11,16 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from lp_io.errors import PredictionFileError
+from lp_core.errors import PoseError
+from lp_core.poses import Content, PoseTable, Skeleton, read_pose_csv_chunks
+from lp_core.poses.csv_reading import opened_pose_csv
 from lp_io.predictions.formats import format_of, read_predictions
 from lp_io.predictions.frame_numbers import (
     FrameNumbers,
     check_frame_numbers,
     frame_numbers,
     listed,
-    some_rows,
 )
-from lp_io.predictions.reading import read_prediction_chunks, read_prediction_index
-from lp_io.predictions.table import PredictionTable
 
 _ROWS = 1024
 
@@ -50,7 +49,7 @@ class VideoPredictions:
         frames: The number of frames of the video; without it, of those up to the last row.
 
     Raises:
-        PredictionFileError: The table cannot be read or has no rows, frame numbers repeat or lie
+        PoseError: The table cannot be read or has no rows, frame numbers repeat or lie
             outside the video, or the rows have no numbers and are not as many as the frames.
     """
 
@@ -62,31 +61,34 @@ class VideoPredictions:
     ) -> None:
         self.path = Path(path)
         self._confidence = confidence
-        self._table: PredictionTable | None = None
+        self._table: PoseTable | None = None
         if format_of(self.path).name == "csv":
-            self.keypoint_names = next(read_prediction_chunks(self.path, 1)).keypoint_names
-            numbers = frame_numbers(read_prediction_index(self.path), self.path)
+            with opened_pose_csv(self.path, Content.PREDICTIONS) as file:
+                self.keypoint_names = file.layout.skeleton.names
+                numbers = frame_numbers(file.index(), self.path)
         else:
             self._table = read_predictions(self.path)
             self.keypoint_names = self._table.keypoint_names
-            numbers = frame_numbers(self._table.index, self.path)
+            numbers = frame_numbers(self._table.frame, self.path)
         self._numbers = self._positions(frames) if numbers is None else numbers
         if frames and not len(self._numbers):
-            raise PredictionFileError("the table has a header, but no rows", where=self.path)
+            raise PoseError("the table has a header, but no rows", where=self.path)
         check_frame_numbers(self._numbers, frames, self.path)
         self.frames = int(self._numbers.max(initial=-1)) + 1 if frames is None else frames
         if (self._numbers[1:] < self._numbers[:-1]).any():
             table = read_predictions(self.path) if self._table is None else self._table
             order = np.argsort(self._numbers)
-            self._table, self._numbers = some_rows(table, order), self._numbers[order]
+            self._table, self._numbers = table.rows(order), self._numbers[order]
 
     def _positions(self, frames: int | None) -> FrameNumbers:
         """The frames of rows without numbers: their positions."""
-        whole = self._table
-        index = read_prediction_index(self.path) if whole is None else whole.index
-        rows = sum(1 for _ in index)
+        if self._table is None:
+            with opened_pose_csv(self.path, Content.PREDICTIONS) as file:
+                rows = sum(1 for _ in file.index())
+        else:
+            rows = len(self._table)
         if frames not in (None, rows):
-            raise PredictionFileError(
+            raise PoseError(
                 f"the table has {rows} rows without frame numbers, but the video {frames} frames",
                 where=self.path,
                 remedy="check that the predictions are those of this video",
@@ -113,23 +115,27 @@ class VideoPredictions:
         share = f"{len(missing)} of {self.frames} frames"
         return f"{share} have no row in {self.path.name}: {listed(missing)}"
 
-    def rows(self, size: int = _ROWS) -> Iterator[PredictionTable]:
+    def rows(self, size: int = _ROWS) -> Iterator[PoseTable]:
         """The rows in the order of their frames, at most ``size`` at a time.
 
         Positions and confidences have the precision of float32, in which they were predicted, so
         that what is computed from them is the same as at prediction.
         """
         whole, start = self._table, 0
-        tables = read_prediction_chunks(self.path, size) if whole is None else _parts(whole, size)
+        tables = (
+            read_pose_csv_chunks(self.path, Content.PREDICTIONS, size)
+            if whole is None
+            else (whole.rows(slice(row, row + size)) for row in range(0, len(whole), size))
+        )
         for table in tables:
             numbers = self._numbers[start : start + len(table)]
             start += len(table)
-            likelihood = _as_predicted(table.confidences)
+            likelihood = _as_predicted(confidence_of(table))
             yield replace(
                 table,
-                keypoints=_as_predicted(table.keypoints),
-                confidences=self._confidence(likelihood) if self._confidence else likelihood,
-                index=tuple(numbers.tolist()),
+                points=_as_predicted(table.points),
+                confidence=self._confidence(likelihood) if self._confidence else likelihood,
+                frame=tuple(numbers.tolist()),
             )
 
     def chunks(self, frames: range | None = None, size: int = _ROWS) -> Iterator[Chunk]:
@@ -141,24 +147,24 @@ class VideoPredictions:
             keypoints = np.full((stop - start, K, 2), np.nan)
             confidences = np.full((stop - start, K), np.nan)
             while table is not None or (table := next(rows, None)) is not None:
-                numbers = np.array(table.index, dtype=np.int64)
+                numbers = np.array(table.frame, dtype=np.int64)
                 here = (numbers >= start) & (numbers < stop)
-                keypoints[numbers[here] - start] = table.keypoints[here]
-                confidences[numbers[here] - start] = table.confidences[here]
+                keypoints[numbers[here] - start] = table.points[here]
+                confidences[numbers[here] - start] = confidence_of(table)[here]
                 if (numbers >= stop).any():
                     break
                 table = None
             yield keypoints, confidences
 
-    def at(self, frames: Sequence[int]) -> PredictionTable:
+    def at(self, frames: Sequence[int]) -> PoseTable:
         """Some frames, in the order asked for; NaN where there is no row.
 
         Raises:
-            PredictionFileError: The video has no such frame.
+            PoseError: The video has no such frame.
         """
         beyond = [frame for frame in frames if not 0 <= frame < self.frames]
         if beyond:
-            raise PredictionFileError(
+            raise PoseError(
                 f"there is no frame {beyond[0]} among the {self.frames} of the video",
                 where=self.path,
             )
@@ -166,17 +172,25 @@ class VideoPredictions:
         keypoints = np.full((len(wanted), K, 2), np.nan)
         confidences = np.full((len(wanted), K), np.nan)
         for table in self.rows():
-            places = {frame: row for row, frame in enumerate(table.index)}
-            for place in np.flatnonzero(np.isin(wanted, table.index)).tolist():
+            places = {frame: row for row, frame in enumerate(table.frame)}
+            for place in np.flatnonzero(np.isin(wanted, table.frame)).tolist():
                 row = places[int(wanted[place])]
-                keypoints[place], confidences[place] = table.keypoints[row], table.confidences[row]
-        return PredictionTable(self.keypoint_names, keypoints, confidences, tuple(wanted.tolist()))
+                keypoints[place] = table.points[row]
+                confidences[place] = confidence_of(table)[row]
+        return PoseTable(
+            Skeleton(self.keypoint_names),
+            keypoints,
+            tuple(wanted.tolist()),
+            confidence=confidences,
+        )
 
 
 def _as_predicted(values: Float[ndarray, ...]) -> Float[ndarray, ...]:
     return values.astype(np.float32).astype(np.float64)
 
 
-def _parts(table: PredictionTable, size: int) -> Iterator[PredictionTable]:
-    for start in range(0, len(table), size):
-        yield some_rows(table, np.arange(start, min(start + size, len(table))))
+def confidence_of(table: PoseTable) -> Float[ndarray, "rows keypoints"]:
+    """(R, K) the confidences of predictions; NaN where a table has none."""
+    if table.confidence is None:
+        return np.full(table.points.shape[:2], np.nan)
+    return table.confidence

@@ -2,79 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from jaxtyping import Float, Int8
-from numpy import ndarray
+import numpy as np
 
+from lp_core.poses import PoseTable
+from lp_core.poses.grid import SINGLE, unknown_individual
 from lp_io.untrusted.content import ContentError
-from lp_io.untrusted.individuals import unknown_individual
 
 
-@dataclass(frozen=True, eq=False)
-class Animal:
-    """The labels of one animal in one image.
-
-    Attributes:
-        name: Which animal, where the tool tells; else empty.
-        keypoints: (K, 2) frame px, NaN where there is no position.
-        visibility: (K,) 0 not labelled, 1 occluded, 2 visible.
-    """
-
-    name: str
-    keypoints: Float[ndarray, "keypoints 2"]
-    visibility: Int8[ndarray, " keypoints"]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The animal taken of each image, None where none is; and what was left out, and why."""
-
-    animals: tuple[Animal | None, ...]
-    left_out: tuple[str, ...]
-
-
-def one_animal_each(images: Sequence[Sequence[Animal]], wanted: str | None) -> Choice:
-    """Choose an animal for each image.
+def one_animal_each(table: PoseTable, wanted: str | None) -> tuple[PoseTable, list[str]]:
+    """Choose a row for each image.
 
     Without a wish, images with one animal are taken, and those with several are left out: nobody
     could say which of them the tracker should learn.
 
     Args:
-        images: For each image its labelled animals.
+        table: The labelled animals.
         wanted: The name of the animal to take, or None.
 
+    Returns:
+        A table with at most one row for each image; and what was left out, and why.
+
     Raises:
-        ContentError: No animal has the wanted name; or most images show several.
+        PoseError: No animal has the wanted name.
+        ContentError: Most images show several.
     """
+    groups = [rows.tolist() for _, rows in table.by_frame()]
+    names = [name or "" for name in table.individual or ("",) * len(table)]
     if wanted is not None:
-        return _named(images, wanted)
-    crowded = sum(len(animals) > 1 for animals in images)
-    single = sum(len(animals) == 1 for animals in images)
-    if crowded > single:
-        names = sorted({animal.name for animals in images for animal in animals if animal.name})
-        raise ContentError(
-            f"{crowded} of {crowded + single} labelled images show several animals; lp tracks one",
-            f"choose one with --individual: {', '.join(names)}" if names else None,
-        )
-    left_out = [f"{crowded} images with several animals: lp tracks one"] if crowded else []
-    return Choice(
-        tuple(animals[0] if len(animals) == 1 else None for animals in images), tuple(left_out)
-    )
+        taken, left_out = _named(groups, names, wanted)
+    else:
+        taken = [rows[0] for rows in groups if len(rows) == 1]
+        crowded = len(groups) - len(taken)
+        if crowded > len(taken):
+            known = sorted(set(names) - {""})
+            raise ContentError(
+                f"{crowded} of {len(groups)} labelled images show several animals; lp tracks one",
+                f"choose one with --individual: {', '.join(known)}" if known else None,
+            )
+        left_out = [f"{crowded} images with several animals: lp tracks one"] if crowded else []
+    return replace(table.rows(taken), individual=None), left_out
 
 
-def _named(images: Sequence[Sequence[Animal]], wanted: str) -> Choice:
-    names = sorted({animal.name for animals in images for animal in animals})
+def _named(groups: list[list[int]], names: list[str], wanted: str) -> tuple[list[int], list[str]]:
     if wanted not in names:
-        raise unknown_individual(wanted, names)
-    taken: list[Animal | None] = []
-    others = 0
-    for animals in images:
-        mine = [animal for animal in animals if animal.name == wanted]
-        if len(mine) > 1:
-            raise ContentError(f"an image has the animal '{wanted}' twice")
-        others += len(animals) - len(mine)
-        taken.append(mine[0] if mine else None)
-    left_out = [f"{others} labelled poses of other animals than '{wanted}'"] if others else []
-    return Choice(tuple(taken), tuple(left_out))
+        raise unknown_individual(wanted, sorted(set(names)))
+    mine = [[row for row in rows if names[row] == wanted] for rows in groups]
+    if any(len(rows) > 1 for rows in mine):
+        raise ContentError(f"an image has the animal '{wanted}' twice")
+    taken = [rows[0] for rows in mine if rows]
+    others = len(names) - len(taken)
+    return taken, [f"{others} labelled poses of other animals than '{wanted}'"] if others else []
+
+
+def with_scene(table: PoseTable) -> PoseTable:
+    """Keypoints that exist once in the scene belong to every animal of the image.
+
+    Where an image has no animal, they stay a row of their own.
+    """
+    if table.individual is None or SINGLE not in table.individual:
+        return table
+    points, kept = table.points.copy(), np.ones(len(table), dtype=bool)
+    for _, rows in table.by_frame():
+        scene = [row for row in rows.tolist() if table.individual[row] == SINGLE]
+        animals = [row for row in rows.tolist() if row not in scene]
+        if scene and animals:
+            there = table.has_position[scene[0]]
+            points[np.ix_(animals, there)] = table.points[scene[0]][there]
+            kept[scene] = False
+    return replace(table, points=points).rows(np.flatnonzero(kept))

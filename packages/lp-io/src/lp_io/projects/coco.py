@@ -8,12 +8,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 
 from lp_core.paths import find_file
+from lp_core.poses import PoseTable
 from lp_io.errors import ConversionError
-from lp_io.projects.animals import Animal, one_animal_each
+from lp_io.projects.animals import one_animal_each
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     ImageSource,
     LabeledImages,
+    first_repeated,
     folder_name,
     frame_number,
 )
@@ -31,7 +33,11 @@ from lp_io.untrusted.content import ContentError, reading
 
 
 def read_coco_labels(
-    path: Path, *, images: Path | None = None, individual: str | None = None
+    path: Path,
+    *,
+    images: Path | None = None,
+    individual: str | None = None,
+    several: bool = False,
 ) -> LabeledImages:
     """Read the labels of a COCO keypoint file.
 
@@ -40,6 +46,7 @@ def read_coco_labels(
         images: The folder that file names are relative to; by default the JSON file's folder, or
             ``images`` in it, whichever has the first image.
         individual: Which animal to take, by its ``track_id``.
+        several: Take all animals, and images without any.
 
     Raises:
         ConversionError: The file is damaged, or most images show several animals, or an image's
@@ -47,40 +54,55 @@ def read_coco_labels(
     """
     with reading(path, ConversionError, "a COCO file"):
         content = read_coco(path)
-        by_image: dict[int, list[Animal]] = defaultdict(list)
-        for annotation in content.annotations:
-            by_image[annotation.image_id].append(_animal(annotation))
-        choice = one_animal_each([by_image[image.id] for image in content.images], individual)
-        kept = [
-            (image, animal)
-            for image, animal in zip(content.images, choice.animals, strict=True)
-            if animal is not None
-        ]
-        root = images or _root(path, [image for image, _ in kept])
-        sources = tuple(_source(image, root, path) for image, _ in kept)
-        bare = sum(not by_image[image.id] for image in content.images)
-        left_out = [*content.left_out, *choice.left_out]
-        if bare:
-            left_out.append(f"{bare} images without an annotation of keypoints")
-        size = (len(kept), len(content.keypoint_names))
-        return LabeledImages(
-            keypoint_names=content.keypoint_names,
-            keypoints=np.array([a.keypoints for _, a in kept], np.float64).reshape(*size, 2),
-            visibility=np.array([a.visibility for _, a in kept], np.int8).reshape(size),
-            images=sources,
-            scorer=content.contributor or "coco",
-            skeleton=content.skeleton,
-            states_visibility=True,
-            left_out=tuple(left_out),
-        )
+        root = images or _root(path, content)
+        sources = {image.id: _source(image, root, path) for image in _used(content, several)}
+        table = _table(content, sources)
+        left_out = list(content.left_out)
+        if not several:
+            table, others = one_animal_each(table, individual)
+            left_out += others
+            bare = len(content.images) - len({a.image_id for a in content.annotations})
+            if bare:
+                left_out.append(f"{bare} images without an annotation of keypoints")
+        named = {source.name: source for source in sources.values()}
+        if len(named) < len(sources):
+            twice = first_repeated(source.name for source in sources.values())
+            raise ContentError(f"the picture '{twice}' occurs twice")
+        kept = tuple(named[name] for name in dict.fromkeys(table.image_paths))
+        return LabeledImages(table, kept, left_out=tuple(left_out))
 
 
-def _animal(annotation: CocoAnnotation) -> Animal:
-    return Animal(track_of(annotation), *positions_of(annotation.keypoints))
+def _used(content: CocoFile, several: bool) -> list[CocoImage]:
+    """The images with an annotation; of several animals all of them."""
+    annotated = {annotation.image_id for annotation in content.annotations}
+    return [image for image in content.images if several or image.id in annotated]
 
 
-def _root(path: Path, images: list[CocoImage]) -> Path:
+def _table(content: CocoFile, sources: dict[int, ImageSource]) -> PoseTable:
+    """A row for each annotation, in the order of the images, and one for each image without any."""
+    by_image: dict[int, list[CocoAnnotation]] = defaultdict(list)
+    for annotation in content.annotations:
+        by_image[annotation.image_id].append(annotation)
+    rows: list[tuple[int, CocoAnnotation | None]] = []
+    for number in sources:
+        rows += [(number, found) for found in by_image[number]] or [(number, None)]
+    K = len(content.skeleton)
+    nothing = (np.full((K, 2), np.nan), np.zeros(K, np.int8))
+    poses = [nothing if a is None else positions_of(a.keypoints) for _, a in rows]
+    tracks = tuple(None if a is None else track_of(a) or None for _, a in rows)
+    return PoseTable(
+        content.skeleton,
+        np.array([points for points, _ in poses], np.float64).reshape(len(rows), K, 2),
+        tuple(sources[number].name for number, _ in rows),
+        individual=tracks if any(tracks) or len(rows) > len(sources) else None,
+        visibility=np.array([codes for _, codes in poses], np.int8).reshape(len(rows), K),
+        scorer=content.contributor or "coco",
+    )
+
+
+def _root(path: Path, content: CocoFile) -> Path:
     """The folder that has the first image."""
+    images = _used(content, several=False)
     candidates = [path.parent, path.parent / "images", path.parent.parent]
     if not images:
         return path.parent
@@ -128,22 +150,22 @@ def write_coco_labels(
     Raises:
         ContentError: A name is no valid text.
     """
-    images, annotations = [], []
-    lost = 0
-    for row, source in enumerate(labels.images):
-        codes = labels.visibility[row]
-        without = (codes > 0) & np.isnan(labels.keypoints[row]).any(axis=-1)
-        lost += int(without.sum())
-        codes = np.where(without, 0, codes)
-        images.append(CocoImage(row + 1, source.name, (sizes or {}).get(source.name)))
-        numbers = keypoint_numbers(labels.keypoints[row], codes)
-        annotations.append(CocoAnnotation(row + 1, row + 1, numbers))
-    content = CocoFile(
-        labels.keypoint_names,
-        tuple(images),
-        tuple(annotations),
-        skeleton=labels.skeleton,
-        contributor=labels.scorer,
+    table = labels.table
+    images: list[CocoImage] = []
+    annotations: list[CocoAnnotation] = []
+    without = (table.codes > 0) & np.isnan(table.points).any(axis=-1)
+    codes = np.where(without, 0, table.codes)
+    for number, (frame, rows) in enumerate(table.by_frame(), 1):
+        images.append(CocoImage(number, str(frame), (sizes or {}).get(str(frame))))
+        for row in rows.tolist():
+            name = None if table.individual is None else table.individual[row]
+            if table.individual is not None and name is None and not codes[row].any():
+                continue  # an image without animals
+            numbers = keypoint_numbers(table.points[row], codes[row])
+            extra = {} if name is None else {"track_id": name}
+            annotations.append(CocoAnnotation(len(annotations) + 1, number, numbers, extra))
+    write_coco(
+        CocoFile(table.skeleton, tuple(images), tuple(annotations), contributor=table.scorer), path
     )
-    write_coco(content, path)
+    lost = int(without.sum())
     return [f"{lost} occluded keypoints without a position: COCO needs one"] if lost else []

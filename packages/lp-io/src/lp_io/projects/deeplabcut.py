@@ -13,12 +13,10 @@ import yaml
 from lp_core.errors import nearest_name
 from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
+from lp_core.poses import Animals, Content, PoseTable, Skeleton, concatenate, read_pose_csv
 from lp_core.video import video_suffixes
 from lp_io.errors import ConversionError
-from lp_io.keypoint_frame.csv_reading import read_csv
-from lp_io.keypoint_frame.frame import KeypointFrame
-from lp_io.keypoint_frame.h5_reading import read_h5
-from lp_io.projects.animals import Animal, one_animal_each
+from lp_io.projects.animals import one_animal_each, with_scene
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     ImageSource,
@@ -28,7 +26,7 @@ from lp_io.projects.labels import (
     last_part,
 )
 from lp_io.untrusted.content import ContentError, reading
-from lp_io.untrusted.individuals import SINGLE
+from lp_io.wide.h5_reading import read_h5
 
 CONFIG = "config.yaml"
 _LABEL_FILE = "CollectedData_"
@@ -45,7 +43,7 @@ class _Folder:
     """The labels of one video."""
 
     path: Path
-    frame: KeypointFrame
+    table: PoseTable
     video: Path | None
 
 
@@ -61,7 +59,11 @@ def is_deeplabcut_project(folder: Path) -> bool:
 
 
 def read_deeplabcut_project(
-    folder: Path, *, scorer: str | None = None, individual: str | None = None
+    folder: Path,
+    *,
+    scorer: str | None = None,
+    individual: str | None = None,
+    several: bool = False,
 ) -> LabeledImages:
     """Read the labels of a DeepLabCut project.
 
@@ -72,6 +74,7 @@ def read_deeplabcut_project(
         folder: The project, with its ``config.yaml``.
         scorer: Whose labels to take.
         individual: Which animal to take.
+        several: Take all animals, and images without any.
 
     Raises:
         ConversionError: A file is damaged, there is no such scorer or animal, or most images show
@@ -91,7 +94,7 @@ def read_deeplabcut_project(
             raise ContentError("the project has no labelled images")
         videos, without = _videos(folders, folder, config)
         without += _lost_edges(config, _keypoint_names(folders))
-        return _joined(folders, chosen, config, individual, videos, [*left_out, *without])
+        return _joined(folders, chosen, config, individual, several, videos, [*left_out, *without])
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -143,20 +146,17 @@ def _text(value: object) -> str:
 
 def _labels_of(path: Path, scorer: str, project: Path, config: dict[str, Any]) -> _Folder | None:
     """The labels in one folder; None where that scorer has none there."""
+    animals = Animals(several=True, scorer=scorer)
     table, hdf5 = (path / f"{_LABEL_FILE}{scorer}{suffix}" for suffix in (".csv", ".h5"))
     if table.is_file():
         with reading(table, ConversionError, "a label file"):
-            frame = read_csv(table)
+            labels = read_pose_csv(table, Content.LABELS, animals, lenient=True)
     elif hdf5.is_file():
         with reading(hdf5, ConversionError, "a label file"):
-            frame = read_h5(hdf5)[0]
+            labels = read_h5(hdf5, Content.LABELS, animals)
     else:
         return None
-    if scorer in frame.scorers:
-        frame = frame.of_scorer(scorer)
-    elif len(frame.scorers) > 1:
-        raise ContentError(f"{path.name} has columns of {', '.join(frame.scorers)}, not {scorer}")
-    return _Folder(path, frame, _video_of(path.name, project, config))
+    return _Folder(path, labels, _video_of(path.name, project, config))
 
 
 def _videos(
@@ -212,45 +212,41 @@ def _joined(
     scorer: str,
     config: dict[str, Any],
     individual: str | None,
+    several: bool,
     videos: tuple[Path, ...],
     left_out: list[str],
 ) -> LabeledImages:
-    """All folders' labels in one table, one animal in each image."""
+    """All folders' labels in one table."""
     names = _keypoint_names(folders)
-    images = [image for folder in folders for image in _images(folder)]
-    found = [animals for folder in folders for animals in _animals(folder.frame, names)]
-    choice = one_animal_each(found, individual)
-    rows = [row for row, animal in enumerate(choice.animals) if animal is not None]
-    empty = sum(not animals for animals in found)
-    if empty:
-        left_out.append(f"{empty} images without any label, which DeepLabCut does not train on")
-    taken = [animal for animal in choice.animals if animal is not None]
-    size = (len(rows), len(names))
-    return LabeledImages(
-        keypoint_names=names,
-        keypoints=np.array([each.keypoints for each in taken]).reshape(*size, 2),
-        visibility=np.array([each.visibility for each in taken], dtype=np.int8).reshape(size),
-        images=tuple(images[row] for row in rows),
-        scorer=scorer,
-        skeleton=_skeleton(config, names),
-        videos=videos,
-        left_out=(*left_out, *choice.left_out),
-    )
+    skeleton = Skeleton(names, edges=_known_edges(config, names))
+    images = {image.name: image for folder in folders for image in _images(folder)}
+    table = concatenate([_renamed(folder, skeleton, scorer) for folder in folders])
+    if not several:
+        labelled = table.has_position.any(axis=1)
+        total = len(images)
+        table = with_scene(table.rows(np.flatnonzero(labelled)))
+        empty = total - len(set(table.frame))
+        if empty:
+            left_out.append(f"{empty} images without any label, which DeepLabCut does not train on")
+        table, others = one_animal_each(table, individual)
+        left_out = [*left_out, *others]
+    kept = tuple(images[name] for name in dict.fromkeys(table.image_paths))
+    return LabeledImages(table, kept, videos=videos, left_out=tuple(left_out))
 
 
 def _keypoint_names(folders: Sequence[_Folder]) -> tuple[str, ...]:
     """Every keypoint of any folder, in order of first occurrence."""
-    return tuple(dict.fromkeys(n for folder in folders for n in folder.frame.keypoint_names()))
+    return tuple(dict.fromkeys(n for folder in folders for n in folder.table.keypoint_names))
 
 
 def _images(folder: _Folder) -> list[ImageSource]:
-    """The pictures of one folder; the folder's own name counts, whatever the rows say."""
+    """The pictures of one folder, each once."""
     result = []
-    for item in folder.frame.index:
-        file_name = last_part(str(item))
+    for item in dict.fromkeys(folder.table.image_paths):
+        file_name = last_part(item)
         result.append(
             ImageSource(
-                name=f"{LABEL_FOLDER}/{folder.path.name}/{file_name}",
+                name=_image_name(folder, item),
                 file=find_file(folder.path, file_name) if file_name else None,
                 video=folder.video,
                 frame=frame_number(file_name),
@@ -259,52 +255,29 @@ def _images(folder: _Folder) -> list[ImageSource]:
     return result
 
 
-def _animals(frame: KeypointFrame, names: Sequence[str]) -> list[list[Animal]]:
-    """For each row its labelled animals."""
-    parts = {"": frame} if not frame.individuals else {
-        name: frame.of_individual(name) for name in frame.individuals
-    }  # fmt: skip
-    poses = {name: _positions(part, names) for name, part in parts.items()}
-    rows: list[list[Animal]] = []
-    for row in range(len(frame.index)):
-        animals = []
-        for name, positions in poses.items():
-            labelled = np.isfinite(positions[row]).all(axis=-1)
-            if labelled.any():
-                animals.append(Animal(name, positions[row], np.where(labelled, 2, 0).astype("i1")))
-        rows.append(_with_single(animals))
-    return rows
+def _image_name(folder: _Folder, item: str) -> str:
+    """The name of a picture; the folder's own name counts, whatever the rows say."""
+    return f"{LABEL_FOLDER}/{folder.path.name}/{last_part(item)}"
 
 
-def _with_single(animals: list[Animal]) -> list[Animal]:
-    """Keypoints that exist once in the scene belong to the only animal there is."""
-    single = next((animal for animal in animals if animal.name == SINGLE), None)
-    others = [animal for animal in animals if animal is not single]
-    if single is None or not others:
-        return animals
-    return [
-        Animal(
-            animal.name,
-            np.where(single.visibility[:, None] > 0, single.keypoints, animal.keypoints),
-            np.maximum(animal.visibility, single.visibility),
-        )
-        for animal in others
-    ]
+def _renamed(folder: _Folder, skeleton: Skeleton, scorer: str) -> PoseTable:
+    """The labels of one folder, with all keypoints of the project."""
+    table = folder.table
+    animals = table.individual or (None,) * len(table)
+    seen: set[tuple[str, str | None]] = set()
+    for name, animal in zip(table.image_paths, animals, strict=True):
+        if (name, animal) in seen:
+            raise ContentError(f"the picture '{_image_name(folder, name)}' occurs twice")
+        seen.add((name, animal))
+    points = np.full((len(table), len(skeleton), 2), np.nan)
+    points[:, skeleton.places(table.keypoint_names)] = table.points
+    frame = tuple(_image_name(folder, item) for item in table.image_paths)
+    return PoseTable(skeleton, points, frame, individual=table.individual, scorer=scorer)
 
 
-def _positions(frame: KeypointFrame, names: Sequence[str]) -> np.ndarray:
-    """(N, K, 2) the positions of ``names``, NaN for those that the frame has not."""
-    positions = np.full((len(frame.index), len(names), 2), np.nan)
-    own = frame.keypoint_names()
-    found = frame.positions().astype(np.float64)
-    found[np.isnan(found).any(axis=-1)] = np.nan
-    positions[:, [names.index(name) for name in own]] = found
-    return positions
-
-
-def _skeleton(config: dict[str, Any], names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+def _known_edges(config: dict[str, Any], names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (names.index(first), names.index(second))
+        (first, second)
         for first, second in _edges(config)
         if first in names and second in names and first != second
     )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
+from lp_core.poses import PoseTable, Visibility, write_pose_csv
+from lp_core.poses.columns import wide_of
+from lp_core.poses.grid import SINGLE
 from lp_io.extras import require
-from lp_io.keypoint_frame.frame import KeypointFrame
-from lp_io.keypoint_frame.h5_writing import write_h5
-from lp_io.predictions.layout import LEVELS
 from lp_io.projects.labels import LABEL_FOLDER, LabeledImages, folder_name
 from lp_io.untrusted.content import ContentError
+from lp_io.wide.h5_writing import write_h5
 
 
 def write_deeplabcut_project(
@@ -37,72 +37,50 @@ def write_deeplabcut_project(
     Raises:
         ContentError: A picture is not in a folder of ``labeled-data``, or a name cannot be kept.
     """
+    table = replace(labels.table, visibility=None)
     rows_of: dict[str, list[int]] = {}
-    for row, image in enumerate(labels.images):
-        parts = image.name.split("/")
+    for row, name in enumerate(table.image_paths):
+        parts = name.split("/")
         if len(parts) != 3 or parts[0] != LABEL_FOLDER:
             raise ContentError(
-                f"the picture '{image.name}' is not in {LABEL_FOLDER}/VIDEO",
+                f"the picture '{name}' is not in {LABEL_FOLDER}/VIDEO",
                 "name the pictures by in_video_folders first",
             )
         rows_of.setdefault(parts[1], []).append(row)
-    for name, rows in rows_of.items():
-        _write_folder(labels, folder / "labeled-data" / name, rows)
-    config = _config(labels, task, final, videos)
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
-    return _lost(labels)
-
-
-def _write_folder(labels: LabeledImages, folder: Path, rows: list[int]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    columns = [(labels.scorer, name, coord) for name in labels.keypoint_names for coord in "xy"]
-    frame = KeypointFrame(
-        columns=tuple(columns),
-        values=labels.keypoints[rows].reshape(len(rows), len(columns)),
-        index=tuple(labels.images[row].name for row in rows),
-    )
-    stem = f"CollectedData_{labels.scorer}"
-    if folder_name(labels.scorer) != labels.scorer:
+    if folder_name(table.scorer) != table.scorer:
         raise ContentError(
-            f"the scorer '{labels.scorer}' cannot be part of a file's name",
+            f"the scorer '{table.scorer}' cannot be part of a file's name",
             "write another name into the row 'scorer' of the label file",
         )
-    write_label_csv(frame, folder / f"{stem}.csv")
-    require("h5py", "h5")
-    write_h5(frame, folder / f"{stem}.h5")
+    for name, rows in rows_of.items():
+        place = folder / LABEL_FOLDER / name
+        place.mkdir(parents=True, exist_ok=True)
+        stem = f"CollectedData_{table.scorer}"
+        write_pose_csv(table.rows(rows), place / f"{stem}.csv", path_columns=3)
+        require("h5py", "h5")
+        write_h5(table.rows(rows), place / f"{stem}.h5")
+    config = _config(labels.table, task, final, videos)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    return _lost(labels.table)
 
 
-def write_label_csv(frame: KeypointFrame, path: Path) -> None:
-    """Write a table of labels, the path in three columns as DeepLabCut has it."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for level, title in enumerate(LEVELS):
-            writer.writerow([title, "", "", *(column[level] for column in frame.columns)])
-        for item, values in zip(frame.index, frame.values.tolist(), strict=True):
-            cells = ["" if value != value else repr(value) for value in values]
-            writer.writerow([*str(item).split("/"), *cells])
-
-
-def _config(
-    labels: LabeledImages, task: str, final: Path, videos: Sequence[Path]
-) -> dict[str, Any]:
+def _config(table: PoseTable, task: str, final: Path, videos: Sequence[Path]) -> dict[str, Any]:
     """The keys that DeepLabCut expects, with its own defaults."""
-    names = list(labels.keypoint_names)
     return {
         "Task": task,
-        "scorer": labels.scorer,
+        "scorer": table.scorer,
         "date": datetime.date.today().strftime("%b%d"),
-        "multianimalproject": False,
+        "multianimalproject": table.individual is not None,
         "identity": None,
         "project_path": str(final.absolute()),
         "engine": "pytorch",
         "video_sets": {str(video): {"crop": "0, 0, 0, 0"} for video in videos},
-        "bodyparts": names,
+        **_bodyparts(table),
         "start": 0,
         "stop": 1,
         "numframes2pick": 20,
-        "skeleton": [[names[a], names[b]] for a, b in labels.skeleton],
+        "skeleton": [list(edge) for edge in table.skeleton.edges],
         "skeleton_color": "black",
         "pcutoff": 0.6,
         "dotsize": 12,
@@ -120,13 +98,27 @@ def _config(
     }
 
 
-def _lost(labels: LabeledImages) -> list[str]:
+def _bodyparts(table: PoseTable) -> dict[str, Any]:
+    """The keys that name keypoints; in a project of several animals there are four."""
+    if table.individual is None:
+        return {"bodyparts": list(table.keypoint_names)}
+    wide = wide_of(table)
+    of_scene = {names[-2] for names in wide.columns if names[1] == SINGLE}
+    of_animals = {names[-2] for names in wide.columns if names[1] != SINGLE}
+    return {
+        "individuals": [n for n in dict.fromkeys(c[1] for c in wide.columns) if n != SINGLE],
+        "multianimalbodyparts": [name for name in table.keypoint_names if name in of_animals],
+        "uniquebodyparts": [name for name in table.keypoint_names if name in of_scene],
+        "bodyparts": "MULTI!",
+    }
+
+
+def _lost(table: PoseTable) -> list[str]:
     """What DeepLabCut's tables have no place for."""
-    occluded = labels.visibility == 1
-    with_position = np.isfinite(labels.keypoints).all(axis=-1)
-    flagged = int((occluded & with_position).sum())
-    lost = int((occluded & ~with_position).sum())
-    empty = int((~with_position).all(axis=1).sum())
+    occluded = table.codes == Visibility.OCCLUDED
+    flagged = int((occluded & table.has_position).sum())
+    lost = int((occluded & ~table.has_position).sum())
+    empty = sum(not table.has_position[rows].any() for _, rows in table.by_frame())
     notes = {
         f"that {flagged} keypoints are occluded: DeepLabCut keeps their positions only": flagged,
         f"{lost} occluded keypoints without a position: DeepLabCut needs one": lost,

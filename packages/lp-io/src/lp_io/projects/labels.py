@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jaxtyping import Float, Int8, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_core.paths import find_file
+from lp_core.poses import PoseTable
 from lp_io.untrusted.content import ContentError
 
 LABEL_FOLDER = "labeled-data"
@@ -41,47 +42,30 @@ class ImageSource:
 
 @dataclass(frozen=True, eq=False)
 class LabeledImages:
-    """Keypoints of N images, K of each, one animal in each.
+    """A table of labels, and where its pictures come from.
 
     Attributes:
-        keypoint_names: K names.
-        keypoints: (N, K, 2) x and y in frame px, NaN where there is no position.
-        visibility: (N, K) 0 not labelled, 1 occluded, 2 visible.
-        images: N pictures.
-        scorer: Who labelled.
-        skeleton: Pairs of keypoints to join, counted from 0.
+        table: The labels; its frames are the names of pictures. Its visibility is None where the
+            tool cannot tell occluded keypoints from visible ones.
+        images: The pictures, in the order in which the table first names them.
         videos: The videos of the project that exist.
-        states_visibility: Whether the tool can tell occluded keypoints from visible ones.
         left_out: What was left out while reading, and why.
 
     Raises:
-        ContentError: The sizes disagree, or a keypoint or picture occurs twice.
+        ContentError: A picture occurs twice, or the table names others.
     """
 
-    keypoint_names: tuple[str, ...]
-    keypoints: Float[ndarray, "rows keypoints 2"]
-    visibility: Int8[ndarray, "rows keypoints"]
+    table: PoseTable
     images: tuple[ImageSource, ...]
-    scorer: str = "scorer"
-    skeleton: tuple[tuple[int, int], ...] = ()
     videos: tuple[Path, ...] = ()
-    states_visibility: bool = False
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        size = (len(self.images), len(self.keypoint_names))
-        if self.keypoints.shape != (*size, 2) or self.visibility.shape != size:
-            raise ContentError(
-                f"{size[0]} images and {size[1]} names do not go with keypoints of shape "
-                f"{self.keypoints.shape} and visibility of shape {self.visibility.shape}"
-            )
-        for what, names in (
-            ("keypoint", self.keypoint_names),
-            ("picture", [image.name for image in self.images]),
-        ):
-            twice = first_repeated(names)
-            if twice is not None:
-                raise ContentError(f"the {what} '{twice}' occurs twice")
+        twice = first_repeated(image.name for image in self.images)
+        if twice is not None:
+            raise ContentError(f"the picture '{twice}' occurs twice")
+        if tuple(dict.fromkeys(self.table.frame)) != tuple(image.name for image in self.images):
+            raise ContentError("the pictures are not those of the labels")
 
     def __len__(self) -> int:
         """The number of images."""

@@ -11,15 +11,17 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_core.paths import find_file
+from lp_core.poses import PoseTable
 from lp_io.errors import ConversionError
 from lp_io.extras import require
-from lp_io.projects.animals import Animal, one_animal_each
+from lp_io.projects.animals import one_animal_each
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     ImageSource,
     LabeledImages,
     distinct_names,
     existing_video,
+    first_repeated,
     folder_name,
     frame_number,
     last_part,
@@ -28,7 +30,9 @@ from lp_io.untrusted import sleap
 from lp_io.untrusted.content import ContentError, library_reading, reading
 
 
-def read_sleap_labels(path: Path, *, individual: str | None = None) -> LabeledImages:
+def read_sleap_labels(
+    path: Path, *, individual: str | None = None, several: bool = False
+) -> LabeledImages:
     """Read what people labelled in a SLEAP file; predictions in it are left out.
 
     A point that SLEAP shows as not visible, but that has a position, is an occluded one.
@@ -36,6 +40,7 @@ def read_sleap_labels(path: Path, *, individual: str | None = None) -> LabeledIm
     Args:
         path: The ``.slp`` or ``.pkg.slp`` file.
         individual: Which animal to take, by the name of its track.
+        several: Take all animals.
 
     Raises:
         ConversionError: The file is damaged, has several skeletons, or most of its frames show
@@ -43,36 +48,48 @@ def read_sleap_labels(path: Path, *, individual: str | None = None) -> LabeledIm
         MissingExtraError: sleap-io is not installed.
     """
     with reading(path, ConversionError, "a SLEAP file"), sleap.opened(path) as labels:
-        return _labels(labels, path, individual)
+        frames = [frame for frame in labels.labeled_frames if frame.user_instances]
+        frames.sort(key=lambda f: (labels.videos.index(f.video), int(f.frame_idx)))
+        folders = _video_folders(labels.videos)
+        sources = [_source(frame, folders, labels.videos, path) for frame in frames]
+        twice = first_repeated(source.name for source in sources)
+        if twice is not None:
+            raise ContentError(f"the picture '{twice}' occurs twice")
+        table = _table(labels, frames, sources)
+        others: list[str] = []
+        if not several:
+            table, others = one_animal_each(table, individual)
+        named = {source.name: source for source in sources}
+        videos = [_existing(video, path) for video in labels.videos]
+        return LabeledImages(
+            table,
+            tuple(named[name] for name in dict.fromkeys(table.image_paths)),
+            videos=tuple(dict.fromkeys(video for video in videos if video is not None)),
+            left_out=(*others, *_left_out(labels), *_missing(labels.videos, videos)),
+        )
 
 
-def _labels(labels: Any, path: Path, individual: str | None) -> LabeledImages:
-    if len(labels.skeletons) != 1:
-        raise ContentError(f"the SLEAP file has {len(labels.skeletons)} skeletons; lp takes one")
-    skeleton = labels.skeletons[0]
-    names = tuple(str(node.name) for node in skeleton.nodes)
-    frames = [frame for frame in labels.labeled_frames if frame.user_instances]
-    frames.sort(key=lambda f: (labels.videos.index(f.video), int(f.frame_idx)))
-    choice = one_animal_each([_animals(frame, len(names)) for frame in frames], individual)
-    folders = _video_folders(labels.videos)
-    kept = [
-        (frame, animal)
-        for frame, animal in zip(frames, choice.animals, strict=True)
-        if animal is not None
+def _table(labels: Any, frames: Sequence[Any], sources: Sequence[ImageSource]) -> PoseTable:
+    """A row for each labelled instance."""
+    skeleton = sleap.skeleton_of(labels)
+    rows = [
+        (source.name, one)
+        for frame, source in zip(frames, sources, strict=True)
+        for one in frame.user_instances
     ]
-    sources = [_source(frame, folders, labels.videos, path) for frame, _ in kept]
-    size = (len(kept), len(names))
-    videos = [_existing(video, path) for video in labels.videos]
-    return LabeledImages(
-        keypoint_names=names,
-        keypoints=np.array([a.keypoints for _, a in kept], np.float64).reshape(*size, 2),
-        visibility=np.array([a.visibility for _, a in kept], np.int8).reshape(size),
-        images=tuple(sources),
+    R, K = len(rows), len(skeleton)
+    points = np.array([one.points["xy"] for _, one in rows], np.float64).reshape(R, K, 2)
+    there = np.isfinite(points).all(axis=-1)
+    points[~there] = np.nan
+    visible = np.array([one.points["visible"] for _, one in rows], bool).reshape(R, K)
+    tracks = tuple(sleap.track_of(one) for _, one in rows)
+    return PoseTable(
+        skeleton,
+        points,
+        tuple(name for name, _ in rows),
+        individual=tracks if any(tracks) or len(frames) < R else None,
+        visibility=np.where(there, np.where(visible, 2, 1), 0).astype(np.int8),
         scorer=str(labels.provenance.get("scorer") or "SLEAP"),
-        skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
-        videos=tuple(dict.fromkeys(video for video in videos if video is not None)),
-        states_visibility=True,
-        left_out=(*choice.left_out, *_left_out(labels), *_missing(labels.videos, videos)),
     )
 
 
@@ -95,19 +112,6 @@ def _missing(videos: Sequence[Any], found: Sequence[Path | None]) -> list[str]:
         for origin, file in zip(origins, found, strict=True)
         if file is None and isinstance(origin, str) and not origin.endswith((".slp", ".h5"))
     ]
-
-
-def _animals(frame: Any, count: int) -> list[Animal]:
-    return [_animal(instance, count) for instance in frame.user_instances]
-
-
-def _animal(instance: Any, count: int) -> Animal:
-    points = instance.points
-    positions = np.array(points["xy"], dtype=np.float64).reshape(count, 2)
-    there = np.isfinite(positions).all(axis=-1)
-    positions[~there] = np.nan
-    codes = np.where(there, np.where(points["visible"], 2, 1), 0).astype(np.int8)
-    return Animal("" if instance.track is None else str(instance.track.name), positions, codes)
 
 
 def _video_folders(videos: Sequence[Any]) -> list[str]:
@@ -197,43 +201,33 @@ def write_sleap_labels(labels: LabeledImages, path: Path, *, embed: bool = False
         ContentError: SLEAP cannot keep a name, or a picture to embed has no file.
         MissingExtraError: sleap-io is not installed.
     """
-    library = require("sleap_io", "sleap")
-    skeleton = library.Skeleton(
-        nodes=list(labels.keypoint_names),
-        edges=[tuple(pair) for pair in labels.skeleton],
-        name="animal",
-    )
+    library, table = require("sleap_io", "sleap"), labels.table
+    skeleton, tracks = sleap.as_sleap(table.skeleton), sleap.tracks_of(table)
     videos, places = _image_lists(labels, embed=embed)
     frames = []
-    lost = 0
-    for row in range(len(labels)):
-        folder, number = places[row]
-        instance = _instance(library, labels, row, skeleton)
-        lost += int(((labels.visibility[row] > 0) & ~instance_positions(labels, row)).sum())
-        frames.append(library.LabeledFrame(videos[folder], number, instances=[instance]))
+    for (_, rows), (folder, number) in zip(table.by_frame(), places, strict=True):
+        instances = [_instance(library, table, row, skeleton, tracks) for row in rows.tolist()]
+        frames.append(library.LabeledFrame(videos[folder], number, instances=instances))
     content = library.Labels(
         frames,
         videos=list(videos.values()),
         skeletons=[skeleton],
-        provenance={"scorer": labels.scorer},
+        tracks=[track for track in tracks.values() if track is not None],
+        provenance={"scorer": table.scorer},
     )
     if embed:
         with library_reading("sleap-io"):
             content.save(str(path), verbose=False, embed="user")
     else:
         sleap.save(content, path)
+    lost = int(((table.codes > 0) & ~table.has_position).sum())
     return [f"{lost} occluded keypoints without a position: SLEAP needs one"] if lost else []
-
-
-def instance_positions(labels: LabeledImages, row: int) -> ndarray:
-    """(K,) True where a keypoint of ``row`` has a position."""
-    return np.isfinite(labels.keypoints[row]).all(axis=-1)
 
 
 def _image_lists(
     labels: LabeledImages, *, embed: bool
 ) -> tuple[dict[str, Any], list[tuple[str, int]]]:
-    """A list of images for each folder, and for each row its folder and its place there."""
+    """A list of images for each folder, and for each image its folder and its place there."""
     files: dict[str, list[str]] = {}
     places = []
     for source in labels.images:
@@ -251,8 +245,10 @@ def _image_lists(
     return {folder: sleap.image_list(names) for folder, names in files.items()}, places
 
 
-def _instance(library: Any, labels: LabeledImages, row: int, skeleton: Any) -> Any:
-    instance = library.Instance.from_numpy(labels.keypoints[row], skeleton=skeleton)
-    there = instance_positions(labels, row)
-    instance.points["visible"] = there & (labels.visibility[row] != 1)
+def _instance(
+    library: Any, table: PoseTable, row: int, skeleton: Any, tracks: dict[str | None, Any]
+) -> Any:
+    track = None if table.individual is None else tracks[table.individual[row]]
+    instance = library.Instance.from_numpy(table.points[row], skeleton=skeleton, track=track)
+    instance.points["visible"] = table.has_position[row] & (table.codes[row] != 1)
     return instance

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8
 from numpy import ndarray
 
+from lp_core.poses import Skeleton
 from lp_io import strict_json
 from lp_io.untrusted.content import ContentError
 
@@ -62,18 +63,16 @@ class CocoFile:
     """The part of a COCO file that is about the keypoints of one category.
 
     Attributes:
-        keypoint_names: K names.
+        skeleton: The K keypoints, with edges.
         images: The images.
         annotations: The animals; those without keypoints are left out.
-        skeleton: Pairs of keypoints to join, counted from 0.
         contributor: Who made it.
         left_out: What the file holds beyond that, in words.
     """
 
-    keypoint_names: tuple[str, ...]
+    skeleton: Skeleton
     images: tuple[CocoImage, ...]
     annotations: tuple[CocoAnnotation, ...]
-    skeleton: tuple[tuple[int, int], ...] = ()
     contributor: str = ""
     left_out: tuple[str, ...] = ()
 
@@ -121,8 +120,11 @@ def write_coco(content: CocoFile, path: Path) -> None:
         "id": 1,
         "name": "animal",
         "supercategory": "animal",
-        "keypoints": list(content.keypoint_names),
-        "skeleton": [[a + 1, b + 1] for a, b in content.skeleton],  # COCO counts from 1
+        "keypoints": list(content.skeleton.names),
+        "skeleton": [
+            [place + 1 for place in content.skeleton.places(edge)]  # COCO counts from 1
+            for edge in content.skeleton.edges
+        ],
     }
     value = {
         "info": {"description": "keypoints", "contributor": content.contributor},
@@ -187,10 +189,9 @@ def read_coco(path: Path) -> CocoFile:
     info = value.get("info")
     contributor = info.get("contributor", "") if isinstance(info, dict) else ""
     return CocoFile(
-        keypoint_names=names,
+        skeleton=Skeleton(names, edges=_edges(category, names)),
         images=images,
         annotations=annotations,
-        skeleton=_skeleton(category, len(names)),
         contributor=contributor if isinstance(contributor, str) else "",
         left_out=left_out,
     )
@@ -242,14 +243,13 @@ def _names(category: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _skeleton(category: dict[str, Any], count: int) -> tuple[tuple[int, int], ...]:
+def _edges(category: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = category.get("skeleton")
-    valid = [
-        (pair[0] - 1, pair[1] - 1)
+    return tuple(
+        (names[pair[0] - 1], names[pair[1] - 1])
         for pair in (pairs if isinstance(pairs, list) else [])
-        if isinstance(pair, list) and len(pair) == 2 and all(_is_place(p, count) for p in pair)
-    ]
-    return tuple(valid)
+        if isinstance(pair, list) and len(pair) == 2 and all(_is_place(p, len(names)) for p in pair)
+    )
 
 
 def _is_place(value: object, count: int) -> bool:

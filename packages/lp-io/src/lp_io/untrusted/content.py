@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lp_core.errors import unwritable
-from lp_io.errors import FileFormatError
+from lp_core.errors import LPError, PoseError, unwritable
 
 
 class ContentError(ValueError):
@@ -25,7 +24,7 @@ class ContentError(ValueError):
 
 
 @contextmanager
-def reading(path: Path, kind: type[FileFormatError], what: str) -> Iterator[None]:
+def reading(path: Path, kind: type[LPError], what: str) -> Iterator[None]:
     """Tell what goes wrong while ``path`` is read as an error of ``kind``.
 
     Args:
@@ -34,12 +33,14 @@ def reading(path: Path, kind: type[FileFormatError], what: str) -> Iterator[None
         what: What the file should be, such as ``"a SLEAP file"``.
 
     Raises:
-        FileFormatError: Of ``kind``, for a `ContentError` or an `OSError` inside the block.
+        LPError: Of ``kind``, for a `ContentError`, `PoseError` or `OSError` inside the block.
     """
     try:
         yield
     except ContentError as error:
         raise kind(error.problem, where=path, remedy=error.remedy) from error
+    except PoseError as error:
+        raise kind(error.problem, where=error.where or path, remedy=error.remedy) from error
     except FileNotFoundError as error:
         raise kind("there is no such file", where=path) from error
     except OSError as error:
@@ -56,7 +57,7 @@ def library_reading(library: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ContentError, FileFormatError, OSError, MemoryError):
+    except (ContentError, LPError, OSError, MemoryError):
         raise
     except Exception as error:
         raise ContentError(
@@ -66,16 +67,18 @@ def library_reading(library: str) -> Iterator[None]:
 
 
 @contextmanager
-def writing(path: Path, kind: type[FileFormatError]) -> Iterator[None]:
+def writing(path: Path, kind: type[LPError]) -> Iterator[None]:
     """Tell what goes wrong while ``path`` is written as an error of ``kind``.
 
     Raises:
-        FileFormatError: Of ``kind``, for a `ContentError` or an `OSError` inside the block.
+        LPError: Of ``kind``, for a `ContentError`, `PoseError` or `OSError` inside the block.
     """
     try:
         yield
     except ContentError as error:
         raise kind(error.problem, where=path, remedy=error.remedy) from error
+    except PoseError as error:
+        raise kind(error.problem, where=error.where or path, remedy=error.remedy) from error
     except OSError as error:
         raise unwritable(kind, "the file", path, error) from error
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lp_core.poses import PoseTable, Skeleton
 from lp_io.extras import require
 from lp_io.untrusted import hdf5, probe
 from lp_io.untrusted.content import ContentError, library_reading
@@ -28,6 +29,46 @@ def opened(path: Path) -> Iterator[Any]:
         hdf5.check_members(file)
     with library_reading("sleap-io"):
         yield library.load_slp(str(path), open_videos=False)
+
+
+def skeleton_of(labels: Any) -> Skeleton:
+    """The only skeleton of ``sleap_io.Labels``, with its edges and symmetries.
+
+    Raises:
+        ContentError: There are several, or none.
+    """
+    if len(labels.skeletons) != 1:
+        raise ContentError(f"the SLEAP file has {len(labels.skeletons)} skeletons; lp takes one")
+    found = labels.skeletons[0]
+    names = tuple(str(node.name) for node in found.nodes)
+    symmetries = sorted(tuple(sorted(map(int, pair))) for pair in found.symmetry_inds)
+    return Skeleton(
+        names,
+        edges=tuple((names[int(a)], names[int(b)]) for a, b in found.edge_inds),
+        left_right=tuple((names[a], names[b]) for a, b in symmetries),
+    )
+
+
+def as_sleap(skeleton: Skeleton) -> Any:
+    """A ``sleap_io.Skeleton``."""
+    return require("sleap_io", "sleap").Skeleton(
+        nodes=list(skeleton.names),
+        edges=list(skeleton.edges),
+        symmetries=list(skeleton.left_right),
+        name="animal",
+    )
+
+
+def track_of(instance: Any) -> str | None:
+    """The name of the track that an instance belongs to."""
+    return None if instance.track is None else str(instance.track.name)
+
+
+def tracks_of(table: PoseTable) -> dict[str | None, Any]:
+    """A ``sleap_io.Track`` for each individual of a table, and None for rows without one."""
+    library = require("sleap_io", "sleap")
+    names = dict.fromkeys(table.individual or ())
+    return {name: None if name is None else library.Track(name) for name in (None, *names)}
 
 
 def image_list(paths: Sequence[str]) -> Any:

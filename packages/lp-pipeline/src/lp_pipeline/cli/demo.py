@@ -133,13 +133,13 @@ def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str,
 
     from lp_core.poses import Visibility
     from lp_data.labels import read_labels
-    from lp_io.predictions import read_predictions_csv
+    from lp_io.predictions import read_predictions
     from lp_pipeline.evaluation.metrics import pixel_error
     from lp_pipeline.evaluation.plots import write_error_plot
 
     truth = read_labels(project.truth[project.test_video.stem])
-    predicted = read_predictions_csv(folder / TABLE)
-    errors = pixel_error(truth.points, predicted.keypoints)
+    predicted = read_predictions(folder / TABLE)
+    errors = pixel_error(truth.points, predicted.points)
     write_error_plot(
         folder / PLOT,
         errors,

@@ -117,7 +117,7 @@ def _samples(
     return [
         (
             _pixels(each["images"] if each["images"].ndim == 4 else each["images"][None]),
-            each["keypoints"].double().numpy(),
+            each["keypoints"][0].double().numpy(),
         )
         for each in samples
     ]

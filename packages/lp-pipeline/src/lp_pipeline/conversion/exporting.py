@@ -45,23 +45,16 @@ def read_own_labels(path: Path) -> LabeledImages:
     file, others = (path, []) if path.is_file() else _label_file(path)
     folder = file.parent
     table = read_labels(file, require_labels=False)
-    skeleton, without = _skeleton(folder / CONFIG_FILE, table.keypoint_names)
+    edges, without = _edges(folder / CONFIG_FILE, table.keypoint_names)
     return LabeledImages(
-        keypoint_names=table.keypoint_names,
-        keypoints=table.points,
-        visibility=table.codes,
-        images=tuple(_source(folder, name) for name in table.image_paths),
-        scorer=table.scorer,
+        replace(table, skeleton=replace(table.skeleton, edges=edges)),
+        tuple(_source(folder, name) for name in table.image_paths),
         videos=_videos(folder),
-        states_visibility=table.visibility is not None,
-        skeleton=skeleton,
         left_out=(*(f"{other.name}: convert it by its own name" for other in others), *without),
     )
 
 
-def _skeleton(
-    file: Path, names: Sequence[str]
-) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
+def _edges(file: Path, names: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """The skeleton in the config of a project, and why it has to be left out."""
     if not file.is_file():
         return (), ()
@@ -69,14 +62,13 @@ def _skeleton(
         edges = get_skeleton(load_config(file).config)
     except ConfigError as error:
         return (), (f"a skeleton, if {file.name} has one: {error.problem}",)
-    places = {name: place for place, name in enumerate(names)}
-    known = [edge for edge in edges if places.keys() >= set(edge)]
+    known = tuple(edge for edge in edges if set(edge) <= set(names))
     lost = (
         f"the pair '{first}' and '{second}' of the skeleton: no label is of both"
         for first, second in edges
         if (first, second) not in known
     )
-    return tuple((places[first], places[second]) for first, second in known), tuple(lost)
+    return known, tuple(lost)
 
 
 def _label_file(folder: Path) -> tuple[Path, list[Path]]:
@@ -192,12 +184,14 @@ def _in_video_folders(labels: LabeledImages, report: ConversionReport) -> Labele
             f"the folders of {moved} pictures: DeepLabCut needs {LABEL_FOLDER}/VIDEO, and they are "
             f"in {Path(images[0].name).parent} and the like"
         )
-    scorer = folder_name(labels.scorer)
-    if scorer != labels.scorer:
+    scorer = folder_name(labels.table.scorer)
+    if scorer != labels.table.scorer:
         report.left_out.append(
-            f"the scorer '{labels.scorer}': DeepLabCut names files by it, and has '{scorer}'"
+            f"the scorer '{labels.table.scorer}': DeepLabCut names files by it, and has '{scorer}'"
         )
-    return replace(labels, images=images, scorer=scorer)
+    new_names = {old.name: new.name for old, new in zip(labels.images, images, strict=True)}
+    frame = tuple(new_names[name] for name in labels.table.image_paths)
+    return replace(labels, table=replace(labels.table, frame=frame, scorer=scorer), images=images)
 
 
 def _neighbours(labels: LabeledImages) -> int:
@@ -215,8 +209,8 @@ def _neighbours(labels: LabeledImages) -> int:
 
 def _begun(labels: LabeledImages, target: Path) -> ConversionReport:
     report = ConversionReport(target, left_out=list(labels.left_out))
-    labelled = int((labels.visibility > 0).sum())
+    labelled = int((labels.table.codes > 0).sum())
     report.kept.append(
-        f"{len(labels)} images with {labelled} labels of {len(labels.keypoint_names)} keypoints"
+        f"{len(labels)} images with {labelled} labels of {labels.table.num_keypoints} keypoints"
     )
     return report

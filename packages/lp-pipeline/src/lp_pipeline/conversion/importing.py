@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import yaml
 
-from lp_core.poses import PoseTable, Skeleton, write_pose_csv
+from lp_core.poses import PoseTable, write_pose_csv
 from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
 from lp_io.projects import ImageSource, LabeledImages
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
@@ -49,7 +48,7 @@ def import_project(
                 where=target,
                 remedy="put the images or videos where the labels name them",
             )
-        table = _table(labels).rows(rows)
+        table = labels.table.rows(rows)
         write_pose_csv(table, folder / LABEL_FILE)
         placed = [] if videos == "none" else [
             place_video(video, folder / _VIDEO_DIR, videos) for video in labels.videos
@@ -62,7 +61,6 @@ def import_project(
             _config(
                 target,
                 table,
-                labels.skeleton,
                 with_videos=bool(placed),
                 context=with_context,
             ),
@@ -71,16 +69,6 @@ def import_project(
         report.config = target / CONFIG_FILE
         report.write(folder / REPORT_FILE)
     return report
-
-
-def _table(labels: LabeledImages) -> PoseTable:
-    return PoseTable(
-        Skeleton(labels.keypoint_names),
-        labels.keypoints.astype(np.float64),
-        tuple(image.name for image in labels.images),
-        visibility=labels.visibility if labels.states_visibility else None,
-        scorer=labels.scorer,
-    )
 
 
 def _video_of_folder(images: Sequence[ImageSource]) -> Callable[[str], Path | None]:
@@ -113,14 +101,14 @@ def _tell(
         report.kept.append(f"{placed} videos, {'linked' if how == 'link' else 'copied'}")
     elif labels.videos:
         report.left_out.append(f"{len(labels.videos)} videos, as asked for (--videos none)")
-    if labels.skeleton:
-        report.kept.append(f"the skeleton of {len(labels.skeleton)} edges, in {CONFIG_FILE}")
+    edges = len(table.skeleton.edges)
+    if edges:
+        report.kept.append(f"the skeleton of {edges} edges, in {CONFIG_FILE}")
 
 
 def _config(
     target: Path,
     table: PoseTable,
-    skeleton: Sequence[tuple[int, int]],
     *,
     with_videos: bool,
     context: bool,
@@ -132,8 +120,7 @@ def _config(
         "num_keypoints": table.num_keypoints,
         "keypoint_names": list(table.keypoint_names),
     }
-    names = table.keypoint_names
-    edges = [[names[first], names[second]] for first, second in skeleton if first != second]
+    edges = [list(edge) for edge in table.skeleton.edges if edge[0] != edge[1]]
     if edges:
         data["skeleton"] = edges
     if with_videos:

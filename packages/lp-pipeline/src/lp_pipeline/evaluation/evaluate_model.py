@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lp_core.listing import visible
+from lp_core.poses import PoseTable
 from lp_data.labels import read_labels
-from lp_io.predictions import PredictionTable, read_predictions_csv, scorer_name
+from lp_io.predictions import confidence_of, read_predictions, scorer_name
 from lp_pipeline.builders.boxes import get_boxes
 from lp_pipeline.display import Display
 from lp_pipeline.errors import EvaluationError
@@ -56,7 +57,7 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
 
     Raises:
         EvaluationError: The table is missing, or lacks a labelled image or a keypoint.
-        PredictionFileError: It is damaged.
+        PoseError: It is damaged.
     """
     path = project.folder / PREDICTIONS
     if not path.is_file():
@@ -65,21 +66,21 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
             where=f"{project.data_dir}, {path}",
             remedy="say where the images are by --data-dir",
         )
-    stored, table = read_predictions_csv(path), project.labels
+    stored, table = read_predictions(path), project.labels
     rows, columns = _rows_of(stored, table.image_paths, path), _columns_of(stored, project, path)
-    keypoints = stored.keypoints[rows][:, columns]
+    keypoints = stored.points[rows][:, columns]
     return LabeledPrediction(
         table=table,
         keypoints=keypoints,
-        confidences=stored.confidences[rows][:, columns],
+        confidences=confidence_of(stored)[rows][:, columns],
         errors=pixel_error(table.points, keypoints),
         sets=project.sets,
         weights=weights_of(path),
     )
 
 
-def _rows_of(stored: PredictionTable, images: tuple[str, ...], path: Path) -> list[int]:
-    known = {str(image): row for row, image in enumerate(stored.index)}
+def _rows_of(stored: PoseTable, images: tuple[str, ...], path: Path) -> list[int]:
+    known = {str(image): row for row, image in enumerate(stored.frame)}
     missing = [image for image in images if image not in known]
     if missing:
         raise EvaluationError(
@@ -90,7 +91,7 @@ def _rows_of(stored: PredictionTable, images: tuple[str, ...], path: Path) -> li
     return [known[image] for image in images]
 
 
-def _columns_of(stored: PredictionTable, project: ModelProject, path: Path) -> list[int]:
+def _columns_of(stored: PoseTable, project: ModelProject, path: Path) -> list[int]:
     missing = [name for name in project.labels.keypoint_names if name not in stored.keypoint_names]
     if missing:
         raise EvaluationError(f"there is no prediction of the keypoint '{missing[0]}'", where=path)

@@ -81,7 +81,7 @@ def video_metrics(
             calibration; drops are those of the likelihood, which a flat calibration does not tell.
 
     Raises:
-        PredictionFileError: The table cannot be read.
+        PoseError: The table cannot be read.
     """
     metrics: dict[str, FrameMetric] = {"temporal_norm": TemporalNorm(), **pose_metrics}
     parts: dict[str, list[Float[ndarray, "rows keypoints"]]] = {name: [] for name in metrics}

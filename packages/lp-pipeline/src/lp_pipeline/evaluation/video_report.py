@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lp_analysis.rendering.style import DrawingStyle
 from lp_data.video.open import open_video
-from lp_io.predictions import VideoPredictions
+from lp_io.predictions import VideoPredictions, confidence_of
 from lp_pipeline.config.schema import EvalConfig
 from lp_pipeline.evaluation.metrics import FrameMetric, PerKeypoint
 from lp_pipeline.evaluation.outliers import Outlier, worst_frames
@@ -45,8 +45,8 @@ def reported_video(
         poses = predictions.at([outlier.frame for outlier, _ in worst])
         pictures = video_frame_pictures(
             source,
-            poses.keypoints,
-            poses.confidences,
+            poses.points,
+            confidence_of(poses),
             poses.keypoint_names,
             [outlier for outlier, _ in worst],
             style=style,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lp_io.predictions import PredictionTable, write_predictions_csv
+from lp_core.poses import PoseTable, write_pose_csv
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
 from lp_pipeline.evaluation.metric_files import MetricTable, metric_path, write_metric_file
 from lp_pipeline.evaluation.metrics import FrameMetric
@@ -39,13 +39,13 @@ def write_labeled_prediction(
     """
     table = prediction.table
     names, images, sets = table.keypoint_names, table.image_paths, prediction.sets
-    write_predictions_csv(
-        PredictionTable(
-            keypoint_names=names,
-            keypoints=prediction.keypoints,
-            confidences=prediction.confidences,
-            index=images,
-            sets=sets,
+    write_pose_csv(
+        PoseTable(
+            table.skeleton,
+            prediction.keypoints,
+            table.frame,
+            confidence=prediction.confidences,
+            split=sets,
             scorer=scorer,
         ),
         path,

@@ -28,7 +28,7 @@ def write_metric_tables(predictions: Path, metrics: Mapping[str, FrameMetric]) -
         The files written.
 
     Raises:
-        PredictionFileError: The table cannot be read, or its frame numbers repeat.
+        PoseError: The table cannot be read, or its frame numbers repeat.
         EvaluationError: A file cannot be written.
     """
     if not metrics:
@@ -42,11 +42,11 @@ def write_metric_tables(predictions: Path, metrics: Mapping[str, FrameMetric]) -
             for name, path in paths.items()
         }
         for chunk in table.rows():
-            numbers = np.array(chunk.index, dtype=np.int64)
+            numbers = np.array(chunk.frame, dtype=np.int64)
             gaps = np.flatnonzero(np.diff(numbers, prepend=last) > 1)
-            poses = np.insert(chunk.keypoints, gaps, np.nan, axis=0)
+            poses = np.insert(chunk.points, gaps, np.nan, axis=0)
             known = np.insert(np.ones(len(numbers), bool), gaps, False)
-            index = tuple(str(number) for number in chunk.index)
+            index = tuple(str(number) for number in chunk.frame)
             for name, metric in metrics.items():
                 files[name].append(metric(poses)[known], index=index)
             last = int(numbers[-1]) if len(numbers) else last

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from lp_core.batches import Prediction
+from lp_core.poses import Content, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
-from lp_io.predictions import PredictionCsvWriter, read_prediction_chunks
+from lp_io.predictions import PredictionCsvWriter, confidence_of
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.evaluation.calibration import ConfidenceCalibration
@@ -132,10 +133,10 @@ def predict_video_file(
 def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:
     """The rows that an interrupted run had written, as they came from the network."""
     if coordinates.complete_rows:
-        for part in read_prediction_chunks(coordinates.partial_path):
+        for part in read_pose_csv_chunks(coordinates.partial_path, Content.PREDICTIONS):
             keypoints, confidences = (
                 torch.from_numpy(values.astype(np.float32))
-                for values in (part.keypoints, part.confidences)
+                for values in (part.points, confidence_of(part))
             )
             yield Prediction(keypoints, confidences)
 

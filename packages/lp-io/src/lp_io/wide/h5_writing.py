@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray
 
+from lp_core.poses import PoseTable
+from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL, wide_of
 from lp_io.extras import require
-from lp_io.keypoint_frame.frame import KeypointFrame
-from lp_io.keypoint_frame.h5_reading import SETS
-from lp_io.predictions.layout import LEVELS, LEVELS_OF_SEVERAL
 from lp_io.untrusted.content import ContentError
+from lp_io.wide.h5_reading import SETS
 
 if TYPE_CHECKING:
     import h5py
@@ -26,19 +26,18 @@ KEY = "df_with_missing"
 """The key under which DeepLabCut looks for its table."""
 
 
-def write_h5(frame: KeypointFrame, path: Path, sets: Sequence[str] | None = None) -> None:
-    """Write a table to ``path``.
+def write_h5(table: PoseTable, path: Path) -> None:
+    """Write poses to ``path``; splits are kept next to the table.
 
     Args:
-        frame: The table.
+        table: Labels or predictions.
         path: The file; it is written in place, so give a name beside the final one.
-        sets: The set of each row, kept beside the table.
 
     Raises:
         ContentError: A name cannot be written: it ends or is parted by a null character.
         MissingExtraError: h5py is not installed.
     """
-    library = require("h5py", "h5")
+    wide, library = wide_of(table), require("h5py", "h5")
     with library.File(path, "w") as file:
         _node(file, "GROUP", "1.0", PYTABLES_FORMAT_VERSION=b"2.1")
         group = file.create_group(KEY)
@@ -52,12 +51,12 @@ def write_h5(frame: KeypointFrame, path: Path, sets: Sequence[str] | None = None
             ndim=np.int64(2),
             nblocks=np.int64(1),
         )
-        _write_columns(group, "axis0", frame.columns)
-        _write_index(group, frame.index)
-        _write_columns(group, "block0_items", frame.columns)
-        _array(group, "block0_values", frame.values)
-        if sets is not None:
-            _array(file, SETS, _strings(sets))
+        _write_columns(group, "axis0", wide.columns)
+        _write_index(group, wide.frame)
+        _write_columns(group, "block0_items", wide.columns)
+        _array(group, "block0_values", wide.values)
+        if wide.split is not None:
+            _array(file, SETS, _strings(wide.split))
 
 
 def _write_columns(group: h5py.Group, axis: str, columns: Sequence[tuple[str, ...]]) -> None:
