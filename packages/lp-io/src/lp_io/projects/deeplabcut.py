@@ -266,7 +266,8 @@ def _renamed(folder: _Folder, skeleton: Skeleton, scorer: str) -> PoseTable:
     animals = table.individual or (None,) * len(table)
     seen: set[tuple[str, str | None]] = set()
     for name, animal in zip(table.image_paths, animals, strict=True):
-        if (name, animal) in seen:
+        untracked = animal is None and table.individual is not None
+        if (name, animal) in seen and not untracked:
             raise ContentError(f"the picture '{_image_name(folder, name)}' occurs twice")
         seen.add((name, animal))
     points = np.full((len(table), len(skeleton), 2), np.nan)
