@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from lp_core.options import OptionError, plain_options, read_options
+from lp_core.options import OptionError, plain_options, range_words, read_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +100,10 @@ def test_what_the_options_check_themselves_is_told_as_they_say_it():
 
     with pytest.raises(OptionError, match="high is below low"):
         read_options(Checked, {"low": 2}, place="loss")
+
+
+def test_ranges_read_as_sentences():
+    assert range_words([Field(ge=1)]) == "at least 1"
+    assert range_words([Field(ge=0, le=1)]) == "from 0 to 1"
+    assert range_words([Field(gt=0, le=1)]) == "above 0 and at most 1"
+    assert range_words([Field(gt=0)]) == "above 0"

@@ -1,13 +1,10 @@
 """Values that cannot be right are told before training, each with its key, place and remedy."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.paths import csv_files, data_dir, video_dir
 from lp_pipeline.config.paths import test_videos_directory as videos_to_predict
-from lp_pipeline.config.rules import RANGES, Range
 from lp_pipeline.errors import ConfigError
 
 MULTISTEP = "{lr_scheduler_params: {multisteplr: "
@@ -123,24 +120,6 @@ def test_shares_that_sum_to_one_in_decimals_are_right(tmp_path):
     config = load(tmp_path, "training: {train_prob: 0.9, val_prob: 0.1}\n").config
     assert config.training.train_prob == 0.9
     load(tmp_path, "training: {train_prob: 0.7, val_prob: 0.3}\n")
-
-
-@settings(deadline=None, max_examples=200)
-@given(limits=st.sampled_from(sorted(RANGES.items())), value=st.floats(-1e6, 1e6))
-def test_ranges_say_in_words_what_they_hold(limits, value):
-    _, limit = limits
-    inside = (value > limit.low if "above" in str(limit) else value >= limit.low) and (
-        limit.high is None or value <= limit.high
-    )
-    assert limit.holds(value) == inside
-    assert f"{limit.low:g}" in str(limit)
-
-
-def test_ranges_read_as_sentences():
-    assert str(Range(1)) == "at least 1"
-    assert str(Range(0, 1)) == "from 0 to 1"
-    assert str(Range(0, 1, open_low=True)) == "above 0 and at most 1"
-    assert str(Range(0, open_low=True)) == "above 0"
 
 
 def test_training_lasts_300_epochs_where_nothing_says_how_long(tmp_path):

@@ -1,17 +1,23 @@
 """The configs that come with the repository, and what editors are told about configs."""
 
+import functools
+import math
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lp_core.options import plain_options
 from lp_core.registry import LOSSES, load_plugin
+from lp_pipeline.config.assembly import validated
 from lp_pipeline.config.document import read_document
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.json_schema import schema_json
 from lp_pipeline.config.load import load_config
+from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -79,30 +85,78 @@ def test_the_examples_need_only_a_project_folder(name, tmp_path):
     assert loaded.notes == []
 
 
+@functools.cache
+def whole_schema():
+    return schema_json()
+
+
+def section_schema(path):
+    """The part of the JSON schema that describes a section."""
+    schema = node = whole_schema()
+    for name in path:
+        reference = node["properties"][name]["anyOf"][0]["$ref"]
+        node = schema["$defs"][reference.rsplit("/", 1)[1]]
+    return node
+
+
 def test_the_json_schema_describes_every_key():
-    schema = schema_json()
     for path, known in config_fields().items():
-        node = schema
-        for name in path[:-1]:
-            node = node["properties"][name]
-        entry = node["properties"][path[-1]]
+        entry = section_schema(path[:-1])["properties"][path[-1]]
         assert entry["default"] == known.default
         assert known.description
 
 
 def test_the_json_schema_knows_types_ranges_and_words():
-    training = schema_json()["properties"]["training"]["properties"]
+    training = section_schema(["training"])["properties"]
     assert training["train_batch_size"]["anyOf"][0] == {"type": "integer", "minimum": 1}
-    assert training["max_epochs"]["anyOf"][0] == {"type": ["integer", "null"], "minimum": 1}
+    assert training["max_epochs"]["anyOf"][:2] == [
+        {"type": "integer", "minimum": 1},
+        {"type": "null"},
+    ]
     assert training["train_prob"]["anyOf"][0] == {
         "type": "number",
         "exclusiveMinimum": 0,
         "maximum": 1,
     }
     assert training["optimizer"]["anyOf"][0]["enum"] == ["Adam", "AdamW"]
-    assert None in training["profiler"]["anyOf"][0]["enum"]
+    assert {"type": "null"} in training["profiler"]["anyOf"]
     assert training["imgaug"]["description"].startswith("Augmentation")
-    assert schema_json()["properties"]["data"]["additionalProperties"] is False
+    assert section_schema(["data"])["additionalProperties"] is False
+
+
+@settings(deadline=None, max_examples=200)
+@given(path=st.sampled_from(list(config_fields())), value=st.floats(-10, 10) | st.integers(-3, 30))
+def test_what_the_json_schema_allows_as_a_number_is_loaded(path, value):
+    choices = section_schema(path[:-1])["properties"][path[-1]].get("anyOf", [])
+    numbers = [item for item in choices if item.get("type") in ("integer", "number")]
+    if not numbers:
+        return
+    limits = numbers[0]
+    inside = limits.get("minimum", value) <= value <= limits.get("maximum", value)
+    inside &= value > limits.get("exclusiveMinimum", -math.inf)
+    whole = limits["type"] == "number" or value == int(value)
+    report = Report(Path("c.yaml"))
+    validated(nested(path, value), report)
+    told = [str(problem) for problem in report.problems]
+    assert (told == []) == (inside and whole) or "a share up to 1 or a whole number" in told[0]
+
+
+def nested(path, value):
+    for name in reversed(path):
+        value = {name: value}
+    return value
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_the_configs_fit_the_json_schema(file):
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(schema_json())
+    values = read_document(file).values
+    assert [error.message for error in validator.iter_errors(values)] == []
+    values["training"] |= {"max_epochs": "${training.min_epochs}", "precision": "${x}"}
+    assert validator.is_valid(values)
+    for key, wrong in (("train_batch_size", 0), ("optimizer", "SGD"), ("max_epoch", 3)):
+        other = {**values, "training": {**values["training"], key: wrong}}
+        assert not validator.is_valid(other), key
 
 
 def test_the_json_schema_is_plain_json(tmp_path):

@@ -164,6 +164,7 @@ def test_an_unused_loss_is_checked_and_an_empty_one_takes_its_defaults(tmp_path)
 
 
 def test_the_json_schema_knows_the_losses_of_others(acme):
-    losses = schema_json()["properties"]["losses"]["properties"]
+    schema = schema_json()
+    losses = schema["properties"]["losses"]["properties"]
     assert losses["acme"]["properties"]["high"]["default"] == 1.0
-    assert "acme" in schema_json()["properties"]["model"]["properties"]["model_type"]["examples"]
+    assert "acme" in schema["$defs"]["ModelConfig"]["properties"]["model_type"]["examples"]

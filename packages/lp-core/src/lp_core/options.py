@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from lp_core.errors import CoreError, nearest_name
+from lp_core.errors import CoreError, LPError, nearest_name
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -53,7 +53,8 @@ def read_options(kind: type[T], values: Mapping[str, Any], *, place: str) -> T:
     from pydantic import ValidationError
 
     try:
-        return _validated(kind, values)
+        options: T = _validated(kind, values)
+        return options
     except ValidationError as error:
         problems = _problems(kind, values, error)
     name, message, remedy, inside = problems[0]
@@ -65,13 +66,15 @@ def read_options(kind: type[T], values: Mapping[str, Any], *, place: str) -> T:
 
 
 def option_problems(kind: type, values: Mapping[str, Any]) -> list[OptionProblem]:
-    """What `read_options` would refuse; empty where it takes the values."""
+    """Unknown, missing and wrong options; what the dataclass checks by itself is not among them."""
     from pydantic import ValidationError
 
     try:
         _validated(kind, values)
     except ValidationError as error:
         return _problems(kind, values, error)
+    except LPError:
+        pass
     return []
 
 
@@ -111,8 +114,7 @@ def _adapter(kind: Any) -> TypeAdapter[tuple[Any]]:
     return TypeAdapter(tuple[kind], config=config)
 
 
-def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
-    options: T
+def _validated(kind: Any, values: Mapping[str, Any]) -> Any:
     (options,) = _adapter(kind).validate_json(json.dumps([dict(values)], default=str))
     return options
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -88,8 +87,10 @@ def run_config_check(path: Path, overrides: list[str]) -> None:
     from lp_pipeline.training.beforehand import check_beforehand
     from lp_pipeline.training.setup import set_up
 
-    bare = replace(loaded.config.model, backbone_pretrained=False, backbone_checkpoint=None)
-    setup = set_up(replace(loaded.config, model=bare))
+    bare = loaded.config.model.model_copy(
+        update={"backbone_pretrained": False, "backbone_checkpoint": None}
+    )
+    setup = set_up(loaded.config.model_copy(update={"model": bare}))
     for note in setup.notes:
         say(note)
     check_beforehand(loaded, setup, terminal_or_plain())

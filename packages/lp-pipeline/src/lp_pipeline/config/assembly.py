@@ -1,18 +1,31 @@
-"""From the nested values of a document to typed values for every key of the schema."""
+"""From the nested values of a document to a typed config, with every problem reported."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+import typing
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from lp_core.errors import nearest_name
-from lp_pipeline.config.fields import config_fields, field_types, is_section
+from lp_core.options import range_words
+from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.report import KeyPath, Report
-from lp_pipeline.config.schema import Config, ModelConfig
-from lp_pipeline.config.values import ValueMismatchError, allows_none, cast_value
+from lp_pipeline.config.schema import OWN_MESSAGE, Config, ModelConfig, Section
 
 OPTIONS = ("model", "options")
+_BOUNDS = {"ge", "gt", "le", "lt"}
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "list": "a list",
+    "dict": "a section with keys",
+}
+"""What a value should be, by the first word of pydantic's type of the error."""
 
 
 def gather_model_options(values: dict[str, Any], report: Report) -> None:
@@ -23,7 +36,7 @@ def gather_model_options(values: dict[str, Any], report: Report) -> None:
     options = model.get("options")
     if options is not None and not isinstance(options, dict):
         return
-    known = field_types(ModelConfig)
+    known = ModelConfig.model_fields
     extra = {name: model.pop(name) for name in list(model) if name not in known}
     for name, value in extra.items():
         report.places.setdefault((*OPTIONS, name), report.place(("model", name)))
@@ -32,29 +45,79 @@ def gather_model_options(values: dict[str, Any], report: Report) -> None:
         model["options"] = options = {**(options or {}), name: value}
 
 
-def given_leaves(values: dict[str, Any], report: Report) -> dict[KeyPath, Any]:
-    """The values of the schema's keys that ``values`` gives, unknown keys reported."""
-    return dict(_leaves(values, Config, (), report))
+def validated(values: dict[str, Any], report: Report) -> Config:
+    """The config that the values make; keys that are wrong are reported, and get their defaults."""
+    while True:
+        try:
+            return Config.model_validate(values)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                path = tuple(str(step) for step in details["loc"])
+                report.problem(path, *_told(path, details))
+                _drop(values, path)
 
 
-def _leaves(
-    values: dict[str, Any], kind: type, path: KeyPath, report: Report
-) -> Iterator[tuple[KeyPath, Any]]:
-    types = field_types(kind)
-    for name, value in values.items():
-        inner = (*path, name)
-        if name not in types:
-            report.problem(inner, "unknown key", _guess(inner, list(types)))
-        elif not is_section(types[name]):
-            yield inner, value
-        elif isinstance(value, dict):
-            yield from _leaves(value, types[name], inner, report)
-        elif value is not None:
-            report.problem(inner, "a section, so it takes no value of its own")
+def _drop(values: dict[str, Any], path: KeyPath) -> None:
+    """Take out the innermost key of a path; items of lists go with their list."""
+    section: Any = values
+    for name in path[:-1]:
+        if not isinstance(section.get(name), dict):
+            section.pop(name, None)
+            return
+        section = section[name]
+    section.pop(path[-1], None)
 
 
-def _guess(path: KeyPath, siblings: list[str]) -> str:
+def _told(path: KeyPath, details: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Message and remedy for one of pydantic's errors."""
+    kind, value = details["type"], details["input"]
+    if kind == "extra_forbidden":
+        return "unknown key", _guess(path)
+    if kind == "model_type":
+        return "a section, so it takes no value of its own", None
+    if kind == OWN_MESSAGE:
+        return details["msg"], None
+    if kind == "literal_error":
+        return _unknown_word(value, typing.get_args(config_fields()[path].annotation))
+    if _BOUNDS & set(details.get("ctx", ())):
+        remedy = "this is a share from 0 to 1" if details["ctx"].get("le") == 1 < value else None
+        return f"must be {_limits(path)}, got {value:g}", remedy
+    shown = {list: "a list", dict: "a section", type(None): "null"}.get(type(value), repr(value))
+    hint = ""
+    if kind == "string_type" and isinstance(value, bool):
+        hint = "; yes, no, on, off, true and false are truth values in YAML: put it in quotes"
+    if kind == "list_type" and isinstance(value, str | int | float):
+        hint = f"; write [{value}]"
+    return f"expected {_EXPECTED[kind.split('_')[0]]}, got {shown}{hint}", None
+
+
+def _unknown_word(value: Any, words: tuple[Any, ...]) -> tuple[str, str]:
+    """Message and remedy for a word that is none of those that a key takes."""
+    # of a key that may be null, the words are one of the choices
+    words = next((typing.get_args(item) for item in words if typing.get_args(item)), words)
+    by_lower = {word.lower(): word for word in words}
+    guess = by_lower.get(nearest_name(str(value).lower(), by_lower) or "")
+    hint = f"did you mean '{guess}'? " if guess else ""
+    return f"unknown value '{value}'", f"{hint}known: {', '.join(words)}"
+
+
+def _limits(path: KeyPath) -> str:
+    """The range of a key in words."""
+    known = config_fields()[path]
+    nested = [part for item in typing.get_args(known.annotation) for part in _metadata(item)]
+    return range_words([*known.metadata, *nested])
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__metadata__", ())
+
+
+def _guess(path: KeyPath) -> str:
     """What an unknown key may have meant: a similar name beside it, or the name elsewhere."""
+    section: Any = Config
+    for name in path[:-1]:
+        section = section.model_fields[name].annotation
+    siblings = list(typing.cast("type[Section]", section).model_fields)
     same = [known for known in config_fields() if known[-1] == path[-1]]
     near = nearest_name(path[-1], siblings)
     if near and not same:
@@ -65,49 +128,3 @@ def _guess(path: KeyPath, siblings: list[str]) -> str:
     if same:
         return f"did you mean '{'.'.join(same[0])}'?"
     return f"known here: {', '.join(siblings)}"
-
-
-def resolve_interpolations(leaves: dict[KeyPath, Any], report: Report) -> dict[KeyPath, Any]:
-    """Values for all keys, defaults included, with ``${...}`` replaced by what it refers to."""
-    if not _has_interpolation(list(leaves.values())):
-        return {path: known.default for path, known in config_fields().items()} | leaves
-    from lp_pipeline.config.interpolation import interpolated
-
-    return interpolated(leaves, report)
-
-
-def _has_interpolation(value: Any) -> bool:
-    """Whether OmegaConf would read ``value`` as anything but itself."""
-    if isinstance(value, dict):
-        return any(_has_interpolation(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_interpolation(item) for item in value)
-    return isinstance(value, str) and ("${" in value or value == "???")
-
-
-def typed_values(resolved: dict[KeyPath, Any], report: Report) -> dict[KeyPath, Any]:
-    """The values in the types of the schema; null takes the default where it is no value."""
-    typed: dict[KeyPath, Any] = {}
-    for path, known in config_fields().items():
-        value = resolved[path]
-        if value is None and not allows_none(known.annotation):
-            value = known.default
-        try:
-            # defaults and aliases of YAML must not be shared between keys or configs
-            typed[path] = copy.deepcopy(cast_value(value, known.annotation))
-        except ValueMismatchError as error:
-            report.problem((*path, *error.inside), str(error))
-            typed[path] = known.default
-    return typed
-
-
-def build_section(kind: type, typed: dict[KeyPath, Any], path: KeyPath = ()) -> Any:
-    """The dataclass ``kind``, filled with the typed values below ``path``."""
-    return kind(
-        **{
-            name: build_section(annotation, typed, (*path, name))
-            if is_section(annotation)
-            else typed[(*path, name)]
-            for name, annotation in field_types(kind).items()
-        }
-    )

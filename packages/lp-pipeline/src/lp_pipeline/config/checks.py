@@ -8,7 +8,6 @@ from typing import Any
 
 from lp_core.errors import nearest_name
 from lp_pipeline.config.report import Report, key_path
-from lp_pipeline.config.rules import CHOICES, LISTS_OF_COUNTS, RANGES, SHARES_OR_COUNTS
 from lp_pipeline.config.schema import Config, EvalConfig
 
 _SLACK = 1e-9  # 0.9 + 0.1 may be a little above 1 in binary
@@ -25,9 +24,6 @@ def value_of(config: Config, dotted: str) -> Any:
 def check_values(config: Config, report: Report) -> None:
     """Report what is wrong with the values of ``config``."""
     checks: tuple[Callable[[Config, Report], None], ...] = (
-        _check_ranges,
-        _check_words,
-        _check_milestones,
         _check_size,
         _check_csv_file,
         _check_bbox_file,
@@ -44,35 +40,6 @@ def check_values(config: Config, report: Report) -> None:
     )
     for check in checks:
         check(config, report)
-
-
-def _check_ranges(config: Config, report: Report) -> None:
-    for key, limits in RANGES.items():
-        value = value_of(config, key)
-        if value is None or not report.sound(key):
-            continue
-        if not limits.holds(value):
-            hint = "this is a share from 0 to 1" if limits.high == 1 < value <= 100 else None
-            report.problem(key, f"must be {limits}, got {value:g}", hint)
-        elif key in SHARES_OR_COUNTS and value > 1 and value != int(value):
-            report.problem(key, f"must be a share up to 1 or a whole number, got {value:g}")
-
-
-def _check_words(config: Config, report: Report) -> None:
-    for key, words in CHOICES.items():
-        value = value_of(config, key)
-        if value is not None and value not in words:
-            by_lower = {word.lower(): word for word in words}
-            guess = by_lower.get(nearest_name(value.lower(), by_lower) or "")
-            hint = f"did you mean '{guess}'? " if guess else ""
-            report.problem(key, f"unknown value '{value}'", f"{hint}known: {', '.join(words)}")
-
-
-def _check_milestones(config: Config, report: Report) -> None:
-    for key in LISTS_OF_COUNTS:
-        values = value_of(config, key) or []
-        if any(value < 0 for value in values) or sorted(set(values)) != values:
-            report.problem(key, f"must be whole numbers that rise, got {values}")
 
 
 def _check_size(config: Config, report: Report) -> None:

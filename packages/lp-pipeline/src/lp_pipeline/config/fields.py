@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import re
-import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from lp_pipeline.config.report import KeyPath
-from lp_pipeline.config.schema import Config
+from lp_pipeline.config.schema import Config, Section
 
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.*)$")
 
 
-@dataclasses.dataclass(frozen=True)
-class ConfigField:
+class ConfigField(NamedTuple):
     """One key that takes a value.
 
     Attributes:
-        path: Its place.
         annotation: The type of its values.
         default: Its default.
         description: What it means, from the schema's docstring.
+        metadata: Its constraints.
     """
 
-    path: KeyPath
     annotation: Any
     default: Any
     description: str
+    metadata: list[Any]
 
 
 def is_section(annotation: Any) -> bool:
     """Whether a field of this type is a section with keys of its own."""
-    return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
 def describe_attributes(kind: type) -> dict[str, str]:
@@ -64,31 +61,18 @@ def first_sentence(kind: type) -> str:
     return (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
 
 
-def field_types(kind: type) -> dict[str, Any]:
-    """The types of a dataclass's fields by name, in their order."""
-    hints = typing.get_type_hints(kind)
-    return {member.name: hints[member.name] for member in dataclasses.fields(kind)}
-
-
-def default_of(member: dataclasses.Field[Any]) -> Any:
-    """The default of a field; ``dataclasses.MISSING`` where it has none."""
-    if member.default_factory is not dataclasses.MISSING:
-        return member.default_factory()
-    return member.default
-
-
-def _walk(kind: type, path: KeyPath) -> Iterator[ConfigField]:
-    types, described = field_types(kind), describe_attributes(kind)
-    for member in dataclasses.fields(kind):
-        inner, annotation = (*path, member.name), types[member.name]
-        if is_section(annotation):
+def _walk(kind: type[Section], path: KeyPath) -> Iterator[tuple[KeyPath, ConfigField]]:
+    described = describe_attributes(kind)
+    for name, entry in kind.model_fields.items():
+        inner, annotation = (*path, name), entry.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
             yield from _walk(annotation, inner)
         else:
-            text = described.get(member.name) or first_sentence(kind)
-            yield ConfigField(inner, annotation, default_of(member), text)
+            text = described.get(name) or first_sentence(kind)
+            yield inner, ConfigField(annotation, entry.default, text, entry.metadata)
 
 
 @functools.cache
 def config_fields() -> dict[KeyPath, ConfigField]:
     """Every key of a config that takes a value, by path, in the schema's order."""
-    return {item.path: item for item in _walk(Config, ())}
+    return dict(_walk(Config, ()))

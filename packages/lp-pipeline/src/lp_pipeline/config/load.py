@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lp_pipeline.config import paths
-from lp_pipeline.config.assembly import (
-    build_section,
-    gather_model_options,
-    given_leaves,
-    resolve_interpolations,
-    typed_values,
-)
+from lp_pipeline.config.assembly import gather_model_options, validated
 from lp_pipeline.config.checks import check_values, value_of
 from lp_pipeline.config.completion import complete
 from lp_pipeline.config.document import Document, dump_value, escaped, read_document
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import drop_ignored
+from lp_pipeline.config.interpolation import resolve_interpolations
 from lp_pipeline.config.overrides import ORIGIN, apply_override
 from lp_pipeline.config.plugins import check_plugins
 from lp_pipeline.config.report import KeyPath, Report
@@ -64,7 +59,7 @@ def save_config(config: Config, path: Path) -> None:
     """
     from lp_core.atomic import written_beside
 
-    text = dump_value(escaped(asdict(config)))
+    text = dump_value(escaped(config.model_dump()))
     with written_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
@@ -108,10 +103,8 @@ def load_config(
 def _assemble(document: Document, report: Report) -> Config:
     drop_ignored(document.values, report)
     gather_model_options(document.values, report)
-    leaves = given_leaves(document.values, report)
-    typed = typed_values(resolve_interpolations(leaves, report), report)
-    config: Config = build_section(Config, typed)
-    return config
+    resolve_interpolations(document.values, report)
+    return validated(document.values, report)
 
 
 def _note_hardware(config: Config, report: Report) -> None:

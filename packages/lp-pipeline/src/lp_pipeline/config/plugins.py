@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lp_core.errors import LPError, nearest_name
-from lp_core.options import OptionError, read_options
+from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
 from lp_pipeline.config.checks import value_of
-from lp_pipeline.config.fields import config_fields, field_types
+from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import ABSENT
 from lp_pipeline.config.report import KeyPath, Report, key_path
-from lp_pipeline.config.schema import Config, ModelConfig
+from lp_pipeline.config.schema import Config, ModelConfig, allows_none
 
 SET_ELSEWHERE = {
     "keypoint_names": "data.keypoint_names",
@@ -109,7 +109,7 @@ def _check_loss_type(config: Config, tracker: Any, report: Report) -> None:
 
 def _check_model_options(config: Config, kind: type, report: Report) -> None:
     path = ("model", "options")
-    schema = [name for name in field_types(ModelConfig) if name != "options"]
+    schema = [name for name in ModelConfig.model_fields if name != "options"]
     elsewhere = SET_ELSEWHERE | {name: f"model.{name}" for name in schema}
     values = dict(config.model.options)
     for name in [name for name in values if name in elsewhere]:
@@ -127,32 +127,27 @@ def _options_with_defaults(
 ) -> dict[str, Any]:
     """The values without nulls that mean the default; each wrong one is reported."""
     types = field_types(kind)
-    kept: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = report.written((*path, name))
-        if name not in types:
-            guess = nearest_name(name, known)
-            hint = f"did you mean '{guess}'? " if guess else ""
-            report.problem(
-                inner, "unknown option", f"{hint}known: {', '.join(dict.fromkeys(known))}"
-            )
-        elif value is not None or _takes_none(types[name]):
-            kept[name] = value
-            _check_option(value, types[name], inner, report)
+    for name in [name for name in values if name not in types]:
+        guess = nearest_name(name, known)
+        hint = f"did you mean '{guess}'? " if guess else ""
+        remedy = f"{hint}known: {', '.join(dict.fromkeys(known))}"
+        report.problem(report.written((*path, name)), "unknown option", remedy)
+    kept = {
+        name: value
+        for name, value in values.items()
+        if name in types and (value is not None or allows_none(types[name]))
+    }
+    for problem in option_problems(kind, kept):
+        if problem.name in kept:
+            inner = report.written((*path, problem.name))
+            report.problem(inner, problem.message, problem.remedy)
     return kept
 
 
-def _takes_none(annotation: Any) -> bool:
-    return annotation is Any or type(None) in typing.get_args(annotation)
-
-
-def _check_option(value: Any, annotation: Any, path: KeyPath, report: Report) -> None:
-    """Check one option by reading it alone, so that all wrong ones are found."""
-    alone = dataclasses.make_dataclass("Alone", [(path[-1], annotation)])
-    try:
-        read_options(alone, {path[-1]: value}, place=".".join(path[:-1]))
-    except OptionError as error:
-        report.problem(path, error.problem, error.remedy)
+def field_types(kind: type) -> dict[str, Any]:
+    """The types of a dataclass's fields by name, in their order."""
+    hints = typing.get_type_hints(kind)
+    return {member.name: hints[member.name] for member in dataclasses.fields(kind)}
 
 
 def _check_losses(config: Config, report: Report) -> None:

@@ -1,26 +1,105 @@
-"""Every key of a config, with its type, unit and default.
+"""Every key of a config, with its type, range, unit and default.
 
 The keys and their meaning are those of Lightning Pose, so that its configs work unchanged. Keys
 that are ours are marked so. Where a value may have several forms it is ``Any`` here and checked in
-`lp_pipeline.config.checks`.
+`lp_pipeline.config.checks`. What a docstring says of a key is its description in the JSON schema.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import types
+import typing
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+OWN_MESSAGE = "own_message"
+"""The type of the errors whose message is ours, and told as it stands."""
 
 
-@dataclass
-class ImageResizeDims:
+def allows_none(annotation: Any) -> bool:
+    """Whether the type takes null."""
+    return annotation is Any or types.NoneType in typing.get_args(annotation)
+
+
+def _no_truth_value(kind: Literal["int_type", "float_type"], value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError(kind, "a truth value is no number")
+    return value
+
+
+def _share_or_count(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise PydanticCustomError(
+            OWN_MESSAGE, f"must be a share up to 1 or a whole number, got {value:g}"
+        )
+    return value
+
+
+def _rising(values: list[int]) -> list[int]:
+    if any(value < 0 for value in values) or sorted(set(values)) != values:
+        raise PydanticCustomError(OWN_MESSAGE, f"must be whole numbers that rise, got {values}")
+    return values
+
+
+_WHOLE = BeforeValidator(partial(_no_truth_value, "int_type"))
+_NUMBER = BeforeValidator(partial(_no_truth_value, "float_type"))
+
+# ranges stand before these checks, so that the JSON schema has them
+Whole = Annotated[int, _WHOLE]
+Count = Annotated[int, Field(ge=1), _WHOLE]
+Natural = Annotated[int, Field(ge=0), _WHOLE]
+Factor = Annotated[int, Field(ge=1, le=3), _WHOLE]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), _WHOLE]
+Rising = Annotated[list[Whole], AfterValidator(_rising)]
+NotNegative = Annotated[float, Field(ge=0), _NUMBER]
+Positive = Annotated[float, Field(gt=0), _NUMBER]
+Share = Annotated[float, Field(ge=0, le=1), _NUMBER]
+PositiveShare = Annotated[float, Field(gt=0, le=1), _NUMBER]
+ShareOrCount = Annotated[float, Field(gt=0), _NUMBER, AfterValidator(_share_or_count)]
+
+
+class Section(BaseModel):
+    """A section of the config. Null takes the default of a key that null is no value of."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        coerce_numbers_to_str=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        defer_build=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return {} if values is None else values
+        fields = cls.model_fields
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None or name not in fields or allows_none(fields[name].annotation)
+        }
+
+
+class ImageResizeDims(Section):
     """Size in model px of the images that the network sees."""
 
-    height: int | None = None
-    width: int | None = None
+    height: Count | None = None
+    width: Count | None = None
 
 
-@dataclass
-class DataConfig:
+class DataConfig(Section):
     """The project: where labels and videos are, and what the keypoints are.
 
     Attributes:
@@ -45,55 +124,50 @@ class DataConfig:
             they are null or name a single view.
     """
 
-    image_resize_dims: ImageResizeDims = field(default_factory=ImageResizeDims)
+    image_resize_dims: ImageResizeDims = ImageResizeDims()
     data_dir: str | None = None
     video_dir: str | None = None
     csv_file: Any = "CollectedData.csv"
-    num_keypoints: int | None = None
+    num_keypoints: Count | None = None
     keypoint_names: list[str] | None = None
     skeleton: list[list[str]] | None = None
     mirrored_column_matches: Any = None
-    columns_for_singleview_pca: list[int] | None = None
-    downsample_factor: int = 2
+    columns_for_singleview_pca: list[Whole] | None = None
+    downsample_factor: Factor = 2
     bbox_file: Any = None
     view_names: Any = None
     camera_params_file: Any = None
 
 
-@dataclass
-class OptimizerParams:
+class OptimizerParams(Section):
     """Options of the optimiser; ``weight_decay`` is ours."""
 
-    learning_rate: float = 1e-3
-    weight_decay: float | None = None
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative | None = None
 
 
-@dataclass
-class MultiStepParams:
+class MultiStepParams(Section):
     """Multiply the learning rate by ``gamma`` at each milestone: epochs, or steps."""
 
-    milestones: list[int] = field(default_factory=lambda: [150, 200, 250])
-    milestone_steps: list[int] | None = None
-    gamma: float = 0.5
+    milestones: Rising = [150, 200, 250]
+    milestone_steps: Rising | None = None
+    gamma: Positive = 0.5
 
 
-@dataclass
-class CosineParams:
+class CosineParams(Section):
     """Ours: epochs of linear warm-up, then half a cosine to 0 at the end of training."""
 
-    warmup_epochs: int = 0
+    warmup_epochs: Natural = 0
 
 
-@dataclass
-class SchedulerParams:
+class SchedulerParams(Section):
     """Options of each learning-rate schedule."""
 
-    multisteplr: MultiStepParams = field(default_factory=MultiStepParams)
-    cosine: CosineParams = field(default_factory=CosineParams)
+    multisteplr: MultiStepParams = MultiStepParams()
+    cosine: CosineParams = CosineParams()
 
 
-@dataclass
-class TrainingConfig:
+class TrainingConfig(Section):
     """How to train.
 
     Attributes:
@@ -144,49 +218,48 @@ class TrainingConfig:
     imgaug: Any = "dlc"
     imgaug_hflip: bool = False
     imgaug_3d: Any = None
-    train_batch_size: int = 16
-    val_batch_size: int = 32
-    test_batch_size: int = 32
-    train_prob: float = 0.95
-    val_prob: float = 0.05
-    train_frames: float = 1
-    num_gpus: int = 1
-    num_workers: int | None = None
-    unfreezing_epoch: int | None = 20
-    unfreezing_step: int | None = None
-    min_epochs: int | None = None
-    max_epochs: int | None = None
-    min_steps: int | None = None
-    max_steps: int | None = None
-    log_every_n_steps: int = 10
-    check_val_every_n_epoch: int | None = 5
-    val_check_interval: float | None = None
-    ckpt_every_n_epochs: int | None = None
-    save_state_every_n_seconds: float | None = 60
+    train_batch_size: Count = 16
+    val_batch_size: Count = 32
+    test_batch_size: Count = 32
+    train_prob: PositiveShare = 0.95
+    val_prob: Share = 0.05
+    train_frames: ShareOrCount = 1
+    num_gpus: Natural = 1
+    num_workers: Natural | None = None
+    unfreezing_epoch: Natural | None = 20
+    unfreezing_step: Natural | None = None
+    min_epochs: Natural | None = None
+    max_epochs: Count | None = None
+    min_steps: Natural | None = None
+    max_steps: Count | None = None
+    log_every_n_steps: Count = 10
+    check_val_every_n_epoch: Count | None = 5
+    val_check_interval: ShareOrCount | None = None
+    ckpt_every_n_epochs: Count | None = None
+    save_state_every_n_seconds: NotNegative | None = 60
     early_stopping: bool = False
-    early_stop_patience: int = 3
-    rng_seed_data_pt: int = 0
-    rng_seed_model_pt: int = 0
-    optimizer: str = "Adam"
-    optimizer_params: OptimizerParams = field(default_factory=OptimizerParams)
-    lr_scheduler: str = "multisteplr"
-    lr_scheduler_params: SchedulerParams = field(default_factory=SchedulerParams)
+    early_stop_patience: Count = 3
+    rng_seed_data_pt: Seed = 0
+    rng_seed_model_pt: Seed = 0
+    optimizer: Literal["Adam", "AdamW"] = "Adam"
+    optimizer_params: OptimizerParams = OptimizerParams()
+    lr_scheduler: Literal["multisteplr", "cosine", "constant"] = "multisteplr"
+    lr_scheduler_params: SchedulerParams = SchedulerParams()
     uniform_heatmaps_for_nan_keypoints: bool = True
     patch_mask: Any = None
-    accumulate_grad_batches: int = 1
-    profiler: str | None = None
-    limit_train_batches: float | None = None
-    steps_per_epoch: int | None = None
-    precision: str = "32-true"
-    gradient_clip_val: float | None = None
-    accelerator: str = "auto"
+    accumulate_grad_batches: Count = 1
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
+    limit_train_batches: ShareOrCount | None = None
+    steps_per_epoch: Count | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    gradient_clip_val: Positive | None = None
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     devices: Any = "auto"
-    num_nodes: int = 1
+    num_nodes: Count = 1
     strategy: str = "auto"
 
 
-@dataclass
-class ModelConfig:
+class ModelConfig(Section):
     """The tracker.
 
     Attributes:
@@ -208,62 +281,55 @@ class ModelConfig:
 
     model_type: str = "heatmap"
     model_name: str = "test"
-    losses_to_use: list[str] | None = field(default_factory=list)
-    heatmap_loss_type: str = "mse"
+    losses_to_use: list[str] | None = []
+    heatmap_loss_type: Literal["mse", "kl", "js"] = "mse"
     backbone: str = "resnet50_animal_ap10k"
     backbone_pretrained: bool = True
     backbone_checkpoint: str | None = None
     checkpoint: str | None = None
     head: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = {}
 
 
-@dataclass
-class ClipLength:
+class ClipLength(Section):
     """Frames per clip."""
 
-    sequence_length: int = 32
+    sequence_length: Count = 32
 
 
-@dataclass
-class PredictClipLength:
+class PredictClipLength(Section):
     """Frames that go through the network at once where videos are predicted after training."""
 
-    sequence_length: int = 96
+    sequence_length: Count = 96
 
 
-@dataclass
-class ContextClipLength:
+class ContextClipLength(Section):
     """Frames per clip for trackers with context."""
 
-    batch_size: int = 16
+    batch_size: Count = 16
 
 
-@dataclass
-class BaseClips:
+class BaseClips(Section):
     """Clips for trackers without context."""
 
-    train: ClipLength = field(default_factory=ClipLength)
-    predict: PredictClipLength = field(default_factory=PredictClipLength)
+    train: ClipLength = ClipLength()
+    predict: PredictClipLength = PredictClipLength()
 
 
-@dataclass
-class ContextClips:
+class ContextClips(Section):
     """Clips for trackers with context."""
 
-    train: ContextClipLength = field(default_factory=ContextClipLength)
-    predict: PredictClipLength = field(default_factory=PredictClipLength)
+    train: ContextClipLength = ContextClipLength()
+    predict: PredictClipLength = PredictClipLength()
 
 
-@dataclass
-class ClipSeed:
+class ClipSeed(Section):
     """Seed of the clips."""
 
-    seed: int = 123456
+    seed: Seed = 123456
 
 
-@dataclass
-class ClipsConfig:
+class ClipsConfig(Section):
     """Clips of unlabelled video, under the public system's name ``dali`` with any reader.
 
     Attributes:
@@ -273,14 +339,13 @@ class ClipsConfig:
         reader: Ours: a registered video reader, or ``auto``.
     """
 
-    base: BaseClips = field(default_factory=BaseClips)
-    context: ContextClips = field(default_factory=ContextClips)
-    general: ClipSeed = field(default_factory=ClipSeed)
+    base: BaseClips = BaseClips()
+    context: ContextClips = ContextClips()
+    general: ClipSeed = ClipSeed()
     reader: str = "auto"
 
 
-@dataclass
-class EvalConfig:
+class EvalConfig(Section):
     """What happens after training.
 
     Attributes:
@@ -296,11 +361,10 @@ class EvalConfig:
     test_videos_directory: str | None = None
     save_vids_after_training: bool = False
     colormap: str = "distinct"
-    confidence_thresh_for_vid: float = 0.9
+    confidence_thresh_for_vid: Share = 0.9
 
 
-@dataclass
-class AnnealWeightConfig:
+class AnnealWeightConfig(Section):
     """How the weight of the unsupervised losses rises over the epochs.
 
     Attributes:
@@ -311,22 +375,20 @@ class AnnealWeightConfig:
         freeze_until_epoch: The last epoch with the first weight.
     """
 
-    attr_name: str = "total_unsupervised_importance"
-    init_val: float = 0.0
-    increase_factor: float = 0.01
-    final_val: float = 1.0
-    freeze_until_epoch: int = 60
+    attr_name: Literal["total_unsupervised_importance"] = "total_unsupervised_importance"
+    init_val: Share = 0.0
+    increase_factor: NotNegative = 0.01
+    final_val: Share = 1.0
+    freeze_until_epoch: Natural = 60
 
 
-@dataclass
-class CallbacksConfig:
+class CallbacksConfig(Section):
     """Callbacks with options."""
 
-    anneal_weight: AnnealWeightConfig = field(default_factory=AnnealWeightConfig)
+    anneal_weight: AnnealWeightConfig = AnnealWeightConfig()
 
 
-@dataclass
-class Config:
+class Config(Section):
     """A whole config.
 
     Attributes:
@@ -342,12 +404,12 @@ class Config:
         creation_datetime: Written by training; no effect when read.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    dali: ClipsConfig = field(default_factory=ClipsConfig)
-    losses: dict[str, Any] = field(default_factory=dict)
-    eval: EvalConfig = field(default_factory=EvalConfig)
-    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    model: ModelConfig = ModelConfig()
+    dali: ClipsConfig = ClipsConfig()
+    losses: dict[str, Any] = {}
+    eval: EvalConfig = EvalConfig()
+    callbacks: CallbacksConfig = CallbacksConfig()
     hydra: Any = None
     creation_datetime: str | None = None

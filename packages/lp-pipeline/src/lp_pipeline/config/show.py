@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from lp_pipeline.config.document import dump_value, escaped
@@ -21,7 +20,7 @@ def show_config(loaded: LoadedConfig) -> str:
     Returns:
         YAML that reads back as the same config; ends with a newline.
     """
-    lines = list(_lines(escaped(asdict(loaded.config)), (), loaded.origins))
+    lines = list(_lines(escaped(loaded.config.model_dump()), (), loaded.origins))
     width = max(len(text) for text, _ in lines if len(text) <= _WIDEST)
     shown = (f"{text:<{width}}  # {origin}" if origin else text for text, origin in lines)
     return "\n".join(shown) + "\n"

@@ -7,6 +7,7 @@ of them is another name then.
 from __future__ import annotations
 
 import re
+import typing
 from typing import Any
 
 from lp_pipeline.config.fields import config_fields
@@ -27,11 +28,17 @@ def holds_text(path: KeyPath) -> bool:
     """Whether a single value at this place is text: that of a key, or an item of its list."""
     known, around = config_fields().get(path), config_fields().get(path[:-1])
     if known is not None:
-        return known.annotation in _TEXTS or path in _TEXT_OR_LIST
+        return known.annotation in _TEXTS or path in _TEXT_OR_LIST or _is_word(known.annotation)
     if around is not None:
         return around.annotation in _LISTS or path[:-1] in _TEXT_OR_LIST
     outer = config_fields().get(path[:-2])
     return outer is not None and outer.annotation in _NESTED
+
+
+def _is_word(annotation: Any) -> bool:
+    """Whether the type is a choice of words, or null."""
+    kinds = (annotation, *typing.get_args(annotation))
+    return any(typing.get_origin(kind) is typing.Literal for kind in kinds)
 
 
 def is_plain_text(path: KeyPath, text: str) -> bool:

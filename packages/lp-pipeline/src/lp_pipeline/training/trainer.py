@@ -60,7 +60,7 @@ def get_trainer(
         devices=chosen.devices,
         num_nodes=training.num_nodes,
         strategy=training.strategy,
-        precision=training.precision,  # type: ignore[arg-type]
+        precision=training.precision,
         accumulate_grad_batches=training.accumulate_grad_batches,
         gradient_clip_val=training.gradient_clip_val,
         limit_train_batches=None if training.limit_train_batches is None else steps,
