@@ -108,8 +108,6 @@ class ImageCache:
         except OSError as error:
             raise ImageFileError("there is no such image", where=path) from error
         words = f"{path}|{status.st_size}|{status.st_mtime_ns}|{self._image_size}"
-        if (box := self._boxes[position]) is not None:
-            words += f"|{tuple(box)}"
         digest = hashlib.blake2b(words.encode(errors="surrogateescape"), digest_size=7).digest()
         return int.from_bytes(digest, "little") + 1
 
