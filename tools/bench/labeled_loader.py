@@ -34,7 +34,7 @@ def our_epoch(project: Path) -> Epoch:
 
     from lp_core.geometry.targets import heatmap_targets
     from lp_data.augmentation.build import build_augmenter
-    from lp_data.datasets.labeled import LabeledDataset
+    from lp_data.datasets.labeled import LabeledDataset, collate
     from lp_data.labels import read_labels
 
     table = read_labels(project / LABELS)
@@ -42,7 +42,7 @@ def our_epoch(project: Path) -> Epoch:
     dataset = LabeledDataset(table, project, (SIDE, SIDE), augmenter=augmenter)
 
     def epoch() -> Iterator[int]:
-        for batch in DataLoader(dataset, batch_size=BATCH):
+        for batch in DataLoader(dataset, batch_size=BATCH, collate_fn=collate):
             heatmap_targets(
                 batch["keypoints"], (SIDE, SIDE), (CELLS, CELLS), visibility=batch["visibility"]
             )
