@@ -223,7 +223,7 @@ def test_each_box_of_an_image_is_a_sample_and_has_pixels_of_its_own_in_the_cache
         40 * 60 + 40,
         20 * 60 + 20,
     ]
-    assert [dataset[i]["frame"].item() for i in (0, 1)] == [0, 0]
+    assert [dataset[i]["frame"] for i in (0, 1)] == [0, 0]
     swapped = LabeledDataset(table, tmp_path, (60, 60), regions=One(*source.found[::-1]), **options)
     assert int(swapped[0]["images"][0].flatten().argmax()) == 20 * 60 + 20
 

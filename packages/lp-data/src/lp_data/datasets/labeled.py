@@ -36,9 +36,9 @@ class LabeledSample(TypedDict):
     Keys:
         images: Model px; (3, H, W), or (F, 3, H, W) with context.
         to_frame: (2, 3) map from model px to frame px.
-        frame: () number of the image among those of the table.
-        view: () number of the camera.
-        present: () True.
+        frame: Number of the image among those of the table.
+        view: Number of the camera.
+        present: True.
         keypoints: (R, K, 2) model px, NaN where missing.
         visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
         table_row: (R,) rows of the label table.
@@ -46,9 +46,9 @@ class LabeledSample(TypedDict):
 
     images: UInt8[Tensor, "3 height width"] | UInt8[Tensor, "context 3 height width"]
     to_frame: Float[Tensor, "2 3"]
-    frame: Int[Tensor, ""]
-    view: Int[Tensor, ""]
-    present: Bool[Tensor, ""]
+    frame: int
+    view: int
+    present: bool
     keypoints: Float[Tensor, "rows keypoints 2"]
     visibility: Int[Tensor, "rows keypoints"]
     table_row: Int[Tensor, " rows"]
@@ -212,9 +212,9 @@ class LabeledDataset(Dataset[LabeledSample]):
         return {
             "images": pixels if self.context_frames > 1 else pixels[0],
             "to_frame": affine.invert(to_model).float(),
-            "frame": torch.tensor(self._frames[sample]),
-            "view": torch.tensor(0),
-            "present": torch.tensor(True),
+            "frame": self._frames[sample],
+            "view": 0,
+            "present": True,
             "keypoints": torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float(),
             "visibility": torch.from_numpy(np.where(lost, self.table.missing.value, visibility)),
             "table_row": torch.from_numpy(rows),
