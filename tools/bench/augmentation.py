@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
+from lp_core.poses import Skeleton
 from lp_core.registry import AUGMENTATIONS, registered
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.presets import PRESETS
@@ -62,10 +63,13 @@ def augmenters() -> Iterator[tuple[str, Augmenter]]:
     """Every preset, then every effect with probability 1."""
     names = [f"keypoint{index}" for index in range(KEYPOINTS)]
     for preset in PRESETS:
-        yield f"preset {preset}", build_augmenter(preset, names)
+        yield f"preset {preset}", build_augmenter(preset, Skeleton(tuple(names)))
     for effect in registered(AUGMENTATIONS):
         options = {"rotation": [-25, 25]} if effect == "affine" else {}
-        yield f"effect {effect}", build_augmenter([{"name": effect, **options}], names)
+        yield (
+            f"effect {effect}",
+            build_augmenter([{"name": effect, **options}], Skeleton(tuple(names))),
+        )
 
 
 def report(kinds: dict[str, list[ndarray]], duration: float) -> Iterable[str]:

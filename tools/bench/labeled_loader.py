@@ -38,7 +38,7 @@ def our_epoch(project: Path) -> Epoch:
     from lp_data.labels import read_labels
 
     table = read_labels(project / LABELS)
-    augmenter = build_augmenter("dlc", table.keypoint_names)
+    augmenter = build_augmenter("dlc", table.skeleton)
     dataset = LabeledDataset(table, project, (SIDE, SIDE), augmenter=augmenter)
 
     def epoch() -> Iterator[int]:

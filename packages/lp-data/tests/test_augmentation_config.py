@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lp_core.errors import LPError
+from lp_core.poses import Skeleton
 from lp_data.augmentation.affine_effects import Affine, CropAndPad, HorizontalFlip, Rot90
 from lp_data.augmentation.blur import Emboss, MotionBlur
 from lp_data.augmentation.build import build_augmenter
@@ -17,12 +18,12 @@ NAMES = ["nose", "tail"]
 
 
 def effects(spec):
-    return build_augmenter(spec, NAMES).effects
+    return build_augmenter(spec, Skeleton(tuple(NAMES))).effects
 
 
 def refusal(spec):
     with pytest.raises(LPError) as caught:
-        build_augmenter(spec, NAMES)
+        build_augmenter(spec, Skeleton(tuple(NAMES)))
     return str(caught.value)
 
 
@@ -157,7 +158,7 @@ def test_bad_options_are_refused_by_name(spec, parts):
 
 
 def test_augmenter_survives_the_way_to_a_worker():
-    augmenter = build_augmenter("dlc", ["a_left", "a_right"], horizontal_flip=True)
+    augmenter = build_augmenter("dlc", Skeleton(("a_left", "a_right")), horizontal_flip=True)
     copy = pickle.loads(pickle.dumps(augmenter))
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
     keypoints = np.array([[5.0, 6.0], [20.0, 21.0]])
@@ -197,7 +198,7 @@ def plugin(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("plugin")
 def test_effect_of_another_distribution_is_used_by_name():
-    augmenter = build_augmenter([{"name": "invert", "top": 250}], NAMES)
+    augmenter = build_augmenter([{"name": "invert", "top": 250}], Skeleton(tuple(NAMES)))
     images = np.full((1, 8, 8, 3), 50, np.uint8)
     result = augmenter(images, np.zeros((2, 2)), np.random.default_rng(0))
     assert (result.images == 200).all()

@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lp_core.errors import PoseError
+from lp_core.poses import Skeleton
 from lp_data.augmentation.affine_effects import HorizontalFlip, VerticalFlip
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.composition import Composition
-from lp_data.augmentation.flip import left_right_permutation
 from lp_data.errors import AugmentationError
+
+
+def swaps_of(names):
+    return Skeleton(tuple(names)).with_sides_by_name().mirror_permutation
 
 
 @pytest.mark.parametrize(
@@ -30,17 +35,17 @@ from lp_data.errors import AugmentationError
     ],
 )
 def test_names_pair_up(names, expected):
-    assert left_right_permutation(names).tolist() == expected
+    assert swaps_of(names).tolist() == expected
 
 
 def test_name_without_partner_is_refused_by_name():
-    with pytest.raises(AugmentationError, match=r"no partner for 'paw_left', 'ear_right'"):
-        left_right_permutation(["paw_left", "nose", "ear_right"])
+    with pytest.raises(PoseError, match=r"no left-right partner for 'paw_left', 'ear_right'"):
+        swaps_of(["paw_left", "nose", "ear_right"])
 
 
 def test_two_partners_that_nothing_tells_apart_are_refused():
-    with pytest.raises(AugmentationError, match="no partner for 'paw_left'"):
-        left_right_permutation(["paw_left", "Paw-Right", "PawRight"])
+    with pytest.raises(PoseError, match="no left-right partner for 'paw_left'"):
+        swaps_of(["paw_left", "Paw-Right", "PawRight"])
 
 
 SIGNS = st.sampled_from(["left", "Right", "LEFT", "right", "_", " ", "+", "нос", "鼻", "Eye", "1"])
@@ -49,24 +54,24 @@ SIGNS = st.sampled_from(["left", "Right", "LEFT", "right", "_", " ", "+", "но�
 @given(st.lists(st.lists(SIGNS, min_size=1).map("".join), unique=True))
 def test_whatever_the_names_a_flip_is_undone_by_a_flip_or_refused(names):
     try:
-        swaps = left_right_permutation(names)
-    except AugmentationError:
+        swaps = swaps_of(names)
+    except PoseError:
         return
     assert swaps[swaps].tolist() == list(range(len(names)))
 
 
 def test_flip_is_refused_when_it_is_asked_for_and_only_then():
     names = ["paw_left", "nose"]
-    build_augmenter("dlc", names)
+    build_augmenter("dlc", Skeleton(tuple(names)))
     with pytest.raises(AugmentationError, match="paw_left"):
-        build_augmenter("dlc", names, horizontal_flip=True)
+        build_augmenter("dlc", Skeleton(tuple(names)), horizontal_flip=True)
     with pytest.raises(AugmentationError, match="paw_left"):
-        build_augmenter([{"name": "vertical_flip"}], names)
+        build_augmenter([{"name": "vertical_flip"}], Skeleton(tuple(names)))
 
 
 def test_flip_without_sides_is_said_in_the_log(caplog):
     with caplog.at_level(logging.WARNING):
-        build_augmenter("default", ["nose", "L_ear", "R_ear"], horizontal_flip=True)
+        build_augmenter("default", Skeleton(("nose", "L_ear", "R_ear")), horizontal_flip=True)
     assert "swaps no names" in caplog.text
 
 
@@ -76,7 +81,7 @@ def test_mirrored_animal_has_its_left_on_the_other_side():
     images[0, 20, 10], images[0, 20, 50] = 255, 100
     keypoints = np.array([[10.0, 20.0], [50.0, 20.0], [np.nan, np.nan]])
     names = ["paw_left", "paw_right", "nose"]
-    flip = Composition((HorizontalFlip(),), left_right_permutation(names))
+    flip = Composition((HorizontalFlip(),), swaps_of(names))
     result = flip(images, keypoints, np.random.default_rng(0))
     np.testing.assert_array_equal(result.images, images[:, :, ::-1])
     # what was the left paw is, in the mirror, a right paw at x = 53
@@ -87,7 +92,7 @@ def test_mirrored_animal_has_its_left_on_the_other_side():
 
 
 def test_flip_happens_to_half_of_the_images():
-    augmenter = build_augmenter("default", ["a_left", "a_right"], horizontal_flip=True)
+    augmenter = build_augmenter("default", Skeleton(("a_left", "a_right")), horizontal_flip=True)
     rng = np.random.default_rng(0)
     images, keypoints = np.zeros((1, 8, 8, 3), np.uint8), np.array([[1.0, 2.0], [5.0, 2.0]])
     flipped = [augmenter(images, keypoints, rng).permutation is not None for _ in range(600)]

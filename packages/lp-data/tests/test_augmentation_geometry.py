@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lp_core.poses import Skeleton
 from lp_data.augmentation.affine_effects import Affine, CropAndPad, HorizontalFlip, Rot90
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.composition import Composition
@@ -65,7 +66,7 @@ places = st.tuples(st.floats(20, 90), st.floats(20, 75), st.integers(0, 2**32 - 
 @given(place=places)
 @settings(deadline=None, max_examples=60)
 def test_dot_is_where_its_keypoint_says(preset, place):
-    augmenter = build_augmenter(preset, ["nose"]).geometric()
+    augmenter = build_augmenter(preset, Skeleton(("nose",))).geometric()
     assert_dot_is_at_keypoint(augmenter, *place, tolerance=0.25, sigma=1.5)
 
 
@@ -73,7 +74,7 @@ def test_dot_is_where_its_keypoint_says(preset, place):
 @given(place=places)
 @settings(deadline=None, max_examples=60)
 def test_affine_parts_are_exact(preset, place):
-    augmenter = without_warps(build_augmenter(preset, ["nose"]).geometric())
+    augmenter = without_warps(build_augmenter(preset, Skeleton(("nose",))).geometric())
     assert_dot_is_at_keypoint(augmenter, *place, tolerance=0.05, sigma=2.0)
 
 
@@ -95,7 +96,7 @@ def test_all_geometry_at_once_is_one_move(place):
 
 
 def test_enough_dots_stay_whole_to_be_looked_at():
-    augmenter = build_augmenter("dlc-top-down", ["nose"]).geometric()
+    augmenter = build_augmenter("dlc-top-down", Skeleton(("nose",))).geometric()
     looked_at = [
         assert_dot_is_at_keypoint(augmenter, 30.0 + seed, 40.0, seed, 0.25, 1.5)
         for seed in range(50)
@@ -105,7 +106,7 @@ def test_enough_dots_stay_whole_to_be_looked_at():
 
 @pytest.mark.parametrize("preset", MOVING)
 def test_matrix_is_the_affine_part_of_the_move(preset):
-    augmenter = without_warps(build_augmenter(preset, ["nose"]).geometric())
+    augmenter = without_warps(build_augmenter(preset, Skeleton(("nose",))).geometric())
     for seed in range(20):
         keypoints = np.array([[40.0, 41.0], [60.5, 50.25]])
         result = augmenter(dot_image(40, 41), keypoints, np.random.default_rng(seed))
@@ -138,7 +139,7 @@ def test_no_keypoint_is_left_outside_or_clamped_to_the_edge(seed, preset):
     rng = np.random.default_rng(seed)
     keypoints = rng.uniform(0, 63, (40, 2)).astype(np.float32)
     keypoints[::7] = np.nan
-    augmenter = build_augmenter(preset, ["k"] * 40).geometric()
+    augmenter = build_augmenter(preset, Skeleton(tuple(f"k{k}" for k in range(40)))).geometric()
     moved = augmenter(np.zeros((1, 64, 64, 3), np.uint8), keypoints, rng).keypoints
     assert moved.dtype == np.float32
     assert np.isnan(moved[::7]).all()
@@ -149,7 +150,7 @@ def test_no_keypoint_is_left_outside_or_clamped_to_the_edge(seed, preset):
 
 @pytest.mark.parametrize("preset", ["dlc", "dlc-top-down", "dlc-mv"])
 def test_all_frames_of_a_context_window_get_the_same(preset):
-    augmenter = build_augmenter(preset, ["nose"])
+    augmenter = build_augmenter(preset, Skeleton(("nose",)))
     frame = np.random.default_rng(1).integers(0, 256, (1, 64, 80, 3), dtype=np.uint8)
     for seed in range(30):
         result = augmenter(
@@ -159,7 +160,7 @@ def test_all_frames_of_a_context_window_get_the_same(preset):
 
 
 def test_a_clip_shares_its_geometry_and_brightness_but_not_its_noise():
-    augmenter = build_augmenter("clip", ["nose"])
+    augmenter = build_augmenter("clip", Skeleton(("nose",)))
     frames = np.repeat(dot_image(40, 40), 6, axis=0)
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -173,7 +174,7 @@ def test_a_clip_shares_its_geometry_and_brightness_but_not_its_noise():
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_presets_keep_type_and_size_and_leave_their_input_alone(preset):
-    augmenter = build_augmenter(preset, ["a", "b"], horizontal_flip=True)
+    augmenter = build_augmenter(preset, Skeleton(("a", "b")), horizontal_flip=True)
     assert isinstance(augmenter, Augmenter)
     images = np.random.default_rng(1).integers(0, 256, (2, 48, 64, 3), dtype=np.uint8)
     keypoints = np.array([[10, 20], [30, 40]], dtype=np.float32)
@@ -191,7 +192,9 @@ def test_presets_keep_type_and_size_and_leave_their_input_alone(preset):
 def test_default_changes_nothing(preset):
     images = np.random.default_rng(1).integers(0, 256, (1, 48, 64, 3), dtype=np.uint8)
     keypoints = np.array([[-3.0, 10.0], [70.0, 50.0]])
-    result = build_augmenter(preset, ["a", "b"])(images, keypoints, np.random.default_rng(0))
+    result = build_augmenter(preset, Skeleton(("a", "b")))(
+        images, keypoints, np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(result.images, images)
     np.testing.assert_array_equal(result.keypoints, keypoints)
     np.testing.assert_array_equal(result.matrix, np.eye(2, 3))
@@ -199,7 +202,7 @@ def test_default_changes_nothing(preset):
 
 @pytest.mark.parametrize("preset", ["dlc-top-down", "clip"])
 def test_same_seed_gives_the_same_result(preset):
-    augmenter = build_augmenter(preset, ["nose_left", "nose_right"], horizontal_flip=True)
+    augmenter = build_augmenter(preset, Skeleton(("nose_left", "nose_right")), horizontal_flip=True)
     images = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     keypoints = np.array([[10.0, 20.0], [30.0, 40.0]])
     first, second, other = (

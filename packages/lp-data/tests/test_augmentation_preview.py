@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lp_core.poses import Skeleton
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.drawing import (
     contact_sheet,
@@ -14,7 +15,7 @@ from lp_data.augmentation.preview import preview_clip, preview_images
 from lp_data.errors import AugmentationError
 
 GRAY = np.full((40, 60, 3), 90, np.uint8)
-FLIP = build_augmenter([{"name": "vertical_flip"}], ["nose", "tail"])
+FLIP = build_augmenter([{"name": "vertical_flip"}], Skeleton(("nose", "tail")))
 
 
 def changed_places(image, background=GRAY):

@@ -120,7 +120,7 @@ def test_only_a_keypoint_on_the_augmented_image_is_visible(project, missing):
     table = make_table(
         ["v/img001.png"], [[*corners, [2, 2], [np.nan, np.nan]]], [[2, 2, 2, 2, 2, 1, 0]]
     )
-    augmenter = build_augmenter("dlc", table.keypoint_names)
+    augmenter = build_augmenter("dlc", table.skeleton)
     table = replace(table, missing=missing)
     dataset = LabeledDataset(table, project(), FRAME, augmenter=augmenter)
     samples = [dataset[draw] for draw in range(60)]

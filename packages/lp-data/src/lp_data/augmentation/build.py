@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lp_core.errors import nearest_name, unknown_name
+from jaxtyping import Int
+from numpy import ndarray
+
+from lp_core.errors import PoseError, nearest_name, unknown_name
+from lp_core.poses import Skeleton
 from lp_core.registry import AUGMENTATIONS, load_plugin
 from lp_data.augmentation.affine_effects import HorizontalFlip
 from lp_data.augmentation.composition import Composition
 from lp_data.augmentation.effect import Effect
-from lp_data.augmentation.flip import left_right_permutation
 from lp_data.augmentation.imgaug_form import from_imgaug
 from lp_data.augmentation.options import check_options
 from lp_data.augmentation.presets import PRESETS
 from lp_data.errors import AugmentationError
+
+_log = logging.getLogger(__name__)
 
 FLIP_PROBABILITY = 0.5
 
@@ -25,7 +31,7 @@ AugmentationSpec = str | Sequence[object] | Mapping[str, object]
 
 def build_augmenter(
     spec: AugmentationSpec,
-    keypoint_names: Sequence[str],
+    skeleton: Skeleton,
     horizontal_flip: bool = False,
 ) -> Composition:
     """Build the augmenter that a config asks for.
@@ -36,7 +42,7 @@ def build_augmenter(
             ``[{"name": "affine", "probability": 0.4, "rotation": [-25, 25]}]``, where a list of two
             numbers is a range; or ``{"Affine": {"p": 0.4, "kwargs": {"rotate": [-25, 25]}}}``, with
             the names of imgaug.
-        keypoint_names: (K,) names, for flips.
+        skeleton: The keypoints; flips swap its left-right pairs, or those that its names tell.
         horizontal_flip: Also mirror half of the images, and swap left and right in their labels.
 
     Returns:
@@ -51,7 +57,22 @@ def build_augmenter(
     if horizontal_flip:
         effects = (HorizontalFlip(probability=FLIP_PROBABILITY), *effects)
     mirrors = any(effect.mirrors for effect in effects)
-    return Composition(effects, left_right_permutation(keypoint_names) if mirrors else None)
+    return Composition(effects, _swaps(skeleton) if mirrors else None)
+
+
+def _swaps(skeleton: Skeleton) -> Int[ndarray, " keypoints"]:
+    """Where each keypoint's label is found in a mirror image."""
+    try:
+        skeleton = skeleton.with_sides_by_name()
+    except PoseError as error:
+        raise AugmentationError(
+            f"a flip cannot swap left and right: {error.problem}",
+            where="data.keypoint_names",
+            remedy="name both partners alike but for 'left' and 'right', or switch flips off",
+        ) from error
+    if not skeleton.left_right:
+        _log.warning("no keypoint name has 'left' or 'right': a flip swaps no names")
+    return skeleton.mirror_permutation
 
 
 def _effects(spec: AugmentationSpec) -> tuple[Effect, ...]:

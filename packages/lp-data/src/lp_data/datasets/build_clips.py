@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from lp_core.poses import Skeleton
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datasets.clips import ClipDataset
 from lp_data.errors import BoxFileError
@@ -54,7 +55,7 @@ def build_clips(
         videos,
         num_frames,
         image_size,
-        augmenter=build_augmenter(AUGMENTATION, ()),
+        augmenter=build_augmenter(AUGMENTATION, Skeleton(())),
         seed=seed,
         open_video=partial(open_video, reader=reader, resize_to=None if boxes else image_size),
         boxes=boxes,

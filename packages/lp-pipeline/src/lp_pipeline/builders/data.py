@@ -35,7 +35,7 @@ def get_dataset(
     """
     training = config.training
     augmenter = build_augmenter(
-        training.imgaug, labels.keypoint_names, horizontal_flip=training.imgaug_hflip
+        training.imgaug, labels.skeleton, horizontal_flip=training.imgaug_hflip
     )
     return LabeledDataset(
         labels,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lp_core.errors import nearest_name
-from lp_core.poses import MissingPolicy, PoseTable
+from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_data.labels import read_label_files
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config, DataConfig
@@ -38,7 +40,14 @@ def get_labels(config: Config) -> PoseTable:
         )
     _check_columns(config.data, table.num_keypoints)
     _check_skeleton(config, table.keypoint_names)
-    return table
+    return replace(table, skeleton=_skeleton(config, table.keypoint_names))
+
+
+def _skeleton(config: Config, names: tuple[str, ...]) -> Skeleton:
+    """The keypoints, with the edges and the mirrored groups that the config names."""
+    views = config.data.mirrored_column_matches or []
+    groups = tuple(tuple(names[column] for column in group) for group in zip(*views, strict=False))
+    return Skeleton(names, edges=get_skeleton(config), mirrored=groups)
 
 
 def _check_skeleton(config: Config, names: tuple[str, ...]) -> None:

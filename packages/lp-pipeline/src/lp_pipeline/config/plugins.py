@@ -219,9 +219,10 @@ def _check_augmentation(config: Config, report: Report) -> None:
         return
     if spec == "dlc":  # the default need not import anything
         return
+    from lp_core.poses import Skeleton
     from lp_data.augmentation.build import build_augmenter
 
     try:
-        build_augmenter(spec, config.data.keypoint_names or ())
+        build_augmenter(spec, Skeleton(tuple(dict.fromkeys(config.data.keypoint_names or ()))))
     except LPError as error:
         report.problem("training.imgaug", error.problem, error.remedy)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, write_pose_csv
+from lp_core.poses.skeleton import left_right_by_name
 from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
 from lp_io.projects import ImageSource, LabeledImages
 from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
@@ -101,9 +103,23 @@ def _tell(
         report.kept.append(f"{placed} videos, {'linked' if how == 'link' else 'copied'}")
     elif labels.videos:
         report.left_out.append(f"{len(labels.videos)} videos, as asked for (--videos none)")
+    pairs = {frozenset(pair) for pair in table.skeleton.left_right}
+    told = {frozenset(pair) for pair in _sides_by_name(table)}
+    if pairs - told:
+        report.left_out.append(
+            f"{len(pairs - told)} left-right pairs: name both alike but for 'left' and 'right'"
+        )
     edges = len(table.skeleton.edges)
     if edges:
         report.kept.append(f"the skeleton of {edges} edges, in {CONFIG_FILE}")
+
+
+def _sides_by_name(table: PoseTable) -> tuple[tuple[str, str], ...]:
+    """The left-right pairs that a flip will find in the names."""
+    try:
+        return left_right_by_name(table.keypoint_names)
+    except PoseError:
+        return ()
 
 
 def _config(

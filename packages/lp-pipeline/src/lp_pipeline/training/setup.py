@@ -12,7 +12,7 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
 from lp_io.checkpoint import save_model
 from lp_pipeline.builders.data import get_data_module, get_dataset
-from lp_pipeline.builders.labels import get_labels, get_skeleton
+from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model
 from lp_pipeline.builders.start_weights import start_from
@@ -71,5 +71,4 @@ def set_up(config: Config) -> TrainingSetup:
     tracker = get_model(config, tracker_class, labels.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
-    skeleton = Skeleton(labels.keypoint_names, edges=get_skeleton(config))
-    return TrainingSetup(tracker, data, notes, skeleton)
+    return TrainingSetup(tracker, data, notes, labels.skeleton)
