@@ -155,6 +155,8 @@ def _wrong_value(
     limits = range_words(getattr(annotated, "__metadata__", ()))
     if limits and set(details.get("ctx", ())) & {"ge", "gt", "le", "lt"}:
         message = f"must be {limits}, got {value!r}"
+    elif details["type"] == "value_error":
+        message = str(details["ctx"]["error"])
     else:
         message = f"expected {_expected(annotation, value)}"
     return OptionProblem(name, message, inside=place)

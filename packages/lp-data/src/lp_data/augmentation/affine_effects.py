@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from lp_core.geometry import affine
 from lp_data.augmentation.effect import AffineEffect
-from lp_data.augmentation.options import CHOICES, within
-from lp_data.augmentation.values import Value, draw
+from lp_data.augmentation.values import Choices, Value, draw, within
 
 LARGEST_PAD = 1.0
 LARGEST_CROP = 0.45
@@ -29,9 +28,9 @@ class Affine(AffineEffect):
         translation: Share of the width and, drawn separately, of the height.
     """
 
-    rotation: Value = field(default=0.0, metadata=within())
-    scale: Value = field(default=1.0, metadata=within(0.01, 100))
-    translation: Value = field(default=0.0, metadata=within(-1, 1))
+    rotation: Value = 0.0
+    scale: Annotated[Value, within(0.01, 100)] = 1.0
+    translation: Annotated[Value, within(-1, 1)] = 0.0
 
     def matrix(self, size: tuple[int, int], rng: np.random.Generator) -> Float[Tensor, "2 3"]:
         """Draw a rotation, a scale and a translation, in this order."""
@@ -60,7 +59,7 @@ class CropAndPad(AffineEffect):
             black.
     """
 
-    amount: Value = field(default=(-0.15, 0.15), metadata=within(-LARGEST_CROP, LARGEST_PAD))
+    amount: Annotated[Value, within(-LARGEST_CROP, LARGEST_PAD)] = (-0.15, 0.15)
 
     def matrix(self, size: tuple[int, int], rng: np.random.Generator) -> Float[Tensor, "2 3"]:
         """Draw the amounts for top, right, bottom and left, in this order."""
@@ -81,7 +80,7 @@ class Rot90(AffineEffect):
         turns: Numbers of clockwise quarter turns to choose from, each as likely.
     """
 
-    turns: tuple[int, ...] = field(default=(0, 1, 2, 3), metadata=CHOICES)
+    turns: Choices = (0, 1, 2, 3)
 
     def matrix(self, size: tuple[int, int], rng: np.random.Generator) -> Float[Tensor, "2 3"]:
         """Choose a number of turns."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -12,8 +13,7 @@ from numpy import ndarray
 
 from lp_data.augmentation.effect import Frames, PhotometricEffect
 from lp_data.augmentation.frames import each_frame
-from lp_data.augmentation.options import ODD, within
-from lp_data.augmentation.values import Number, Value, draw
+from lp_data.augmentation.values import Number, Odd, Value, draw, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ class MotionBlur(PhotometricEffect):
         angle: Direction of the line in degrees, 0 along x.
     """
 
-    size: int = field(default=5, metadata=ODD)
-    angle: Value = field(default=(-90.0, 90.0), metadata=within())
+    size: Odd = 5
+    angle: Value = (-90.0, 90.0)
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Blur all frames along one line."""
@@ -58,8 +58,8 @@ class Emboss(PhotometricEffect):
         strength: How deep the relief is.
     """
 
-    alpha: Value = field(default=(0.0, 0.5), metadata=within(0, 1))
-    strength: Value = field(default=(0.5, 1.5), metadata=within(0))
+    alpha: Annotated[Value, within(0, 1)] = (0.0, 0.5)
+    strength: Annotated[Value, within(0)] = (0.5, 1.5)
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Mix all frames with their reliefs."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from jaxtyping import Int
 from numpy import ndarray
 
-from lp_core.errors import PoseError, nearest_name, unknown_name
+from lp_core.errors import PoseError, unknown_name
+from lp_core.options import option_problems, read_options
 from lp_core.poses import Skeleton
 from lp_core.registry import AUGMENTATIONS, load_plugin
 from lp_data.augmentation.affine_effects import HorizontalFlip
 from lp_data.augmentation.composition import Composition
 from lp_data.augmentation.effect import Effect
 from lp_data.augmentation.imgaug_form import from_imgaug
-from lp_data.augmentation.options import check_options
 from lp_data.augmentation.presets import PRESETS
 from lp_data.errors import AugmentationError
 
@@ -99,32 +97,15 @@ def _effect(entry: object) -> Effect:
             f"the augmentation '{name}' is no effect",
             remedy="derive it from AffineEffect, WarpEffect or PhotometricEffect of lp_data",
         )
-    options: dict[str, Any] = {key: _frozen(value) for key, value in entry.items() if key != "name"}
-    _check_names(name, effect_class, options)
-    try:
-        check_options(effect_class, options)
-        return effect_class(**options)
-    except AugmentationError as error:
-        raise AugmentationError(
-            error.problem, where=f"augmentation '{name}'", remedy=error.remedy
-        ) from error
-
-
-def _check_names(name: str, effect_class: type[Effect], options: Mapping[str, object]) -> None:
-    """Refuse options that the effect does not have."""
-    known = list(inspect.signature(effect_class).parameters)
-    for option in options:
-        if option not in known:
-            guess = nearest_name(option, known)
-            hint = f"did you mean '{guess}'? " if guess else ""
+    options = {key: value for key, value in entry.items() if key != "name"}
+    for problem in option_problems(effect_class, options):
+        if problem.name not in options or problem.remedy:
             raise AugmentationError(
-                f"the augmentation '{name}' has no option '{option}'",
-                remedy=f"{hint}known: {', '.join(known)}",
+                f"the augmentation '{name}': {problem.message}", remedy=problem.remedy
             )
-
-
-def _frozen(value: object) -> object:
-    """Lists as tuples, all the way down."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(_frozen(item) for item in value)
-    return value
+        raise AugmentationError(
+            f"'{problem.name}' is {options[problem.name]!r}",
+            where=f"augmentation '{name}'",
+            remedy=problem.message,
+        )
+    return read_options(effect_class, options, place=f"augmentation '{name}'")

@@ -7,7 +7,7 @@ registered in the entry-point group ``lp.augmentations``. Its fields are its opt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -15,8 +15,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from lp_data.augmentation.options import SHARE, check_options
-from lp_data.augmentation.values import Number
+from lp_data.augmentation.values import Share
 
 Frames = UInt8[ndarray, "frames height width _"]
 """(F, H, W, C); an effect may give back more channels than it got."""
@@ -28,18 +27,11 @@ class Effect:
 
     Args:
         probability: How often it happens, from 0 to 1.
-
-    Raises:
-        AugmentationError: An option has no meaning.
     """
 
-    probability: Number = field(default=1.0, metadata=SHARE)
+    probability: Share = 1.0
     mirrors: ClassVar[bool] = False
     """Whether it turns left into right."""
-
-    def __post_init__(self) -> None:
-        """Refuse options that make no sense."""
-        check_options(type(self), vars(self))
 
 
 class AffineEffect(Effect, ABC):

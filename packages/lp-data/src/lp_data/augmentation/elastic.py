@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -11,8 +12,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from lp_data.augmentation.effect import Field, WarpEffect
-from lp_data.augmentation.options import within
-from lp_data.augmentation.values import Value, draw
+from lp_data.augmentation.values import Value, draw, within
 
 SIGMA_IN_NODES = 1.25
 """A Gaussian of at least this width loses next to nothing by being sampled."""
@@ -32,8 +32,8 @@ class ElasticDeformation(WarpEffect):
         sigma: Standard deviation of the blur in model px.
     """
 
-    alpha: Value = field(default=(0.0, 10.0), metadata=within(0))
-    sigma: Value = field(default=5.0, metadata=within(0.5, 1000))
+    alpha: Annotated[Value, within(0)] = (0.0, 10.0)
+    sigma: Annotated[Value, within(0.5, 1000)] = 5.0
 
     def field(self, size: tuple[int, int], rng: np.random.Generator) -> Field:
         """Draw a strength, a width and a field."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -14,8 +15,7 @@ from numpy import ndarray
 
 from lp_data.augmentation.effect import Frames, PhotometricEffect
 from lp_data.augmentation.frames import each_channel, each_frame
-from lp_data.augmentation.options import within
-from lp_data.augmentation.values import Value, bounds, draw
+from lp_data.augmentation.values import Value, bounds, draw, within
 
 MIDDLE_GRAY = 127.5
 
@@ -43,8 +43,8 @@ class CLAHE(PhotometricEffect):
         tiles: Number of tiles along each axis.
     """
 
-    clip_limit: Value = field(default=(0.1, 8.0), metadata=within(0))
-    tiles: Value = field(default=(3, 12), metadata=within(1, 64))
+    clip_limit: Annotated[Value, within(0)] = (0.1, 8.0)
+    tiles: Annotated[Value, within(1, 64)] = (3, 12)
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Equalise each channel of each frame with the same limit and tiles."""
@@ -64,8 +64,8 @@ class BrightnessContrast(PhotometricEffect):
         contrast: Factor.
     """
 
-    brightness: Value = field(default=(0.75, 1.25), metadata=within(0))
-    contrast: Value = field(default=(0.75, 1.25), metadata=within(0))
+    brightness: Annotated[Value, within(0)] = (0.75, 1.25)
+    contrast: Annotated[Value, within(0)] = (0.75, 1.25)
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Change all frames by the same two factors."""
@@ -87,7 +87,7 @@ class ShotNoise(PhotometricEffect):
         factor: f, gray levels per photon.
     """
 
-    factor: Value = field(default=(0.0, 10.0), metadata=within(0, 255))
+    factor: Annotated[Value, within(0, 255)] = (0.0, 10.0)
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Add noise of its own to each frame, with the same factor."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -14,8 +15,7 @@ from numpy import ndarray
 
 from lp_data.augmentation.effect import Frames, PhotometricEffect
 from lp_data.augmentation.frames import as_rgb, each_frame
-from lp_data.augmentation.options import SHARE, within
-from lp_data.augmentation.values import Number, Value, draw
+from lp_data.augmentation.values import Share, Value, draw, within
 
 
 def _coarse_size(size: tuple[int, int], resolution: float) -> tuple[int, int]:
@@ -27,8 +27,8 @@ def _coarse_size(size: tuple[int, int], resolution: float) -> tuple[int, int]:
 class _Coarse(PhotometricEffect):
     """What the effects on a coarse grid of cells have in common."""
 
-    fraction: Value = field(default=0.01, metadata=within(0, 1))
-    resolution: Value = field(default=(0.05, 0.1), metadata=within(0.001, 1))
+    fraction: Annotated[Value, within(0, 1)] = 0.01
+    resolution: Annotated[Value, within(0.001, 1)] = (0.05, 0.1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,9 @@ class CoarseDropout(_Coarse):
         per_channel: How often, from 0 to 1, each colour channel loses cells of its own.
     """
 
-    fraction: Value = field(default=0.02, metadata=within(0, 1))
-    resolution: Value = field(default=0.3, metadata=within(0.001, 1))
-    per_channel: Number = field(default=0.5, metadata=SHARE)
+    fraction: Annotated[Value, within(0, 1)] = 0.02
+    resolution: Annotated[Value, within(0.001, 1)] = 0.3
+    per_channel: Share = 0.5
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Black out the same cells in all frames."""
