@@ -10,7 +10,7 @@ import sleap_io
 from lp_core.poses import Skeleton
 from lp_io.errors import ConversionError
 from lp_io.projects.coco import read_coco_labels
-from lp_io.projects.sleap import read_sleap_labels
+from lp_io.projects.sleap import read_sleap_labels, write_sleap_labels
 
 nan = np.nan
 
@@ -50,6 +50,17 @@ def test_labels_that_sleap_io_writes(tmp_path):
     assert labels.table.codes.tolist() == [[0, 2], [2, 1]]
     np.testing.assert_array_equal(labels.table.points[1], [[1.5, 2.5], [3, 4]])
     assert labels.table.skeleton == Skeleton(("a", "b"), edges=(("a", "b"),))
+
+
+def test_edges_and_symmetries_of_a_sleap_skeleton_come_and_go(tmp_path):
+    labels = sleap_labels({0: [ONE]})
+    labels.skeleton.add_symmetry("a", "b")
+    labels.save(str(tmp_path / "l.slp"), verbose=False)
+    read = read_sleap_labels(tmp_path / "l.slp")
+    assert read.table.skeleton.left_right == (("a", "b"),)
+    assert read.table.skeleton.mirror_permutation.tolist() == [1, 0]
+    write_sleap_labels(read, tmp_path / "again.slp")
+    assert read_sleap_labels(tmp_path / "again.slp").table.skeleton == read.table.skeleton
 
 
 def test_sleap_frames_with_several_animals(tmp_path):

@@ -9,7 +9,6 @@ column.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from array import array
@@ -34,6 +33,7 @@ from lp_core.poses.columns import (
     Places,
     parse_columns,
 )
+from lp_core.poses.csv_text import Row, csv_rows, opened_csv, place_in
 from lp_core.poses.table import Frames, PoseTable, Visibility
 
 SPLIT_COLUMN = "set"
@@ -49,19 +49,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _FOLDER = "labeled-data"  # of DeepLabCut and Lightning Pose
 _NUMBER = frozenset("0123456789+-.eE")
-_SAVE_AS_CSV = "save it as a comma-separated CSV file in UTF-8"
-
-
-class Row(NamedTuple):
-    """One row of a CSV file.
-
-    Attributes:
-        line: The line of the file on which the row ends, from 1.
-        cells: Its cells.
-    """
-
-    line: int
-    cells: list[str]
 
 
 def read_pose_csv(
@@ -132,79 +119,11 @@ def opened_pose_csv(
         PoseError: There is no such file, it is not text, or its header is not one of poses.
     """
     path = Path(path)
+    if content is Content.LABELS and not path.exists():
+        remedy = "check data_dir and csv_file"
+        raise PoseError("there is no such label file", where=path, remedy=remedy)
     with opened_csv(path, content.words) as file:
         yield PoseCsv(path, file, content, animals, lenient=lenient)
-
-
-@contextmanager
-def opened_csv(path: Path, words: str) -> Iterator[TextIO]:
-    """A text file in UTF-8, opened for the module `csv`.
-
-    Args:
-        path: The file.
-        words: What it should be, for messages.
-
-    Raises:
-        PoseError: There is no such file, or it is not text in UTF-8.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except FileNotFoundError as error:
-        remedy = "check data_dir and csv_file" if words == Content.LABELS.words else None
-        raise PoseError(f"there is no such {words}", where=path, remedy=remedy) from error
-    except IsADirectoryError as error:
-        raise PoseError(f"a {words} was expected, not a folder", where=path) from error
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path, words) from error
-    except OSError as error:
-        raise PoseError(f"the {words} cannot be read: {error.strerror}", where=path) from error
-
-
-def _not_utf8(path: Path, words: str) -> PoseError:
-    content = path.read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return PoseError(f"the {words} is in UTF-16", where=path, remedy=_SAVE_AS_CSV)
-    if b"\0" in content:
-        return PoseError(f"the {words} is binary, not text", where=path, remedy=_SAVE_AS_CSV)
-    try:
-        content.decode("utf-8")
-        byte, line = "", 1  # it has changed in the meantime
-    except UnicodeDecodeError as error:
-        byte, line = (
-            f": byte 0x{content[error.start]:02x}",
-            content.count(b"\n", 0, error.start) + 1,
-        )
-    return PoseError(
-        f"the {words} is not in UTF-8{byte}", where=_place(path, line), remedy=_SAVE_AS_CSV
-    )
-
-
-def csv_rows(file: TextIO, path: Path) -> Iterator[Row]:
-    """The rows that hold anything at all.
-
-    Raises:
-        PoseError: A row cannot be parsed.
-    """
-    reader = csv.reader(file, strict=True)
-    try:
-        for cells in reader:
-            if any(cells):
-                yield Row(reader.line_num, cells)
-    except csv.Error as error:
-        raise PoseError(
-            f"the CSV file cannot be parsed: {error}",
-            where=_place(path, reader.line_num),
-            remedy="look for a quotation mark that is not closed",
-        ) from error
-
-
-def _place(path: Path, line: int, column: int | None = None, name: str = "") -> str:
-    """Words for a place in a file; ``column`` counts from 0, is shown from 1."""
-    words = f"{path}, line {line}"
-    if column is not None:
-        words += f", column {column + 1}"
-    return f"{words} ({name})" if name else words
 
 
 def _refuse(error: PoseError) -> None:
@@ -231,7 +150,7 @@ class _HeaderPlaces(Places):
     def words(self, level: str, column: int) -> str:
         place = self._places[column]
         name = self._named["bodyparts"].cells[place] if level == "coords" else ""
-        return _place(self._path, self._named[level].line, place, name)
+        return place_in(self._path, self._named[level].line, place, name)
 
 
 class PoseCsv:
@@ -285,7 +204,7 @@ class PoseCsv:
                 raise PoseError(
                     f"the header row '{expected}' is missing: this line begins with "
                     f"'{row.cells[0][:40]}'",
-                    where=_place(self.path, row.line),
+                    where=place_in(self.path, row.line),
                     remedy=self._remedy,
                 )
             cells = ["" if _PLACEHOLDER.fullmatch(cell) else cell for cell in row.cells]
@@ -306,7 +225,7 @@ class PoseCsv:
             if len(row.cells) == 1 and row.cells[0].lower().startswith(f"scorer{delimiter}"):
                 raise PoseError(
                     f"the cells are separated by {word}, not by commas",
-                    where=_place(self.path, row.line),
+                    where=place_in(self.path, row.line),
                     remedy="save it as a comma-separated CSV file",
                 )
 
@@ -317,7 +236,7 @@ class PoseCsv:
                 if _CONTROL.search(cell):
                     raise PoseError(
                         f"the name {cell!r} holds a control character, such as a line break",
-                        where=_place(self.path, line, column),
+                        where=place_in(self.path, line, column),
                         remedy="write the name in one line",
                     )
 
@@ -412,7 +331,7 @@ class PoseCsv:
         else:
             row_of = self._images(rows, note)
             images, rows = list(row_of), list(row_of.values())
-        lines = tuple(_place(self.path, row.line) for row in rows)
+        lines = tuple(place_in(self.path, row.line) for row in rows)
         return self.layout.table(self._label_values(rows, note), tuple(images), read_from=lines)
 
     def _has_width(self, row: Row, note: Note) -> bool:
@@ -428,13 +347,13 @@ class PoseCsv:
         ]
         if nameless:
             remedy = "look for an extra comma; or name the columns in the header, or empty them"
-            where = _place(self.path, line, nameless[0])
+            where = place_in(self.path, line, nameless[0])
             note(
                 PoseError(f"{problem}: {_columns(nameless)} no header", where=where, remedy=remedy)
             )
         elif len(cells) < self._width:
             remedy = "look for a missing comma; or was the file cut short?"
-            note(PoseError(problem, where=_place(self.path, line), remedy=remedy))
+            note(PoseError(problem, where=place_in(self.path, line), remedy=remedy))
         return not nameless and len(cells) >= self._width
 
     def _is_index_names(self, row: Row) -> bool:
@@ -456,7 +375,7 @@ class PoseCsv:
             except ValueError as error:
                 example = _relative_part(cells) or f"{_FOLDER}/video/img.png"
                 remedy = f"write it relative to the project folder, as in {example}"
-                note(PoseError(str(error), where=_place(self.path, row.line), remedy=remedy))
+                note(PoseError(str(error), where=place_in(self.path, row.line), remedy=remedy))
                 continue
             if image not in images:
                 images[image] = row
@@ -464,7 +383,7 @@ class PoseCsv:
             note(
                 PoseError(
                     f"the image '{image}' has two rows: lines {images[image].line} and {row.line}",
-                    where=_place(self.path, row.line),
+                    where=place_in(self.path, row.line),
                     remedy="keep one of them",
                 )
             )
@@ -502,7 +421,7 @@ class PoseCsv:
         name = f"{self.layout.skeleton.names[keypoint]} {('x', 'y', self._content.value)[coord]}"
         if self.layout.individual is not None:
             name = f"{self.layout.individual[animal]} {name}"
-        return _place(self.path, line, self._places[column], name)
+        return place_in(self.path, line, self._places[column], name)
 
     def _label_values(self, rows: Sequence[Row], note: Note) -> Float[ndarray, "rows columns"]:
         """The numbers of labels, each keypoint with all of its own or with none."""
