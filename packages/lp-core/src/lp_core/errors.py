@@ -107,6 +107,14 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
+def suggestion(name: str, known: Iterable[str], rest: str | None = None) -> str:
+    """What to do about an unknown name: the nearest known one, then ``rest``, or all of them."""
+    names = list(known)
+    guess = nearest_name(name, names)
+    hint = f"did you mean '{guess}'? " if guess else ""
+    return hint + (rest or f"known: {', '.join(names) or 'none'}")
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """An error for a name that is not among the known ones.
 
@@ -119,7 +127,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
         The error to raise; it names the nearest known name and lists them all.
     """
     names = sorted(known)
-    guess = nearest_name(name, names)
-    listing = ", ".join(names) if names else "none is registered"
-    remedy = f"did you mean '{guess}'? " if guess else ""
-    return UnknownNameError(f"unknown {kind} '{name}'", remedy=f"{remedy}known: {listing}")
+    rest = None if names else "known: none is registered"
+    return UnknownNameError(f"unknown {kind} '{name}'", remedy=suggestion(name, names, rest))

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from lp_core.errors import CoreError, LPError, nearest_name
+from lp_core.errors import CoreError, LPError, suggestion
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -127,10 +127,7 @@ def _problems(kind: type, values: Mapping[str, Any], error: ValidationError) -> 
         name, *inside = details["loc"][1:] or ("",)
         name = str(name)
         if details["type"] == "unexpected_keyword_argument":
-            guess = nearest_name(name, known)
-            remedy = f"did you mean '{guess}'? " if guess else ""
-            remedy += f"known: {', '.join(known)}"
-            problem = OptionProblem(name, f"unknown option '{name}'", remedy)
+            problem = OptionProblem(name, f"unknown option '{name}'", suggestion(name, known))
         elif name not in values:
             message = f"option '{name}' is missing" if name else details["msg"]
             problem = OptionProblem(name, message)

@@ -22,7 +22,7 @@ from lp_analysis.rendering.strokes import (
 )
 from lp_analysis.rendering.style import DrawingStyle
 from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_text
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 
 Pose = Float[ndarray, "keypoints 2"]
 Confidences = Float[ndarray, " keypoints"]
@@ -234,9 +234,7 @@ def _number(name: str, keypoint_names: Sequence[str]) -> int:
     """The position of a keypoint of the skeleton."""
     if name in keypoint_names:
         return list(keypoint_names).index(name)
-    guess = nearest_name(name, keypoint_names)
     raise RenderingError(
         f"the skeleton joins '{name}', which is no keypoint",
-        remedy=(f"did you mean '{guess}'? " if guess else "")
-        + f"known: {', '.join(keypoint_names)}",
+        remedy=suggestion(name, keypoint_names),
     )

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from lp_analysis.errors import RenderingError
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
@@ -46,11 +46,10 @@ def keypoint_colours(count: int, colormap: str = DISTINCT) -> tuple[Colour, ...]
         texts = _DISTINCT.split()
         return tuple(_from_hex(texts[number % len(texts)]) for number in range(count))
     if colormap not in matplotlib.colormaps:
-        guess = nearest_name(colormap, [DISTINCT, *matplotlib.colormaps])
-        hint = f"did you mean '{guess}'? " if guess else ""
+        rest = f"use '{DISTINCT}' or a map of matplotlib, such as 'turbo'"
         raise RenderingError(
             f"there is no colour map '{colormap}'",
-            remedy=f"{hint}use '{DISTINCT}' or a map of matplotlib, such as 'turbo'",
+            remedy=suggestion(colormap, [DISTINCT, *matplotlib.colormaps], rest),
         )
     chosen = matplotlib.colormaps[colormap]
     if isinstance(chosen, ListedColormap) and chosen.N <= _QUALITATIVE:

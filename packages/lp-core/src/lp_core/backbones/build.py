@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from lp_core.backbones.contract import Backbone, BackboneBuilder, BackboneRequest
-from lp_core.errors import UnknownNameError, nearest_name
+from lp_core.errors import UnknownNameError, suggestion
 from lp_core.registry import BACKBONES, load_plugin, registered
 
 
@@ -25,10 +25,9 @@ def build_backbone(request: BackboneRequest) -> Backbone:
 
     if timm.is_model(request.name.split(".", maxsplit=1)[0]):
         return build_timm_backbone(request)
-    guess = nearest_name(request.name, [*registered(BACKBONES), *timm.list_models()])
-    hint = f"did you mean '{guess}'? " if guess else ""
+    rest = f"registered: {', '.join(registered(BACKBONES))}; and every timm model"
     raise UnknownNameError(
         f"unknown backbone '{request.name}'",
         where="model.backbone",
-        remedy=f"{hint}registered: {', '.join(registered(BACKBONES))}; and every timm model",
+        remedy=suggestion(request.name, [*registered(BACKBONES), *timm.list_models()], rest),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from lp_core.errors import PoseError, nearest_name
+from lp_core.errors import PoseError, suggestion
 from lp_core.poses.skeleton import Skeleton
 from lp_core.poses.table import Frames, PoseTable
 
@@ -222,9 +222,7 @@ def unknown_individual(wanted: str, names: Sequence[str]) -> PoseError:
             f"no animal is named '{wanted}': the file names no animals",
             remedy="leave --individual out",
         )
-    guess = nearest_name(wanted, names)
-    hint = f"did you mean '{guess}'? " if guess else ""
     return PoseError(
         f"no animal is named '{wanted}'",
-        remedy=f"{hint}there are: {', '.join(map(named, names))}",
+        remedy=suggestion(wanted, names, f"there are: {', '.join(map(named, names))}"),
     )

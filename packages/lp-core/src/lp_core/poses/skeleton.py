@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from lp_core.errors import PoseError, nearest_name
+from lp_core.errors import PoseError, suggestion
 from lp_core.paths import same_name
 
 Pair = tuple[str, str]
@@ -136,11 +136,8 @@ def _is_names(value: object) -> bool:
 
 def unknown_keypoint(name: str, names: Sequence[str]) -> PoseError:
     """The error that there is no such keypoint, with the nearest name and all names."""
-    guess = nearest_name(name, names)
-    hint = f"did you mean '{guess}'? " if guess else ""
-    return PoseError(
-        f"there is no keypoint '{name}'", remedy=f"{hint}there are: {', '.join(names)}"
-    )
+    remedy = suggestion(name, names, f"there are: {', '.join(names)}")
+    return PoseError(f"there is no keypoint '{name}'", remedy=remedy)
 
 
 def left_right_by_name(names: Sequence[str]) -> tuple[Pair, ...]:

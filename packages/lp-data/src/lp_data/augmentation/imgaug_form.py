@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from lp_core.errors import nearest_name, unknown_name
+from lp_core.errors import suggestion, unknown_name
 from lp_data.augmentation.values import is_number
 from lp_data.errors import AugmentationError
 
@@ -159,9 +159,7 @@ def _options(name: str, transform: _Transform, entry: Mapping[str, object]) -> O
 def _no_counterpart(name: str, transform: _Transform, argument: str) -> AugmentationError:
     """An error for an argument of imgaug that no option stands for."""
     known = [key for key, value in transform.arguments.items() if value is not None]
-    guess = nearest_name(argument.removeprefix("argument ").strip("'"), known)
-    hint = f"did you mean '{guess}'? " if guess else ""
     return AugmentationError(
         f"the {argument} of '{name}' has no counterpart",
-        remedy=f"{hint}known: {', '.join(known) or 'none'}",
+        remedy=suggestion(argument.removeprefix("argument ").strip("'"), known),
     )

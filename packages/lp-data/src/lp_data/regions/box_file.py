@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lp_core.errors import PoseError, nearest_name
+from lp_core.errors import PoseError, nearest_name, suggestion
 from lp_core.poses.csv_reading import csv_rows, opened_csv
 from lp_core.regions import Box, Region
 from lp_data.errors import BoxFileError
@@ -170,12 +170,11 @@ def _columns(path: Path, header: list[str], view: str | None) -> dict[str, int]:
     for number, name in enumerate(header[1:], 1):
         if name in known and name not in header[1:number]:
             continue
-        guess = nearest_name(name, known)
+        rest = f"after the frame, columns may be {', '.join(known)}"
         problem = f"the column '{name}' comes twice" if name in known else f"no column is '{name}'"
         raise BoxFileError(
             problem, where=f"{place}, column {number + 1}",
-            remedy=(f"did you mean '{guess}'? " if guess else "")
-            + f"after the frame, columns may be {', '.join(known)}",
+            remedy=suggestion(name, known, rest),
         )  # fmt: skip
     absent = [name for name in _BOX if name not in header[1:]]
     if absent:

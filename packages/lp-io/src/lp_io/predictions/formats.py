@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lp_core.atomic import written_beside
-from lp_core.errors import PoseError, nearest_name
+from lp_core.errors import PoseError, suggestion
 from lp_core.poses import Animals, Content, PoseTable, read_pose_csv, write_pose_csv
 from lp_io.untrusted.content import reading, writing
 
@@ -135,10 +135,9 @@ def format_named(name: str) -> PredictionFormat:
         if known.name == name:
             return known
     names = [known.name for known in FORMATS]
-    guess = nearest_name(name, names)
     raise PoseError(
         f"there is no format '{name}' of prediction tables",
-        remedy=(f"did you mean '{guess}'? " if guess else "") + f"known: {', '.join(names)}",
+        remedy=suggestion(name, names),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
 from lp_core.poses import Animals, Content, PoseTable, Skeleton, concatenate, read_pose_csv
@@ -127,10 +127,9 @@ def _chosen_scorer(
             f"several people have labelled: {', '.join(scorers)}", "choose one with --scorer"
         )
     if chosen not in scorers:
-        guess = nearest_name(chosen, scorers)
         raise ContentError(
             f"nobody named '{chosen}' has labelled",
-            (f"did you mean '{guess}'? " if guess else "") + f"there are: {', '.join(scorers)}",
+            suggestion(chosen, scorers, f"there are: {', '.join(scorers)}"),
         )
     others = [name for name in scorers if name != chosen]
     return chosen, [f"the labels of {name}: another scorer than {chosen}" for name in others]

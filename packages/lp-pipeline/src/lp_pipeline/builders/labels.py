@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_data.labels import read_label_files
 from lp_pipeline.config.paths import csv_files
@@ -54,12 +54,10 @@ def _check_skeleton(config: Config, names: tuple[str, ...]) -> None:
     """Refuse a skeleton that joins keypoints that the labels do not have."""
     unknown = [name for edge in get_skeleton(config) for name in edge if name not in names]
     if unknown:
-        guess = nearest_name(unknown[0], names)
-        hint = f"did you mean '{guess}'? " if guess else ""
         raise ConfigError(
             f"there is no keypoint '{unknown[0]}'",
             where="data.skeleton",
-            remedy=f"{hint}known: {', '.join(names)}",
+            remedy=suggestion(unknown[0], names),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_pipeline.cli.garbage import nothing_collected
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.predict_inputs import PredictRequest, sort_inputs
@@ -76,11 +76,9 @@ def _model(request: PredictRequest) -> Model:
     from lp_pipeline.prediction.device import Precision
 
     if request.precision not in get_args(Precision):
-        guess = nearest_name(request.precision, get_args(Precision))
         raise PredictionError(
             f"unknown precision '{request.precision}'",
-            remedy=(f"did you mean '{guess}'? " if guess else "")
-            + f"known: {', '.join(get_args(Precision))}",
+            remedy=suggestion(request.precision, get_args(Precision)),
         )
     return Model.from_dir(
         request.model_dir,

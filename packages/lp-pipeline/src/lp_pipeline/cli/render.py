@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lp_analysis.errors import RenderingError
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_or_plain
@@ -126,10 +126,9 @@ def parse_edge(text: str, names: tuple[str, ...]) -> tuple[str, str]:
         if pair[0] in names and pair[1] in names:
             return pair
     unknown = [name for pair in pairs[:1] for name in pair if name not in names]
-    guess = nearest_name(unknown[0], names) if unknown else None
+    rest = f"write FIRST-SECOND with two of: {', '.join(names)}"
     raise RenderingError(
         f"'{text}' does not join two keypoints",
         where="--skeleton",
-        remedy=(f"did you mean '{guess}'? " if guess else "")
-        + f"write FIRST-SECOND with two of: {', '.join(names)}",
+        remedy=suggestion(unknown[0], names, rest) if unknown else rest,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_pipeline.config.report import Report, key_path
 from lp_pipeline.config.schema import Config, EvalConfig
 
@@ -96,10 +96,8 @@ def _check_skeleton(config: Config, report: Report) -> None:
             report.problem(key, f"{edge} joins no two keypoints", remedy)
         unknown = [name for name in edge if names is not None and name not in names]
         if unknown and names is not None:
-            guess = nearest_name(unknown[0], names)
-            hint = f"did you mean '{guess}'? " if guess else ""
-            known = f"{hint}known: {', '.join(names)}"
-            report.problem(key, f"there is no keypoint '{unknown[0]}'", known)
+            remedy = suggestion(unknown[0], names)
+            report.problem(key, f"there is no keypoint '{unknown[0]}'", remedy)
 
 
 def _columns(config: Config) -> Sequence[int]:

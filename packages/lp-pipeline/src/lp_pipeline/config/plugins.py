@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lp_core.errors import LPError, nearest_name
+from lp_core.errors import LPError, suggestion
 from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
 from lp_pipeline.config.checks import value_of
@@ -45,9 +45,7 @@ def check_plugins(config: Config, report: Report) -> None:
 
 def _known(name: str, kind: str, names: Mapping[str, Any]) -> tuple[str, str]:
     """Message and remedy for an unknown name."""
-    guess = nearest_name(name, names)
-    hint = f"did you mean '{guess}'? " if guess else ""
-    return f"unknown {kind} '{name}'", f"{hint}known: {', '.join(names) or 'none is registered'}"
+    return f"unknown {kind} '{name}'", suggestion(name, names)
 
 
 def _load(group: str, name: str, path: KeyPath, report: Report) -> Any:
@@ -128,9 +126,7 @@ def _options_with_defaults(
     """The values without nulls that mean the default; each wrong one is reported."""
     types = field_types(kind)
     for name in [name for name in values if name not in types]:
-        guess = nearest_name(name, known)
-        hint = f"did you mean '{guess}'? " if guess else ""
-        remedy = f"{hint}known: {', '.join(dict.fromkeys(known))}"
+        remedy = suggestion(name, dict.fromkeys(known))
         report.problem(report.written((*path, name)), "unknown option", remedy)
     kept = {
         name: value

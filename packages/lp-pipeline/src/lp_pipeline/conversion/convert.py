@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_core.listing import visible
 from lp_io.predictions import (
     FORMATS,
@@ -127,10 +127,9 @@ def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
         ConvertError: There is none of that name, or the target's name does not tell.
     """
     if wanted is not None and wanted not in TARGETS:
-        guess = nearest_name(wanted, TARGETS)
         raise ConvertError(
             f"there is no format '{wanted}'",
-            remedy=(f"did you mean '{guess}'? " if guess else "") + f"known: {', '.join(TARGETS)}",
+            remedy=suggestion(wanted, TARGETS),
         )
     if wanted is not None:
         return wanted

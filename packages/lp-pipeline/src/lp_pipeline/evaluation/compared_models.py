@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from lp_core.errors import nearest_name
+from lp_core.errors import suggestion
 from lp_core.text import quoted
 from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.metric_files import MetricTable, read_metric_file
@@ -74,11 +74,10 @@ def check_choice(option: str, value: str, known: Mapping[str, Any]) -> None:
         EvaluationError: The value is not known.
     """
     if value not in known:
-        guess = nearest_name(value, known)
         raise EvaluationError(
             f"unknown choice '{value}'",
             where=option,
-            remedy=(f"did you mean '{guess}'? " if guess else "") + f"known: {', '.join(known)}",
+            remedy=suggestion(value, known),
         )
 
 
