@@ -104,12 +104,9 @@ def _unknown_word(value: Any, words: tuple[Any, ...]) -> tuple[str, str]:
 def _limits(path: KeyPath) -> str:
     """The range of a key in words."""
     known = config_fields()[path]
-    nested = [part for item in typing.get_args(known.annotation) for part in _metadata(item)]
+    choices = typing.get_args(known.annotation)  # of a key that may be null
+    nested = [part for item in choices for part in getattr(item, "__metadata__", ())]
     return range_words([*known.metadata, *nested])
-
-
-def _metadata(annotation: Any) -> tuple[Any, ...]:
-    return getattr(annotation, "__metadata__", ())
 
 
 def _guess(path: KeyPath) -> str:
@@ -123,8 +120,8 @@ def _guess(path: KeyPath) -> str:
     if near and not same:
         same = [(*path[:-1], near)]
     if not same:
-        name = nearest_name(path[-1], [known[-1] for known in config_fields()])
-        same = [known for known in config_fields() if known[-1] == name]
+        near = nearest_name(path[-1], [known[-1] for known in config_fields()])
+        same = [known for known in config_fields() if known[-1] == near]
     if same:
         return f"did you mean '{'.'.join(same[0])}'?"
     return f"known here: {', '.join(siblings)}"

@@ -52,10 +52,7 @@ def _check_size(config: Config, report: Report) -> None:
 
 def _check_csv_file(config: Config, report: Report) -> None:
     value = config.data.csv_file
-    names = value if isinstance(value, list) and value else [value]
-    if not all(isinstance(name, str) and name for name in names):
-        report.problem("data.csv_file", f"expected a file or a list of files, got {value!r}")
-        return
+    names = value if isinstance(value, list) else [value]
     bases = [Path(name).name for name in names]
     same = [name for name, base in zip(names, bases, strict=True) if bases.count(base) > 1]
     if same:
@@ -218,14 +215,6 @@ def _note_start_weights(config: Config, report: Report) -> None:
 
 def _check_devices(config: Config, report: Report) -> None:
     training = config.training
-    devices = training.devices
-    counted = isinstance(devices, int) and not isinstance(devices, bool) and devices > 0
-    if not (counted or devices == "auto" or _is_index_list(devices)):
-        report.problem(
-            "training.devices",
-            f"expected 'auto', a number above 0 or a list of device numbers, got {devices!r}",
-        )
-
     if training.accelerator == "gpu" and training.num_gpus == 0 and training.devices == "auto":
         report.problem(
             "training.num_gpus", "0, but training.accelerator is gpu", "set the one or the other"

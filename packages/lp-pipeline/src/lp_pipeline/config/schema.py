@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -51,6 +54,19 @@ def _rising(values: list[int]) -> list[int]:
     return values
 
 
+def _expecting(expected: str) -> WrapValidator:
+    """One message for a value of several forms, instead of one for each form."""
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            message = f"expected {expected}, got {value!r}"
+        raise PydanticCustomError(OWN_MESSAGE, "{message}", {"message": message})
+
+    return WrapValidator(check)
+
+
 _WHOLE = BeforeValidator(partial(_no_truth_value, "int_type"))
 _NUMBER = BeforeValidator(partial(_no_truth_value, "float_type"))
 
@@ -66,6 +82,16 @@ Positive = Annotated[float, Field(gt=0), _NUMBER]
 Share = Annotated[float, Field(ge=0, le=1), _NUMBER]
 PositiveShare = Annotated[float, Field(gt=0, le=1), _NUMBER]
 ShareOrCount = Annotated[float, Field(gt=0), _NUMBER, AfterValidator(_share_or_count)]
+
+FileName = Annotated[str, Field(min_length=1)]
+Files = Annotated[
+    FileName | Annotated[list[FileName], Field(min_length=1)],
+    _expecting("a file or a list of files"),
+]
+Devices = Annotated[
+    Literal["auto"] | Count | Annotated[list[Whole], Field(min_length=1)],
+    _expecting("'auto', a number above 0 or a list of device numbers"),
+]
 
 
 class Section(BaseModel):
@@ -127,7 +153,7 @@ class DataConfig(Section):
     image_resize_dims: ImageResizeDims = ImageResizeDims()
     data_dir: str | None = None
     video_dir: str | None = None
-    csv_file: Any = "CollectedData.csv"
+    csv_file: Files = "CollectedData.csv"
     num_keypoints: Count | None = None
     keypoint_names: list[str] | None = None
     skeleton: list[list[str]] | None = None
@@ -254,7 +280,7 @@ class TrainingConfig(Section):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     gradient_clip_val: Positive | None = None
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    devices: Any = "auto"
+    devices: Devices = "auto"
     num_nodes: Count = 1
     strategy: str = "auto"
 

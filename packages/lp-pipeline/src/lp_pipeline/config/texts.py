@@ -7,6 +7,7 @@ of them is another name then.
 from __future__ import annotations
 
 import re
+import types
 import typing
 from typing import Any
 
@@ -37,8 +38,10 @@ def holds_text(path: KeyPath) -> bool:
 
 def _is_word(annotation: Any) -> bool:
     """Whether the type is a choice of words, or null."""
-    kinds = (annotation, *typing.get_args(annotation))
-    return any(typing.get_origin(kind) is typing.Literal for kind in kinds)
+    if typing.get_origin(annotation) is typing.Literal:
+        return True
+    words = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
+    return bool(words) and all(typing.get_origin(kind) is typing.Literal for kind in words)
 
 
 def is_plain_text(path: KeyPath, text: str) -> bool:
