@@ -26,7 +26,6 @@ def check_values(config: Config, report: Report) -> None:
     checks: tuple[Callable[[Config, Report], None], ...] = (
         _check_size,
         _check_csv_file,
-        _check_bbox_file,
         _check_keypoints,
         _check_mirrored,
         _check_split,
@@ -62,15 +61,6 @@ def _check_csv_file(config: Config, report: Report) -> None:
             "but one",
             "rename one of them",
         )
-
-
-def _check_bbox_file(config: Config, report: Report) -> None:
-    value = config.data.bbox_file
-    named = list(value.values()) if isinstance(value, dict) else value
-    files = named if isinstance(named, list) else [named]
-    if value is not None and not (files and all(isinstance(f, str) and f for f in files)):
-        expected = "a file, a list of files or a file for each view"
-        report.problem("data.bbox_file", f"expected {expected}, got {value!r}")
 
 
 def _check_keypoints(config: Config, report: Report) -> None:
@@ -119,27 +109,12 @@ def _check_mirrored(config: Config, report: Report) -> None:
     key, views = "data.mirrored_column_matches", config.data.mirrored_column_matches
     if views is None:
         return
-    if not isinstance(views, list) or not all(_is_index_list(view) for view in views):
-        report.problem(
-            key,
-            "expected one list of keypoint indices per view in the frame",
-            "such as [[0, 1, 2], [3, 4, 5]], where 0 and 3 are the same body point",
-        )
-        return
     if len(views) < 2:
         report.problem(key, "one view has nothing to agree with", "give two lists or more, or null")
     lengths = [len(view) for view in views]
     if len(set(lengths)) > 1:
         report.problem(key, f"the views must list as many keypoints each, got {lengths}")
     _check_columns(config, report, key, [column for view in views for column in view])
-
-
-def _is_index_list(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
-    )
 
 
 def _check_split(config: Config, report: Report) -> None:

@@ -88,6 +88,16 @@ Files = Annotated[
     FileName | Annotated[list[FileName], Field(min_length=1)],
     _expecting("a file or a list of files"),
 ]
+BoxFiles = Annotated[
+    FileName
+    | Annotated[list[FileName], Field(min_length=1)]
+    | Annotated[dict[str, FileName], Field(min_length=1)],
+    _expecting("a file, a list of files or a file for each view"),
+]
+Views = Annotated[
+    list[Annotated[list[Whole], Field(min_length=1)]],
+    _expecting("one list of keypoint indices per view in the frame, as [[0, 1], [2, 3]]"),
+]
 Devices = Annotated[
     Literal["auto"] | Count | Annotated[list[Whole], Field(min_length=1)],
     _expecting("'auto', a number above 0 or a list of device numbers"),
@@ -157,10 +167,10 @@ class DataConfig(Section):
     num_keypoints: Count | None = None
     keypoint_names: list[str] | None = None
     skeleton: list[list[str]] | None = None
-    mirrored_column_matches: Any = None
+    mirrored_column_matches: Views | None = None
     columns_for_singleview_pca: list[Whole] | None = None
     downsample_factor: Factor = 2
-    bbox_file: Any = None
+    bbox_file: BoxFiles | None = None
     view_names: Any = None
     camera_params_file: Any = None
 
