@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lp_analysis.confidence.stored import CALIBRATION, stored_calibration
+from lp_analysis.labeled_predictions import calibrate_model
 from lp_io.checkpoint import annotate_model, load_model, read_manifest, save_model
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.calibrated import CALIBRATION, calibrate_model, stored_calibration
 
 
 def table_of(path):
@@ -100,8 +101,8 @@ def test_a_calibration_that_is_damaged_is_told(litpose, without, project):
 
 
 def test_too_few_validation_labels_calibrate_nothing(without, model_dir, project):
+    from lp_analysis.labeled_predictions import LabeledPrediction
     from lp_data.labels import read_labels
-    from lp_pipeline.prediction.labeled import LabeledPrediction
 
     table = read_labels(project.label_file)
     shape = table.points.shape[:2]

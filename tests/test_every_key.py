@@ -8,6 +8,7 @@ import pytest
 
 from lp_core.errors import LPError
 from lp_core.options import plain_options
+from lp_io.checkpoint.digest import weights_digest
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.eval_videos import videos_to_predict
@@ -18,8 +19,7 @@ from lp_pipeline.builders.tracker_class import get_tracker_class
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SilentDisplay
-from lp_pipeline.evaluation.video_report import drawing_style
-from lp_pipeline.prediction.weights_digest import weights_digest
+from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.training.after import chunk_length
 from lp_pipeline.training.metrics_log import MetricsLog
 from lp_pipeline.training.run import training_callbacks

@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_core.errors import PoseError
-from lp_core.poses import PoseTable, Skeleton, write_pose_csv
-from lp_io.predictions import VideoPredictions
-from lp_pipeline.config.schema import Config
-from lp_pipeline.evaluation.metrics import TemporalNorm, temporal_norm
-from lp_pipeline.evaluation.pose_metrics import fit_pose_metrics
-from lp_pipeline.evaluation.suspicious import (
+from lp_analysis.metrics.frame_metrics import TemporalNorm, temporal_norm
+from lp_analysis.metrics.metric_files import write_metric_tables
+from lp_analysis.metrics.suspicious import (
     CONFIDENCE_DROP,
     clips_around,
     confidence_drop,
@@ -26,7 +22,11 @@ from lp_pipeline.evaluation.suspicious import (
     video_metrics,
     write_suspicions,
 )
-from lp_pipeline.prediction.metric_tables import write_metric_tables
+from lp_core.errors import PoseError
+from lp_core.poses import PoseTable, Skeleton, write_pose_csv
+from lp_io.predictions import VideoPredictions
+from lp_pipeline.config.schema import Config
+from lp_pipeline.evaluation.pose_metrics import fit_pose_metrics
 
 
 def predicted(names, points, confidence, frame, split=None, scorer="tracker"):

@@ -12,14 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from lp_analysis.comparison.intervals import compare_groups
+from lp_analysis.comparison.output import comparison_figure
+from lp_analysis.figures.plots import error_figure
+from lp_analysis.metrics.metric_files import MetricTable
+from lp_analysis.metrics.summary import PixelErrorSummary
+from lp_analysis.terminal_tables import comparison_table, pixel_error_table
 from lp_core.text import printable
 from lp_pipeline.display import PlainDisplay, TerminalDisplay
-from lp_pipeline.evaluation.comparison import compare_groups
-from lp_pipeline.evaluation.comparison_output import comparison_figure, comparison_table
-from lp_pipeline.evaluation.metric_files import MetricTable
-from lp_pipeline.evaluation.plots import error_figure
-from lp_pipeline.evaluation.summary import PixelErrorSummary
-from lp_pipeline.evaluation.tables import pixel_error_table
 from lp_pipeline.printing import say
 
 SOURCE = Path(__file__).parents[1] / "src" / "lp_pipeline"

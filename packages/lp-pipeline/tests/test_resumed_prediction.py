@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from lp_analysis.confidence.calibration import fit_calibration
 from lp_core.registry import MODELS, load_plugin
 from lp_data.testing.encoding import Encoding, encode
-from lp_pipeline.evaluation.calibration import fit_calibration
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.videos import predict_video_file
 

@@ -9,5 +9,9 @@ class AnalysisError(LPError):
     """Any public error of lp-analysis."""
 
 
+class EvaluationError(AnalysisError):
+    """Predictions that cannot be evaluated, or metric files that cannot be read or written."""
+
+
 class RenderingError(AnalysisError):
     """A picture or video of predictions that cannot be drawn."""

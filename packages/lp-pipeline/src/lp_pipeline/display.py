@@ -22,16 +22,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.text import Text
 
+from lp_analysis.terminal_tables import literal
 from lp_core.text import printable
 
 SECONDS_BETWEEN_LINES = 10.0
-
-
-def literal(text: str, style: str = "") -> Text:
-    """Text that rich shows as it is, without markup, emoji names and control characters."""
-    return Text(printable(text, keep="\n\t"), style=style)
 
 
 @runtime_checkable

@@ -21,10 +21,6 @@ class PredictionError(PipelineError):
     """An input that cannot be predicted."""
 
 
-class EvaluationError(PipelineError):
-    """Predictions that cannot be evaluated, or metric files that cannot be read or written."""
-
-
 class TrainingStoppedError(TrainingError):
     """A training that the user stopped; its state is saved."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lp_pipeline.errors import PipelineError
+from lp_core.errors import LPError
 
 _CPU_MESSAGES = ("can't allocate memory", "not enough memory", "std::bad_alloc")
 
 
 @contextmanager
-def explained_memory_errors(error: type[PipelineError], remedy: str) -> Iterator[None]:
+def explained_memory_errors(error: type[LPError], remedy: str) -> Iterator[None]:
     """Turn the out-of-memory errors of every device into a message with a remedy.
 
     Args:
@@ -19,7 +19,7 @@ def explained_memory_errors(error: type[PipelineError], remedy: str) -> Iterator
         remedy: Which settings to lower.
 
     Raises:
-        PipelineError: ``error``, where the block ran out of memory.
+        LPError: ``error``, where the block ran out of memory.
     """
     try:
         yield

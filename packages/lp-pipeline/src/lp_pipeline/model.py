@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from lp_analysis.confidence.stored import stored_calibration
 from lp_core.batches import Prediction
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
@@ -20,7 +21,6 @@ from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.calibrated import stored_calibration
 from lp_pipeline.prediction.cuts import CutPredictor
 from lp_pipeline.prediction.device import Precision
 from lp_pipeline.prediction.handler import PredictionHandler

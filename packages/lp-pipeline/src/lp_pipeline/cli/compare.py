@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_analysis.errors import EvaluationError
 from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.display import terminal_or_plain
-from lp_pipeline.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from lp_pipeline.evaluation.comparison import Comparison
-    from lp_pipeline.evaluation.metric_files import MetricTable
+    from lp_analysis.comparison.intervals import Comparison
+    from lp_analysis.metrics.metric_files import MetricTable
 
 _ENDINGS = (".csv", ".png")
 
@@ -38,12 +38,12 @@ def run_compare(request: CompareRequest) -> None:
     Raises:
         EvaluationError: A model cannot be compared, or an option makes no sense.
     """
-    from lp_pipeline.evaluation.comparison import compare_groups
-    from lp_pipeline.evaluation.comparison_output import (
-        comparison_table,
+    from lp_analysis.comparison.intervals import compare_groups
+    from lp_analysis.comparison.output import (
         write_comparison_csv,
         write_comparison_plot,
     )
+    from lp_analysis.terminal_tables import comparison_table
 
     for path in request.outputs:
         check_output_file(path, _ENDINGS)
@@ -62,7 +62,7 @@ def run_compare(request: CompareRequest) -> None:
 
 def _groups(request: CompareRequest) -> dict[str, list[Path]]:
     """The groups that are asked for, then those that the configs tell."""
-    from lp_pipeline.evaluation.compared_models import group_by_recipe, parse_groups
+    from lp_analysis.comparison.compared_models import group_by_recipe, parse_groups
 
     groups = parse_groups(request.groups)
     named = {folder.resolve() for folders in groups.values() for folder in folders}
@@ -78,7 +78,7 @@ def _errors(
     groups: Mapping[str, Sequence[Path]], request: CompareRequest
 ) -> tuple[dict[str, list[MetricTable]], list[str]]:
     """The errors of each model on the frames and keypoints to compare, and what was left out."""
-    from lp_pipeline.evaluation.compared_models import (
+    from lp_analysis.comparison.compared_models import (
         chosen_frames,
         read_errors,
         with_common_frames,

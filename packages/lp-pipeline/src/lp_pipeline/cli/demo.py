@@ -131,11 +131,11 @@ def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str,
     """
     import numpy as np
 
+    from lp_analysis.figures.plots import write_error_plot
+    from lp_analysis.metrics.frame_metrics import pixel_error
     from lp_core.poses import Visibility
     from lp_data.labels import read_labels
     from lp_io.predictions import read_predictions
-    from lp_pipeline.evaluation.metrics import pixel_error
-    from lp_pipeline.evaluation.plots import write_error_plot
 
     truth = read_labels(project.truth[project.test_video.stem])
     predicted = read_predictions(folder / TABLE)

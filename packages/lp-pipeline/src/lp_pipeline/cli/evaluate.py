@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_analysis.errors import EvaluationError
 from lp_core.text import quoted
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
-from lp_pipeline.errors import EvaluationError
 from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
+    from lp_analysis.labeled_predictions import LabeledPrediction
     from lp_pipeline.evaluation.model_project import ModelProject
     from lp_pipeline.prediction.handler import PredictionHandler
-    from lp_pipeline.prediction.labeled import LabeledPrediction
 
 
 @dataclass(frozen=True)

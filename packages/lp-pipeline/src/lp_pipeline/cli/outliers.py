@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_analysis.errors import EvaluationError
 from lp_core.text import quoted
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
-from lp_pipeline.errors import EvaluationError
 
 if TYPE_CHECKING:
     from lp_core.video import VideoSource
@@ -48,16 +48,16 @@ def run_outliers(request: OutliersRequest) -> None:
     folder = request.output_dir or table.parent / "outliers" / request.video.stem
     _check(request, table, folder)
     _check_weights(request, table)
-    from lp_data.video.open import open_video
-    from lp_io.predictions import VideoPredictions
-    from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
-    from lp_pipeline.evaluation.suspicious import (
+    from lp_analysis.confidence.shown import ShownConfidence
+    from lp_analysis.metrics.suspicious import (
         clip_name,
         suspicious_frames,
         video_metrics,
         write_suspicions,
     )
-    from lp_pipeline.prediction.shown_confidence import ShownConfidence
+    from lp_data.video.open import open_video
+    from lp_io.predictions import VideoPredictions
+    from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
 
     pose_metrics = pose_metrics_of(request.model_dir)
     for note in pose_metrics.notes:
@@ -122,14 +122,14 @@ def _check_weights(request: OutliersRequest, table: Path) -> None:
 
 def _stretches(request: OutliersRequest, source: VideoSource, frames: list[int]) -> list[range]:
     """What the clips show."""
-    from lp_pipeline.evaluation.suspicious import clips_around
+    from lp_analysis.metrics.suspicious import clips_around
 
     return clips_around(frames, request.length, len(source)) if request.clips else []
 
 
 def _remove_earlier(folder: Path) -> None:
     """Remove the clips that the table of an earlier run names, which the new one would not."""
-    from lp_pipeline.evaluation.suspicious import named_clips
+    from lp_analysis.metrics.suspicious import named_clips
 
     for clip in named_clips(folder / TABLE):
         (folder / clip).unlink(missing_ok=True)

@@ -50,9 +50,9 @@ def run_predict(request: PredictRequest) -> None:
 
 def _predictor(request: PredictRequest, display: Display) -> InputPredictor:
     """The model, ready for inputs, having said what its tables will hold."""
+    from lp_analysis.confidence.stored import stated_radius
     from lp_pipeline.cli.predict_one import InputPredictor
     from lp_pipeline.evaluation.model_project import pose_metrics_of
-    from lp_pipeline.prediction.calibrated import stated_radius
 
     model = _model(request)
     if model.calibration is not None:

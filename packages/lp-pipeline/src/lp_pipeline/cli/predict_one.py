@@ -17,9 +17,9 @@ from lp_pipeline.errors import PredictionError
 from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
+    from lp_analysis.metrics.frame_metrics import FrameMetric
     from lp_data.regions import Boxes
     from lp_pipeline.config.schema import Config
-    from lp_pipeline.evaluation.metrics import FrameMetric
     from lp_pipeline.model import Model
 
 
@@ -47,12 +47,12 @@ class InputPredictor:
         Raises:
             LPError: The file or one of its images cannot be read, or the memory is not enough.
         """
+        from lp_analysis.labeled_predictions import write_labeled_prediction
         from lp_data.labels import read_labels
         from lp_pipeline.builders.boxes import boxes_of_labels
         from lp_pipeline.cli.train import show_errors
         from lp_pipeline.evaluation.model_project import splits_of
         from lp_pipeline.prediction.labeled import predict_labels
-        from lp_pipeline.prediction.labeled_files import write_labeled_prediction
 
         folder = (self.request.output_dir or self.request.model_dir / "image_preds") / file.stem
         table = folder / "predictions.csv"
@@ -109,7 +109,7 @@ class InputPredictor:
 
     def _write_tables(self, video: Path, table: Path, boxes: Boxes | None) -> None:
         """The table of coordinates, and those of metrics."""
-        from lp_pipeline.prediction.metric_tables import write_metric_tables
+        from lp_analysis.metrics.metric_files import write_metric_tables
         from lp_pipeline.prediction.videos import predict_video_file
 
         start = time.perf_counter()
@@ -137,8 +137,7 @@ class InputPredictor:
 
     def _write_missing_metrics(self, table: Path) -> None:
         """The tables of metrics that an interrupted run did not come to."""
-        from lp_pipeline.evaluation.metric_files import metric_path
-        from lp_pipeline.prediction.metric_tables import write_metric_tables
+        from lp_analysis.metrics.metric_files import metric_path, write_metric_tables
 
         missing = {
             name: metric
@@ -149,11 +148,10 @@ class InputPredictor:
 
     def _draw(self, video: Path, table: Path) -> None:
         """The labelled video, unless a resumed run has it already."""
+        from lp_analysis.confidence.shown import ShownConfidence
         from lp_analysis.rendering.prediction_video import labeled_video_path
         from lp_pipeline.evaluation.model_project import eval_options, skeleton_of
-        from lp_pipeline.evaluation.video_report import drawing_style
-        from lp_pipeline.prediction.drawing import render_prediction
-        from lp_pipeline.prediction.shown_confidence import ShownConfidence
+        from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 
         path = labeled_video_path(table)
         if self.request.resume and _is_newer(path, table):
@@ -182,7 +180,7 @@ class InputPredictor:
         if not table.exists() or self.request.overwrite:
             return False
         if video is not None:
-            from lp_pipeline.prediction.predicted_source import check_source
+            from lp_io.predictions.source import check_source
 
             digest = boxes.digest if boxes else None
             check_source(table, video, self.model.handler.weights_digest, digest)

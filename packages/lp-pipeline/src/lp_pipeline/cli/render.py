@@ -38,13 +38,13 @@ def run_render(request: RenderRequest) -> None:
         RenderingError: The output is there already, or an option makes no sense.
     """
     start_session()
+    from lp_analysis.confidence.shown import ShownConfidence
     from lp_analysis.rendering.prediction_video import labeled_video_path
     from lp_analysis.rendering.style import DrawingStyle
     from lp_data.video.open import open_video
     from lp_io.predictions import VideoPredictions
     from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
     from lp_pipeline.prediction.drawing import draw_with_progress
-    from lp_pipeline.prediction.shown_confidence import ShownConfidence
 
     display = terminal_or_plain()
     path = request.output or labeled_video_path(request.table)

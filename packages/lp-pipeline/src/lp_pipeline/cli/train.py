@@ -7,15 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_analysis.labeled_predictions import LabeledPrediction, mean_error
+from lp_analysis.metrics.summary import PixelErrorSummary
+from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
-from lp_pipeline.evaluation.summary import PixelErrorSummary
-from lp_pipeline.evaluation.tables import pixel_error_table
-from lp_pipeline.prediction.labeled import LabeledPrediction, mean_error
 from lp_pipeline.training.lock import TrainingLock
 
 if TYPE_CHECKING:

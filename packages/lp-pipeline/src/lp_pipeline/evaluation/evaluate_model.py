@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.errors import EvaluationError
+from lp_analysis.figures.plots import write_error_plot
+from lp_analysis.labeled_predictions import LabeledPrediction, write_labeled_prediction
+from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
+from lp_analysis.metrics.frame_metrics import TemporalNorm, pixel_error
+from lp_analysis.metrics.metric_files import write_metric_tables
+from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_core.listing import visible
 from lp_core.poses import PoseTable
 from lp_data.labels import read_labels
+from lp_io.checkpoint.digest import stored_weights_digest
 from lp_io.predictions import confidence_of, read_predictions, scorer_name
+from lp_io.predictions.source import is_of_other_weights, weights_of
 from lp_pipeline.builders.boxes import get_boxes
 from lp_pipeline.display import Display
-from lp_pipeline.errors import EvaluationError
-from lp_pipeline.evaluation.curves import TrainingCurves, read_training_curves
-from lp_pipeline.evaluation.metrics import TemporalNorm, pixel_error
 from lp_pipeline.evaluation.model_project import ModelProject
-from lp_pipeline.evaluation.plots import write_error_plot
-from lp_pipeline.evaluation.summary import PixelErrorSummary
-from lp_pipeline.evaluation.tables import write_pixel_error_summary
-from lp_pipeline.prediction.calibrated import stored_calibration
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.labeled import LabeledPrediction, predict_labels
-from lp_pipeline.prediction.labeled_files import write_labeled_prediction
-from lp_pipeline.prediction.metric_tables import write_metric_tables
-from lp_pipeline.prediction.predicted_source import is_of_other_weights, weights_of
-from lp_pipeline.prediction.weights_digest import stored_weights_digest
+from lp_pipeline.prediction.labeled import predict_labels
 from lp_pipeline.training.metrics_log import METRICS_FILE
 from lp_pipeline.training.trainer import CSV_FOLDER
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.summary import UNSPLIT
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
@@ -17,9 +19,7 @@ from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config, EvalConfig
-from lp_pipeline.errors import EvaluationError
 from lp_pipeline.evaluation.pose_metrics import PoseMetrics, asked_pose_losses, fit_pose_metrics
-from lp_pipeline.evaluation.summary import UNSPLIT
 
 OUT_OF_DISTRIBUTION = ("new", "test")
 """Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""

@@ -7,25 +7,26 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.labeled_predictions import LabeledPrediction
+from lp_analysis.metrics.curves import TrainingCurves
+from lp_analysis.metrics.summary import PixelErrorSummary
+from lp_analysis.report.parts import ReportedVideo
+from lp_analysis.report.training import write_training_report
+from lp_analysis.report.videos import reported_video
 from lp_core.errors import LPError
 from lp_pipeline.builders.eval_videos import folder_videos
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.evaluation.curves import TrainingCurves
 from lp_pipeline.evaluation.evaluate_model import (
     VIDEO_FOLDER,
     outdated_tables,
     training_curves,
 )
 from lp_pipeline.evaluation.model_project import ModelProject
-from lp_pipeline.evaluation.report import ReportedVideo
-from lp_pipeline.evaluation.summary import PixelErrorSummary
-from lp_pipeline.evaluation.video_report import drawing_style, reported_video
-from lp_pipeline.prediction.calibrated import stored_calibration
-from lp_pipeline.prediction.labeled import LabeledPrediction
+from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.training.progress import training_seconds
-from lp_pipeline.training.report import write_training_report
 from lp_pipeline.training.timing import stored_timings
 
 T = TypeVar("T")

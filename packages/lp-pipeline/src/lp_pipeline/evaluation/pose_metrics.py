@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import torch
 
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.frame_metrics import PoseSpace, PoseSpaceError
 from lp_core.errors import LossError
 from lp_core.losses.contract import LearnsFromLabels, TrainingLabels
 from lp_core.poses import PoseTable
 from lp_pipeline.builders.losses import build_loss
 from lp_pipeline.config.schema import Config
-from lp_pipeline.errors import EvaluationError
-from lp_pipeline.evaluation.metrics import PoseSpace, PoseSpaceError
 
 
 @dataclass(frozen=True)

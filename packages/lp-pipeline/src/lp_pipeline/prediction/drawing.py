@@ -12,6 +12,7 @@ from lp_core.video import VideoSource
 from lp_data.video.open import open_video
 from lp_io.predictions import VideoPredictions
 from lp_io.predictions.video import Likelihood
+from lp_pipeline.config.schema import EvalConfig
 from lp_pipeline.display import Display, SilentDisplay
 
 
@@ -69,3 +70,21 @@ def draw_with_progress(
             frames=frames,
             on_progress=task.update,
         )
+
+
+def drawing_style(
+    options: EvalConfig, skeleton: tuple[tuple[str, str], ...] = (), *, legend: bool = False
+) -> DrawingStyle:
+    """How the config wants predictions drawn.
+
+    Args:
+        options: Its section ``eval``.
+        skeleton: Pairs of keypoint names to join by a line.
+        legend: Whether a panel names the keypoints.
+    """
+    return DrawingStyle(
+        colormap=options.colormap,
+        confidence_threshold=options.confidence_thresh_for_vid,
+        skeleton=skeleton,
+        legend=legend,
+    )

@@ -20,10 +20,10 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
 from lp_data.loading.prefetch import prefetch
 from lp_data.regions import CutVideo
+from lp_io.checkpoint.digest import weights_digest
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
 from lp_pipeline.prediction.folding import with_folded_backbone
-from lp_pipeline.prediction.weights_digest import weights_digest
 
 Frames = UInt8[ndarray, "frames height width 3"]
 
@@ -109,7 +109,7 @@ class PredictionHandler:
 
     @cached_property
     def weights_digest(self) -> str:
-        """`lp_pipeline.prediction.weights_digest.weights_digest` of the tracker."""
+        """`lp_io.checkpoint.digest.weights_digest` of the tracker."""
         return weights_digest(self.tracker)
 
     @property

@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
+from lp_analysis.labeled_predictions import LabeledPrediction
+from lp_analysis.metrics.frame_metrics import pixel_error
+from lp_analysis.metrics.summary import UNSPLIT
 from lp_core.batches import Prediction
 from lp_core.poses import PoseTable
 from lp_core.regions import Region, RegionSource, collect, ownership
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.evaluation.metrics import pixel_error
-from lp_pipeline.evaluation.summary import UNSPLIT
 from lp_pipeline.prediction.handler import PredictionHandler
-
-
-@dataclass(frozen=True)
-class LabeledPrediction:
-    """Predictions of labelled images beside the labels.
-
-    Attributes:
-        table: The labels, N images of K keypoints.
-        keypoints: (N, K, 2) predicted, in frame px.
-        confidences: (N, K) from 0 to 1.
-        errors: (N, K) distances to the labels in frame px, NaN where there is no label.
-        sets: N names of the split that each image belongs to.
-        weights: The digest of the tracker's weights; None where it is not known.
-    """
-
-    table: PoseTable
-    keypoints: Float[ndarray, "images keypoints 2"]
-    confidences: Float[ndarray, "images keypoints"]
-    errors: Float[ndarray, "images keypoints"]
-    sets: tuple[str, ...]
-    weights: str | None = None
 
 
 def predict_labels(
@@ -124,10 +102,3 @@ def _collected(
         torch.cat([points for points, _ in merged]).numpy(),
         torch.cat([values for _, values in merged]).numpy(),
     )
-
-
-def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
-    """Mean pixel error over the images of some splits, in frame px; NaN where there is none."""
-    chosen = np.isin(np.array(prediction.sets), list(sets))
-    errors = prediction.errors[chosen]
-    return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lp_analysis.confidence.calibration import ConfidenceCalibration
+from lp_analysis.confidence.stored import calibrated_file
+from lp_analysis.metrics.frame_metrics import TemporalNorm
+from lp_analysis.metrics.metric_files import metric_file, metric_path
 from lp_core.batches import Prediction
 from lp_core.poses import Content, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter, confidence_of
+from lp_io.predictions.source import write_source
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.evaluation.calibration import ConfidenceCalibration
-from lp_pipeline.evaluation.metric_files import metric_file, metric_path
-from lp_pipeline.evaluation.metrics import TemporalNorm
-from lp_pipeline.prediction.calibrated import calibrated_file
 from lp_pipeline.prediction.cuts import CutPredictor
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.identity import prediction_identity
-from lp_pipeline.prediction.predicted_source import write_source
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,8 @@ def predict_video_file(
                 remedy="this is a fault of the video reader; please report it",
             )
         result = VideoResult(table, rows, getattr(source, "damage", None), resumed)
-    write_source(
-        table, video, handler.weights_digest, calibration, boxes=boxes.digest if boxes else None
-    )
+    said = None if calibration is None else calibration.to_dict()
+    write_source(table, video, handler.weights_digest, said, boxes=boxes.digest if boxes else None)
     return result
 
 

@@ -6,11 +6,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lp_analysis.confidence.shown import ShownConfidence
+from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
+from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.rendering.prediction_video import labeled_video_path
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import scorer_name
+from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.boxes import boxes_of_video
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.eval_videos import videos_to_predict
@@ -29,14 +34,8 @@ from lp_pipeline.evaluation.model_project import (
     pose_metrics_of,
 )
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.evaluation.video_report import drawing_style
-from lp_pipeline.prediction.calibrated import calibrate_model, stored_calibration
-from lp_pipeline.prediction.drawing import render_prediction
+from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.labeled import LabeledPrediction
-from lp_pipeline.prediction.metric_tables import write_metric_tables
-from lp_pipeline.prediction.predicted_source import is_made_from
-from lp_pipeline.prediction.shown_confidence import ShownConfidence
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
 from lp_pipeline.training.attempts import Attempts
 from lp_pipeline.training.setup import TrainingSetup

@@ -1,0 +1,1 @@
+"""Compare models by their pixel errors."""

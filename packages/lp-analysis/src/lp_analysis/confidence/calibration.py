@@ -1,0 +1,241 @@
+"""Turn ``likelihood`` into a probability: that the keypoint lies within a stated radius.
+
+``likelihood`` ranks keypoints well but means nothing by itself: 0.9 of one tracker may be right
+half of the time. On labelled frames that were not trained on, one can count how often a keypoint of
+a given likelihood was within the radius, and fit a curve that never falls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import expit, logit
+
+from lp_analysis.confidence.monotone import fit_logistic, fit_steps
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint
+
+Method = Literal["auto", "logistic", "isotonic"]
+
+ISOTONIC_POINTS, ISOTONIC_OF_EACH = 500, 50
+"""Points, and points of each outcome, from which ``auto`` trusts isotonic regression."""
+
+USUAL_FRACTION = 0.05
+"""The radius that confidences are usually about, as a fraction of `pose_size`."""
+
+_CERTAIN = 1e-6  # likelihoods are kept this far from 0 and 1
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ConfidenceCalibration:
+    """A rising curve from likelihood to probability, fitted by `fit_calibration`.
+
+    The curve is piecewise linear between log-odds of the likelihood and log-odds of the
+    probability, and constant beyond its ends.
+
+    Attributes:
+        radius: Frame px that the probability is about.
+        points: How many labelled keypoints it was fitted on.
+        scores: M log-odds of likelihoods, rising.
+        log_odds: M log-odds of probabilities, not falling.
+    """
+
+    radius: float
+    points: int
+    scores: tuple[float, ...]
+    log_odds: tuple[float, ...]
+
+    def probability(self, likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
+        """Probability that a keypoint of that likelihood lies within the radius of the truth.
+
+        Args:
+            likelihood: From 0 to 1, of any shape; NaN where missing.
+
+        Returns:
+            From 0 to 1, of the same shape; NaN where missing.
+        """
+        score = _score(likelihood)
+        return expit(np.interp(score, self.scores, self.log_odds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The calibration as numbers and lists, for JSON."""
+        return {
+            "format": _FORMAT,
+            "radius": self.radius,
+            "points": self.points,
+            "scores": list(self.scores),
+            "log_odds": list(self.log_odds),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ConfidenceCalibration:
+        """A calibration from what `to_dict` gave.
+
+        Raises:
+            EvaluationError: It is not such, or is of another format.
+        """
+        if content.get("format") != _FORMAT:
+            raise EvaluationError(
+                f"the confidence calibration is of format {content.get('format')!r}, not {_FORMAT}",
+                remedy="train again, or use the version of lp that wrote it",
+            )
+        try:
+            calibration = cls(
+                radius=_finite(content["radius"]),
+                points=int(content["points"]),
+                scores=tuple(_finite(value) for value in content["scores"]),
+                log_odds=tuple(_finite(value) for value in content["log_odds"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise EvaluationError(f"the confidence calibration is damaged: {error}") from error
+        calibration._check()
+        return calibration
+
+    def _check(self) -> None:
+        rising = all(np.diff(self.scores) > 0) and all(np.diff(self.log_odds) >= 0)
+        if not self.scores or len(self.scores) != len(self.log_odds) or not rising:
+            raise EvaluationError("the confidence calibration is damaged: it is no rising curve")
+
+
+def fit_calibration(
+    likelihood: Float[ndarray, ...],
+    errors: Float[ndarray, ...],
+    radius: float | int,
+    *,
+    method: Method = "auto",
+) -> ConfidenceCalibration:
+    """Fit the probability that a keypoint lies within ``radius`` of the truth.
+
+    Args:
+        likelihood: From 0 to 1, of labelled frames that were not trained on, of any shape.
+        errors: Their pixel errors in frame px, of the same shape; NaN where unlabelled.
+        radius: Frame px; for a fraction of the animal, multiply it by `pose_size`.
+        method: ``logistic``, a line between log-odds, for few points; ``isotonic``, for many; or
+            ``auto``, which takes the latter where there are enough points.
+
+    Raises:
+        EvaluationError: There is no point to fit, or the radius is not positive.
+    """
+    if not (math.isfinite(radius) and radius > 0):
+        raise EvaluationError(f"a radius of {radius} px", remedy="choose one above 0")
+    known = np.isfinite(likelihood) & np.isfinite(errors)
+    scores, outcomes = _score(likelihood[known].astype(np.float64)), errors[known] <= radius
+    if scores.size == 0:
+        raise EvaluationError(
+            "there is no labelled keypoint to calibrate the confidence on",
+            remedy="keep some labelled frames for validation (training.val_prob)",
+        )
+    rarer = min(outcomes.sum(), (~outcomes).sum())
+    enough = len(scores) >= ISOTONIC_POINTS and rarer >= ISOTONIC_OF_EACH
+    if method == "isotonic" or (method == "auto" and enough):
+        knots, values = fit_steps(scores, outcomes)
+        bound = _boldest(len(scores))
+        curve = tuple(knots.tolist()), tuple(np.clip(logit(values), -bound, bound).tolist())
+    else:
+        curve = _line(*fit_logistic(scores, outcomes), len(scores))
+    return ConfidenceCalibration(float(radius), len(scores), *curve)
+
+
+def _boldest(points: int) -> float:
+    """The largest log-odds, of either sign, that so many points can justify.
+
+    By Laplace's rule, P points that all agree make the next one likely by (P + 1) / (P + 2).
+    """
+    return math.log(points + 1)
+
+
+def _line(
+    slope: float, intercept: float, points: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Knots of a line between log-odds, cut where it would be too bold."""
+    end, bound = float(_score(np.array(1.0))), _boldest(points)
+    cuts = [(value - intercept) / slope for value in (-bound, bound)] if slope > 0 else []
+    knots = np.unique(np.clip([-end, *cuts, end], -end, end))
+    values = np.clip(slope * knots + intercept, -bound, bound)
+    return tuple(knots.tolist()), tuple(values.tolist())
+
+
+def cross_calibrated(
+    likelihood: PerKeypoint,
+    errors: PerKeypoint,
+    radius: float | int,
+    *,
+    folds: int = 5,
+    method: Method = "auto",
+) -> PerKeypoint:
+    """Probabilities of frames from calibrations that did not see them, to judge calibration by.
+
+    Args:
+        likelihood: (N, K) from 0 to 1.
+        errors: (N, K) frame px, NaN where unlabelled.
+        radius: Frame px.
+        folds: Parts that the frames are dealt to; the calibration of each part is fitted on the
+            others.
+        method: As for `fit_calibration`.
+
+    Returns:
+        (N, K) from 0 to 1.
+
+    Raises:
+        EvaluationError: There are not two frames with labels.
+    """
+    fold = np.arange(len(errors)) % max(2, min(folds, len(errors)))
+    probability = np.full(errors.shape, np.nan)
+    for part in np.unique(fold):
+        others = fold != part
+        calibration = fit_calibration(likelihood[others], errors[others], radius, method=method)
+        probability[~others] = calibration.probability(likelihood[~others])
+    return probability
+
+
+def pose_size(keypoints: Keypoints) -> float:
+    """How large the animal is: the median diagonal of the box around a frame's keypoints.
+
+    Args:
+        keypoints: (N, K, 2) labels in frame px, NaN where missing.
+
+    Returns:
+        Frame px, so that a radius may be stated as a fraction of it.
+
+    Raises:
+        EvaluationError: No frame has two labelled keypoints.
+    """
+    known = np.isfinite(keypoints).all(axis=-1)
+    usable = known.sum(axis=1) >= 2
+    if not usable.any():
+        raise EvaluationError("no frame has two labelled keypoints to tell the animal's size from")
+    poses, known = keypoints[usable], known[usable][..., None]
+    high = np.where(known, poses, -np.inf).max(axis=1)
+    low = np.where(known, poses, np.inf).min(axis=1)
+    return float(np.median(np.hypot(*(high - low).T)))
+
+
+def usual_radius(keypoints: Keypoints) -> float | None:
+    """5 % of the animal's size in frame px, by `pose_size`; None where labels do not tell it."""
+    try:
+        return USUAL_FRACTION * pose_size(keypoints) or None
+    except EvaluationError:
+        return None
+
+
+def _score(likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
+    """Log-odds of likelihoods, bounded."""
+    return logit(np.clip(likelihood.astype(np.float64), _CERTAIN, 1 - _CERTAIN))
+
+
+def _finite(value: object) -> float:
+    """The value as a number.
+
+    Raises:
+        ValueError: It is no finite number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)

@@ -1,0 +1,63 @@
+"""Which confidence of a table of predictions is drawn and judged, and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from lp_analysis.confidence.calibration import ConfidenceCalibration
+from lp_analysis.confidence.stored import stated_radius
+from lp_io.predictions.source import source_calibration
+
+_FEW = 0.5  # share of keypoints below which a threshold deserves a hint
+
+
+@dataclass(frozen=True)
+class ShownConfidence:
+    """The calibrated confidence where the model that predicted carries one, else the likelihood.
+
+    Likelihoods of many trackers are above 0.9 for almost every keypoint, right or wrong.
+
+    Attributes:
+        calibration: From likelihoods to probabilities; None takes the likelihood.
+    """
+
+    calibration: ConfidenceCalibration | None = None
+
+    @classmethod
+    def of_table(cls, table: Path) -> ShownConfidence:
+        """That of a table, by what ``litpose predict`` wrote beside it.
+
+        Raises:
+            EvaluationError: What is written there is damaged.
+        """
+        said = source_calibration(table)
+        return cls(None if said is None else ConfidenceCalibration.from_dict(said))
+
+    def __call__(self, likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
+        """The confidence for likelihoods of any shape."""
+        return self.calibration.probability(likelihood) if self.calibration else likelihood
+
+    @property
+    def described(self) -> str:
+        """What it is, in words."""
+        if self.calibration is None:
+            return "likelihood"
+        return f"calibrated confidence, the probability to lie {stated_radius(self.calibration)}"
+
+    def told(self, share: float, threshold: float, what: str) -> str:
+        """Which confidence was used, and how many keypoints reach the threshold.
+
+        Args:
+            share: Of the predicted keypoints those that reach it, from 0 to 1.
+            threshold: What their confidence is compared with.
+            what: What happens to those, such as ``drawn``.
+        """
+        hint = "; --threshold lowers it" if share < _FEW and threshold > 0 else ""
+        return (
+            f"{what}: {100 * share:.0f} % of the keypoints, those of at least {threshold:g} in "
+            f"{self.described}{hint}"
+        )

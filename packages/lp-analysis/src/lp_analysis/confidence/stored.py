@@ -1,0 +1,59 @@
+"""The calibrated confidence that a model carries: fitted after training, used at prediction.
+
+It lies beside the compatible ``likelihood``, in a table of its own:
+``<stem>_calibrated_confidence.csv`` has a row per frame and a column per keypoint, and its first
+cell states the radius that the probabilities are about, such as ``within 6.1 px``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lp_analysis.confidence.calibration import ConfidenceCalibration
+from lp_analysis.metrics.metric_files import MetricRows, metric_file, metric_path
+from lp_io.checkpoint import Manifest
+
+CALIBRATION = "confidence_calibration"
+"""Where the manifest's ``extra`` keeps it."""
+
+
+def stored_calibration(manifest: Manifest) -> ConfidenceCalibration | None:
+    """The calibration that a model carries; None where it has none.
+
+    Raises:
+        EvaluationError: It is damaged, or of a format that this version does not know.
+    """
+    content = manifest.extra.get(CALIBRATION)
+    return None if content is None else ConfidenceCalibration.from_dict(content)
+
+
+def stated_radius(calibration: ConfidenceCalibration) -> str:
+    """What the probabilities are about, in words."""
+    return f"within {calibration.radius:.4g} px"
+
+
+@contextmanager
+def calibrated_file(
+    predictions: Path,
+    keypoint_names: tuple[str, ...],
+    calibration: ConfidenceCalibration,
+    *,
+    with_set: bool = False,
+) -> Iterator[MetricRows]:
+    """The table of calibrated confidences beside a table of predictions, to append rows to.
+
+    Args:
+        predictions: The table of predictions.
+        keypoint_names: K names.
+        calibration: What the probabilities come from.
+        with_set: Whether each row tells its split in a last column.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    path = metric_path(predictions, "calibrated_confidence")
+    corner = stated_radius(calibration)
+    with metric_file(path, keypoint_names, with_set=with_set, corner=corner) as rows:
+        yield rows

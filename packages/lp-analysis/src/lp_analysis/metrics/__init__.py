@@ -1,0 +1,1 @@
+"""Errors and other metrics of predicted keypoints, in memory and in files."""

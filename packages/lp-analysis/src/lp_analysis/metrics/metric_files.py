@@ -1,0 +1,233 @@
+"""The metric files that lie beside predictions: a row per frame, a column per keypoint.
+
+Their names and layout are those of Lightning Pose: ``predictions_pixel_error.csv``, whose index is
+the image path and whose last column is ``set``; and ``<video>_temporal_norm.csv``,
+``<video>_pca_singleview_error.csv`` and ``<video>_pca_multiview_error.csv``, whose index is the
+frame's number. Values are in frame px, but for calibrated confidences, which are probabilities; an
+empty cell is a missing value.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint
+from lp_analysis.metrics.summary import check_sizes
+from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
+from lp_io.predictions import VideoPredictions
+
+SET_COLUMN = "set"
+_DECIMALS = 6
+_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class MetricTable:
+    """One metric of N frames.
+
+    Attributes:
+        keypoint_names: K names.
+        index: N image paths, or N frame numbers as text.
+        values: (N, K) frame px, NaN where missing.
+        sets: N names of splits; None where the file has no ``set`` column.
+    """
+
+    keypoint_names: tuple[str, ...]
+    index: tuple[str, ...]
+    values: PerKeypoint
+    sets: tuple[str, ...] | None = None
+
+
+def metric_path(predictions: str | Path, metric: str) -> Path:
+    """Where a metric of a prediction file lies: beside it, as ``<stem>_<metric>.csv``."""
+    predictions = Path(predictions)
+    return predictions.with_name(f"{predictions.stem}_{metric}.csv")
+
+
+class MetricRows:
+    """An open metric file that takes rows; made by `metric_file`."""
+
+    def __init__(
+        self, file: TextIO, keypoint_names: Sequence[str], *, with_set: bool, corner: str = ""
+    ) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._names = tuple(keypoint_names)
+        self._with_set = with_set
+        self._count = 0
+        self._writer.writerow([corner, *self._names, *([SET_COLUMN] if with_set else [])])
+
+    def append(
+        self,
+        values: PerKeypoint,
+        *,
+        index: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        """Write the next frames.
+
+        Args:
+            values: (n, K) frame px.
+            index: n image paths; None numbers the frames on from those already written.
+            sets: n names of splits, where the file has a ``set`` column.
+
+        Raises:
+            EvaluationError: The sizes disagree.
+        """
+        numbers = range(self._count, self._count + len(values))
+        labels: Sequence[object] = numbers if index is None else index
+        check_sizes(values, self._names, labels)
+        if (sets is not None) != self._with_set or len(sets or labels) != len(labels):
+            raise EvaluationError("a split is needed for each row exactly where the file has them")
+        rows = np.round(values.astype(np.float64), _DECIMALS).tolist()
+        tails: Iterable[list[str]] = ([] for _ in labels) if sets is None else ([s] for s in sets)
+        self._writer.writerows(
+            [label, *("" if value != value else value for value in row), *tail]
+            for label, row, tail in zip(labels, rows, tails, strict=True)
+        )
+        self._count += len(values)
+
+
+@contextmanager
+def metric_file(
+    path: str | Path, keypoint_names: Sequence[str], *, with_set: bool = False, corner: str = ""
+) -> Iterator[MetricRows]:
+    """A metric file to write chunk by chunk; memory does not grow with its length.
+
+    Args:
+        path: The file. It takes this name when the block ends well; otherwise what was there stays.
+        keypoint_names: K names.
+        with_set: Whether each row tells its split in a last column.
+        corner: What to say in the first cell, which heads the index.
+
+    Yields:
+        The file, to append rows to.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    path = Path(path)
+    try:
+        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            yield MetricRows(file, keypoint_names, with_set=with_set, corner=corner)
+    except OSError as error:
+        raise unwritable(EvaluationError, "the metric file", path, error) from error
+
+
+def write_metric_file(table: MetricTable, path: str | Path) -> None:
+    """Write a whole metric file that `read_metric_file` reads back, to 10⁻⁶ px.
+
+    Raises:
+        EvaluationError: The file cannot be written, or the table's sizes disagree.
+    """
+    with metric_file(path, table.keypoint_names, with_set=table.sets is not None) as rows:
+        rows.append(table.values, index=table.index, sets=table.sets)
+
+
+def write_metric_tables(predictions: Path, metrics: Mapping[str, FrameMetric]) -> list[Path]:
+    """Write ``<stem>_<metric>.csv`` beside a table of predictions for each metric.
+
+    They have the rows of the table, in the order of their frames. Memory does not grow with the
+    length of the table. The files appear together, when all of them are complete.
+
+    Args:
+        predictions: The table, as ``litpose predict`` writes it.
+        metrics: By name, such as ``pca_singleview_error``; called once per chunk, in order. Where
+            frames have no row, a pose of NaN stands for them.
+
+    Returns:
+        The files written.
+
+    Raises:
+        PoseError: The table cannot be read, or its frame numbers repeat.
+        EvaluationError: A file cannot be written.
+    """
+    if not metrics:
+        return []
+    table = VideoPredictions(predictions)
+    paths = {name: metric_path(predictions, name) for name in metrics}
+    last = -1
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(metric_file(path, table.keypoint_names))
+            for name, path in paths.items()
+        }
+        for chunk in table.rows():
+            numbers = np.array(chunk.frame, dtype=np.int64)
+            gaps = np.flatnonzero(np.diff(numbers, prepend=last) > 1)
+            poses = np.insert(chunk.points, gaps, np.nan, axis=0)
+            known = np.insert(np.ones(len(numbers), bool), gaps, False)
+            index = tuple(str(number) for number in chunk.frame)
+            for name, metric in metrics.items():
+                files[name].append(metric(poses)[known], index=index)
+            last = int(numbers[-1]) if len(numbers) else last
+    return list(paths.values())
+
+
+def read_metric_file(path: str | Path) -> MetricTable:
+    """Read a metric file, ours or Lightning Pose's.
+
+    Raises:
+        EvaluationError: The file cannot be read, or is no metric file; the message tells the line.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return _table(
+                ((line, row) for line, row in enumerate(csv.reader(file), 1) if row), path
+            )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise EvaluationError(f"the metric file cannot be read: {reason}", where=path) from error
+
+
+def _table(lines: Iterator[tuple[int, list[str]]], path: Path) -> MetricTable:
+    """The metric that numbered rows hold; the numbers become arrays some rows at a time."""
+    _, header = next(lines, (0, []))
+    if len(header) < 2:
+        raise EvaluationError("the file is empty or has no keypoints", where=path)
+    first = list(islice(lines, 1))
+    # the last keypoint may have that name, too
+    with_set = header[-1] == SET_COLUMN and not any(_is_value(row[-1]) for _, row in first)
+    lines = chain(first, lines)
+    names = header[1:-1] if with_set else header[1:]
+    parts, index, sets = [np.zeros((0, len(names)))], [], []
+    while some := list(islice(lines, _ROWS)):
+        parts.append(np.array([_numbers(row, header, len(names), path, n) for n, row in some]))
+        index += [row[0] for _, row in some]
+        sets += [row[-1] for _, row in some] if with_set else []
+    values = np.concatenate(parts)
+    return MetricTable(tuple(names), tuple(index), values, tuple(sets) if with_set else None)
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell holds a number, or nothing, and so no name of a split."""
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers(row: list[str], header: list[str], count: int, path: Path, line: int) -> list[float]:
+    """The values of one line."""
+    if len(row) != len(header):
+        problem = f"the line has {len(row)} cells, the header {len(header)}"
+        raise EvaluationError(problem, where=f"{path}, line {line}")
+    values = []
+    for name, cell in zip(header[1 : count + 1], row[1 : count + 1], strict=True):
+        try:
+            values.append(float(cell) if cell else np.nan)
+        except ValueError as error:
+            where = f"{path}, line {line}, column '{name}'"
+            raise EvaluationError(f"'{cell}' is no number", where=where) from error
+    return values

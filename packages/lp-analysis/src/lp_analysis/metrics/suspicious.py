@@ -1,0 +1,205 @@
+"""Frames of a video whose predictions look wrong, found without labels."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint, TemporalNorm
+from lp_analysis.metrics.outliers import clip_around, worst_frames
+from lp_core.atomic import written_beside
+from lp_core.errors import unwritable
+from lp_io.predictions import VideoPredictions
+from lp_io.predictions.video import Likelihood
+
+CONFIDENCE_DROP = "confidence_drop"
+"""How far a keypoint's likelihood is below its own median over the video: 0 to 1, no unit."""
+
+_CLIP = re.compile(r"frames_\d+-\d+\.mp4")
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A frame that a metric finds suspicious.
+
+    Attributes:
+        frame: Its number, from 0.
+        metric: Such as ``temporal_norm``.
+        keypoint: The name of the keypoint with the largest value.
+        value: That value: frame px, or a difference of confidence.
+    """
+
+    frame: int
+    metric: str
+    keypoint: str
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class VideoMetrics:
+    """Metrics of all N frames of a video that need no labels.
+
+    Attributes:
+        keypoint_names: K names.
+        values: (N, K) by the metric's name, the larger the worse.
+        frames: N.
+        confident: The share of the predicted keypoints whose movement and pose are judged.
+    """
+
+    keypoint_names: tuple[str, ...]
+    values: Mapping[str, PerKeypoint]
+    frames: int
+    confident: float
+
+
+def video_metrics(
+    predictions: VideoPredictions,
+    pose_metrics: Mapping[str, FrameMetric],
+    *,
+    threshold: float | int = 0.0,
+    confidence: Callable[[Likelihood], Likelihood] | None = None,
+) -> VideoMetrics:
+    """Compute the metrics of a video's predictions, NaN for frames without any.
+
+    A keypoint that cannot be seen jumps about, and its confidence says so. What deserves suspicion
+    is a keypoint that the tracker is sure of and that is wrong all the same.
+
+    Args:
+        predictions: Of the video, with their likelihoods.
+        pose_metrics: Others than the movement between frames and the confidence, by name.
+        threshold: Where a keypoint has less confidence, its movement and pose are NaN.
+        confidence: What is taken for the confidence instead of the likelihood, such as a
+            calibration; drops are those of the likelihood, which a flat calibration does not tell.
+
+    Raises:
+        PoseError: The table cannot be read.
+    """
+    metrics: dict[str, FrameMetric] = {"temporal_norm": TemporalNorm(), **pose_metrics}
+    parts: dict[str, list[Float[ndarray, "rows keypoints"]]] = {name: [] for name in metrics}
+    confidences, known = [], []
+    for keypoints, likelihoods in predictions.chunks():
+        for name, metric in metrics.items():
+            parts[name].append(metric(keypoints).astype(np.float32))
+        confidences.append(likelihoods.astype(np.float32))
+        known.append(np.isfinite(keypoints).all(axis=-1))
+    values = {name: np.concatenate(some) for name, some in parts.items()}
+    likelihood = np.concatenate(confidences)
+    unsure = (confidence(likelihood) if confidence else likelihood) < threshold
+    for some in values.values():
+        some[unsure] = np.nan
+    values["temporal_norm"][1:][unsure[:-1]] = np.nan
+    values[CONFIDENCE_DROP] = confidence_drop(likelihood)
+    predicted = np.concatenate(known)
+    return VideoMetrics(
+        keypoint_names=predictions.keypoint_names,
+        values=values,
+        frames=predictions.frames,
+        confident=int((predicted & ~unsure).sum()) / max(int(predicted.sum()), 1),
+    )
+
+
+def confidence_drop(confidences: PerKeypoint) -> PerKeypoint:
+    """How far each confidence is below the median of its keypoint, NaN where there is none.
+
+    A keypoint that is always hidden so is no news; one that is suddenly lost is.
+
+    Args:
+        confidences: (N, K) from 0 to 1.
+    """
+    usual = [np.median(known) if known.size else np.nan for known in map(_known, confidences.T)]
+    return np.array(usual, confidences.dtype) - confidences
+
+
+def _known(values: Float[ndarray, " rows"]) -> Float[ndarray, " known"]:
+    return values[np.isfinite(values)]
+
+
+def suspicious_frames(metrics: VideoMetrics, count: int, *, apart: int) -> list[Suspicion]:
+    """The frames that each metric finds most suspicious, in order of time.
+
+    Args:
+        metrics: Of the whole video.
+        count: At most so many frames per metric.
+        apart: Frames that two of one metric are apart at least.
+
+    Raises:
+        EvaluationError: ``apart`` is not positive.
+    """
+    found = [
+        Suspicion(item.frame, name, metrics.keypoint_names[item.keypoint], item.value)
+        for name, values in metrics.values.items()
+        for item in worst_frames(values, count, apart=apart)
+        if item.value > 0
+    ]
+    return sorted(found, key=lambda item: (item.frame, item.metric))
+
+
+def clips_around(frames: Sequence[int], length: int, total: int) -> list[range]:
+    """Stretches of a video that show some frames, those that overlap joined into one.
+
+    Args:
+        frames: Numbers of frames.
+        length: Frames of a clip around one of them.
+        total: Frames of the video.
+
+    Raises:
+        EvaluationError: The video has no such frame, or the clips have no length.
+    """
+    clips: list[range] = []
+    for clip in (clip_around(frame, length, total) for frame in sorted(frames)):
+        if clips and clip.start <= clips[-1].stop:
+            clips[-1] = range(clips[-1].start, max(clip.stop, clips[-1].stop))
+        else:
+            clips.append(clip)
+    return clips
+
+
+def clip_name(frames: range) -> str:
+    """The name of the clip that shows a stretch of frames."""
+    return f"frames_{frames.start:07d}-{frames.stop - 1:07d}.mp4"
+
+
+def write_suspicions(
+    path: Path, suspicions: Sequence[Suspicion], fps: Fraction, clips: Mapping[range, str]
+) -> None:
+    """Write ``frame, time_s, metric, keypoint, value, clip`` as CSV.
+
+    Args:
+        path: The file, which appears whole or not at all.
+        suspicions: What to write, a row each.
+        fps: Frames per second, for the time.
+        clips: The name of the clip that shows a stretch of frames.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    try:
+        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["frame", "time_s", "metric", "keypoint", "value", "clip"])
+            for item in suspicions:
+                clip = next((name for stretch, name in clips.items() if item.frame in stretch), "")
+                time = f"{float(item.frame / fps):.4f}"
+                writer.writerow(
+                    [item.frame, time, item.metric, item.keypoint, f"{item.value:.4f}", clip]
+                )
+    except OSError as error:
+        raise unwritable(EvaluationError, "the table", path, error) from error
+
+
+def named_clips(path: Path) -> set[str]:
+    """The names of clips in a table of `write_suspicions`; none where there is no such table."""
+    if not path.is_file():
+        return set()
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        named = {row.get("clip") or "" for row in csv.DictReader(file)}
+    return {name for name in named if _CLIP.fullmatch(name)}

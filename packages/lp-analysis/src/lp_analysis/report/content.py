@@ -1,0 +1,211 @@
+"""From labels and predictions to what a report tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from lp_analysis.confidence.calibration import (
+    ConfidenceCalibration,
+    cross_calibrated,
+    fit_calibration,
+    usual_radius,
+)
+from lp_analysis.figures.reliability import reliability_curve
+from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint, pixel_error
+from lp_analysis.metrics.outliers import Outlier, worst_frames
+from lp_analysis.metrics.summary import check_sizes
+from lp_analysis.rendering.draw import Edge, PoseDrawer
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence, ReportedErrors
+from lp_core.video import VideoSource
+from lp_data.images import read_image
+
+_FEWEST = 10  # labelled keypoints of a split from which reliability is worth telling
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedLabels:
+    """Labelled images beside what a tracker predicted of them.
+
+    Attributes:
+        keypoint_names: K names.
+        truth: (N, K, 2) labels in frame px, NaN where unlabelled.
+        predicted: (N, K, 2) frame px.
+        confidences: (N, K) from 0 to 1.
+        sets: N names of splits.
+        images: N image files.
+        image_names: N names to show.
+
+    Raises:
+        EvaluationError: The sizes disagree.
+    """
+
+    keypoint_names: Sequence[str]
+    truth: Keypoints
+    predicted: Keypoints
+    confidences: PerKeypoint
+    sets: Sequence[str]
+    images: Sequence[Path]
+    image_names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        for rows in (self.sets, self.images, self.image_names):
+            check_sizes(self.confidences, self.keypoint_names, rows)
+
+    @property
+    def values(self) -> PerKeypoint:
+        """(N, K) pixel errors in frame px, NaN where unlabelled."""
+        return pixel_error(self.truth, self.predicted)
+
+    @property
+    def errors(self) -> ReportedErrors:
+        """The pixel errors, for a report."""
+        return ReportedErrors(self.values, self.keypoint_names, self.sets)
+
+    def rows_of(self, split: str) -> Bool[ndarray, " rows"]:
+        """Which rows belong to a split."""
+        return np.array(self.sets, dtype=object) == split
+
+
+def worst_frame_pictures(
+    labels: JudgedLabels,
+    *,
+    count: int = 9,
+    skeleton: Sequence[Edge] = (),
+    style: DrawingStyle | None = None,
+) -> list[CaptionedPicture]:
+    """The labelled frames with the largest errors, truth and prediction drawn on them.
+
+    Args:
+        labels: Labels and predictions.
+        count: At most so many.
+        skeleton: Pairs of keypoint names to join by a line.
+        style: How to draw.
+
+    Returns:
+        The worst first.
+
+    Raises:
+        ImageFileError: An image cannot be read.
+    """
+    pictures = []
+    for outlier in worst_frames(labels.values, count):
+        row = outlier.frame
+        image = read_image(labels.images[row])
+        drawer = PoseDrawer(labels.keypoint_names, image.shape[:2], skeleton=skeleton, style=style)
+        picture = drawer.draw(
+            image, labels.predicted[row], labels.confidences[row], truth=labels.truth[row]
+        )
+        worst = _worst_keypoint(outlier, labels.keypoint_names)
+        caption = f"{labels.image_names[row]} ({labels.sets[row]}): {worst} off"
+        pictures.append(CaptionedPicture(picture, caption))
+    return pictures
+
+
+def video_frame_pictures(
+    source: VideoSource,
+    keypoints: Keypoints,
+    confidences: PerKeypoint,
+    keypoint_names: Sequence[str],
+    outliers: Sequence[Outlier],
+    *,
+    skeleton: Sequence[Edge] = (),
+    style: DrawingStyle | None = None,
+) -> list[CaptionedPicture]:
+    """Suspicious frames of a video with their predictions.
+
+    Args:
+        source: The video, opened without ``resize_to``.
+        keypoints: (M, K, 2) frame px, a row for each outlier.
+        confidences: (M, K) from 0 to 1.
+        keypoint_names: K names.
+        outliers: The M frames to show.
+        skeleton: Pairs of keypoint names to join by a line.
+        style: How to draw.
+
+    Raises:
+        VideoError: A frame cannot be read.
+    """
+    drawer = PoseDrawer(keypoint_names, source.size, skeleton=skeleton, style=style)
+    pictures = []
+    for outlier, pose, sure in zip(outliers, keypoints, confidences, strict=True):
+        frame = source.read(outlier.frame, outlier.frame + 1)[0]
+        picture = drawer.draw(frame, pose, sure)
+        caption = f"frame {outlier.frame}: {_worst_keypoint(outlier, keypoint_names)}"
+        pictures.append(CaptionedPicture(picture, caption))
+    return pictures
+
+
+def _worst_keypoint(outlier: Outlier, keypoint_names: Sequence[str]) -> str:
+    return f"{keypoint_names[outlier.keypoint]} {outlier.value:.1f} px"
+
+
+def reported_confidence(
+    labels: JudgedLabels, *, calibration: ConfidenceCalibration | None = None
+) -> ReportedConfidence | None:
+    """How reliable likelihood and calibrated confidence are on frames that were not trained on.
+
+    A calibration from the validation frames is judged on the test frames; where there are none, the
+    validation frames judge each other by cross-validation.
+
+    Args:
+        labels: Labels and predictions.
+        calibration: What the tracker carries; None fits one.
+
+    Returns:
+        None where there are too few labelled keypoints to tell.
+    """
+    radius = usual_radius(labels.truth) if calibration is None else calibration.radius
+    if radius is None:
+        return None
+    test, validation = _part(labels, "test"), _part(labels, "validation")
+    if test.points >= _FEWEST and (calibration or validation.points >= _FEWEST):
+        calibration = calibration or fit_calibration(*validation, radius)
+        calibrated = calibration.probability(test.confidences)
+        source = "Calibrated on the validation frames, judged on the test frames."
+        return _reliability(test, calibrated, radius, source)
+    if validation.points >= _FEWEST and validation.labeled_frames > 1:
+        calibrated = cross_calibrated(*validation, radius)
+        source = "Judged on the validation frames by cross-validation."
+        return _reliability(validation, calibrated, radius, source)
+    return None
+
+
+class _Part(NamedTuple):
+    """The confidences and errors of one split, of its frames with labels."""
+
+    confidences: PerKeypoint
+    errors: PerKeypoint
+
+    @property
+    def points(self) -> int:
+        return int(np.isfinite(self.errors).sum())
+
+    @property
+    def labeled_frames(self) -> int:
+        return len(self.errors)
+
+
+def _part(labels: JudgedLabels, split: str) -> _Part:
+    errors = labels.values
+    rows = labels.rows_of(split) & np.isfinite(errors).any(axis=1)
+    return _Part(labels.confidences[rows], errors[rows])
+
+
+def _reliability(
+    part: _Part, calibrated: PerKeypoint, radius: float, source: str
+) -> ReportedConfidence:
+    known = np.isfinite(part.errors)
+    hits = part.errors[known] <= radius
+    curves = {
+        "likelihood": reliability_curve(part.confidences[known], hits),
+        "calibrated": reliability_curve(calibrated[known], hits),
+    }
+    return ReportedConfidence(curves, radius, source)

@@ -1,0 +1,197 @@
+"""Put a report into its page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lp_analysis.metrics.outliers import Outlier, worst_frames
+from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
+from lp_analysis.report.figures import (
+    Figures,
+    embedded,
+    error_figures,
+    reliability_figures,
+    trace_figures,
+    training_figures,
+)
+from lp_analysis.report.parts import (
+    CaptionedPicture,
+    ReportedErrors,
+    ReportedVideo,
+    TrainingReport,
+)
+from lp_core.text import printable
+
+_TEMPLATE = "report.html.j2"
+_OUTLIERS = 6
+_HELD_OUT = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class EmbeddedPicture:
+    """A picture as an address within the page, and its caption."""
+
+    address: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class MetricSection:
+    """One metric of a video.
+
+    Attributes:
+        name: Of the metric.
+        figures: Its course over time.
+        rows: Frame, time, keypoint and value of each outlier.
+    """
+
+    name: str
+    figures: Figures
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class VideoSection:
+    """What the page tells of a video."""
+
+    name: str
+    frames: int
+    metrics: list[MetricSection]
+    pictures: list[EmbeddedPicture]
+
+
+@dataclass(frozen=True)
+class ErrorSection:
+    """What the page tells of pixel errors.
+
+    Attributes:
+        splits: Name and number of frames of each split.
+        rows: A keypoint's name and its three statistics for each split, as text.
+        headline: Short statements of the most important numbers: value and meaning.
+        figures: The errors.
+    """
+
+    splits: list[tuple[str, int]]
+    rows: list[tuple[str, list[str]]]
+    headline: list[tuple[str, str]]
+    figures: Figures
+
+
+def render_page(report: TrainingReport) -> str:
+    """The HTML of a report.
+
+    Args:
+        report: What to tell.
+    """
+    environment = Environment(
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = resources.files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    return environment.from_string(source).render(
+        report=report,
+        errors=None if report.errors is None else error_section(report.errors),
+        training=None if report.curves is None else training_figures(report.curves),
+        worst_frames=_embedded(report.worst_frames),
+        reliability=(None if report.confidence is None else reliability_figures(report.confidence)),
+        videos=[video_section(video) for video in report.videos],
+        timings=[(name, _time(time)) for name, time in report.timings.items()],
+    )
+
+
+def error_section(errors: ReportedErrors) -> ErrorSection:
+    """Statistics and figures of pixel errors."""
+    summary = PixelErrorSummary.from_errors(errors.values, errors.keypoint_names, errors.sets)
+    rows = [
+        (name, [text for split in summary.splits for text in _texts(summary, split, number)])
+        for number, name in enumerate(summary.keypoint_names)
+    ]
+    overall = [text for split in summary.splits for text in _statistics(summary.overall[split])]
+    return ErrorSection(
+        splits=list(summary.frames.items()),
+        rows=[*rows, (ALL_KEYPOINTS, overall)],
+        headline=_headline(summary),
+        figures=error_figures(errors),
+    )
+
+
+def _texts(summary: PixelErrorSummary, split: str, keypoint: int) -> list[str]:
+    return _statistics(summary.per_keypoint[split][keypoint])
+
+
+def _statistics(statistics: ErrorStatistics) -> list[str]:
+    numbers = (statistics.mean, statistics.median, statistics.percentile_90)
+    return [_number(value) for value in numbers]
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def _headline(summary: PixelErrorSummary) -> list[tuple[str, str]]:
+    """The numbers to read first: those of frames that were not trained on, where there are any."""
+    split = next((split for split in _HELD_OUT if split in summary.splits), None)
+    split = split or next(iter(summary.splits), None)
+    if split is None:
+        return []
+    statistics = summary.overall[split]
+    return [
+        (f"{_number(statistics.median)} px", f"median error, {split} frames"),
+        (f"{_number(statistics.mean)} px", f"mean error, {split} frames"),
+        (f"{_number(statistics.percentile_90)} px", f"90 % of {split} keypoints are nearer"),
+        (str(sum(summary.frames.values())), "labelled frames"),
+    ]
+
+
+def video_section(video: ReportedVideo) -> VideoSection:
+    """The course and the outliers of each metric of a video."""
+    apart = max(1, round(video.fps / 2))
+    sections = []
+    for name, values in video.metrics.items():
+        outliers = worst_frames(values, _OUTLIERS, apart=apart)
+        rows = [_outlier_row(outlier, video) for outlier in outliers]
+        sections.append(MetricSection(name, trace_figures(name, values, video.fps, outliers), rows))
+    frames = max((len(values) for values in video.metrics.values()), default=0)
+    return VideoSection(video.name, frames, sections, _embedded(video.pictures))
+
+
+def _outlier_row(outlier: Outlier, video: ReportedVideo) -> tuple[str, ...]:
+    time = f"{float(outlier.frame / video.fps):.2f} s"
+    keypoint = video.keypoint_names[outlier.keypoint]
+    return str(outlier.frame), time, keypoint, f"{outlier.value:.1f} px"
+
+
+def _embedded(pictures: Sequence[CaptionedPicture]) -> list[EmbeddedPicture]:
+    return [EmbeddedPicture(embedded(item.picture), item.caption) for item in pictures]
+
+
+def _time(time: float | str) -> str:
+    return time if isinstance(time, str) else duration(time)
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it: ``1 h 2 min``, ``3 min 4 s`` or ``5.6 s``."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "–"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _printable(value: Any) -> Any:
+    """Text without characters that no page may hold; anything else as it is, markup included."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return printable(value, keep="\n\t")

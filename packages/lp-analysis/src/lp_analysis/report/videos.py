@@ -1,0 +1,83 @@
+"""What a report tells of predicted videos: the course of each metric, and suspicious frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lp_analysis.confidence.shown import ShownConfidence
+from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint
+from lp_analysis.metrics.outliers import Outlier, worst_frames
+from lp_analysis.metrics.suspicious import CONFIDENCE_DROP, video_metrics
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.report.content import video_frame_pictures
+from lp_analysis.report.parts import CaptionedPicture, ReportedVideo
+from lp_data.video.open import open_video
+from lp_io.predictions import VideoPredictions, confidence_of
+
+_TITLES = {
+    "temporal_norm": "movement since the frame before",
+    "pca_singleview_error": "PCA singleview error",
+    "pca_multiview_error": "PCA multiview error",
+}
+_PICTURES_PER_METRIC = 3
+
+
+def reported_video(
+    video: Path, table: Path, metrics: Mapping[str, FrameMetric], style: DrawingStyle
+) -> ReportedVideo:
+    """The course of the metrics of a predicted video, and pictures of the worst frames.
+
+    Args:
+        video: The video.
+        table: Its predictions.
+        metrics: Others than the movement between frames, by name.
+        style: How to draw; keypoints that it leaves out for lack of confidence are not judged.
+
+    Raises:
+        LPError: The video or a table cannot be read, or they do not belong together.
+    """
+    with open_video(video) as source:
+        predictions = VideoPredictions(table, len(source), ShownConfidence.of_table(table))
+        values = _in_pixels(predictions, metrics, style)
+        worst = _worst_of_each(values, apart=max(1, round(source.fps / 2)))
+        poses = predictions.at([outlier.frame for outlier, _ in worst])
+        pictures = video_frame_pictures(
+            source,
+            poses.points,
+            confidence_of(poses),
+            poses.keypoint_names,
+            [outlier for outlier, _ in worst],
+            style=style,
+        )
+        return ReportedVideo(
+            name=video.name,
+            fps=source.fps,
+            keypoint_names=poses.keypoint_names,
+            metrics={_title(name): some for name, some in values.items()},
+            pictures=[
+                CaptionedPicture(item.picture, f"{item.caption} ({_title(metric)})")
+                for item, (_, metric) in zip(pictures, worst, strict=True)
+            ],
+        )
+
+
+def _title(metric: str) -> str:
+    return _TITLES.get(metric, metric.replace("_", " "))
+
+
+def _in_pixels(
+    predictions: VideoPredictions, metrics: Mapping[str, FrameMetric], style: DrawingStyle
+) -> dict[str, PerKeypoint]:
+    """The metrics that are lengths, of the keypoints that are drawn."""
+    found = video_metrics(predictions, metrics, threshold=style.confidence_threshold).values
+    return {name: values for name, values in found.items() if name != CONFIDENCE_DROP}
+
+
+def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple[Outlier, str]]:
+    """The worst frames and the metric that finds them, every frame once."""
+    found: dict[int, tuple[Outlier, str]] = {}
+    for name, values in metrics.items():
+        for outlier in worst_frames(values, _PICTURES_PER_METRIC, apart=apart):
+            found.setdefault(outlier.frame, (outlier, name))
+    return list(found.values())
