@@ -45,6 +45,10 @@ def boxed(project, tmp_path_factory):
         for view, box in (("bot", BOT), ("top", TOP))
     ]
     (folder / "video_boxes.csv").write_text(table(rows, "frame,x,y,h,w,view"))
+    (folder.parent / "config.yaml").write_text(
+        f"data: {{data_dir: {folder}, bbox_file: {{top: boxes_top.csv, bot: boxes_bot.csv}}}}\n"
+        "model: {model_type: heatmap}\n"
+    )
     return folder, boxes, video
 
 
@@ -56,14 +60,36 @@ def model(boxed, tiny_training, tmp_path_factory):
 
     folder, _, _ = boxed
     config = folder.parent / "config.yaml"
-    config.write_text(
-        f"data: {{data_dir: {folder}, bbox_file: {{top: boxes_top.csv, bot: boxes_bot.csv}}}}\n"
-        "model: {model_type: heatmap}\n"
-    )
     target = tmp_path_factory.mktemp("models") / "model"
     loaded = load_config(config, (*tiny_training, "training.max_epochs=3"))
     evaluate_training(train(loaded, target), loaded.config, target)
     return target
+
+
+def test_boxes_that_are_missing_after_the_training_are_told_before_it(
+    boxed, tiny_training, tmp_path
+):
+    from lp_core.errors import LPError
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.training.run import train
+
+    folder = boxed[0]
+    later = ("eval.predict_vids_after_training=true", "eval.test_videos_directory=videos")
+    loaded = load_config(folder.parent / "config.yaml", (*tiny_training, *later))
+    with pytest.raises(LPError, match="could not be predicted after the training: there are no"):
+        train(loaded, tmp_path / "a")
+    labels = folder / "CollectedData_new.csv"
+    lines = (folder / "CollectedData.csv").read_text().splitlines()
+    image = lines[3].split(",")[0]
+    shutil.copy(folder / image, (folder / image).with_name("img99999999.png"))
+    name = image.rpartition("/")[0] + "/img99999999.png"
+    labels.write_text("\n".join([*lines[:3], lines[3].replace(image, name)]) + "\n")
+    loaded = load_config(folder.parent / "config.yaml", tiny_training)
+    try:
+        with pytest.raises(LPError, match=f"there is no box for '{name}'"):
+            train(loaded, tmp_path / "b")
+    finally:
+        labels.unlink()
 
 
 def expected(tracker, frame, boxes):

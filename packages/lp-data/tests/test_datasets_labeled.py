@@ -301,6 +301,16 @@ def test_an_image_has_as_many_rows_as_animals(project):
     torch.testing.assert_close(back[:, 0, 0], torch.tensor([2.0, 1.0, 3.0]))
 
 
+def test_a_frame_without_any_animal_is_an_image_without_rows(project):
+    table = make_table(["v/img001.png", "v/img002.png"], [[[np.nan, np.nan]], [[2, 2]]])
+    dataset = LabeledDataset(table, project(), FRAME, instances="many")
+    assert dataset.samples_of([0, 1]) == [0, 1]
+    batch = collate([dataset[0], dataset[1]])
+    assert batch["images"].shape == (2, 3, *FRAME)
+    assert batch["image"].tolist() == batch["table_row"].tolist() == [1]
+    assert LabeledDataset(table, project(), FRAME)[0]["table_row"].tolist() == [0]
+
+
 def test_a_flip_reorders_the_keypoints_of_every_row(project):
     table = make_table(["v/img001.png"] * 2, [[[5, 5], [6, 6]], [[7, 7], [8, 8]]], [[2, 1], [1, 2]])
     swap = shift(0, 0, np.array([1, 0]))

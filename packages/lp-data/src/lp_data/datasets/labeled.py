@@ -127,6 +127,10 @@ class LabeledDataset(Dataset[LabeledSample]):
         self._epoch = Epoch()
         _refuse_missing(table, self.data_dir)
         parts = _parts(table, regions or WholeFrame(), one_row=instances == "one")
+        # a frame without any animal has one row, without a name and without a position
+        names = table.individual or (None,) * len(table)
+        named = np.array([name is not None for name in names], dtype=bool)
+        self._shows_animal = table.has_position.any(axis=1) | named | (instances == "one")
         self._rows = [np.array(rows, dtype=np.int64) for _, rows, _ in parts]
         numbers = {path: number for number, path in enumerate(dict.fromkeys(table.image_paths))}
         self._frames = [numbers[path] for path, _, _ in parts]
@@ -195,6 +199,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         """
         draw, sample = divmod(index, len(self))
         rows = self._rows[sample]
+        rows = rows[self._shows_animal[rows]]
         images, frame_size = self._images(sample)
         to_model = cutting(frame_size, self.regions[sample].box, self.image_size)
         keypoints = _moved(self.table.points[rows], to_model)

@@ -8,6 +8,7 @@ from lp_core.errors import LPError
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
+from lp_pipeline.builders.boxes import boxes_of_video, get_boxes
 from lp_pipeline.builders.eval_videos import videos_to_predict
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.config.load import DEFAULT, LoadedConfig
@@ -41,7 +42,7 @@ def check_beforehand(loaded: LoadedConfig, setup: TrainingSetup, display: Displa
         _say_no_video(loaded, folder, display)
     with display.task("checking videos", len(videos)) as task:
         for number, video in enumerate(videos, 1):
-            _check_video(video, config.dali.reader)
+            _check_video(video, config)
             task.update(number)
 
 
@@ -57,10 +58,11 @@ def _say_no_video(loaded: LoadedConfig, folder: Path, display: Display) -> None:
     )
 
 
-def _check_video(video: Path, reader: str) -> None:
+def _check_video(video: Path, config: Config) -> None:
     try:
-        with open_video(video, reader=reader):
-            pass
+        with open_video(video, reader=config.dali.reader) as source:
+            if boxes := boxes_of_video(config, video):
+                boxes.of_video(len(source))
     except LPError as error:
         raise TrainingError(
             f"this video could not be predicted after the training: {error.problem}",
@@ -73,5 +75,6 @@ def _check_label_files(config: Config, setup: TrainingSetup) -> None:
     """Read the label files that are evaluated by themselves, and find their images."""
     for file in other_label_files(config):
         table = read_labels(file).select_keypoints(setup.tracker.options.keypoint_names)
-        frames = setup.tracker.context_frames
-        LabeledDataset(table, data_dir(config), image_size(config), context_frames=frames)
+        frames, boxes = setup.tracker.context_frames, get_boxes(config)
+        folder, size = data_dir(config), image_size(config)
+        LabeledDataset(table, folder, size, regions=boxes, context_frames=frames)
