@@ -229,3 +229,32 @@ def test_unlabelled_videos_are_cut_to_the_boxes_beside_them(boxed, tiny_training
     assert len(np.unique(clip["to_frame"].numpy(), axis=0)) == 4
     loss = setup.tracker.training_step(batch)
     assert loss.isfinite()
+
+
+def test_dali_does_not_cut_frames(boxed, tiny_training):
+    from lp_data.datasets.build_clips import build_clips
+    from lp_data.errors import BoxFileError
+
+    with pytest.raises(BoxFileError, match="DALI does not cut") as caught:
+        build_clips([boxed[2]], 4, (SIZE, SIZE), reader="dali", boxes=lambda video: None)
+    assert "dali.reader" in caught.value.remedy
+
+
+def test_a_tracker_of_many_animals_is_not_written_as_one(model, monkeypatch):
+    from lp_pipeline.errors import PredictionError
+    from lp_pipeline.prediction.handler import PredictionHandler
+
+    tracker = Model.from_dir(model, device="cpu").tracker
+    monkeypatch.setattr(type(tracker), "instances", "many")
+    with pytest.raises(PredictionError, match="several animals per image"):
+        PredictionHandler(tracker, device="cpu")
+
+
+def test_several_individuals_in_one_video_are_refused(boxed, model, litpose, tmp_path):
+    folder, _, video = boxed
+    text = (folder / "video_boxes.csv").read_text().replace("view", "individual")
+    (tmp_path / "animals.csv").write_text(text)
+    named = ("--boxes", tmp_path / "animals.csv", "-o", tmp_path, "--device", "cpu")
+    refused = litpose("predict", model, video, *named)
+    assert refused.code == 2
+    assert "several individuals: bot, top" in refused.err
