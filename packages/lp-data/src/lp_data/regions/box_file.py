@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lp_core.errors import PoseError, nearest_name, suggestion
-from lp_core.poses.csv_reading import csv_rows, opened_csv
+from lp_core.poses.csv_text import csv_rows, opened_csv
 from lp_core.regions import Box, Region
 from lp_data.errors import BoxFileError
 
