@@ -87,7 +87,7 @@ def config_file(project, tmp_path_factory) -> Path:
 def model_dir(config_file, tmp_path_factory) -> Path:
     """A tracker after one epoch, in its model directory, not to be changed."""
     from lp_pipeline.config.load import load_config
-    from lp_pipeline.training.after import evaluate_training
+    from lp_pipeline.evaluation.after_training import evaluate_training
     from lp_pipeline.training.run import train
 
     folder = tmp_path_factory.mktemp("models") / "model"

@@ -55,7 +55,7 @@ def boxed(project, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(boxed, tiny_training, tmp_path_factory):
     from lp_pipeline.config.load import load_config
-    from lp_pipeline.training.after import evaluate_training
+    from lp_pipeline.evaluation.after_training import evaluate_training
     from lp_pipeline.training.run import train
 
     folder, _, _ = boxed

@@ -19,8 +19,8 @@ from lp_pipeline.builders.tracker_class import get_tracker_class
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SilentDisplay
+from lp_pipeline.evaluation.after_training import chunk_length
 from lp_pipeline.prediction.drawing import drawing_style
-from lp_pipeline.training.after import chunk_length
 from lp_pipeline.training.metrics_log import MetricsLog
 from lp_pipeline.training.run import training_callbacks
 from lp_pipeline.training.setup import set_up

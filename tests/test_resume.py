@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lp_pipeline.config.load import load_config
-from lp_pipeline.training.after import evaluate_training
+from lp_pipeline.evaluation.after_training import evaluate_training
 from lp_pipeline.training.run import train
 
 SETTINGS = (

@@ -48,7 +48,7 @@ COMPARED = (".csv", ".mp4", ".safetensors")
 
 SLOW_IMPORTS = (
     "lp_pipeline.cli.train",
-    "lp_pipeline.training.after",
+    "lp_pipeline.evaluation.after_training",
     "lp_pipeline.training.run",
     "lp_models.heatmap.tracker",
     "torch._dynamo",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from lp_core.errors import suggestion
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
@@ -10,6 +11,9 @@ from lp_data.labels import read_label_files
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config, DataConfig
 from lp_pipeline.errors import ConfigError
+
+OUT_OF_DISTRIBUTION = ("new", "test")
+"""Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
 
 DEFAULT_IMAGE_SIZE = (256, 256)
 
@@ -86,3 +90,20 @@ def image_size(config: Config) -> tuple[int, int]:
     """(H, W) in model px."""
     size = config.data.image_resize_dims
     return size.height or DEFAULT_IMAGE_SIZE[0], size.width or DEFAULT_IMAGE_SIZE[1]
+
+
+def label_names(config: Config) -> tuple[Path, ...]:
+    """The names of the label files as a config has them."""
+    named = config.data.csv_file
+    return tuple(map(Path, [named] if isinstance(named, str) else named))
+
+
+def other_label_files(config: Config) -> list[Path]:
+    """Label files beside a project's own with frames of another distribution."""
+    folder = Path(config.data.data_dir or ".")
+    beside = [
+        (folder / label).with_name(f"{label.stem}_{name}.csv")
+        for label in label_names(config)
+        for name in OUT_OF_DISTRIBUTION
+    ]
+    return [file for file in beside if file.is_file()]

@@ -87,8 +87,8 @@ def _generate(folder: Path, seed: int, display: Display) -> SyntheticProject:
 def _train(folder: Path, display: Display) -> Model:
     """The tracker trained with the demo's config, and its errors on the labelled frames."""
     from lp_pipeline.config.load import load_config
+    from lp_pipeline.evaluation.after_training import evaluate_training
     from lp_pipeline.model import Model
-    from lp_pipeline.training.after import evaluate_training
     from lp_pipeline.training.run import train
 
     quieten_libraries()

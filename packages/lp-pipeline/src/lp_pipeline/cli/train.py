@@ -93,7 +93,7 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
 
     if follows():
         return
-    from lp_pipeline.training.after import follow_up
+    from lp_pipeline.evaluation.after_training import follow_up
 
     try:
         made = follow_up(setup, loaded.config, model_dir, display=display)

@@ -15,14 +15,16 @@ from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
 from lp_io.checkpoint.files import MANIFEST_NAME
-from lp_pipeline.builders.labels import get_skeleton
+from lp_pipeline.builders.labels import (
+    OUT_OF_DISTRIBUTION,
+    get_skeleton,
+    label_names,
+    other_label_files,
+)
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config, EvalConfig
 from lp_pipeline.evaluation.pose_metrics import PoseMetrics, asked_pose_losses, fit_pose_metrics
-
-OUT_OF_DISTRIBUTION = ("new", "test")
-"""Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
 
 UNUSED = "unused"
 
@@ -75,7 +77,7 @@ class ModelProject:
     @property
     def label_names(self) -> tuple[Path, ...]:
         """The names of the label files as the config has them."""
-        return _label_names(self.config)
+        return label_names(self.config)
 
     @cached_property
     def labels(self) -> PoseTable:
@@ -157,22 +159,6 @@ class ModelProject:
                 if label_file.stem == f"{self.label_names[0].stem}_{name}":
                     return self.folder / f"predictions_{name}.csv"
         return self.folder / "image_preds" / label_file.stem / "predictions.csv"
-
-
-def _label_names(config: Config) -> tuple[Path, ...]:
-    named = config.data.csv_file
-    return tuple(map(Path, [named] if isinstance(named, str) else named))
-
-
-def other_label_files(config: Config) -> list[Path]:
-    """Label files beside a project's own with frames of another distribution."""
-    folder = Path(config.data.data_dir or ".")
-    beside = [
-        (folder / label).with_name(f"{label.stem}_{name}.csv")
-        for label in _label_names(config)
-        for name in OUT_OF_DISTRIBUTION
-    ]
-    return [file for file in beside if file.is_file()]
 
 
 def pose_metrics_of(folder: Path) -> PoseMetrics:

@@ -25,9 +25,9 @@ from lp_pipeline.evaluation.evaluate_model import (
     training_curves,
 )
 from lp_pipeline.evaluation.model_project import ModelProject
+from lp_pipeline.evaluation.timing import stored_timings
 from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.training.progress import training_seconds
-from lp_pipeline.training.timing import stored_timings
 
 T = TypeVar("T")
 

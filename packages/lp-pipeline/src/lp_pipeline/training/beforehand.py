@@ -10,13 +10,12 @@ from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_pipeline.builders.boxes import boxes_of_video, get_boxes
 from lp_pipeline.builders.eval_videos import videos_to_predict
-from lp_pipeline.builders.labels import image_size
+from lp_pipeline.builders.labels import image_size, other_label_files
 from lp_pipeline.config.load import DEFAULT, LoadedConfig
 from lp_pipeline.config.paths import data_dir, test_videos_directory
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.errors import ConfigError, TrainingError
-from lp_pipeline.evaluation.model_project import other_label_files
 from lp_pipeline.training.setup import TrainingSetup
 
 _SWITCH = "eval.predict_vids_after_training"

@@ -19,9 +19,10 @@ from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.boxes import boxes_of_video
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.eval_videos import videos_to_predict
-from lp_pipeline.builders.labels import get_skeleton
+from lp_pipeline.builders.labels import get_skeleton, other_label_files
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.evaluation.attempts import Attempts
 from lp_pipeline.evaluation.evaluate_model import (
     VIDEO_FOLDER,
     evaluate_label_file,
@@ -30,16 +31,14 @@ from lp_pipeline.evaluation.evaluate_model import (
 )
 from lp_pipeline.evaluation.model_project import (
     ModelProject,
-    other_label_files,
     pose_metrics_of,
 )
 from lp_pipeline.evaluation.model_report import write_model_report
+from lp_pipeline.evaluation.timing import VideoTiming, keep_timings, stored_timings
 from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
-from lp_pipeline.training.attempts import Attempts
 from lp_pipeline.training.setup import TrainingSetup
-from lp_pipeline.training.timing import VideoTiming, keep_timings, stored_timings
 
 
 def evaluate_training(
