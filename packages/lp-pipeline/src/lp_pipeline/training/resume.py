@@ -113,10 +113,10 @@ def _go_on(loaded: LoadedConfig, model_dir: Path, display: Display) -> TrainingS
 
 def _without_first_weights(loaded: LoadedConfig) -> LoadedConfig:
     """The config without weights to start from: the state has all of them."""
-    model = replace(
-        loaded.config.model, checkpoint=None, backbone_checkpoint=None, backbone_pretrained=False
+    model = loaded.config.model.model_copy(
+        update={"checkpoint": None, "backbone_checkpoint": None, "backbone_pretrained": False}
     )
-    return replace(loaded, config=replace(loaded.config, model=model))
+    return replace(loaded, config=loaded.config.model_copy(update={"model": model}))
 
 
 def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:
