@@ -42,7 +42,7 @@ EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 Note = Callable[[PoseError], None]
 """What to do about a row or a cell that is wrong: raise the error, or write it down."""
 
-_ROWS = 4096
+_ROWS = 512  # few enough to stay in the cache of the processor
 _PATH_COLUMNS = (1, 3)
 _PLACEHOLDER = re.compile(r"Unnamed: \d+_level_\d+")  # what pandas writes for an empty cell
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -91,7 +91,8 @@ def body_lines(
         columns: C names.
         values: (N, C); NaN is an empty cell.
     """
-    codes = [place for place, names in enumerate(columns) if names[-1] == Content.LABELS.value]
+    visible = Content.LABELS.value
+    codes = [place for place, names in enumerate(columns) if names[-1] == visible]
     for cell, row in zip(index, _rows(values, codes), strict=True):
         yield f"{cell},{row}"
 
