@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from lp_analysis.confidence.calibration import fit_calibration, usual_radius
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import reliability_curve
+from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.curves import Curve, TrainingCurves
+from lp_analysis.metrics.frame_metrics import pixel_error
 from lp_analysis.metrics.outliers import Outlier, clip_around, worst_frames
 from lp_analysis.report.content import (
-    JudgedLabels,
     reported_confidence,
     video_frame_pictures,
     worst_frame_pictures,
@@ -34,6 +35,7 @@ from lp_analysis.report.parts import (
     TrainingReport,
     write_report,
 )
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
 
@@ -266,7 +268,7 @@ def test_clip_holds_its_frame_and_lies_within_the_video(frame, length, more):
 # what a report tells of labels
 
 
-def _labels(tmp_path, sets, rows=40, sharp=True):
+def _labels(tmp_path, sets, rows=40, off=0.0):
     random = np.random.default_rng(0)
     truth = random.uniform(10, 50, (rows, 3, 2))
     truth[0, 0] = np.nan
@@ -274,22 +276,18 @@ def _labels(tmp_path, sets, rows=40, sharp=True):
     away = np.where(random.random((rows, 3)) < sure, 0.5, 9.0)
     image = tmp_path / "image.png"
     cv2.imwrite(str(image), np.full((60, 60, 3), 100, np.uint8))
-    return JudgedLabels(
-        keypoint_names=["a", "b", "c"],
-        truth=truth,
-        predicted=truth + away[..., None] * [1.0, 0.0],
-        confidences=sure,
-        sets=sets,
-        images=[image] * rows,
-        image_names=[f"img{row}.png" for row in range(rows)],
-    )
+    predicted = truth + away[..., None] * [1.0, 0.0]
+    predicted[rows - 1, 1, 0] += off
+    names = tuple(f"img{row}.png" for row in range(rows))
+    table = PoseTable(Skeleton(("a", "b", "c")), truth, names)
+    errors = pixel_error(truth, predicted)
+    return LabeledPrediction(table, predicted, sure, errors, tuple(sets)), [image] * rows
 
 
 def test_worst_frame_pictures_name_image_split_and_keypoint(tmp_path):
-    labels = _labels(tmp_path, ["train"] * 39 + ["test"])
-    labels.predicted[39, 1, 0] += 200.0
-    first, *others = worst_frame_pictures(labels, count=4)
-    error = labels.values[39, 1]
+    result, images = _labels(tmp_path, ["train"] * 39 + ["test"], off=200.0)
+    first, *others = worst_frame_pictures(result, images, count=4)
+    error = result.errors[39, 1]
     assert first.caption == f"img39.png (test): b {error:.1f} px off"
     assert len(others) == 3
     assert first.picture.shape == (480, 480, 3)
@@ -297,39 +295,39 @@ def test_worst_frame_pictures_name_image_split_and_keypoint(tmp_path):
 
 
 def test_confidence_is_judged_on_test_frames_that_calibration_did_not_see(tmp_path):
-    labels = _labels(tmp_path, ["validation"] * 20 + ["test"] * 20)
+    labels, _ = _labels(tmp_path, ["validation"] * 20 + ["test"] * 20)
     confidence = reported_confidence(labels)
     assert "test frames" in confidence.source
-    assert confidence.radius == usual_radius(labels.truth)
-    known = np.isfinite(labels.values)
-    calibration = fit_calibration(labels.confidences[:20], labels.values[:20], confidence.radius)
+    assert confidence.radius == usual_radius(labels.table.points)
+    known = np.isfinite(labels.errors)
+    calibration = fit_calibration(labels.confidences[:20], labels.errors[:20], confidence.radius)
     expected = reliability_curve(
         calibration.probability(labels.confidences[20:])[known[20:]],
-        labels.values[20:][known[20:]] <= confidence.radius,
+        labels.errors[20:][known[20:]] <= confidence.radius,
     )
     np.testing.assert_array_equal(confidence.curves["calibrated"].predicted, expected.predicted)
     np.testing.assert_array_equal(confidence.curves["calibrated"].observed, expected.observed)
 
 
 def test_confidence_without_test_frames_is_judged_by_cross_validation(tmp_path):
-    labels = _labels(tmp_path, ["train"] * 20 + ["validation"] * 20)
+    labels, _ = _labels(tmp_path, ["train"] * 20 + ["validation"] * 20)
     assert "cross-validation" in reported_confidence(labels).source
 
 
 def test_confidence_uses_the_calibration_that_the_tracker_carries(tmp_path):
-    labels = _labels(tmp_path, ["train"] * 20 + ["test"] * 20)
+    labels, _ = _labels(tmp_path, ["train"] * 20 + ["test"] * 20)
     assert reported_confidence(labels) is None
-    calibration = fit_calibration(labels.confidences, labels.values, 3.0)
+    calibration = fit_calibration(labels.confidences, labels.errors, 3.0)
     confidence = reported_confidence(labels, calibration=calibration)
     assert confidence.radius == 3.0
     assert "calibrated" in confidence.curves
 
 
 def test_too_few_labels_tell_nothing_of_confidence(tmp_path):
-    labels = _labels(tmp_path, ["train"] * 38 + ["validation", "test"])
+    labels, _ = _labels(tmp_path, ["train"] * 38 + ["validation", "test"])
     assert reported_confidence(labels) is None
-    labels.truth[:] = np.nan
-    assert usual_radius(labels.truth) is None
+    labels.table.points[:], labels.errors[:] = np.nan, np.nan
+    assert usual_radius(labels.table.points) is None
     assert reported_confidence(labels) is None
 
 

@@ -14,6 +14,7 @@ from lp_analysis.confidence.calibration import ConfidenceCalibration, fit_calibr
 from lp_analysis.confidence.stored import CALIBRATION, calibrated_file
 from lp_analysis.metrics.frame_metrics import FrameMetric
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
+from lp_analysis.metrics.summary import check_sizes
 from lp_core.poses import PoseTable, write_pose_csv
 from lp_io.checkpoint import annotate_model
 from lp_io.predictions.source import write_weights
@@ -33,6 +34,9 @@ class LabeledPrediction:
         errors: (N, K) distances to the labels in frame px, NaN where there is no label.
         sets: N names of the split that each image belongs to.
         weights: The digest of the tracker's weights; None where it is not known.
+
+    Raises:
+        EvaluationError: The sizes disagree.
     """
 
     table: PoseTable
@@ -41,6 +45,10 @@ class LabeledPrediction:
     errors: Float[ndarray, "images keypoints"]
     sets: tuple[str, ...]
     weights: str | None = None
+
+    def __post_init__(self) -> None:
+        for values in (self.confidences, self.errors):
+            check_sizes(values, self.table.keypoint_names, self.sets)
 
 
 def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:

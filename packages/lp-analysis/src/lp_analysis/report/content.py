@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
-from numpy import ndarray
 
 from lp_analysis.confidence.calibration import (
     ConfidenceCalibration,
@@ -18,64 +15,21 @@ from lp_analysis.confidence.calibration import (
     usual_radius,
 )
 from lp_analysis.figures.reliability import reliability_curve
-from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint, pixel_error
+from lp_analysis.labeled_predictions import LabeledPrediction
+from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
-from lp_analysis.metrics.summary import check_sizes
 from lp_analysis.rendering.draw import Edge, PoseDrawer
 from lp_analysis.rendering.style import DrawingStyle
-from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence, ReportedErrors
+from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence
 from lp_core.video import VideoSource
 from lp_data.images import read_image
 
 _FEWEST = 10  # labelled keypoints of a split from which reliability is worth telling
 
 
-@dataclass(frozen=True, eq=False)
-class JudgedLabels:
-    """Labelled images beside what a tracker predicted of them.
-
-    Attributes:
-        keypoint_names: K names.
-        truth: (N, K, 2) labels in frame px, NaN where unlabelled.
-        predicted: (N, K, 2) frame px.
-        confidences: (N, K) from 0 to 1.
-        sets: N names of splits.
-        images: N image files.
-        image_names: N names to show.
-
-    Raises:
-        EvaluationError: The sizes disagree.
-    """
-
-    keypoint_names: Sequence[str]
-    truth: Keypoints
-    predicted: Keypoints
-    confidences: PerKeypoint
-    sets: Sequence[str]
-    images: Sequence[Path]
-    image_names: Sequence[str]
-
-    def __post_init__(self) -> None:
-        for rows in (self.sets, self.images, self.image_names):
-            check_sizes(self.confidences, self.keypoint_names, rows)
-
-    @property
-    def values(self) -> PerKeypoint:
-        """(N, K) pixel errors in frame px, NaN where unlabelled."""
-        return pixel_error(self.truth, self.predicted)
-
-    @property
-    def errors(self) -> ReportedErrors:
-        """The pixel errors, for a report."""
-        return ReportedErrors(self.values, self.keypoint_names, self.sets)
-
-    def rows_of(self, split: str) -> Bool[ndarray, " rows"]:
-        """Which rows belong to a split."""
-        return np.array(self.sets, dtype=object) == split
-
-
 def worst_frame_pictures(
-    labels: JudgedLabels,
+    result: LabeledPrediction,
+    images: Sequence[Path],
     *,
     count: int = 9,
     skeleton: Sequence[Edge] = (),
@@ -84,7 +38,8 @@ def worst_frame_pictures(
     """The labelled frames with the largest errors, truth and prediction drawn on them.
 
     Args:
-        labels: Labels and predictions.
+        result: Labels and predictions.
+        images: The file of each labelled image.
         count: At most so many.
         skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
@@ -95,16 +50,16 @@ def worst_frame_pictures(
     Raises:
         ImageFileError: An image cannot be read.
     """
-    pictures = []
-    for outlier in worst_frames(labels.values, count):
+    pictures, table = [], result.table
+    for outlier in worst_frames(result.errors, count):
         row = outlier.frame
-        image = read_image(labels.images[row])
-        drawer = PoseDrawer(labels.keypoint_names, image.shape[:2], skeleton=skeleton, style=style)
+        image = read_image(images[row])
+        drawer = PoseDrawer(table.keypoint_names, image.shape[:2], skeleton=skeleton, style=style)
         picture = drawer.draw(
-            image, labels.predicted[row], labels.confidences[row], truth=labels.truth[row]
+            image, result.keypoints[row], result.confidences[row], truth=table.points[row]
         )
-        worst = _worst_keypoint(outlier, labels.keypoint_names)
-        caption = f"{labels.image_names[row]} ({labels.sets[row]}): {worst} off"
+        worst = _worst_keypoint(outlier, table.keypoint_names)
+        caption = f"{table.frame[row]} ({result.sets[row]}): {worst} off"
         pictures.append(CaptionedPicture(picture, caption))
     return pictures
 
@@ -148,7 +103,7 @@ def _worst_keypoint(outlier: Outlier, keypoint_names: Sequence[str]) -> str:
 
 
 def reported_confidence(
-    labels: JudgedLabels, *, calibration: ConfidenceCalibration | None = None
+    result: LabeledPrediction, *, calibration: ConfidenceCalibration | None = None
 ) -> ReportedConfidence | None:
     """How reliable likelihood and calibrated confidence are on frames that were not trained on.
 
@@ -156,16 +111,16 @@ def reported_confidence(
     validation frames judge each other by cross-validation.
 
     Args:
-        labels: Labels and predictions.
+        result: Labels and predictions.
         calibration: What the tracker carries; None fits one.
 
     Returns:
         None where there are too few labelled keypoints to tell.
     """
-    radius = usual_radius(labels.truth) if calibration is None else calibration.radius
+    radius = usual_radius(result.table.points) if calibration is None else calibration.radius
     if radius is None:
         return None
-    test, validation = _part(labels, "test"), _part(labels, "validation")
+    test, validation = _part(result, "test"), _part(result, "validation")
     if test.points >= _FEWEST and (calibration or validation.points >= _FEWEST):
         calibration = calibration or fit_calibration(*validation, radius)
         calibrated = calibration.probability(test.confidences)
@@ -193,10 +148,10 @@ class _Part(NamedTuple):
         return len(self.errors)
 
 
-def _part(labels: JudgedLabels, split: str) -> _Part:
-    errors = labels.values
-    rows = labels.rows_of(split) & np.isfinite(errors).any(axis=1)
-    return _Part(labels.confidences[rows], errors[rows])
+def _part(result: LabeledPrediction, split: str) -> _Part:
+    errors = result.errors
+    rows = (np.array(result.sets, dtype=object) == split) & np.isfinite(errors).any(axis=1)
+    return _Part(result.confidences[rows], errors[rows])
 
 
 def _reliability(

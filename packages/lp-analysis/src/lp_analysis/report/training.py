@@ -10,12 +10,12 @@ from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.rendering.draw import Edge
 from lp_analysis.report.content import (
-    JudgedLabels,
     reported_confidence,
     worst_frame_pictures,
 )
 from lp_analysis.report.parts import (
     CaptionedPicture,
+    ReportedErrors,
     ReportedVideo,
     TrainingReport,
     write_report,
@@ -59,23 +59,14 @@ def write_training_report(
         EvaluationError: The report cannot be written.
     """
     table = result.table
-    labels = JudgedLabels(
-        keypoint_names=table.keypoint_names,
-        truth=table.points,
-        predicted=result.keypoints,
-        confidences=result.confidences,
-        sets=result.sets,
-        images=[image_file(data_dir, name) for name in table.image_paths],
-        image_names=table.image_paths,
-    )
-    pictures, missing = _worst_frames(labels, skeleton) if with_images else ([], {})
+    pictures, missing = _worst_frames(result, data_dir, skeleton) if with_images else ([], {})
     report = TrainingReport(
         title=f"Training of {model_dir.name}",
         facts=facts | missing,
-        errors=labels.errors,
+        errors=ReportedErrors(result.errors, table.keypoint_names, result.sets),
         curves=curves,
         worst_frames=pictures,
-        confidence=reported_confidence(labels, calibration=calibration),
+        confidence=reported_confidence(result, calibration=calibration),
         videos=videos,
         timings=timings or {},
         config=config_text,
@@ -86,10 +77,11 @@ def write_training_report(
 
 
 def _worst_frames(
-    labels: JudgedLabels, skeleton: Sequence[Edge]
+    result: LabeledPrediction, data_dir: Path, skeleton: Sequence[Edge]
 ) -> tuple[list[CaptionedPicture], dict[str, str]]:
     """Pictures of the worst frames; where an image is gone, none, and a fact that says so."""
     try:
-        return worst_frame_pictures(labels, skeleton=skeleton), {}
+        images = [image_file(data_dir, name) for name in result.table.image_paths]
+        return worst_frame_pictures(result, images, skeleton=skeleton), {}
     except DataError as error:
         return [], {"worst frames": f"not shown: {error.problem} ({error.where})"}
