@@ -8,8 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lp_analysis.comparison.intervals import LEVEL, Comparison, GroupErrors, Interval
-from lp_analysis.comparison.output import over_what
+from lp_analysis.comparison.intervals import LEVEL, Comparison, GroupErrors, Interval, over_what
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
 from lp_core.text import printable
 

@@ -197,3 +197,11 @@ def _interval(mean: float, draws: Float[ndarray, " resamples"]) -> Interval:
         return Interval(mean, np.nan, np.nan)
     low, high = np.percentile(known, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return Interval(mean, float(low), float(high))
+
+
+def over_what(comparison: Comparison) -> str:
+    """What the intervals are about: several models of a group tell about seeds, one does not."""
+    several = [group.models > 1 for group in comparison.groups]
+    if all(several):
+        return "seeds and frames"
+    return "frames, and seeds where a group has several models" if any(several) else "frames"

@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lp_analysis.comparison.intervals import LEVEL, Comparison
+from lp_analysis.comparison.intervals import LEVEL, Comparison, over_what
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.theme import LIGHT, add_legend, new_figure, png, style_axes
 from lp_analysis.metrics.summary import ALL_KEYPOINTS
@@ -22,14 +22,6 @@ from lp_core.text import printable
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d8590", "#e69f00", "#56b4e9", "#a8518a")
 _MARKERS = "oD^svP*X"
-
-
-def over_what(comparison: Comparison) -> str:
-    """What the intervals are about: several models of a group tell about seeds, one does not."""
-    several = [group.models > 1 for group in comparison.groups]
-    if all(several):
-        return "seeds and frames"
-    return "frames, and seeds where a group has several models" if any(several) else "frames"
 
 
 def write_comparison_csv(comparison: Comparison, path: Path) -> None:

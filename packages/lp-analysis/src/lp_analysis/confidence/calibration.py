@@ -15,9 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import expit, logit
 
-from lp_analysis.confidence.monotone import fit_logistic, fit_steps
+from lp_analysis.confidence.monotone import fit_logistic, fit_steps, from_log_odds, log_odds
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint
 
@@ -62,7 +61,7 @@ class ConfidenceCalibration:
             From 0 to 1, of the same shape; NaN where missing.
         """
         score = _score(likelihood)
-        return expit(np.interp(score, self.scores, self.log_odds))
+        return from_log_odds(np.interp(score, self.scores, self.log_odds))
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as numbers and lists, for JSON."""
@@ -137,7 +136,7 @@ def fit_calibration(
     if method == "isotonic" or (method == "auto" and enough):
         knots, values = fit_steps(scores, outcomes)
         bound = _boldest(len(scores))
-        curve = tuple(knots.tolist()), tuple(np.clip(logit(values), -bound, bound).tolist())
+        curve = tuple(knots.tolist()), tuple(np.clip(log_odds(values), -bound, bound).tolist())
     else:
         curve = _line(*fit_logistic(scores, outcomes), len(scores))
     return ConfidenceCalibration(float(radius), len(scores), *curve)
@@ -227,7 +226,7 @@ def usual_radius(keypoints: Keypoints) -> float | None:
 
 def _score(likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
     """Log-odds of likelihoods, bounded."""
-    return logit(np.clip(likelihood.astype(np.float64), _CERTAIN, 1 - _CERTAIN))
+    return log_odds(np.clip(likelihood.astype(np.float64), _CERTAIN, 1 - _CERTAIN))
 
 
 def _finite(value: object) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.optimize import isotonic_regression
-from scipy.special import expit, logit
 
 Values = Float[ndarray, " points"]
 Outcomes = Bool[ndarray, " points"]
@@ -16,6 +14,16 @@ SHRINKAGE = 1.0
 
 _ITERATIONS = 100
 _TOLERANCE = 1e-10
+
+
+def log_odds(probability: Float[ndarray, ...]) -> Float[ndarray, ...]:
+    """ln(p / (1 − p))."""
+    return np.log(probability) - np.log1p(-probability)
+
+
+def from_log_odds(value: Float[ndarray, ...]) -> Float[ndarray, ...]:
+    """The probability with those log-odds."""
+    return 0.5 * (1.0 + np.tanh(0.5 * value))
 
 
 def fit_logistic(scores: Values, outcomes: Outcomes) -> tuple[float, float]:
@@ -38,11 +46,11 @@ def fit_logistic(scores: Values, outcomes: Outcomes) -> tuple[float, float]:
     target = np.where(outcomes, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     centre, scale = scores.mean(), scores.std()
     if scale <= 1e-12 * max(abs(centre), 1.0):
-        return 0.0, float(logit(target.mean()))
+        return 0.0, float(log_odds(target.mean()))
     design = np.stack([(scores - centre) / scale, np.ones_like(scores)], axis=1)
     slope, intercept = _maximum_likelihood(design, target, SHRINKAGE / scale**2)
     if slope <= 0:
-        return 0.0, float(logit(target.mean()))
+        return 0.0, float(log_odds(target.mean()))
     return slope / scale, intercept - slope * centre / scale
 
 
@@ -51,7 +59,7 @@ def _maximum_likelihood(
 ) -> tuple[float, float]:
     """Newton's method with step halving on the penalised cross-entropy, which is convex."""
     penalty = np.array([shrinkage, 0.0])
-    weights = np.array([0.0, logit(target.mean())])
+    weights = np.array([0.0, log_odds(target.mean())])
 
     def loss(candidate: Float[ndarray, " 2"]) -> float:
         values = design @ candidate
@@ -60,7 +68,7 @@ def _maximum_likelihood(
 
     current = loss(weights)
     for _ in range(_ITERATIONS):
-        probability = expit(design @ weights)
+        probability = from_log_odds(design @ weights)
         gradient = design.T @ (probability - target) + penalty * weights
         curvature = (design.T * (probability * (1 - probability))) @ design + np.diag(penalty)
         step = np.linalg.solve(curvature + 1e-12 * np.eye(2), gradient)
@@ -88,6 +96,8 @@ def fit_steps(
     Returns:
         M ≤ P mean scores of the levels, rising, and their probabilities, not falling.
     """
+    from scipy.optimize import isotonic_regression  # predicting does without scipy
+
     levels, rows = np.unique(scores, return_inverse=True)
     counts = np.bincount(rows).astype(np.float64)
     rates = np.bincount(rows, outcomes) / counts
