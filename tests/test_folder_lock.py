@@ -10,9 +10,10 @@ import time
 
 import pytest
 
+from lp_io.model_directory import LOCK_FILE
 from lp_pipeline.conversion.folders import folder_beside
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.lock import LOCK_FILE, TrainingLock, check_free
+from lp_pipeline.training.lock import TrainingLock, check_free
 
 
 def sleeper():

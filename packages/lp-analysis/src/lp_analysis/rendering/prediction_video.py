@@ -19,11 +19,6 @@ from lp_io.predictions.video import Chunk
 _ROWS = 256
 
 
-def labeled_video_path(table: Path) -> Path:
-    """Where the labelled video of a table of predictions lies by its public name."""
-    return table.parent / "labeled_videos" / f"{table.stem}_labeled.mp4"
-
-
 @dataclass(frozen=True)
 class DrawnVideo:
     """What a labelled video shows.

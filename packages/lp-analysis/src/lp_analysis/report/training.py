@@ -22,8 +22,7 @@ from lp_analysis.report.parts import (
 )
 from lp_data.errors import DataError
 from lp_data.images import image_file
-
-REPORT_FILE = "report.html"
+from lp_io.model_directory import REPORT_FILE
 
 
 def write_training_report(

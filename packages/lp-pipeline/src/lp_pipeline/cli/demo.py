@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lp_core.text import quoted
+from lp_io.model_directory import ERROR_PLOT
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import quieten_libraries, start_session
 from lp_pipeline.display import Display, terminal_or_plain
@@ -23,7 +24,6 @@ MODEL_FOLDER = "model"
 PROJECT_FOLDER = "project"
 TABLE = "predictions.csv"
 VIDEO = "labeled_video.mp4"
-PLOT = "error_plot.png"
 
 
 def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
@@ -47,7 +47,7 @@ def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
         share = 100 * error / project.body_length_px
         display.message(f"  {what:<20} {error:.2f} px, {share:.1f} % of the animal's body length")
     display.message(f"labelled video: {folder / VIDEO}")
-    display.message(f"error plot:     {folder / PLOT}")
+    display.message(f"error plot:     {folder / ERROR_PLOT}")
     display.message(f"predictions:    {folder / TABLE}")
     display.message(f"done in {minutes:.1f} minutes. What to try next:")
     display.message(
@@ -141,7 +141,7 @@ def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str,
     predicted = read_predictions(folder / TABLE)
     errors = pixel_error(truth.points, predicted.points)
     write_error_plot(
-        folder / PLOT,
+        folder / ERROR_PLOT,
         errors,
         model.keypoint_names,
         ["test"] * len(errors),

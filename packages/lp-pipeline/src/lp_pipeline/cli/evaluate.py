@@ -131,8 +131,8 @@ def _project_labels(
     project: ModelProject, request: EvaluateRequest, display: Display
 ) -> tuple[LabeledPrediction, PredictionHandler | None]:
     """Predictions of the training's labels, made now where the images are there."""
+    from lp_io.model_directory import PREDICTIONS
     from lp_pipeline.evaluation.evaluate_model import (
-        PREDICTIONS,
         outdated_tables,
         predict_project_labels,
         stored_project_labels,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lp_analysis.errors import EvaluationError
 from lp_core.text import quoted
+from lp_io.model_directory import video_table
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
@@ -44,7 +45,7 @@ def run_outliers(request: OutliersRequest) -> None:
     """
     start_session()
     display = terminal_or_plain()
-    table = request.predictions or request.model_dir / "video_preds" / f"{request.video.stem}.csv"
+    table = request.predictions or video_table(request.model_dir, request.video)
     folder = request.output_dir or table.parent / "outliers" / request.video.stem
     _check(request, table, folder)
     _check_weights(request, table)

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_io.model_directory import IMAGE_FOLDER, VIDEO_FOLDER
 from lp_pipeline.cli.predict_inputs import PredictRequest
 from lp_pipeline.cli.predict_many import Tally
 from lp_pipeline.display import Display
@@ -54,7 +55,7 @@ class InputPredictor:
         from lp_pipeline.evaluation.model_project import splits_of
         from lp_pipeline.prediction.labeled import predict_labels
 
-        folder = (self.request.output_dir or self.request.model_dir / "image_preds") / file.stem
+        folder = (self.request.output_dir or self.request.model_dir / IMAGE_FOLDER) / file.stem
         table = folder / "predictions.csv"
         if self._is_done(table):
             return
@@ -84,7 +85,7 @@ class InputPredictor:
         """
         from lp_pipeline.builders.boxes import boxes_of_video
 
-        folder = self.request.output_dir or self.request.model_dir / "video_preds"
+        folder = self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
         table = folder / f"{video.stem}.csv"
         boxes = boxes_of_video(self._config, video, self.request.boxes)
         if not self._is_done(table, video, boxes):
@@ -149,7 +150,7 @@ class InputPredictor:
     def _draw(self, video: Path, table: Path) -> None:
         """The labelled video, unless a resumed run has it already."""
         from lp_analysis.confidence.shown import ShownConfidence
-        from lp_analysis.rendering.prediction_video import labeled_video_path
+        from lp_io.model_directory import labeled_video_path
         from lp_pipeline.evaluation.model_project import eval_options, skeleton_of
         from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 

@@ -39,9 +39,9 @@ def run_render(request: RenderRequest) -> None:
     """
     start_session()
     from lp_analysis.confidence.shown import ShownConfidence
-    from lp_analysis.rendering.prediction_video import labeled_video_path
     from lp_analysis.rendering.style import DrawingStyle
     from lp_data.video.open import open_video
+    from lp_io.model_directory import labeled_video_path
     from lp_io.predictions import VideoPredictions
     from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
     from lp_pipeline.prediction.drawing import draw_with_progress

@@ -11,6 +11,7 @@ from lp_analysis.labeled_predictions import LabeledPrediction, mean_error
 from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
+from lp_io.model_directory import ERROR_PLOT, PREDICTIONS, REPORT_FILE
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
 from lp_pipeline.config.load import LoadedConfig
@@ -127,9 +128,9 @@ def show_errors(result: LabeledPrediction, display: Display) -> None:
 def _say_where(model_dir: Path, tables: list[Path], display: Display) -> None:
     display.message(f"model directory: {model_dir}")
     for what, name in (
-        ("predictions of the labelled frames", "predictions.csv"),
-        ("error plot", "error_plot.png"),
-        ("report", "report.html"),
+        ("predictions of the labelled frames", PREDICTIONS),
+        ("error plot", ERROR_PLOT),
+        ("report", REPORT_FILE),
     ):
         if (model_dir / name).is_file():
             display.message(f"{what}: {model_dir / name}")

@@ -10,7 +10,6 @@ from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 
-CONFIG_FILE = "config.yaml"
 """The resolved config in a model directory."""
 
 

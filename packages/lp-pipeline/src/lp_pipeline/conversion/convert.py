@@ -8,6 +8,7 @@ from typing import cast, get_args
 
 from lp_core.errors import suggestion
 from lp_core.listing import visible
+from lp_io.model_directory import CONFIG_FILE, VIDEO_FOLDER
 from lp_io.predictions import (
     FORMATS,
     WriteOptions,
@@ -17,7 +18,6 @@ from lp_io.predictions import (
 )
 from lp_io.projects import LabeledImages
 from lp_io.projects.detection import Kind, detect
-from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.conversion.folders import Videos, check_apart
 from lp_pipeline.conversion.report import ConversionReport
 from lp_pipeline.errors import ConvertError
@@ -26,7 +26,6 @@ PROJECT, DEEPLABCUT = "project", "deeplabcut"
 TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
 """What ``--to`` may name."""
 
-_VIDEO_TABLES = "video_preds"  # where a model directory keeps the predictions of videos
 _SUFFIXES = {suffix: known.name for known in FORMATS for suffix in known.suffixes}
 
 
@@ -109,8 +108,8 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
 def _is_model(source: Path) -> ConvertError:
     """The error that a model directory of ours is neither labels nor predictions."""
     tables = [*visible(source, "predictions*.csv")]
-    if (source / _VIDEO_TABLES).is_dir():
-        tables = [*visible(source / _VIDEO_TABLES, "*.csv"), *tables]
+    if (source / VIDEO_FOLDER).is_dir():
+        tables = [*visible(source / VIDEO_FOLDER, "*.csv"), *tables]
     such = f", such as {tables[0]}" if tables else ""
     return ConvertError(
         "this is a model of lp, which holds a copy of the labels but not their pictures",

@@ -14,10 +14,10 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.lightning_pose import PublicCheckpoint, find_public_checkpoint, read_public_checkpoint
+from lp_io.model_directory import CONFIG_FILE
 from lp_pipeline.builders.model import get_options
 from lp_pipeline.builders.public_weights import PARTS, check_backbone, misfit, tracker_weights
 from lp_pipeline.config.load import LoadedConfig, load_config
-from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config
 from lp_pipeline.conversion.folders import folder_beside
 from lp_pipeline.conversion.report import ConversionReport

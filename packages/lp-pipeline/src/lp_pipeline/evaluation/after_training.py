@@ -10,10 +10,10 @@ from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.metrics.metric_files import write_metric_tables
-from lp_analysis.rendering.prediction_video import labeled_video_path
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
+from lp_io.model_directory import labeled_video_path, video_table
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.boxes import boxes_of_video
@@ -24,7 +24,6 @@ from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.attempts import Attempts
 from lp_pipeline.evaluation.evaluate_model import (
-    VIDEO_FOLDER,
     evaluate_label_file,
     predict_project_labels,
     write_project_evaluation,
@@ -171,11 +170,7 @@ def predict_videos(
                 timings[video.name] = timing
             done.append(video)
     keep_timings(model_dir, [timings[video.name] for video in done if video.name in timings])
-    return [_video_table(model_dir, video) for video in done]
-
-
-def _video_table(model_dir: Path, video: Path) -> Path:
-    return model_dir / VIDEO_FOLDER / f"{video.stem}.csv"
+    return [video_table(model_dir, video) for video in done]
 
 
 def _predict_video(
@@ -186,7 +181,7 @@ def _predict_video(
     Returns:
         How long the prediction took; None where the table was there already.
     """
-    table, timing = _video_table(model_dir, video), None
+    table, timing = video_table(model_dir, video), None
     boxes = boxes_of_video(config, video)
     digest = boxes.digest if boxes else None
     if not (table.is_file() and is_made_from(table, video, handler.weights_digest, digest)):

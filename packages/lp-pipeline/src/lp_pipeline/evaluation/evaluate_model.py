@@ -13,10 +13,16 @@ from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
 from lp_analysis.metrics.frame_metrics import TemporalNorm, pixel_error
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
-from lp_core.listing import visible
 from lp_core.poses import PoseTable
 from lp_data.labels import read_labels
 from lp_io.checkpoint.digest import stored_weights_digest
+from lp_io.model_directory import (
+    ERROR_PLOT,
+    PIXEL_ERROR_SUMMARY,
+    PREDICTIONS,
+    metrics_log,
+    video_tables,
+)
 from lp_io.predictions import confidence_of, read_predictions, scorer_name
 from lp_io.predictions.source import is_of_other_weights, weights_of
 from lp_pipeline.builders.boxes import get_boxes
@@ -24,11 +30,6 @@ from lp_pipeline.display import Display
 from lp_pipeline.evaluation.model_project import ModelProject
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import predict_labels
-from lp_pipeline.training.metrics_log import METRICS_FILE
-from lp_pipeline.training.trainer import CSV_FOLDER
-
-PREDICTIONS = "predictions.csv"
-VIDEO_FOLDER = "video_preds"
 
 
 def predict_project_labels(
@@ -109,9 +110,9 @@ def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -
     folder, names = project.folder, result.table.keypoint_names
     _write(project, result, folder / PREDICTIONS)
     summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
-    write_pixel_error_summary(summary, folder / "pixel_error_summary.csv")
+    write_pixel_error_summary(summary, folder / PIXEL_ERROR_SUMMARY)
     curves = training_curves(project)
-    write_error_plot(folder / "error_plot.png", result.errors, names, result.sets, curves=curves)
+    write_error_plot(folder / ERROR_PLOT, result.errors, names, result.sets, curves=curves)
     return summary
 
 
@@ -121,7 +122,7 @@ def training_curves(project: ModelProject) -> TrainingCurves | None:
     Raises:
         EvaluationError: The log is damaged.
     """
-    log = project.folder / CSV_FOLDER / METRICS_FILE
+    log = metrics_log(project.folder)
     return read_training_curves(log) if log.is_file() else None
 
 
@@ -187,20 +188,7 @@ def evaluate_video_tables(project: ModelProject) -> list[Path]:
     return tables
 
 
-def video_tables(folder: Path) -> list[Path]:
-    """The tables of predictions of videos in a model directory."""
-    tables = folder / VIDEO_FOLDER
-    found = visible(tables, "*.csv") if tables.is_dir() else []
-    return [path for path in found if is_prediction_table(path)]
-
-
 def outdated_tables(folder: Path, tables: Sequence[Path]) -> list[Path]:
     """Those tables of a model directory that other weights have predicted than it has now."""
     now = stored_weights_digest(folder) if tables else None
     return [table for table in tables if is_of_other_weights(table, now)]
-
-
-def is_prediction_table(path: Path) -> bool:
-    """Whether a CSV file holds predictions, and not one of the metrics beside them."""
-    with path.open("rb") as file:
-        return file.read(7) == b"scorer,"

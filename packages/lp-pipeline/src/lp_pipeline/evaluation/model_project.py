@@ -15,6 +15,7 @@ from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
 from lp_io.checkpoint.files import MANIFEST_NAME
+from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, PREDICTIONS
 from lp_pipeline.builders.labels import (
     OUT_OF_DISTRIBUTION,
     get_skeleton,
@@ -22,7 +23,6 @@ from lp_pipeline.builders.labels import (
     other_label_files,
 )
 from lp_pipeline.config.load import load_config
-from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.config.schema import Config, EvalConfig
 from lp_pipeline.evaluation.pose_metrics import PoseMetrics, asked_pose_losses, fit_pose_metrics
 
@@ -158,7 +158,7 @@ class ModelProject:
             for name in OUT_OF_DISTRIBUTION:
                 if label_file.stem == f"{self.label_names[0].stem}_{name}":
                     return self.folder / f"predictions_{name}.csv"
-        return self.folder / "image_preds" / label_file.stem / "predictions.csv"
+        return self.folder / IMAGE_FOLDER / label_file.stem / PREDICTIONS
 
 
 def pose_metrics_of(folder: Path) -> PoseMetrics:

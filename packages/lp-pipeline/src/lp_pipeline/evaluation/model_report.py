@@ -15,12 +15,11 @@ from lp_analysis.report.parts import ReportedVideo
 from lp_analysis.report.training import write_training_report
 from lp_analysis.report.videos import reported_video
 from lp_core.errors import LPError
+from lp_io.model_directory import CONFIG_FILE, video_table
 from lp_pipeline.builders.eval_videos import folder_videos
 from lp_pipeline.builders.labels import get_skeleton
-from lp_pipeline.config.paths import CONFIG_FILE
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.evaluate_model import (
-    VIDEO_FOLDER,
     outdated_tables,
     training_curves,
 )
@@ -80,7 +79,7 @@ def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
     Tables that other weights have predicted are left out.
     """
     videos = folder_videos(project.config)
-    tables = [project.folder / VIDEO_FOLDER / f"{video.stem}.csv" for video in videos]
+    tables = [video_table(project.folder, video) for video in videos]
     pairs = [pair for pair in zip(videos, tables, strict=True) if pair[1].is_file()]
     outdated = outdated_tables(project.folder, [table for _, table in pairs])
     return [(video, table) for video, table in pairs if table not in outdated]

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from lp_io.model_directory import LOCK_FILE
 from lp_pipeline.errors import TrainingError
-
-LOCK_FILE = ".training.lock"
 
 
 class Holder(NamedTuple):

@@ -15,8 +15,8 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.atomic import written_beside
+from lp_io.model_directory import METRICS_FILE
 
-METRICS_FILE = "metrics.csv"
 SECONDS_BETWEEN_FILES = 5.0
 _ROWS = "lp_metrics_rows"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lp_io.model_directory import PROGRESS_FILE
 from lp_pipeline.display import Task
 
-PROGRESS_FILE = "progress.json"
 SECONDS_BETWEEN_FILES = 2.0
 
 

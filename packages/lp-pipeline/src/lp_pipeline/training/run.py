@@ -15,11 +15,11 @@ from lp_core.errors import unwritable
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
+from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, LOCK_FILE, PROGRESS_FILE, STATE_FOLDER
 from lp_io.training_state import TrainingStateSaver
 from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.config.paths import (
-    CONFIG_FILE,
     csv_files,
     data_dir,
     test_videos_directory,
@@ -31,14 +31,12 @@ from lp_pipeline.errors import TrainingError
 from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.interruption import StopWhenAsked
-from lp_pipeline.training.lock import LOCK_FILE, TrainingLock, check_free
+from lp_pipeline.training.lock import TrainingLock, check_free
 from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
-from lp_pipeline.training.progress import PROGRESS_FILE, ReportProgress
+from lp_pipeline.training.progress import ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up
-from lp_pipeline.training.trainer import CSV_FOLDER, get_callbacks, get_trainer
+from lp_pipeline.training.trainer import get_callbacks, get_trainer
 from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights, Save
-
-STATE_FOLDER = "training_state"
 
 _MADE_BY_TRAINING = (PROGRESS_FILE, STATE_FOLDER, MANIFEST_NAME)
 

@@ -1,0 +1,61 @@
+"""What lies in a model directory: the names of its files and folders, which are Lightning Pose's.
+
+The weights and their manifest are read and written by `lp_io.checkpoint`, training states by
+`lp_io.training_state`. Predictions, metrics, plots and the report are derived: they can be made
+again from the weights, the labels and the videos.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lp_core.listing import visible
+
+CONFIG_FILE = "config.yaml"
+"""The resolved config of the training."""
+
+STATE_FOLDER = "training_state"
+PROGRESS_FILE = "progress.json"
+LOCK_FILE = ".training.lock"
+TENSORBOARD_FOLDER = "tb_logs"
+CSV_FOLDER = "csv_logs"
+METRICS_FILE = "metrics.csv"
+"""What the training logged, in `CSV_FOLDER`."""
+
+PREDICTIONS = "predictions.csv"
+"""Predictions of the labelled frames; the folders of `IMAGE_FOLDER` have one each."""
+
+PIXEL_ERROR_SUMMARY = "pixel_error_summary.csv"
+ERROR_PLOT = "error_plot.png"
+REPORT_FILE = "report.html"
+VIDEO_FOLDER = "video_preds"
+IMAGE_FOLDER = "image_preds"
+LABELED_VIDEO_FOLDER = "labeled_videos"
+
+
+def metrics_log(folder: Path) -> Path:
+    """Where the training of a model directory logs losses and errors."""
+    return folder / CSV_FOLDER / METRICS_FILE
+
+
+def video_table(folder: Path, video: Path) -> Path:
+    """Where a model directory keeps its predictions of a video."""
+    return folder / VIDEO_FOLDER / f"{video.stem}.csv"
+
+
+def video_tables(folder: Path) -> list[Path]:
+    """The tables of predictions of videos in a model directory, without those of their metrics."""
+    tables = folder / VIDEO_FOLDER
+    found = visible(tables, "*.csv") if tables.is_dir() else []
+    return [path for path in found if _is_prediction_table(path)]
+
+
+def _is_prediction_table(path: Path) -> bool:
+    """Whether a CSV file holds predictions, and not one of the metrics beside them."""
+    with path.open("rb") as file:
+        return file.read(7) == b"scorer,"
+
+
+def labeled_video_path(table: Path) -> Path:
+    """Where the labelled video of a table of predictions lies."""
+    return table.parent / LABELED_VIDEO_FOLDER / f"{table.stem}_labeled.mp4"
