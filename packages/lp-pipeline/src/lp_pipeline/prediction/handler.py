@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
 from lp_core.geometry.affine import resizing
+from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
 from lp_data.loading.prefetch import prefetch
@@ -23,7 +24,6 @@ from lp_data.regions import CutVideo
 from lp_io.checkpoint.digest import weights_digest
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
-from lp_pipeline.prediction.folding import with_folded_backbone
 
 Frames = UInt8[ndarray, "frames height width 3"]
 

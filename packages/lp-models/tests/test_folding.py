@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lp_core.registry import MODELS, load_plugin
-from lp_pipeline.prediction.folding import with_folded_backbone
+from lp_core.trackers.folding import with_folded_backbone
 
 
 def make_tracker(backbone):
