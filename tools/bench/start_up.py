@@ -4,8 +4,8 @@
 
 Printed are the medians, over rounds in which the sides take turns, of the elapsed and the processor
 time of fresh processes: importing torch and reading the weights; the same, and importing timm and
-Lightning, as anybody does and as the command does; the first, and building the tracker; and the
-whole command on the first ten frames of VIDEO. With `--imports`, the slowest imports of the
+Lightning; the first, and building the tracker; and the whole command on the first ten frames of
+VIDEO. With `--imports`, the slowest imports of the
 command are listed as well.
 """
 
@@ -30,7 +30,6 @@ from lp_io.tensor_file import read_tensor_file
 read_tensor_file(Path(sys.argv[1]) / "model.safetensors")
 """
 LIBRARIES = READ + "import timm, pytorch_lightning"
-QUICKLY = "from lp_pipeline.cli.quick_start import import_quickly\nimport_quickly()\n" + READ
 BUILD = """
 import sys, torch
 from pathlib import Path
@@ -74,7 +73,6 @@ def main() -> None:
         commands = {
             "import torch, read the weights": [*python, READ, str(options.model_dir)],
             "and import timm and Lightning": [*python, LIBRARIES, str(options.model_dir)],
-            "and import them quickly": [*python, QUICKLY, str(options.model_dir)],
             "and build the tracker": [*python, BUILD, str(options.model_dir)],
             "litpose predict": predict,
         }

@@ -11,7 +11,6 @@ import typer
 from lp_core.errors import LPError, writing_remedy
 from lp_pipeline.cli.config_commands import add_config_commands
 from lp_pipeline.cli.evaluation_commands import add_evaluation_commands
-from lp_pipeline.cli.garbage import end_without_collecting
 from lp_pipeline.cli.plugin_errors import plugin_error
 from lp_pipeline.cli.project_commands import add_project_commands
 from lp_pipeline.cli.training_commands import add_training_commands
@@ -70,7 +69,6 @@ def _told(error: Exception) -> str | None:
 
 def main() -> None:
     """Run the command; print an error in a line or three and exit with 2."""
-    end_without_collecting()
     debug = "--debug" in sys.argv[1:]  # wherever it stands
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"])

@@ -6,11 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
 from lp_core.errors import suggestion
-from lp_pipeline.cli.garbage import nothing_collected
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.predict_inputs import PredictRequest, sort_inputs
 from lp_pipeline.cli.predict_many import do_all
-from lp_pipeline.cli.quick_start import import_quickly
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PredictionError
@@ -31,9 +29,7 @@ def run_predict(request: PredictRequest) -> None:
     if request.output_dir is not None:
         check_output_folder(request.output_dir)
     display = terminal_or_plain()
-    with nothing_collected():
-        import_quickly()
-        predictor = _predictor(request, display)
+    predictor = _predictor(request, display)
     works = [
         *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),
         *((video, partial(predictor.predict_video, video)) for video in inputs.videos),

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import platform
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lp_core.text import printable
+from lp_pipeline.allocator import keep_large_buffers
 from lp_pipeline.cli.messages import show_messages
 from lp_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from lp_pipeline.config.load import LoadedConfig
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_LARGEST_INT = 2**31 - 1
-
 
 _LOGGERS = ("pytorch_lightning", "lightning_fabric", "timm")
 _MODULES = r"(pytorch_lightning|lightning_fabric|torch|timm)\b"
@@ -46,21 +41,6 @@ def quieten_libraries() -> None:
     warnings.filterwarnings("ignore", module=_MODULES)
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def keep_large_buffers() -> bool:
-    """Tell glibc to keep freed buffers for the next step instead of giving them back.
-
-    A network's buffers are large enough that glibc maps and unmaps them anew in every step; on a
-    CPU the page faults then cost more than the arithmetic.
-
-    Returns:
-        Whether there was a glibc to tell.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
 
 
 def load_for_training(path: Path, overrides: Sequence[str]) -> LoadedConfig:
