@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lp_core.errors import LPError
 from lp_io.checkpoint import load_model
-from lp_io.lightning_pose import find_public_checkpoint
+from lp_io.lightning_pose import find_lightning_pose_checkpoint
 from lp_pipeline.builders.start_weights import start_from
 from lp_pipeline.conversion.convert import ConvertOptions, convert
 from lp_pipeline.model import Model
@@ -226,7 +226,7 @@ def test_a_training_starts_from_a_public_checkpoint(tmp_path, model_type):
     expected = load_model(target).tracker.state_dict()
     options = load_model(target).tracker.options
     kind = type(load_model(target).tracker)
-    for checkpoint in (source, find_public_checkpoint(source)):
+    for checkpoint in (source, find_lightning_pose_checkpoint(source)):
         tracker = kind(options)
         lines = start_from(tracker, checkpoint)
         assert not any("random" in line for line in lines)
@@ -262,7 +262,7 @@ def _without(state, name):
             "upsampling_layers.2.bias' is mis",
         ),
         (lambda s: _without(s, "backbone.1.running_mean"), "bn1.running_mean' is missing"),
-        (lambda s: {**s, "backbone.9.weight": s["backbone.0.weight"]}, "no weight of a ResNet"),
+        (lambda s: {**s, "backbone.9.weight": s["backbone.0.weight"]}, "not a weight of a ResNet"),
         (lambda s: {**s, "head.more": s["backbone.0.weight"]}, "'head.more' belongs nowhere"),
         (
             lambda s: {**s, "head.upsampling_layers.2.bias": torch.zeros(4)},

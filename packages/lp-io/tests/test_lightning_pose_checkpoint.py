@@ -10,9 +10,9 @@ import torch
 
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose import (
-    find_public_checkpoint,
-    is_public_model_dir,
-    read_public_checkpoint,
+    find_lightning_pose_checkpoint,
+    is_lightning_pose_model_dir,
+    read_lightning_pose_checkpoint,
 )
 
 WEIGHTS = OrderedDict(
@@ -75,7 +75,7 @@ def test_weights_and_options_are_read_without_omegaconf(tmp_path, omegaconf):
         },
         optimizer_states=[{"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": []}],
     )
-    checkpoint = read_public_checkpoint(path)
+    checkpoint = read_lightning_pose_checkpoint(path)
     assert list(checkpoint.weights) == list(WEIGHTS)
     for name, value in WEIGHTS.items():
         assert torch.equal(checkpoint.weights[name], value)
@@ -111,7 +111,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, name, place):
         call = (getattr, "text", "upper")
     path = _save(tmp_path / "a.ckpt", **{place: {"x": Hostile(*call)}})
     with pytest.raises(ConversionError, match="wants to import"):
-        read_public_checkpoint(path)
+        read_lightning_pose_checkpoint(path)
     assert not trap.exists()
 
 
@@ -130,7 +130,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, name, place):
 def test_other_ways_to_import_are_refused_too(tmp_path, pickled):
     path = _with_pickle(_save(tmp_path / "a.ckpt"), pickled)
     with pytest.raises(ConversionError):
-        read_public_checkpoint(path)
+        read_lightning_pose_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_other_ways_to_import_are_refused_too(tmp_path, pickled):
 def test_what_is_no_checkpoint_is_refused(tmp_path, pickled):
     path = _with_pickle(_save(tmp_path / "a.ckpt"), pickled)
     with pytest.raises(ConversionError):
-        read_public_checkpoint(path)
+        read_lightning_pose_checkpoint(path)
 
 
 def _with_pickle(path, pickled, compression=zipfile.ZIP_STORED):
@@ -173,14 +173,14 @@ def test_damaged_files_are_refused(tmp_path):
     for content in (b"", b"PK", whole[:100], whole[: len(whole) // 2], whole[:-10]):
         path.write_bytes(content)
         with pytest.raises(ConversionError):
-            read_public_checkpoint(path)
+            read_lightning_pose_checkpoint(path)
     _with_pickle(_save(path), pickled, zipfile.ZIP_DEFLATED)
     with pytest.raises(ConversionError, match="not laid out"):
-        read_public_checkpoint(path)
+        read_lightning_pose_checkpoint(path)
     with pytest.raises(ConversionError, match="no such checkpoint"):
-        read_public_checkpoint(tmp_path / "missing.ckpt")
+        read_lightning_pose_checkpoint(tmp_path / "missing.ckpt")
     with pytest.raises(ConversionError, match="cannot be read"):
-        read_public_checkpoint(tmp_path)
+        read_lightning_pose_checkpoint(tmp_path)
 
 
 def test_options_that_repeat_one_list_endlessly_are_refused(tmp_path):
@@ -189,14 +189,14 @@ def test_options_that_repeat_one_list_endlessly_are_refused(tmp_path):
         options = [options] * 6
     path = _save(tmp_path / "a.ckpt", hyper_parameters={"cfg": options})
     with pytest.raises(ConversionError, match="more values"):
-        read_public_checkpoint(path)
+        read_lightning_pose_checkpoint(path)
 
 
 def test_old_files_that_are_a_bare_pickle_are_refused(tmp_path):
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": WEIGHTS}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(ConversionError, match="no zip archive"):
-        read_public_checkpoint(path)
+        read_lightning_pose_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -215,15 +215,15 @@ def test_the_checkpoint_is_the_one_that_the_package_would_take(tmp_path, files, 
         paths.append(tmp_path / "tb_logs" / "run" / version / "checkpoints" / f"{name}.ckpt")
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         paths[-1].touch()
-    assert find_public_checkpoint(tmp_path) == paths[expected]
+    assert find_lightning_pose_checkpoint(tmp_path) == paths[expected]
 
 
 def test_a_folder_is_recognised(tmp_path):
-    assert not is_public_model_dir(tmp_path)
+    assert not is_lightning_pose_model_dir(tmp_path)
     (tmp_path / "config.yaml").touch()
     (tmp_path / "tb_logs").mkdir()
-    assert is_public_model_dir(tmp_path)
+    assert is_lightning_pose_model_dir(tmp_path)
     with pytest.raises(ConversionError, match="no checkpoint"):
-        find_public_checkpoint(tmp_path)
+        find_lightning_pose_checkpoint(tmp_path)
     (tmp_path / "manifest.json").touch()
-    assert not is_public_model_dir(tmp_path)
+    assert not is_lightning_pose_model_dir(tmp_path)

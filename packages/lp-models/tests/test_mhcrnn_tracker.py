@@ -92,10 +92,10 @@ def test_no_loss_compares_the_end_of_one_head_with_the_start_of_the_other():
     assert factory("train", outputs).total.item() == 0
 
 
-def test_the_public_parameters_fit_with_their_duplicates():
+def test_the_recurrent_head_names_its_parameters_as_lightning_pose_does():
     heads = RecurrentHeads(64, 2, 3)
-    public = {name: torch.randn_like(value) for name, value in heads.state_dict().items()}
-    assert set(public) == {
+    shapes = {name: value.shape for name, value in heads.state_dict().items()}
+    assert set(shapes) == {
         f"head_{name}.{kind}"
         for name in (
             "sf.upsampling_layers.1",
@@ -110,13 +110,8 @@ def test_the_public_parameters_fit_with_their_duplicates():
         )
         for kind in ("weight", "bias")
     }
-    assert public["head_mf.H_f.0.weight"].shape == (32, 1, 2, 2)
-    assert public["head_mf.H_f.1.weight"].shape == (32, 1, 2, 2)
-    for index, name in enumerate(["W_pre", "W_f", "H_f", "W_b", "H_b"]):
-        for key in [key for key in public if key.startswith(f"head_mf.{name}.")]:
-            public[key.replace(f"head_mf.{name}", f"head_mf.layers.{index}")] = public[key]
-    heads.load_state_dict(public)
-    torch.testing.assert_close(heads.head_mf.W_b.weight, public["head_mf.W_b.weight"])
+    assert shapes["head_mf.H_f.0.weight"] == (32, 1, 2, 2)
+    assert shapes["head_mf.H_f.1.weight"] == (32, 1, 2, 2)
 
 
 def test_the_recurrence_is_the_public_one():

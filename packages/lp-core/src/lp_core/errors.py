@@ -1,4 +1,4 @@
-"""The root of every public error, and the errors of lp-core itself."""
+"""The base class of the errors of all lp packages, and the errors of lp-core."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LPError(Exception):
 
 
 class CoreError(LPError):
-    """Any public error of lp-core."""
+    """Base class of the errors of lp-core."""
 
 
 class UnknownNameError(CoreError):

@@ -6,14 +6,12 @@ pose-estimation checkpoints that OpenMMLab publishes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from lp_core.backbones.contract import Backbone, BackboneRequest
-from lp_core.backbones.public_layouts import efficientnet_weight, resnet_weight
 from lp_core.backbones.timm_backbone import build_timm_backbone
 from lp_core.backbones.weights import hub_errors
 
@@ -28,14 +26,11 @@ class PublicBackbone:
         timm_name: The timm architecture, with the tag of its weights.
         url: Where the weights are, if not on timm's hub.
         arguments: Further arguments of ``timm.create_model``.
-        layout: From the name of a weight in a Lightning Pose checkpoint, without ``backbone.``, to
-            its name in this backbone; None where such weights cannot be taken over.
     """
 
     timm_name: str
     url: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
-    layout: Callable[[str], str] | None = None
 
     def __call__(self, request: BackboneRequest) -> Backbone:
         """Build it as ``request`` says.
@@ -72,44 +67,38 @@ def _load_pose_weights(backbone: nn.Module, url: str) -> None:
     backbone.load_state_dict(weights, strict=True)
 
 
-resnet18 = PublicBackbone("resnet18.tv_in1k", layout=resnet_weight)
-resnet34 = PublicBackbone("resnet34.tv_in1k", layout=resnet_weight)
-resnet50 = PublicBackbone("resnet50.tv2_in1k", layout=resnet_weight)
-resnet101 = PublicBackbone("resnet101.tv2_in1k", layout=resnet_weight)
-resnet152 = PublicBackbone("resnet152.tv2_in1k", layout=resnet_weight)
+resnet18 = PublicBackbone("resnet18.tv_in1k")
+resnet34 = PublicBackbone("resnet34.tv_in1k")
+resnet50 = PublicBackbone("resnet50.tv2_in1k")
+resnet101 = PublicBackbone("resnet101.tv2_in1k")
+resnet152 = PublicBackbone("resnet152.tv2_in1k")
 resnet50_animal_apose = PublicBackbone(
     "resnet50",
     f"{_OPENMMLAB}/animal/resnet/res50_animalpose_256x256-e1f30bff_20210426.pth",
-    layout=resnet_weight,
 )
 resnet50_animal_ap10k = PublicBackbone(
     "resnet50",
     f"{_OPENMMLAB}/animal/resnet/res50_ap10k_256x256-35760eb8_20211029.pth",
-    layout=resnet_weight,
 )
 resnet50_human_jhmdb = PublicBackbone(
     "resnet50",
     f"{_OPENMMLAB}/top_down/resnet/res50_jhmdb_sub3_256x256-c4ec1a0b_20201122.pth",
-    layout=resnet_weight,
 )
 resnet50_human_res_rle = PublicBackbone(
     "resnet50",
     f"{_OPENMMLAB}/deeppose/deeppose_res50_mpii_256x256_rle-5f92a619_20220504.pth",
-    layout=resnet_weight,
 )
 resnet50_human_top_res = PublicBackbone(
     "resnet50",
     f"{_OPENMMLAB}/top_down/resnet/res50_mpii_256x256-418ffc88_20200812.pth",
-    layout=resnet_weight,
 )
 resnet50_human_hand = PublicBackbone(
     "resnet50",
     f"{_OPENMMLAB}/hand/resnet/res50_onehand10k_256x256-739c8639_20210330.pth",
-    layout=resnet_weight,
 )
-efficientnet_b0 = PublicBackbone("efficientnet_b0", layout=efficientnet_weight)
-efficientnet_b1 = PublicBackbone("efficientnet_b1", layout=efficientnet_weight)
-efficientnet_b2 = PublicBackbone("efficientnet_b2", layout=efficientnet_weight)
+efficientnet_b0 = PublicBackbone("efficientnet_b0")
+efficientnet_b1 = PublicBackbone("efficientnet_b1")
+efficientnet_b2 = PublicBackbone("efficientnet_b2")
 vits_dino = PublicBackbone("vit_small_patch16_224.dino")
 vitb_dino = PublicBackbone("vit_base_patch16_224.dino")
 vits_dinov2 = PublicBackbone("vit_small_patch14_dinov2.lvd142m", arguments={"patch_size": 16})

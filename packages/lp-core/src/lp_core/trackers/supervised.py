@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -44,8 +44,6 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         auxiliary_losses: Losses that go with whichever of them is chosen.
         labeled_outputs: The keys of `LossInputs` that it gives for labelled batches.
         unlabeled_outputs: Those that its semi-supervised twin gives for unlabelled clips.
-        public_options: The options with which it computes what Lightning Pose's tracker of the same
-            name does, whose weights it then takes; None where there is no such tracker.
 
     Args:
         options: What the tracker is told, an instance of its ``Options``.
@@ -60,7 +58,6 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     auxiliary_losses: ClassVar[tuple[str, ...]] = ()
     labeled_outputs: ClassVar[frozenset[str]] = frozenset()
     unlabeled_outputs: ClassVar[frozenset[str]] = frozenset()
-    public_options: ClassVar[Mapping[str, Any] | None] = None
 
     def __init__(
         self,
@@ -77,18 +74,6 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker] | None:
         """The twin that also learns from unlabelled clips; None where there is none."""
         return None
-
-    def from_public_head(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of its head, from those of Lightning Pose's.
-
-        Args:
-            weights: By name, without ``head.``.
-
-        Returns:
-            By name in this tracker's head. What does not belong there is found when they are
-            loaded; a subclass renames and rescales what it must.
-        """
-        return dict(weights)
 
     @property
     def heatmap_size(self) -> tuple[int, int]:

@@ -37,7 +37,7 @@ _LARGEST_PICKLE = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class PublicCheckpoint:
+class LightningPoseCheckpoint:
     """What a checkpoint of Lightning Pose holds that matters.
 
     Attributes:
@@ -51,7 +51,7 @@ class PublicCheckpoint:
     hyper_parameters: Mapping[str, Any]
 
 
-def read_public_checkpoint(path: Path) -> PublicCheckpoint:
+def read_lightning_pose_checkpoint(path: Path) -> LightningPoseCheckpoint:
     """Read a ``.ckpt`` file of Lightning Pose.
 
     Args:
@@ -86,7 +86,7 @@ def _replacements() -> list[Any]:
     return [(kind, name.replace(":", ".")) for name, kind in STAND_INS.items()]
 
 
-def _checked(path: Path, content: Any) -> PublicCheckpoint:
+def _checked(path: Path, content: Any) -> LightningPoseCheckpoint:
     """The parts that matter, if they are what they should be."""
     weights = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights:
@@ -96,7 +96,7 @@ def _checked(path: Path, content: Any) -> PublicCheckpoint:
             raise _damaged(path, f"'{name}' is no tensor")
     with reading(path, ConversionError, "a Lightning checkpoint"):
         hyper_parameters = plain(content.get("hyper_parameters"))
-    return PublicCheckpoint(
+    return LightningPoseCheckpoint(
         path, dict(weights), hyper_parameters if isinstance(hyper_parameters, dict) else {}
     )
 

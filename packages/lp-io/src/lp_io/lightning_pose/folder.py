@@ -13,13 +13,13 @@ _VERSION = re.compile(r"version_(\d+)")
 _STEP = re.compile(r"step=(\d+)")
 
 
-def is_public_model_dir(folder: Path) -> bool:
+def is_lightning_pose_model_dir(folder: Path) -> bool:
     """Whether a folder is a model directory of Lightning Pose: a config and logs, no manifest."""
     ours = (folder / "manifest.json").exists()
     return not ours and (folder / CONFIG_NAME).is_file() and (folder / "tb_logs").is_dir()
 
 
-def find_public_checkpoint(folder: Path) -> Path:
+def find_lightning_pose_checkpoint(folder: Path) -> Path:
     """The checkpoint that Lightning Pose itself would predict with.
 
     That is the best one of the latest run, by the name that the package gives it; where it kept no

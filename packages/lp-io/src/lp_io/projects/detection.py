@@ -9,7 +9,7 @@ from pathlib import Path
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_io.errors import ConversionError
-from lp_io.lightning_pose.folder import is_public_model_dir
+from lp_io.lightning_pose.folder import is_lightning_pose_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, reading
@@ -63,7 +63,7 @@ def detect(path: Path) -> Kind:
 def _folder(path: Path) -> Kind:
     if all((path / name).is_file() for name in _MODEL_FILES):
         return Kind.MODEL
-    if is_public_model_dir(path):
+    if is_lightning_pose_model_dir(path):
         return Kind.LIGHTNING_POSE_MODEL
     if is_deeplabcut_project(path):
         return Kind.DEEPLABCUT

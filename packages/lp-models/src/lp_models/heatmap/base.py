@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from lp_core.batches import LabeledBatch, LossInputs, Prediction
 from lp_core.geometry.affine import transform
 from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_models.heatmap.decoders import HEATMAP_DECODERS
 from lp_models.heatmap.head import check_sizes
 from lp_models.heatmap.options import HeatmapOptions
-from lp_models.heatmap.reading import READINGS
 
 Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
 
@@ -38,7 +37,6 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
         {"heatmaps_targ", "heatmaps_pred", "keypoints_targ", "keypoints_pred", "confidences"}
     )
     unlabeled_outputs = frozenset({"heatmaps_pred", "keypoints_pred", "confidences"})
-    public_options: ClassVar[Mapping[str, Any] | None] = {"decoding": "lightning_pose"}
 
     def __init__(self, options: HeatmapOptions, **keywords: Any) -> None:
         super().__init__(options, **keywords)
@@ -71,13 +69,13 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
             heatmaps: (N, K, h, w), each with sum 1.
             to_frame: (N, 2, 3), model px → frame px.
         """
-        reading = READINGS[self.options.decoding]
-        return reading.decode(heatmaps, self.options.image_size, to_frame)
+        decoder = HEATMAP_DECODERS[self.options.decoding]
+        return decoder.decode(heatmaps, self.options.image_size, to_frame)
 
     def add_targets(self, batch: LabeledBatch) -> LabeledBatch:
         """The batch, with target heatmaps that would be decoded to its keypoints."""
-        reading = READINGS[self.options.decoding]
-        keypoints = reading.target(
+        decoder = HEATMAP_DECODERS[self.options.decoding]
+        keypoints = decoder.target(
             batch["keypoints"], batch["to_frame"], self.options.downsample_factor
         )
         placed = super().add_targets({**batch, "keypoints": keypoints})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lp_core.trackers.options import TrackerOptions
-from lp_models.heatmap.reading import Decoding
+from lp_models.heatmap.decoders import Decoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class HeatmapOptions(TrackerOptions):
             so that the tracker learns to be unsure of it; if not, it is left out of the loss.
             Batches of lp-data have no such keypoints: they say 1 (uniform) or 0 (left out).
         decoding: How a heatmap becomes a position. ``"local"`` is ours; ``"lightning_pose"`` is the
-            public system's, with its conventions of coordinates, for models that it trained.
+            one of Lightning Pose, with its coordinates, for models that it trained.
     """
 
     downsample_factor: Literal[1, 2, 3] = 2

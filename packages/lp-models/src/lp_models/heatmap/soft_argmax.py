@@ -1,4 +1,4 @@
-"""The public system's soft-argmax, for networks that were trained by it.
+"""Lightning Pose's soft-argmax, for networks that were trained with it.
 
 Each map is doubled in size until it has the image's, by bicubic interpolation and a binomial blur;
 a softmax of temperature 1000 sharpens it; the position is its mean, and the confidence its mass in
@@ -34,7 +34,7 @@ def doubled(maps: Maps) -> Float[Tensor, "batch keypoints more_rows more_columns
 def soft_argmax(
     heatmaps: Maps, doublings: int
 ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
-    """Positions and confidences of maps, in the public system's way.
+    """Positions and confidences of maps, as Lightning Pose computes them.
 
     Args:
         heatmaps: (B, K, h, w), each with sum 1.

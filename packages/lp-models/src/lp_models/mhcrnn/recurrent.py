@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from lp_core.errors import TrackerError
@@ -27,7 +25,7 @@ class UpsamplingCRNN(nn.Module):
     """Two linear recurrences, forwards and backwards in time, averaged.
 
     With features f and the upsampling W: x₀ = W f₀, xₜ = W fₜ + H xₜ₋₁, and the same from the last
-    frame to the first. The names of its parameters are those of the public system, so that its
+    frame to the first. The names of its parameters are those of Lightning Pose, so that its
     weights can be loaded.
 
     Args:
@@ -71,14 +69,6 @@ class UpsamplingCRNN(nn.Module):
             forwards = ahead[step] + self.H_f(forwards)
             backwards = behind[-1 - step] + self.H_b(backwards)
         return spatial_softmax((forwards + backwards) / 2)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
-    ) -> None:
-        """Leave out ``layers``, where the public system keeps every weight a second time."""
-        for name in [name for name in state_dict if name.startswith(f"{prefix}layers.")]:
-            del state_dict[name]
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 class RecurrentHeads(ContextHeads):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 import torch
 from torch import Tensor
 
@@ -30,11 +27,6 @@ class MHCRNNTracker(BaseHeatmapTracker):
     Options = ContextOptions
     options: ContextOptions
     context_frames = 5
-    public_options: ClassVar[Mapping[str, Any] | None] = {
-        "decoding": "lightning_pose",
-        "context_head": "recurrent",
-    }
-
     head: ContextHeads
 
     def build_head(self, doublings: int) -> ContextHeads:
@@ -49,12 +41,6 @@ class MHCRNNTracker(BaseHeatmapTracker):
         if self.options.context_head == "trajectory":
             return TrajectoryHeads(channels, self.num_keypoints, doublings)
         return FusionHeads(channels, self.num_keypoints, doublings, self.context_frames)
-
-    def from_public_head(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of its head, without those that Lightning Pose keeps a second time."""
-        return {
-            name: value for name, value in weights.items() if not name.startswith("head_mf.layers.")
-        }
 
     @classmethod
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:

@@ -14,7 +14,7 @@ class RegressionOptions(TrackerOptions):
 
     Attributes:
         decoding: How its numbers become positions. ``"local"`` counts from pixel centres, as all of
-            lp does; ``"lightning_pose"`` scales without regard to them, as the public system does,
+            lp does; ``"lightning_pose"`` scales without regard to them, as Lightning Pose does,
             for models that it trained: the same but for 1/2 px of the frame.
     """
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from lp_core.batches import (
@@ -43,7 +41,6 @@ class RegressionTracker(BaseSupervisedTracker):
     auxiliary_losses = ("confidence",)
     labeled_outputs = frozenset({"keypoints_targ", "keypoints_pred", "confidences"})
     unlabeled_outputs = frozenset({"keypoints_pred", "confidences"})
-    public_options: ClassVar[Mapping[str, Any] | None] = {"decoding": "lightning_pose"}
 
     def __init__(self, options: RegressionOptions, **keywords: Any) -> None:
         super().__init__(options, **keywords)
@@ -60,24 +57,6 @@ class RegressionTracker(BaseSupervisedTracker):
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:
         """The twin that also learns from unlabelled clips."""
         return SemiSupervisedRegressionTracker
-
-    def from_public_head(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of its head, from those of Lightning Pose's linear layer.
-
-        That one gives model px from the image's corner, and no confidence: ours is 1/2 then.
-        """
-        own = dict(weights)
-        for public, name, shift in (
-            ("weight", "positions.weight", 0),
-            ("bias", "positions.bias", 1),
-        ):
-            value = own.pop(f"linear_layer.{public}", None)
-            if value is not None:  # of as many keypoints as that one has
-                size = self.head.half_size.repeat(len(value) // 2)
-                own[name] = value / size.view(-1, *[1] * (value.ndim - 1)) - shift
-        for name, value in self.head.confidences.state_dict().items():
-            own[f"confidences.{name}"] = torch.zeros_like(value)
-        return own
 
     def forward(self, images: Tensor) -> Prediction:
         """Keypoints in model px, and confidences, of images (N, 3, H, W), uint8 or 0 to 255."""

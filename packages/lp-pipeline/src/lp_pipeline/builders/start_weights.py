@@ -10,16 +10,16 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import LeftOut, Manifest, read_manifest, read_weights, take_weights
 from lp_io.checkpoint.files import LOSS_PREFIXES, MANIFEST_NAME, WEIGHTS_NAME
 from lp_io.lightning_pose import (
-    find_public_checkpoint,
-    is_public_model_dir,
-    read_public_checkpoint,
+    find_lightning_pose_checkpoint,
+    is_lightning_pose_model_dir,
+    read_lightning_pose_checkpoint,
+    tracker_weights,
 )
-from lp_pipeline.builders.public_weights import tracker_weights
 from lp_pipeline.errors import ConfigError
 
 _KEY = "model.checkpoint"
 _BACKBONE = "backbone."
-_PUBLIC_SUFFIX = ".ckpt"
+_LIGHTNING_POSE_SUFFIX = ".ckpt"
 _MOST_NAMED = 3
 
 
@@ -57,11 +57,13 @@ def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, .
 
 
 def _take(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[LeftOut, ...]:
-    public = is_public_model_dir(checkpoint)
-    if not public and checkpoint.suffix != _PUBLIC_SUFFIX:
+    is_folder = is_lightning_pose_model_dir(checkpoint)
+    if not is_folder and checkpoint.suffix != _LIGHTNING_POSE_SUFFIX:
         return take_weights(tracker, read_weights(checkpoint), checkpoint)
-    file = find_public_checkpoint(checkpoint) if public else checkpoint
-    return take_weights(tracker, tracker_weights(tracker, read_public_checkpoint(file)), file)
+    file = find_lightning_pose_checkpoint(checkpoint) if is_folder else checkpoint
+    return take_weights(
+        tracker, tracker_weights(tracker, read_lightning_pose_checkpoint(file)), file
+    )
 
 
 def _check_backbone(

@@ -1,4 +1,4 @@
-"""From a model directory of the public package Lightning Pose to one of ours."""
+"""From a model directory of Lightning Pose to one of ours."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from torch import Tensor
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.checkpoint.files import MANIFEST_NAME
-from lp_io.lightning_pose import PublicCheckpoint, find_public_checkpoint, read_public_checkpoint
+from lp_io.lightning_pose import (
+    PARTS,
+    LightningPoseCheckpoint,
+    check_backbone,
+    find_lightning_pose_checkpoint,
+    get_adapter,
+    misfit,
+    read_lightning_pose_checkpoint,
+    tracker_weights,
+)
 from lp_io.model_directory import CONFIG_FILE
 from lp_pipeline.builders.model import get_options
-from lp_pipeline.builders.public_weights import PARTS, check_backbone, misfit, tracker_weights
 from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.config.schema import Config
 from lp_pipeline.conversion.folders import folder_beside
@@ -27,7 +35,7 @@ from lp_pipeline.errors import ConvertError
 def convert_lightning_pose(
     source: Path, target: Path, *, overwrite: bool = False
 ) -> ConversionReport:
-    """Convert a trained model, so that it predicts what the public package predicts.
+    """Convert a trained model, so that it predicts what it predicts in Lightning Pose.
 
     Args:
         source: A model directory of Lightning Pose, with its ``config.yaml`` and ``tb_logs``.
@@ -41,9 +49,11 @@ def convert_lightning_pose(
     """
     loaded = load_config(source / CONFIG_FILE)
     config = loaded.config
-    kind = _tracker_class(config, source)
+    adapter = get_adapter(config.model.model_type, source / CONFIG_FILE)
+    config.model.options |= adapter.options
+    kind = get_model_class(config.model.model_type)
     check_backbone(config.model.backbone, f"{source / CONFIG_FILE}, model.backbone")
-    checkpoint = read_public_checkpoint(find_public_checkpoint(source))
+    checkpoint = read_lightning_pose_checkpoint(find_lightning_pose_checkpoint(source))
     _check_agreement(config, checkpoint)
     tracker = _build(config, kind, source)
     left_out = _fill(tracker, checkpoint)
@@ -55,20 +65,7 @@ def convert_lightning_pose(
     return _report(target, loaded, checkpoint, left_out)
 
 
-def _tracker_class(config: Config, source: Path) -> type[BaseSupervisedTracker]:
-    """The tracker class of the same name, if it can take the public one's weights."""
-    kind = get_model_class(config.model.model_type)
-    if kind.public_options is None:
-        raise ConvertError(
-            f"'{config.model.model_type}' takes no weights of Lightning Pose",
-            where=source / CONFIG_FILE,
-            remedy="its class says how, by public_options and from_public_head",
-        )
-    config.model.options |= kind.public_options
-    return kind
-
-
-def _check_agreement(config: Config, checkpoint: PublicCheckpoint) -> None:
+def _check_agreement(config: Config, checkpoint: LightningPoseCheckpoint) -> None:
     """Refuse a checkpoint that was made with another config."""
     names = config.data.keypoint_names
     expected: dict[str, Any] = {
@@ -101,7 +98,7 @@ def _build(
     return kind(dataclasses.replace(options, backbone_pretrained=False, backbone_checkpoint=None))
 
 
-def _fill(tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint) -> list[str]:
+def _fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) -> list[str]:
     """Put the weights into the tracker; the names of those that belong nowhere are returned."""
     weights = tracker_weights(tracker, checkpoint)
     _check_fit(tracker, weights, checkpoint)
@@ -110,7 +107,9 @@ def _fill(tracker: BaseSupervisedTracker, checkpoint: PublicCheckpoint) -> list[
 
 
 def _check_fit(
-    tracker: BaseSupervisedTracker, weights: Mapping[str, Tensor], checkpoint: PublicCheckpoint
+    tracker: BaseSupervisedTracker,
+    weights: Mapping[str, Tensor],
+    checkpoint: LightningPoseCheckpoint,
 ) -> None:
     """Refuse weights that are not exactly the tracker's."""
     own = tracker.state_dict()
@@ -133,7 +132,7 @@ def _copy_labels(source: Path, folder: Path) -> None:
 
 
 def _report(
-    target: Path, loaded: LoadedConfig, checkpoint: PublicCheckpoint, left_out: list[str]
+    target: Path, loaded: LoadedConfig, checkpoint: LightningPoseCheckpoint, left_out: list[str]
 ) -> ConversionReport:
     model = loaded.config.model
     names = loaded.config.data.keypoint_names or []

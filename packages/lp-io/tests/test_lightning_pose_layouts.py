@@ -1,4 +1,4 @@
-"""The layouts against the public networks, written here anew from torchvision's description."""
+"""The layouts against Lightning Pose's networks, written here from torchvision's description."""
 
 import pytest
 import torch
@@ -7,9 +7,10 @@ from torch.nn import functional as F
 
 from lp_core.backbones.build import build_backbone
 from lp_core.backbones.contract import BackboneRequest
-from lp_core.backbones.public import PublicBackbone
-from lp_core.errors import BackboneError
-from lp_core.registry import BACKBONES, load_plugin, registered
+from lp_core.registry import BACKBONES, registered
+from lp_io.errors import ConversionError
+from lp_io.lightning_pose.layouts import efficientnet_weight, resnet_weight
+from lp_io.lightning_pose.weights import LAYOUTS
 
 
 class Bottleneck(nn.Module):
@@ -31,7 +32,7 @@ class Bottleneck(nn.Module):
         return F.relu(y + (self.downsample(x) if hasattr(self, "downsample") else x))
 
 
-def public_resnet50():
+def their_resnet50():
     layers = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
     layers.append(nn.MaxPool2d(3, 2, 1))
     channels = 64
@@ -77,7 +78,7 @@ class MBConv(nn.Module):
         return self.block(x) + x if self.adds else self.block(x)
 
 
-def public_efficientnet_b0():
+def their_efficientnet_b0():
     stages = [  # widening, kernel, stride, channels, depth
         (1, 3, 1, 16, 1),
         (6, 3, 2, 24, 2),
@@ -109,20 +110,20 @@ def _with_random_statistics(network):
 
 
 @pytest.mark.parametrize(
-    ("name", "public"),
+    ("name", "network_of"),
     [
-        ("resnet50", public_resnet50),
-        ("resnet50_animal_ap10k", public_resnet50),
-        ("efficientnet_b0", public_efficientnet_b0),
+        ("resnet50", their_resnet50),
+        ("resnet50_animal_ap10k", their_resnet50),
+        ("efficientnet_b0", their_efficientnet_b0),
     ],
 )
-def test_public_weights_give_the_same_features(name, public):
+def test_their_weights_give_the_same_features(name, network_of):
     torch.manual_seed(0)
-    network = _with_random_statistics(public())
+    network = _with_random_statistics(network_of())
     backbone = build_backbone(
         BackboneRequest(name=name, image_size=(64, 96), pretrained=False)
     ).eval()
-    layout = load_plugin(BACKBONES, name).layout
+    layout = LAYOUTS[name]
     backbone.load_state_dict({layout(key): value for key, value in network.state_dict().items()})
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
@@ -135,18 +136,13 @@ def test_public_weights_give_the_same_features(name, public):
     "name", ["0.weight", "3.weight", "4", "8.weight", "0.9.0.weight", "fc.bias"]
 )
 def test_names_that_no_network_has_are_refused(name):
-    known = load_plugin(BACKBONES, "efficientnet_b0").layout
-    with pytest.raises(BackboneError, match="no weight of an EfficientNet"):
-        known(name)
+    with pytest.raises(ConversionError, match="not a weight of an EfficientNet"):
+        efficientnet_weight(name)
     if name not in ("0.weight", "0.9.0.weight"):
-        with pytest.raises(BackboneError, match="no weight of a ResNet"):
-            load_plugin(BACKBONES, "resnet18").layout(name)
+        with pytest.raises(ConversionError, match="not a weight of a ResNet"):
+            resnet_weight(name)
 
 
-def test_every_convolutional_public_backbone_says_where_weights_belong():
-    public = [name for name in registered(BACKBONES) if name.startswith(("resnet", "efficient"))]
-    assert len(public) == 14
-    for name in public:
-        plugin = load_plugin(BACKBONES, name)
-        assert isinstance(plugin, PublicBackbone)
-        assert plugin.layout is not None
+def test_every_convolutional_backbone_of_lightning_pose_has_a_layout():
+    names = [name for name in registered(BACKBONES) if name.startswith(("resnet", "efficient"))]
+    assert sorted(LAYOUTS) == sorted(names)

@@ -1,4 +1,4 @@
-"""How heatmaps are read: from the positions of their peaks to keypoints in frame px, and back."""
+"""Decoders of heatmaps: from the positions of their peaks to keypoints in frame px, and back."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
 Points = Float[Tensor, "batch keypoints 2"]
 ToFrame = Float[Tensor, "batch 2 3"]
 
-_PUBLIC_SHIFTS = {1: 0.5, 2: 1.5, 3: 2.5}
+_SHIFTS = {1: 0.5, 2: 1.5, 3: 2.5}
 """Model px that Lightning Pose takes off a position in the upsampled map; 3.5 would be right for a
 downsample factor of 3, so that its positions are 1 model px too large there."""
 
 
-class Reading(Protocol):
+class HeatmapDecoder(Protocol):
     """A pair of maps that undo each other: heatmap to keypoint, and keypoint to target."""
 
     def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
@@ -37,8 +37,8 @@ class Reading(Protocol):
         ...
 
 
-class LocalReading:
-    """Our own: the peak's surroundings decide, and every space counts from pixel centres."""
+class LocalDecoder:
+    """Decodes the surroundings of the peak; every space counts from pixel centres."""
 
     def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
         """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
@@ -50,20 +50,20 @@ class LocalReading:
         return keypoints
 
 
-class LightningPoseReading:
-    """That of the public system, for networks that learnt by its conventions.
+class LightningPoseDecoder:
+    """The convention of Lightning Pose, for networks that were trained with it.
 
     It scales positions without regard to pixel centres: heatmap cell c, model px c·2^d and frame px
-    s·c·2^d are one place. So its networks put the peak of a keypoint half a cell, and what the
-    resizing adds, away from where ours put it, and have to be read in the same way. In our spaces,
-    that place is c·2^d - 1/2 in model px, and its frame px are ours plus 1/2.
+    s·c·2^d are the same place. Its networks therefore put the peak of a keypoint half a cell, plus
+    what the resizing adds, away from where ours put it, and must be decoded by the same rule. In
+    our spaces, that place is c·2^d - 1/2 in model px, and its frame px are ours plus 1/2.
     """
 
     def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
         """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
         doublings = (image_size[0] // heatmaps.shape[2]).bit_length() - 1
         pixels, confidences = soft_argmax(heatmaps, doublings)
-        corners = pixels - _PUBLIC_SHIFTS[doublings]
+        corners = pixels - _SHIFTS[doublings]
         return Prediction(transform(corners - 0.5, to_frame) + 0.5, confidences)
 
     def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
@@ -72,10 +72,10 @@ class LightningPoseReading:
         # without the check for a singular map, which waits for the device
         back = torch.linalg.solve_ex(to_frame[:, :, :2], half)[0].transpose(1, 2)
         # decoding takes the shift and 1/2 off a position in the enlarged map, whose pixels are ours
-        return (keypoints - back + 0.5 + _PUBLIC_SHIFTS[downsample_factor]).to(keypoints.dtype)
+        return (keypoints - back + 0.5 + _SHIFTS[downsample_factor]).to(keypoints.dtype)
 
 
-READINGS: dict[Decoding, Reading] = {
-    "local": LocalReading(),
-    "lightning_pose": LightningPoseReading(),
+HEATMAP_DECODERS: dict[Decoding, HeatmapDecoder] = {
+    "local": LocalDecoder(),
+    "lightning_pose": LightningPoseDecoder(),
 }

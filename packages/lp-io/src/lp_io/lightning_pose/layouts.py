@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from lp_core.errors import BackboneError
+from lp_io.errors import ConversionError
 
 _RESNET_PARTS = {
     "0": "conv1",
@@ -32,11 +32,11 @@ def resnet_weight(name: str) -> str:
     """The name in our backbone of a ResNet's weight, such as ``4.0.conv1.weight``.
 
     Raises:
-        BackboneError: A ResNet has no such weight.
+        ConversionError: A ResNet has no such weight.
     """
     part, _, rest = name.partition(".")
     if part not in _RESNET_PARTS or not rest:
-        raise BackboneError(f"'{name}' is no weight of a ResNet")
+        raise ConversionError(f"'{name}' is not a weight of a ResNet")
     return f"model.{_RESNET_PARTS[part]}.{rest}"
 
 
@@ -44,7 +44,7 @@ def efficientnet_weight(name: str) -> str:
     """The name in our backbone of an EfficientNet's weight, such as ``0.2.1.block.0.0.weight``.
 
     Raises:
-        BackboneError: An EfficientNet has no such weight.
+        ConversionError: An EfficientNet has no such weight.
     """
     if match := _ENDS.fullmatch(name):
         part, layer, kind = match.groups()
@@ -54,7 +54,7 @@ def efficientnet_weight(name: str) -> str:
         place = _in_block(int(step), layer, widens=int(stage) > 1)
         if place is not None and 1 <= int(stage) <= 7:
             return f"model.blocks.{int(stage) - 1}.{block}.{place}.{kind}"
-    raise BackboneError(f"'{name}' is no weight of an EfficientNet")
+    raise ConversionError(f"'{name}' is not a weight of an EfficientNet")
 
 
 def _in_block(step: int, layer: str, *, widens: bool) -> str | None:

@@ -8,7 +8,8 @@ from lp_core.geometry.affine import compose, resizing, rotation, transform
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.registry import MODELS, load_plugin
 from lp_core.testing.toy import ToyProblem
-from lp_models.heatmap.reading import READINGS
+from lp_io.lightning_pose import get_adapter
+from lp_models.heatmap.decoders import HEATMAP_DECODERS
 from lp_models.heatmap.soft_argmax import doubled, soft_argmax
 
 
@@ -39,19 +40,21 @@ def test_soft_argmax_finds_a_gaussian_and_is_sure_of_it(doublings, error):
         assert confidences.item() > 0.8
 
 
-def test_uniform_map_is_the_public_centre_without_confidence():
+def test_uniform_map_is_the_centre_without_confidence():
     positions, confidences = soft_argmax(torch.full((1, 1, 64, 64), 1 / 64**2), 2)
     assert positions.flatten().tolist() == pytest.approx([127.5, 127.5], abs=0.5)
     assert confidences.item() < 0.001
 
 
 @pytest.mark.parametrize(("factor", "bias"), [(1, 0), (2, 0), (3, 1)])
-def test_public_reading_scales_cells_to_frames_without_pixel_centres(factor, bias):
+def test_lightning_pose_decoder_scales_cells_to_frames_without_pixel_centres(factor, bias):
     # a peak at cell c is c·2^factor in model px, and s times that in frame px; at factor 3 the
-    # public system is 1 model px off, and so is what was published with it
+    # Lightning Pose is 1 model px off, and so is what was published with it
     size = 32 * 2**factor
     to_frame = resizing((size, size), (2 * size, 3 * size)).float()[None]
-    keypoints, _ = READINGS["lightning_pose"].decode(_one_gaussian(11, 17), (size, size), to_frame)
+    keypoints, _ = HEATMAP_DECODERS["lightning_pose"].decode(
+        _one_gaussian(11, 17), (size, size), to_frame
+    )
     cell = 2**factor
     expected = torch.tensor([3 * (11 * cell + bias), 2 * (17 * cell + bias)], dtype=torch.float)
     torch.testing.assert_close(keypoints[0, 0], expected, rtol=0, atol=0.2)
@@ -59,34 +62,36 @@ def test_public_reading_scales_cells_to_frames_without_pixel_centres(factor, bia
 
 @settings(deadline=None, max_examples=40)
 @given(
-    reading=st.sampled_from(sorted(READINGS)),
+    decoder=st.sampled_from(sorted(HEATMAP_DECODERS)),
     factor=st.sampled_from([2, 3]),
     x=st.floats(30, 90),
     y=st.floats(30, 90),
     degrees=st.floats(-25, 25),
     scale=st.floats(0.4, 4.0),
 )
-def test_targets_are_decoded_to_their_keypoints(reading, factor, x, y, degrees, scale):
+def test_targets_are_decoded_to_their_keypoints(decoder, factor, x, y, degrees, scale):
     size = (128, 128)
     frame = (round(128 * scale), round(128 * scale))
     to_frame = compose(rotation(degrees, (60.0, 64.0)), resizing(size, frame)).float()[None]
     keypoints = torch.tensor([[[x, y]]])
-    placed = READINGS[reading].target(keypoints, to_frame, factor)
+    placed = HEATMAP_DECODERS[decoder].target(keypoints, to_frame, factor)
     maps = heatmap_targets(placed, size, (128 >> factor, 128 >> factor))
-    found, _ = READINGS[reading].decode(maps, size, to_frame)
-    plain, _ = READINGS["local"].decode(heatmap_targets(keypoints, size, (64, 64)), size, to_frame)
+    found, _ = HEATMAP_DECODERS[decoder].decode(maps, size, to_frame)
+    plain, _ = HEATMAP_DECODERS["local"].decode(
+        heatmap_targets(keypoints, size, (64, 64)), size, to_frame
+    )
     torch.testing.assert_close(found, plain, rtol=0, atol=0.05 * max(1.0, scale))
 
 
 @pytest.mark.parametrize("name", ["heatmap", "heatmap_mhcrnn"])
-def test_training_with_the_public_reading_aims_at_the_labels(name):
+def test_training_with_the_lightning_pose_decoder_aims_at_the_labels(name):
     kind = load_plugin(MODELS, name)
     options = kind.Options(
         keypoint_names=("nose", "tail"),
         image_size=(64, 96),
         backbone="resnet10t",
         backbone_pretrained=False,
-        **kind.public_options,
+        **get_adapter(name, "test").options,
     )
     tracker = kind(options)
     batch = ToyProblem(
@@ -99,25 +104,25 @@ def test_training_with_the_public_reading_aims_at_the_labels(name):
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.2)
 
 
-def test_keypoints_of_the_public_reading_are_differentiable():
+def test_keypoints_of_the_lightning_pose_decoder_are_differentiable():
     maps = _one_gaussian(11.2, 17.4).requires_grad_()
     positions, _ = soft_argmax(maps, 2)
     positions.sum().backward()
     assert maps.grad.abs().sum() > 0
 
 
-def test_public_regression_scales_without_pixel_centres():
-    kind = load_plugin(MODELS, "regression")
+def test_lightning_pose_regression_scales_without_pixel_centres():
+    kind, adapter = load_plugin(MODELS, "regression"), get_adapter("regression", "test")
     options = kind.Options(
         keypoint_names=("nose", "tail"),
         image_size=(64, 96),
         backbone="resnet10t",
         backbone_pretrained=False,
-        **kind.public_options,
+        **adapter.options,
     )
     tracker = kind(options).eval()
     weight, bias = torch.randn(4, tracker.backbone.channels), torch.tensor([10.0, 20.0, 30.0, 40.0])
-    head = tracker.from_public_head({"linear_layer.weight": weight, "linear_layer.bias": bias})
+    head = adapter.head(tracker, {"linear_layer.weight": weight, "linear_layer.bias": bias})
     tracker.head.load_state_dict(head)
     images = torch.randint(0, 255, (2, 3, 64, 96), dtype=torch.uint8)
     to_frame = resizing((64, 96), (128, 288)).float().expand(2, 2, 3)

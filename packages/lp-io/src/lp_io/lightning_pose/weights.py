@@ -1,0 +1,181 @@
+"""The weights of a checkpoint of Lightning Pose, by the names of our trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_io.checkpoint.classes import registration_of
+from lp_io.errors import ConversionError
+from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
+from lp_io.lightning_pose.layouts import efficientnet_weight, resnet_weight
+
+Weights = Mapping[str, Tensor]
+
+_BACKBONE, _HEAD = "backbone.", "head."
+PARTS = (_BACKBONE, _HEAD)
+"""Prefixes of the names of the weights that a tracker needs."""
+
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+"""The normalization of Lightning Pose, whatever the backbone."""
+
+_RESNETS = (
+    *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)),
+    *(f"resnet50_animal_{data}" for data in ("apose", "ap10k")),
+    *(f"resnet50_human_{data}" for data in ("jhmdb", "res_rle", "top_res", "hand")),
+)
+_EFFICIENTNETS = ("efficientnet_b0", "efficientnet_b1", "efficientnet_b2")
+
+LAYOUTS: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    dict.fromkeys(_RESNETS, resnet_weight) | dict.fromkeys(_EFFICIENTNETS, efficientnet_weight)
+)
+"""By backbone: the name of a weight in a checkpoint, without ``backbone.``, to its name in ours."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How a tracker takes the weights of the tracker of the same name in Lightning Pose.
+
+    Attributes:
+        options: The options with which ours computes what that one computes.
+        head: From our tracker and the weights of the other head, by name without ``head.``, to the
+            weights of our head.
+    """
+
+    options: Mapping[str, Any]
+    head: Callable[[BaseSupervisedTracker, Weights], dict[str, Tensor]]
+
+
+def _same_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Tensor]:
+    return dict(weights)
+
+
+def _context_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Tensor]:
+    """Leave out ``layers``, where Lightning Pose stores every weight a second time."""
+    return {
+        name: value for name, value in weights.items() if not name.startswith("head_mf.layers.")
+    }
+
+
+def _regression_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Tensor]:
+    """The linear layer: it gives model px from the image's corner, ours the range -1 to 1.
+
+    It has no confidence; ours is 1/2 then.
+    """
+    own = dict(weights)
+    height, width = tracker.options.image_size
+    for theirs, ours, shift in (("weight", "positions.weight", 0), ("bias", "positions.bias", 1)):
+        value = own.pop(f"linear_layer.{theirs}", None)
+        if value is not None:  # of as many keypoints as that head has
+            half = torch.tensor([width / 2, height / 2]).repeat(len(value) // 2)
+            own[ours] = value / half.view(-1, *[1] * (value.ndim - 1)) - shift
+    for name, value in tracker.state_dict().items():
+        if name.startswith(f"{_HEAD}confidences."):
+            own[name.removeprefix(_HEAD)] = torch.zeros_like(value)
+    return own
+
+
+ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
+    {
+        "heatmap": Adapter({"decoding": "lightning_pose"}, _same_head),
+        "heatmap_mhcrnn": Adapter(
+            {"decoding": "lightning_pose", "context_head": "recurrent"}, _context_head
+        ),
+        "regression": Adapter({"decoding": "lightning_pose"}, _regression_head),
+    }
+)
+"""By ``model.model_type``, which Lightning Pose and lp name alike."""
+
+
+def get_adapter(model_type: str, where: object) -> Adapter:
+    """The adapter of a model type.
+
+    Args:
+        model_type: The model type of a config of Lightning Pose.
+        where: Where it is named, for the message.
+
+    Raises:
+        ConversionError: Models of this type cannot be converted.
+    """
+    if model_type not in ADAPTERS:
+        raise ConversionError(
+            f"models of type '{model_type}' cannot be converted from Lightning Pose",
+            where=where,
+            remedy=f"types that can be converted: {', '.join(ADAPTERS)}; train the others again",
+        )
+    return ADAPTERS[model_type]
+
+
+def check_backbone(name: str, where: object) -> Callable[[str], str]:
+    """The layout of a backbone's weights: from their names in Lightning Pose to ours.
+
+    Args:
+        name: The backbone.
+        where: Where it is named, for the message.
+
+    Raises:
+        ConversionError: Its weights cannot be converted.
+    """
+    if name not in LAYOUTS:
+        raise ConversionError(
+            f"the weights of a '{name}' cannot be converted",
+            where=where,
+            remedy=f"backbones that can be: {', '.join(LAYOUTS)}; train the others again",
+        )
+    return LAYOUTS[name]
+
+
+def tracker_weights(
+    tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint
+) -> dict[str, Tensor]:
+    """The weights of a checkpoint by the names of the tracker's state.
+
+    A tracker without an adapter is given the head's weights under the names of the checkpoint.
+
+    Raises:
+        ConversionError: They are not those of the tracker's backbone.
+    """
+    layout = check_backbone(tracker.options.backbone, f"{checkpoint.path}, model.backbone")
+    try:
+        backbone = {
+            layout(name): value for name, value in _part(checkpoint.weights, _BACKBONE).items()
+        }
+    except ConversionError as error:
+        raise misfit(tracker, checkpoint, error.problem) from error
+    adapter = ADAPTERS.get(registration_of(type(tracker)).plugin.name)
+    take_head = adapter.head if adapter else _same_head
+    head = take_head(tracker, _part(checkpoint.weights, _HEAD))
+    return {
+        **{f"{_BACKBONE}{name}": value for name, value in backbone.items()},
+        **{f"{_HEAD}{name}": value for name, value in head.items()},
+        **{
+            f"normalization.{name}": torch.tensor(values).reshape(-1, 1, 1)
+            for name, values in _IMAGENET.items()
+        },
+    }
+
+
+def _part(weights: Weights, prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def misfit(
+    tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint, problem: str
+) -> ConversionError:
+    """The error of a checkpoint whose weights are not those of the tracker."""
+    return ConversionError(
+        f"the weights do not fit {type(tracker).__name__} with a {tracker.options.backbone}: "
+        f"{problem}",
+        where=checkpoint.path,
+        remedy="check that config.yaml and tb_logs are of the same training",
+    )
