@@ -49,9 +49,16 @@ def asks_for_a_model(node):
     return False
 
 
-@pytest.mark.parametrize("package", ["core", "models", "data", "io", "pipeline"])
+@pytest.mark.parametrize(
+    "package", ["core", "models", "data", "io", "analysis", "synthetic", "pipeline"]
+)
 def test_nothing_asks_for_a_model(package):
-    files = [path for path in SOURCES if f"lp_{package}" in path.parts]
+    files = [
+        path
+        for path in SOURCES
+        # an adapter to another tool's checkpoints knows the names of that tool's models
+        if f"lp_{package}" in path.parts and path.parent.name != "lightning_pose"
+    ]
     assert files
     found = [
         f"{path.name}:{node.lineno}: {ast.unparse(node)}"

@@ -33,6 +33,7 @@ def train(litpose, config_file, tiny_training, tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_a_disk_too_full_for_the_state_does_not_end_the_training(train, tmp_path):
     with files_end_at(2_500_000), pytest.warns(UserWarning, match="state cannot be written"):
         outcome = train()
@@ -49,6 +50,7 @@ def test_a_disk_too_full_for_the_weights_is_an_error_at_the_end(train, tmp_path)
     assert not (tmp_path / "model" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_the_weights_of_epochs_are_kept(train, tmp_path, project):
     outcome = train("training.ckpt_every_n_epochs=1")
     assert outcome.code == 0, outcome.err

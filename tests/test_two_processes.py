@@ -23,6 +23,8 @@ from lp_pipeline.display import SilentDisplay
 from lp_pipeline.training.run import prepare, train
 from lp_pipeline.training.setup import set_up
 
+pytestmark = pytest.mark.slow  # trains in two processes
+
 SETTINGS = (
     "training.imgaug=none",
     "training.max_epochs=3",
@@ -128,7 +130,6 @@ def test_the_first_process_alone_reads_the_images_beforehand(
     prepare(loaded, SilentDisplay())
 
 
-@pytest.mark.slow
 def test_two_processes_that_were_killed_go_on_together(settings, together, tmp_path):
     folder = tmp_path / "killed"
     process = litpose_train(*settings, *TWO, "training.save_state_every_n_seconds=0", "-o", folder)
