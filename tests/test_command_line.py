@@ -191,3 +191,14 @@ def test_names_with_brackets_are_printed_as_they_are(litpose, model_dir, project
         outcome = litpose(*arguments)
         assert outcome.code == 0, outcome.err
         assert str(told) in outcome.out
+
+
+def test_help_shows_whole_sentences_by_what_commands_are_for(litpose, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = litpose("--help").out
+    assert "..." not in shown.partition("Train and predict:")[2]
+    assert "Train and predict:" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "Find frames of a video whose predictions look wrong, and cut clips of them." in (
+        " ".join(shown.split())
+    )

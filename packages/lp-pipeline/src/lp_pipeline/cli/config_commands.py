@@ -18,7 +18,7 @@ def add_config_commands(app: typer.Typer) -> None:
     config_app.command("show", cls=CommandWithOverrides)(config_show)
     config_app.command("check", cls=CommandWithOverrides)(config_check)
     config_app.command("schema")(config_schema)
-    app.add_typer(config_app, name="config")
+    app.add_typer(config_app, name="config", rich_help_panel="Projects")
 
 
 def config_show(config: ConfigFile, overrides: Overrides = None) -> None:

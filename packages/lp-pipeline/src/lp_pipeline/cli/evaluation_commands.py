@@ -15,7 +15,7 @@ Overwrite = Annotated[bool, typer.Option(help="Replace what is there.")]
 def add_evaluation_commands(app: typer.Typer) -> None:
     """Add the commands of this file to ``litpose``."""
     for command in (evaluate, compare, outliers, render):
-        app.command()(command)
+        app.command(rich_help_panel="Look at predictions")(command)
 
 
 def evaluate(

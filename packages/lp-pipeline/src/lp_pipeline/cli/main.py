@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lp_core.errors import LPError, writing_remedy
 from lp_pipeline.cli.config_commands import add_config_commands
@@ -20,8 +21,29 @@ from lp_pipeline.printing import say
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended."""
 
+
+class GroupedCommands(TyperGroup):
+    """Lists the commands by what they are for, each with its whole first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each group of commands."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is None or command.hidden:
+                continue
+            section = getattr(command, "rich_help_panel", None)
+            title = section if isinstance(section, str) else "Other commands"
+            sentence = command.get_short_help_str(limit=1000)
+            sections.setdefault(title, []).append((name, sentence))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="litpose",
+    cls=GroupedCommands,
     help="Track keypoints on animals in video.",
     no_args_is_help=True,
     rich_markup_mode=None,

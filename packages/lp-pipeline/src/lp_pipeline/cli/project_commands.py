@@ -13,11 +13,11 @@ from lp_pipeline.cli.overrides import CommandWithOverrides, Overrides
 
 def add_project_commands(app: typer.Typer) -> None:
     """Add the commands of this file to ``litpose``."""
-    app.command()(convert)
-    app.command()(check)
-    app.command(cls=CommandWithOverrides)(preview)
-    app.command("list")(list_plugins)
-    app.command("new-model")(new_model)
+    app.command(rich_help_panel="Projects")(convert)
+    app.command(rich_help_panel="Projects")(check)
+    app.command(cls=CommandWithOverrides, rich_help_panel="Projects")(preview)
+    app.command("list", rich_help_panel="Plug-ins")(list_plugins)
+    app.command("new-model", rich_help_panel="Plug-ins")(new_model)
 
 
 def convert(

@@ -13,9 +13,9 @@ from lp_pipeline.cli.overrides import CommandWithOverrides, Overrides
 
 def add_training_commands(app: typer.Typer) -> None:
     """Add the commands of this file to ``litpose``."""
-    app.command()(demo)
-    app.command(cls=CommandWithOverrides)(train)
-    app.command()(predict)
+    app.command(rich_help_panel="Train and predict")(demo)
+    app.command(cls=CommandWithOverrides, rich_help_panel="Train and predict")(train)
+    app.command(rich_help_panel="Train and predict")(predict)
 
 
 def demo(
