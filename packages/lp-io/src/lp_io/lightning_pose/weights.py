@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -93,7 +94,7 @@ ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
 """By ``model.model_type``, which Lightning Pose and lp name alike."""
 
 
-def get_adapter(model_type: str, where: object) -> Adapter:
+def get_adapter(model_type: str, where: str | Path) -> Adapter:
     """The adapter of a model type.
 
     Args:
@@ -112,7 +113,7 @@ def get_adapter(model_type: str, where: object) -> Adapter:
     return ADAPTERS[model_type]
 
 
-def check_backbone(name: str, where: object) -> Callable[[str], str]:
+def check_backbone(name: str, where: str | Path) -> Callable[[str], str]:
     """The layout of a backbone's weights: from their names in Lightning Pose to ours.
 
     Args:
