@@ -301,7 +301,7 @@ def test_wrong_wishes_are_refused_and_leave_nothing(litpose, recorded, project, 
     refused(litpose("convert", source, new, "--to", "slep"), "did you mean 'sleap'")
     refused(litpose("convert", source, tmp_path / "x.json"), "convert to a project first")
     refused(litpose("convert", source, new, "--videos", "move"), "link, copy, none")
-    refused(litpose("convert", table, new), "predictions are no labels")
+    refused(litpose("convert", table, new), "predictions are not labels")
     refused(litpose("convert", project.folder, tmp_path / "x.h5"), "labels cannot become h5")
     refused(litpose("convert", table, tmp_path / "x.doc"), "'.doc' does not tell", "--to")
     dlc = deeplabcut_project(tmp_path / "in" / "dlc", recorded[0], {5: recorded[1][5]})

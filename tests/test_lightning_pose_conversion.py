@@ -152,7 +152,7 @@ def _public(network, model_type, frames):
 
 
 def _write(folder: Path, network, model_type="heatmap", weights=None, **changes):
-    """A model directory as the public package leaves it."""
+    """A model directory as Lightning Pose leaves it."""
     config = {
         "data": {
             "image_resize_dims": {"height": SIZE[0], "width": SIZE[1]},

@@ -104,7 +104,7 @@ def test_what_training_predicts_counts_as_of_the_saved_model(trained):
 
 
 def test_the_labels_themselves_lie_below_epsilon(trained):
-    # the public system learns in resized px, and measures in frame px: there the truth is far off
+    # Lightning Pose learns in resized px, and measures in frame px: there the truth is far off
     folder, setup = trained
     rows = list(setup.data.split.train)
     labels = torch.from_numpy(setup.data.dataset.table.points[rows]).float()

@@ -71,7 +71,7 @@ def test_text_among_numbers(train, own_project):
 
 def test_an_image_that_is_none(train, own_project):
     image = own_project / labels(own_project).read_text().splitlines()[3].split(",")[0]
-    image.write_bytes(b"this is no picture")
+    image.write_bytes(b"this is not a picture")
     check(train(own_project), image.name)
 
 

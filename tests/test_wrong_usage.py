@@ -25,7 +25,7 @@ WRONG = {
     "nothing to resume": (("train", "--resume", "folder"), "no training to resume"),
     "no inputs to predict": (("predict", "folder"), "inputs"),
     "an input that is not there": (("predict", "folder", "none.mp4"), "none.mp4"),
-    "a folder that is no model": (("predict", "folder", "notes.csv"), "manifest"),
+    "a folder that is not a model": (("predict", "folder", "notes.csv"), "manifest"),
     "no batch": (("predict", "--batch-size", "0", "a", "b"), "batch-size"),
     "a project to check that is not there": (("check", "none"), "not a folder"),
     "a kind that cannot be listed": (("list", "model"), "did you mean 'models'"),

@@ -1,4 +1,4 @@
-"""Heatmaps to keypoints and keypoints to heatmaps: ours beside the public package.
+"""Heatmaps to keypoints and keypoints to heatmaps: ours beside Lightning Pose.
 
     python tools/bench/decode_heatmaps.py [--rounds 20]
 
@@ -51,7 +51,7 @@ def our_work(maps: torch.Tensor, keypoints: torch.Tensor) -> dict[str, Work]:
 
 
 def public_work(maps: torch.Tensor, keypoints: torch.Tensor) -> dict[str, Work]:
-    """The same of the public package; empty where it cannot be imported."""
+    """The same of Lightning Pose; empty where it cannot be imported."""
     try:
         from lightning_pose.data.heatmaps import generate_heatmaps
         from lightning_pose.models.heads.heatmap import run_subpixelmaxima
@@ -108,7 +108,7 @@ def main() -> None:
             line += f"   public {theirs:8.2f} ms   ours is {ratio:.1f} times as fast"
         print(line)
     if not public:
-        print("the public package is not installed here, so it was not measured")
+        print("Lightning Pose is not installed here, so it was not measured")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The labelled loader and heatmap targets on one core: ours beside the public package.
+"""The labelled loader and heatmap targets on one core: ours beside Lightning Pose.
 
     python tools/bench/labeled_loader.py PROJECT [--peer-python PEER/bin/python] [--rounds 3]
 

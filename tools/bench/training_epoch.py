@@ -1,4 +1,4 @@
-"""A supervised training epoch on the CPU: ours beside the public package, and the bare network.
+"""A supervised training epoch on the CPU: ours beside Lightning Pose, and the bare network.
 
     python tools/bench/training_epoch.py PROJECT [--peer-python PEER/bin/python]
     python tools/bench/training_epoch.py PROJECT --precision bf16-mixed
@@ -8,7 +8,7 @@ preset and the whole network unfrozen, from random weights, each in a process of
 epoch warms up; printed is the median of the later ones in images per second, and for ours the step
 beside the forward pass, backward pass and optimiser's step of the same network alone. Each is
 measured with glibc's own allocator settings and with those that keep large buffers. `--precision`
-is ours alone; the public package and the bare network stay in float32. README.md beside this file
+is ours alone; Lightning Pose and the bare network stay in float32. README.md beside this file
 tells how to make the peer's environment.
 """
 
@@ -164,7 +164,7 @@ def bare_step(tracker: Any, steps: int = 5) -> float:
 
 
 def measure_public(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Seconds of a step of the public package."""
+    """Seconds of a step of Lightning Pose."""
     import lightning.pytorch
     from lightning_pose.train import train
     from omegaconf import OmegaConf

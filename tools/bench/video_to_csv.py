@@ -1,11 +1,11 @@
-"""A video to a table of predictions on the CPU: ours beside the public package.
+"""A video to a table of predictions on the CPU: ours beside Lightning Pose.
 
     python tools/bench/video_to_csv.py VIDEO [--peer-python PEER/bin/python] [--frames 192]
     python tools/bench/video_to_csv.py VIDEO --precision bf16-mixed
 
 Both sides run a heatmap tracker with the same backbone and input size, with random weights, in
 processes of their own that take turns, on a video made of the first packets of VIDEO. `--precision`
-is ours: the public package, 2.4.3, predicts on a CPU in 32-true only; asked for bf16-mixed it ends
+is ours: Lightning Pose, 2.4.3, predicts on a CPU in 32-true only; asked for bf16-mixed it ends
 with an error (numpy has no bfloat16). Each is measured with glibc's own allocator settings and with
 those that keep large buffers. Printed are frames per second from the opened and warmed model to the
 complete table; for ours also those of decoding alone and of the network alone, and what share of
@@ -82,7 +82,7 @@ def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def measure_public(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Frames per second of the public package."""
+    """Frames per second of Lightning Pose."""
     import torch
     from lightning_pose.models import HeatmapTracker
     from lightning_pose.utils.predictions import predict_video

@@ -202,7 +202,7 @@ class Check:
             wrong.append(f"not one message:\n{stopped.stderr}")
         there = content(out) if out.exists() else {}
         return wrong + [
-            f"{name} is no complete one"
+            f"{name} is not a complete one"
             for name, data in there.items()
             if name.startswith(("predictions", "video_preds", "image_preds", "out"))
             and name in self.whole

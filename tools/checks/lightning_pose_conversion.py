@@ -1,4 +1,4 @@
-"""Train with the public package lightning-pose, convert, and compare predictions of a real video.
+"""Train with Lightning Pose lightning-pose, convert, and compare predictions of a real video.
 
     uv run python tools/checks/lightning_pose_conversion.py PEER_PYTHON PROJECT VIDEO WORK_DIR
 
@@ -30,7 +30,7 @@ TOLERANCE, SHARE, CONFIDENT = 0.05, 0.99, 0.9
 
 
 class Case(NamedTuple):
-    """A model of the public package."""
+    """A model of Lightning Pose."""
 
     model_type: str
     backbone: str
@@ -49,7 +49,7 @@ CASES = (
 
 
 def train(given: argparse.Namespace, case: Case, folder: Path) -> Path:
-    """Let the public package train and predict; the table of its predictions is returned."""
+    """Let Lightning Pose train and predict; the table of its predictions is returned."""
     table = folder / "video_preds" / f"{given.video.stem}.csv"
     if not table.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def train(given: argparse.Namespace, case: Case, folder: Path) -> Path:
 
 
 def read_table(table: Path) -> Float[ndarray, "frames keypoints 3"]:
-    """Keypoints x and y, and likelihoods, of the public package."""
+    """Keypoints x and y, and likelihoods, of Lightning Pose."""
     values = np.genfromtxt(table, delimiter=",", skip_header=3)[:, 1:]
     return values.reshape(len(values), -1, 3)
 

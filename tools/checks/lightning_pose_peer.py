@@ -1,4 +1,4 @@
-"""Train and predict with the public package lightning-pose, in an environment of its own.
+"""Train and predict with Lightning Pose lightning-pose, in an environment of its own.
 
 `lightning_pose_conversion.py` runs this with the Python of that environment; it imports nothing of
 ours. No pre-trained weights are fetched: networks start from random weights, since what is compared
@@ -36,7 +36,7 @@ def keypoint_names(csv_file: Path) -> list[str]:
 
 
 def config(given: argparse.Namespace) -> dict[str, Any]:
-    """A config of the public package."""
+    """A config of Lightning Pose."""
     names = keypoint_names(given.project / "CollectedData.csv")
     return {
         "data": {

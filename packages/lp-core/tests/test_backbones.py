@@ -1,4 +1,4 @@
-"""Backbones: any timm model that gives feature maps, and the public names."""
+"""Backbones: any timm model that gives feature maps, and Lightning Pose's names."""
 
 import pickle
 

@@ -28,7 +28,7 @@ def test_a_gaussian_is_found_where_it_was_put_also_at_the_edge(factor, x, y):
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_decoding_has_no_bias_at_any_downsample_factor(factor):
-    # the public system is off by a whole pixel at factor 3
+    # Lightning Pose is off by a whole pixel at factor 3
     cells = (SIZE[0] // 2**factor, SIZE[1] // 2**factor)
     truth = torch.rand(32, 8, 2, generator=torch.Generator().manual_seed(0)) * 100 + 10
     found, _ = decode_heatmaps(heatmap_targets(truth, SIZE, cells), SIZE)
@@ -42,7 +42,7 @@ def test_a_wider_map_is_still_found(sigma, limit):
     assert (found - torch.tensor([71.3, 60.2])).norm() < limit
 
 
-# Confidences of the public system on the same maps (256×256, factor 2, without its kornia fault).
+# Confidences of Lightning Pose on the same maps (256×256, factor 2, without its kornia fault).
 @pytest.mark.parametrize(
     ("sigma", "expected"), [(1.25, 0.9997), (2.0, 0.84), (3.0, 0.34), (5.0, 0.04)]
 )

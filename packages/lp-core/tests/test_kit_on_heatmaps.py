@@ -1,4 +1,4 @@
-"""The conformance kit, on a stranger's convolutional heatmap head with batch normalisation."""
+"""The conformance kit, on a third party's convolutional heatmap head with batch normalisation."""
 
 from __future__ import annotations
 

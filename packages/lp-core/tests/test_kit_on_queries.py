@@ -1,4 +1,4 @@
-"""The conformance kit, on a stranger's query decoder: attention, and coordinates regressed."""
+"""The conformance kit, on a third party's query decoder: attention, and coordinates regressed."""
 
 from __future__ import annotations
 

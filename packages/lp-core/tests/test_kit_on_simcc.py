@@ -1,4 +1,4 @@
-"""The conformance kit, on a stranger's tracker that classifies x and y apart (SimCC)."""
+"""The conformance kit, on a third party's tracker that classifies x and y apart (SimCC)."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_unknown_imgaug_transform_lists_the_known_ones():
         ({"Affine": 0.4}, ["'Affine' is 0.4", "p, args and kwargs"]),
         ({"Affine": {"prob": 0.4}}, ["'Affine' is {'prob': 0.4}"]),
         ({"Affine": {"p": "often"}}, ["'p' of 'Affine'"]),
-        ({"Affine": {"kwargs": [1]}}, ["'kwargs' is no mapping"]),
+        ({"Affine": {"kwargs": [1]}}, ["'kwargs' is not a mapping"]),
         ({"Affine": {"kwargs": {"shear": 3}}}, ["argument 'shear' of 'Affine'", "known: scale"]),
         ({"Affine": {"kwargs": {"rotat": 3}}}, ["did you mean 'rotate'?"]),
         ({"CropAndPad": {"args": [5]}}, ["argument 'px' of 'CropAndPad'"]),
@@ -209,7 +209,7 @@ def test_effect_of_another_distribution_is_used_by_name():
 
 @pytest.mark.usefixtures("plugin")
 def test_plugin_that_is_no_effect_is_refused():
-    assert "'nothing' is no effect" in refusal([{"name": "nothing"}])
+    assert "'nothing' is not an effect" in refusal([{"name": "nothing"}])
 
 
 def test_crop_and_pad_range_is_that_of_the_preset():

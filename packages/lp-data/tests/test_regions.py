@@ -76,9 +76,9 @@ HEAD = ",x,y,h,w\n"
     [
         ("", "empty"),
         (HEAD, "no boxes"),
-        (HEAD + "a.png,1,2,x,4\n", r"(?s)'x' is no number for h.*line 2, column 4"),
-        (HEAD + "a.png,1,2,nan,4\n", "'nan' is no number for h"),
-        (HEAD + "a.png,,2,3,4\n", r"(?s)'' is no number for x.*line 2, column 2"),
+        (HEAD + "a.png,1,2,x,4\n", r"(?s)'x' is not a number for h.*line 2, column 4"),
+        (HEAD + "a.png,1,2,nan,4\n", "'nan' is not a number for h"),
+        (HEAD + "a.png,,2,3,4\n", r"(?s)'' is not a number for x.*line 2, column 2"),
         (HEAD + "a.png,1,2,0,4\n", r"(?s)h must be at least 1 px, got 0.*column 4"),
         (HEAD + "a.png,1,2,3,-4\n", "w must be at least 1 px, got -4"),
         (HEAD + "a.png,1,2,3\n", r"(?s)4 cells, the header 5.*line 2"),

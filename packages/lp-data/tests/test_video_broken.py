@@ -204,7 +204,7 @@ def test_damage_in_the_first_frame_shifts_nothing(tmp_path, name: str, b_frames:
 def test_recordings_appended_to_each_other_are_read_in_the_order_of_the_file(
     tmp_path: Path, b_frames: str
 ) -> None:
-    # the second one's times begin anew, before those of the first
+    # the second one's times begin again, before those of the first
     options = {"preset": "fast", "crf": "18", "bf": b_frames, "g": "10"}
     later = Encoding(count=20, options=options, pts=lambda number: number + 500)
     first = encode(tmp_path / "first.ts", later)

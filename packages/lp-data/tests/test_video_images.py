@@ -22,7 +22,7 @@ def save(path: Path, number: int, height: int = 48, width: int = 64) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve images whose names sort wrongly as plain text, and files that are no images."""
+    """Twelve images whose names sort wrongly as plain text, and files that are not images."""
     images = tmp_path / "session 1 ü"
     images.mkdir()
     for number in range(12):

@@ -47,7 +47,7 @@ def deeplabcut_frame():
 
 
 def test_an_unknown_ending_lists_the_known_ones(tmp_path):
-    with pytest.raises(PoseError, match=r"'\.xlsx' is no ending") as caught:
+    with pytest.raises(PoseError, match=r"'\.xlsx' is not an ending") as caught:
         write_predictions(TABLE, tmp_path / "p.xlsx")
     assert all(suffix in caught.value.remedy for suffix in SUFFIXES)
     with pytest.raises(PoseError, match="no format 'parket'") as caught:
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_refused_or_read(suffix, data, tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_stranger_under_the_name_is_refused(suffix, tmp_path):
+def test_another_file_under_the_name_is_refused(suffix, tmp_path):
     for content in (b"", b"\x80\x04cos\nsystem\n.", b"PAR1", b"\x89HDF\r\n\x1a\n", b"{}"):
         (tmp_path / f"p{suffix}").write_bytes(content)
         with pytest.raises(PoseError):

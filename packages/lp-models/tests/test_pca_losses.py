@@ -84,7 +84,7 @@ def test_true_views_stay_below_epsilon():
 
 
 def test_epsilon_is_in_frame_px():
-    # the public system learned in model px and measured in frame px
+    # Lightning Pose learned in model px and measured in frame px
     small = _fitted(keypoints=_poses(100))
     large = _fitted(keypoints=_poses(100, scale=3.0))
     assert large.space.epsilon.item() == pytest.approx(3 * small.space.epsilon.item(), rel=1e-3)

@@ -68,7 +68,7 @@ def test_confidence_tells_right_keypoints_from_wrong_ones():
 
 
 def test_annealing_leaves_the_supervised_loss_of_the_twin_alone():
-    # the public system anneals it from 0, as it does every loss that is not named after heatmaps
+    # Lightning Pose anneals it from 0, as it does every loss that is not named after heatmaps
     kind = load_plugin(MODELS, "regression").semi_supervised_class()
     regression, temporal = (load_plugin(LOSSES, name)() for name in ("regression", "temporal"))
     tracker = _tracker(

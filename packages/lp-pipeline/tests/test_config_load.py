@@ -14,7 +14,7 @@ from lp_pipeline.config.show import show_config
 from lp_pipeline.errors import ConfigError
 
 PUBLIC = """\
-# the form of a project's config of the public system
+# the form of a project's config of Lightning Pose
 data:
   image_resize_dims:
     height: 256

@@ -1,4 +1,4 @@
-"""Config files as strangers send them: every fault is told with its place, none does harm."""
+"""Untrusted config files: every fault is told with its place, none does harm."""
 
 import pytest
 
@@ -99,7 +99,7 @@ def test_a_key_given_twice_tells_both_lines(tmp_path):
 
 def test_a_key_that_yaml_reads_as_a_truth_value_is_told(tmp_path):
     error = refused(tmp_path, "data:\n  no: 1\n")
-    assert "'no' is no name for a key" in error.problem
+    assert "'no' is not a name for a key" in error.problem
     assert error.where == f"{tmp_path / 'c.yaml'}:2"
 
 

@@ -154,7 +154,7 @@ def test_rows_are_found_wherever_they_are(tmp_path):
 def test_a_leap_a_wrong_pose_and_a_lost_keypoint_are_found(tmp_path):
     steady = np.repeat(poses(1, seed=2), 200, axis=0)
     confidences = np.full((200, len(NAMES)), 0.9)
-    confidences[:, 6] = 0.1  # always hidden, which is no news
+    confidences[:, 6] = 0.1  # always hidden, which is not news
     steady[50, 6] += 100  # leaps there and back
     steady[120:, 1] += [0.0, 30.0]  # another pose from here on
     confidences[170, 3] = 0.2

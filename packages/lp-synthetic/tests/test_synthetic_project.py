@@ -223,7 +223,7 @@ class TestFolders:
         assert (tmp_path / "notes").read_text() == "mine"
 
     def test_an_older_project_is_replaced_only_on_demand(self, tmp_path: Path) -> None:
-        (tmp_path / "p").mkdir()  # An empty folder is nobody's.
+        (tmp_path / "p").mkdir()  # An empty folder belongs to no project.
         generate_project(tmp_path / "p", small(1))
         before = contents(tmp_path / "p", "*.csv")
         with pytest.raises(SyntheticProjectError, match="overwrite=True"):

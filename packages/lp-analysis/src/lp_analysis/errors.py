@@ -1,4 +1,4 @@
-"""The public errors of lp-analysis."""
+"""The errors of lp-analysis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lp_core.errors import LPError
 
 
 class AnalysisError(LPError):
-    """Any public error of lp-analysis."""
+    """Base class of the errors of lp-analysis."""
 
 
 class EvaluationError(AnalysisError):

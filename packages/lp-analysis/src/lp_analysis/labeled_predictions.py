@@ -66,7 +66,7 @@ def write_labeled_prediction(
     *,
     metrics: Mapping[str, FrameMetric] | None = None,
 ) -> None:
-    """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in the public layout.
+    """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in Lightning Pose's layout.
 
     ``predictions*_source.json`` says which weights predicted them.
 

@@ -50,7 +50,7 @@ class AnnealWeight(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the importance of the epoch in whose middle a resumed training goes on.
 
-        Lightning does not start that epoch anew.
+        Lightning does not restart that epoch.
         """
         self.on_train_epoch_start(trainer, pl_module)
 

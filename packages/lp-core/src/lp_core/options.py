@@ -48,10 +48,13 @@ def read_options(kind: type[T], values: Mapping[str, Any], *, place: str) -> T:
 
     Raises:
         OptionError: A name is unknown (the nearest known one is told), a value is missing, has the
-            wrong type or is out of range. All problems are told at once.
+            wrong type or is out of range. All problems are told at once. Or ``kind`` is not a
+            dataclass.
     """
     from pydantic import ValidationError
 
+    if not dataclasses.is_dataclass(kind):
+        raise OptionError(f"the options {kind.__name__} must be a dataclass", where=place)
     try:
         options: T = _validated(kind, values)
         return options

@@ -79,7 +79,7 @@ class LabeledDataModule(LightningDataModule):
         return max(self.fewest_steps, math.ceil(len(self.training_samples) / images))
 
     def train_dataloader(self) -> Any:
-        """Batches of augmented training images, shuffled anew in each epoch."""
+        """Batches of augmented training images, reshuffled in each epoch."""
         batch_size = self._share(self.train_batch_size)
         needed = math.ceil(len(self.training_samples) / (batch_size * self._processes))
         num_samples = None

@@ -1,4 +1,4 @@
-"""The public errors of lp-data."""
+"""The errors of lp-data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lp_core.errors import LPError
 
 
 class DataError(LPError):
-    """Any public error of lp-data."""
+    """Base class of the errors of lp-data."""
 
 
 class ImageFileError(DataError):

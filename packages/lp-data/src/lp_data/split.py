@@ -48,7 +48,7 @@ def split_rows(
     seed: int,
     train_frames: float | int = 1,
 ) -> Split:
-    """Split rows by chance.
+    """Split rows at random.
 
     Each part has the floor of its share; rows that are left over train. Validation has at least
     one.

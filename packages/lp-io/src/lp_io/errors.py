@@ -1,4 +1,4 @@
-"""The public errors of lp-io."""
+"""The errors of lp-io."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lp_core.errors import LPError
 
 
 class FileFormatError(LPError):
-    """Any public error of lp-io."""
+    """Base class of the errors of lp-io."""
 
 
 class CheckpointError(FileFormatError):

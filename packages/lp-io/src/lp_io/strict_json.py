@@ -29,7 +29,7 @@ def parse(text: bytes | str) -> Any:
 
     Raises:
         JSONContentError: It is not JSON, repeats a key, holds NaN or infinity, or is nested so
-            deeply that nobody would have written it.
+            deeply that no tool would have written it.
     """
     try:
         return json.loads(

@@ -94,7 +94,7 @@ def write_tensor_file(
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-    path.chmod(mode)  # the library lets nobody else read what it writes
+    path.chmod(mode)  # the library denies others to read what it writes
 
 
 def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The public errors of lp-pipeline."""
+"""The errors of lp-pipeline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lp_core.errors import LPError
 
 
 class PipelineError(LPError):
-    """Any public error of lp-pipeline."""
+    """Base class of the errors of lp-pipeline."""
 
 
 class ConfigError(PipelineError):

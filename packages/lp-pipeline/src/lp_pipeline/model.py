@@ -131,7 +131,7 @@ class Model:
             boxes: A file of boxes to cut its frames to; None for whole frames.
 
         Raises:
-            VideoError: The file is no video that can be read exactly.
+            VideoError: The file is not a video that can be read exactly.
             BoxFileError: The boxes cannot be read, or are not those of the video.
         """
         with ExitStack() as stack:

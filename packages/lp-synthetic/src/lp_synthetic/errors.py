@@ -1,4 +1,4 @@
-"""The public errors of lp-synthetic."""
+"""The errors of lp-synthetic."""
 
 from __future__ import annotations
 

@@ -99,12 +99,12 @@ def read_project(folder: str | Path) -> SyntheticProject:
         body_length_px = float(content["body_length_px"])
     except (KeyError, TypeError, ValueError) as error:
         raise SyntheticProjectError(
-            f"the description of the project is damaged: {error}", where=path, remedy=_ANEW
+            f"the description of the project is damaged: {error}", where=path, remedy=_AGAIN
         ) from error
     return _project(folder, settings, body_length_px)
 
 
-_ANEW = "generate the project anew"
+_AGAIN = "generate the project again"
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _content(path: Path) -> dict[str, Any]:
         raise SyntheticProjectError(
             f"the project is of version {content.get('version')!r}, not {_VERSION}",
             where=path,
-            remedy=_ANEW,
+            remedy=_AGAIN,
         )
     return content
 

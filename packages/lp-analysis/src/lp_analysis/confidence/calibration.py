@@ -100,7 +100,7 @@ class ConfidenceCalibration:
     def _check(self) -> None:
         rising = all(np.diff(self.scores) > 0) and all(np.diff(self.log_odds) >= 0)
         if not self.scores or len(self.scores) != len(self.log_odds) or not rising:
-            raise EvaluationError("the confidence calibration is damaged: it is no rising curve")
+            raise EvaluationError("the confidence calibration is damaged: it is not a rising curve")
 
 
 def fit_calibration(
@@ -233,8 +233,8 @@ def _finite(value: object) -> float:
     """The value as a number.
 
     Raises:
-        ValueError: It is no finite number.
+        ValueError: It is not a finite number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return float(value)

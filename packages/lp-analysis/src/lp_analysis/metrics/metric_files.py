@@ -177,7 +177,8 @@ def read_metric_file(path: str | Path) -> MetricTable:
     """Read a metric file, ours or Lightning Pose's.
 
     Raises:
-        EvaluationError: The file cannot be read, or is no metric file; the message tells the line.
+        EvaluationError: The file cannot be read, or is not a metric file; the message names the
+            line.
     """
     path = Path(path)
     try:
@@ -229,5 +230,5 @@ def _numbers(row: list[str], header: list[str], count: int, path: Path, line: in
             values.append(float(cell) if cell else np.nan)
         except ValueError as error:
             where = f"{path}, line {line}, column '{name}'"
-            raise EvaluationError(f"'{cell}' is no number", where=where) from error
+            raise EvaluationError(f"'{cell}' is not a number", where=where) from error
     return values

@@ -110,7 +110,7 @@ def video_metrics(
 def confidence_drop(confidences: PerKeypoint) -> PerKeypoint:
     """How far each confidence is below the median of its keypoint, NaN where there is none.
 
-    A keypoint that is always hidden so is no news; one that is suddenly lost is.
+    A keypoint that is always hidden so is not news; one that is suddenly lost is.
 
     Args:
         confidences: (N, K) from 0 to 1.

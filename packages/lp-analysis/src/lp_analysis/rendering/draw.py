@@ -235,6 +235,6 @@ def _number(name: str, keypoint_names: Sequence[str]) -> int:
     if name in keypoint_names:
         return list(keypoint_names).index(name)
     raise RenderingError(
-        f"the skeleton joins '{name}', which is no keypoint",
+        f"the skeleton joins '{name}', which is not a keypoint",
         remedy=suggestion(name, keypoint_names),
     )

@@ -1,4 +1,4 @@
-"""Pre-trained weights: from a hub, or from a local file that is opened as if a stranger sent it."""
+"""Pre-trained weights: from a hub, or from a local file, which is opened as untrusted input."""
 
 from __future__ import annotations
 

@@ -443,7 +443,7 @@ class PoseCsv:
     def _suspicious(
         self, values: Float[ndarray, "R C"], bad: Bool[ndarray, "R C"], columns: ndarray
     ) -> Bool[ndarray, "R keypoints"]:
-        """The keypoints with a cell that is no number, half a position or a wrong visibility."""
+        """The keypoints with a cell that is not a number, half a position or a wrong visibility."""
         x, y = values[:, columns[:, 0]], values[:, columns[:, 1]]
         wrong = (bad[:, columns] & (columns >= 0)).any(axis=-1)
         if not self._lenient:
@@ -502,7 +502,7 @@ def _columns(columns: Sequence[int]) -> str:
 
 
 def _strict_number(cell: str) -> float | None:
-    """The number in a cell, NaN where it is empty; None where it is no finite number."""
+    """The number in a cell, NaN where it is empty; None where it is not a finite number."""
     if cell.lower() in EMPTY_CELLS:
         return math.nan
     try:

@@ -18,7 +18,7 @@ from lp_core.poses.table import Frames, PoseTable
 SINGLE = "single"
 """DeepLabCut's name for keypoints that exist once in the scene, such as the corners of a box.
 
-They are no animal of their own, and belong to whichever animal is taken.
+They are not animals of their own, and belong to whichever animal is taken.
 """
 
 _UNTRACKED = "untracked_"

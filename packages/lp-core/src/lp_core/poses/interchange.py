@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _DIMS = ("time", "space", "keypoint", "individual")
 _OLD_NAMES = {"keypoints": "keypoint", "individuals": "individual"}  # before movement 0.17
-_UNNAMED = "id_0"  # what movement calls an individual that nobody named
+_UNNAMED = "id_0"  # what movement calls an individual without a name
 _GIVEN = "individual_names"  # an attribute: "given" where they are no such made-up name
 _NEAR = 0.01  # frames
 _SPLIT = (SPLIT_COLUMN, "", "")
@@ -152,7 +152,7 @@ def from_xarray(dataset: xarray.Dataset, animals: Animals = ONE_ANIMAL) -> PoseT
     """
     dataset = dataset.rename({o: new for o, new in _OLD_NAMES.items() if o in dataset.dims})
     if "position" not in dataset or set(dataset["position"].dims) != set(_DIMS):
-        raise PoseError(f"this is no pose dataset: no 'position' with dims {', '.join(_DIMS)}")
+        raise PoseError(f"this is not a pose dataset: no 'position' with dims {', '.join(_DIMS)}")
     individual = _individuals(dataset)
     if individual is None:
         refuse_wish(animals.wanted)

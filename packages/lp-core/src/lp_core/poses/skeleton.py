@@ -17,7 +17,7 @@ from lp_core.paths import same_name
 Pair = tuple[str, str]
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
-# between words: signs that are no letter or digit of any script, or where a capital begins
+# between words: signs that are neither letter nor digit of any script, or where a capital begins
 _BETWEEN = re.compile(r"([\W_]+|(?<=[^\W_A-Z])(?=[A-Z]))")
 
 
@@ -115,7 +115,7 @@ class Skeleton:
             PoseError: It is not one.
         """
         if not isinstance(value, dict) or not set(value) <= {"keypoints", *_GROUPS}:
-            raise PoseError("this is no skeleton: it should be an object with 'keypoints'")
+            raise PoseError("this is not a skeleton: it should be an object with 'keypoints'")
         groups = {key: value.get(key, []) for key in _GROUPS}
         for key, found in ("keypoints", [value.get("keypoints")]), *groups.items():
             if not (isinstance(found, list) and all(_is_names(group) for group in found)):

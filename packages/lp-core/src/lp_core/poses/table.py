@@ -30,7 +30,7 @@ class MissingPolicy(Enum):
     """What a keypoint without a position teaches, where the labels do not say it themselves.
 
     Attributes:
-        UNLABELED: Nothing: nobody has labelled it.
+        UNLABELED: Nothing: it is not labelled.
         OCCLUDED: That it cannot be seen.
     """
 
@@ -61,9 +61,9 @@ class PoseTable:
         view: R names of cameras; None where there is one camera.
         individual: R names of animals, or ids of tracks as text; an entry is None where the row
             belongs to no track. None for the whole table where each frame has one animal at most,
-            and nobody named it.
+            and it has no name.
         score: (R,) how certain it is that there is such an animal.
-        visibility: (R, K) codes of `Visibility`; None where nobody stated them. See `codes`.
+        visibility: (R, K) codes of `Visibility`; None where they are not stated. See `codes`.
         confidence: (R, K) of predictions, from 0 to 1, NaN where there is none.
         covariance: (R, K, D, D) of the points, D being 2 or 3.
         origin: R times how the row came about.

@@ -94,7 +94,7 @@ def _effect(entry: object) -> Effect:
     effect_class = load_plugin(AUGMENTATIONS, name)
     if not isinstance(effect_class, type) or not issubclass(effect_class, Effect):
         raise AugmentationError(
-            f"the augmentation '{name}' is no effect",
+            f"the augmentation '{name}' is not an effect",
             remedy="derive it from AffineEffect, WarpEffect or PhotometricEffect of lp_data",
         )
     options = {key: value for key, value in entry.items() if key != "name"}

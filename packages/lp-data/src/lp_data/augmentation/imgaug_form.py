@@ -131,7 +131,7 @@ def _translate(name: str, entry: object) -> Options:
     options = _options(name, transform, entry)
     inner, outer = options.pop("probability", 1.0), entry.get("p", 1.0)
     if not is_number(inner) or not is_number(outer):
-        raise AugmentationError(f"'p' of '{name}' is no number", remedy="give one from 0 to 1")
+        raise AugmentationError(f"'p' of '{name}' is not a number", remedy="give one from 0 to 1")
     return {"name": transform.effect, "probability": inner * outer, **options}
 
 
@@ -140,7 +140,7 @@ def _options(name: str, transform: _Transform, entry: Mapping[str, object]) -> O
     args, kwargs = entry.get("args") or (), entry.get("kwargs") or {}
     if not isinstance(args, Sequence) or isinstance(args, str) or not isinstance(kwargs, Mapping):
         raise AugmentationError(
-            f"'args' of '{name}' is no list, or 'kwargs' is no mapping",
+            f"'args' of '{name}' is not a list, or 'kwargs' is not a mapping",
             remedy="write args: [...] and kwargs: {...}",
         )
     if len(args) > len(transform.arguments):

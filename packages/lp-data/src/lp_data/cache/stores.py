@@ -93,7 +93,7 @@ def _mapped(path: Path, kind: np.dtype, shape: tuple[int, ...]) -> np.memmap:
 
 
 def forget_unused(folder: Path) -> None:
-    """Remove the files of stores in ``folder`` that nobody has opened for a month."""
+    """Remove the files of stores in ``folder`` that were not opened for a month."""
     oldest = time.time() - _SECONDS_KEPT
     for path in [*folder.glob("*.images"), *folder.glob("*.records")]:
         try:

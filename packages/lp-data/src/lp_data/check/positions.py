@@ -20,7 +20,7 @@ _MISSING = "leave both cells of a missing keypoint empty"
 
 
 def check_positions(table: PoseTable, sizes: Sizes) -> list[Problem]:
-    """Positions that are not on their image, and positions that are no pixels of it.
+    """Positions that are not on their image, and positions that are not pixels of it.
 
     Args:
         table: The labels.

@@ -96,7 +96,7 @@ class ProjectReport:
     Attributes:
         project: The project folder.
         label_files: The label files that were read.
-        other_tables: The CSV files in the project folder that are no label files.
+        other_tables: The CSV files in the project folder that are not label files.
         num_frames: How many images have a row.
         num_labelled_frames: How many of them have a labelled keypoint.
         keypoints: Each keypoint and how often it is labelled.
@@ -104,7 +104,7 @@ class ProjectReport:
         neighbours: Which frames have their two neighbours on either side, which models with context
             learn from, and whether these are neighbours in time.
         videos: The videos that can be opened.
-        beside_videos: Names of what is in the folder of videos and is no video; may be empty.
+        beside_videos: Names of what is in the folder of videos and is not a video; may be empty.
         problems: What is wrong, in the order in which it was found.
     """
 

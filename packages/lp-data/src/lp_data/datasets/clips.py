@@ -41,8 +41,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         videos: Video files.
         num_frames: T, how many frames a clip has.
         image_size: (height, width) in model px.
-        augmenter: What changes all frames of a clip alike by chance; None for nothing. Its geometry
-            must be affine, or ``to_frame`` undoes only the affine part.
+        augmenter: Applies one random change to all frames of a clip; None for no augmentation.
+            Its geometry must be affine, or ``to_frame`` undoes only the affine part.
         seed: The seed of the choice and of the augmentation.
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
         boxes: For each video the boxes of its frames, whose frames then come at their own size from

@@ -83,7 +83,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
-        augmenter: What changes images and keypoints by chance; None for nothing.
+        augmenter: Augments images and keypoints at random; None for no augmentation.
         seed: The seed of that chance.
         cache_budget: Bytes of decoded images that may be kept in memory; more goes to disk.
         cache_folder: Where they go on disk; by default a folder in the user's cache folder.

@@ -32,7 +32,7 @@ class ResumableLoader(DataLoader[T]):
     """A ``DataLoader`` over an `EpochSampler` whose state is the number of batches it gave.
 
     Lightning saves that state in a checkpoint, and brings it back. Batches that workers had
-    prepared, but that nobody took, are not counted.
+    prepared, but not taken, are not counted.
     """
 
     _given = 0

@@ -205,7 +205,7 @@ class _Cells(NamedTuple):
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.error(f"'{cell}' is no number for {name}", column)
+            raise self.error(f"'{cell}' is not a number for {name}", column)
         return value
 
 

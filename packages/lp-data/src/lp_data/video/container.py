@@ -1,4 +1,4 @@
-"""Open video files as if a stranger had sent them, with errors that a user understands."""
+"""Open video files as untrusted input, with errors that a user understands."""
 
 from __future__ import annotations
 

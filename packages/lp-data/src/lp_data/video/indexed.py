@@ -19,7 +19,7 @@ from lp_data.video.orientation import Orientation
 _log = logging.getLogger(__name__)
 
 OTHER_READER = "choose reader 'pyav'"
-_FOLDER = "a folder is no video file"
+_FOLDER = "a folder is not a video file"
 
 
 class IndexedSource(Source):

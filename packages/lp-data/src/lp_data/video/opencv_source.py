@@ -19,7 +19,7 @@ _SAME_MS = 0.01
 class OpenCVSource(TimedSource):
     """Frames of a video file, decoded by OpenCV in order from the beginning.
 
-    OpenCV's seeking is not exact, so going back means starting anew: random access is slow. Its
+    OpenCV's seeking is not exact, so going back means starting again: random access is slow. Its
     time of each frame is compared with the one in the file, so that a frame that OpenCV skips or
     repeats is an error, not a shift.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _WORTH_A_SEEK = 16  # frames that are decoded in vain rather than searching for a keyframe
 _MANY_FRAMES = 10_000  # whose table in FFmpeg takes memory that is worth to be given back
-_NOWHERE = sys.maxsize  # the decoder's place is not known: start anew
+_NOWHERE = sys.maxsize  # the decoder's place is not known: start again
 
 
 class PyAVSource(IndexedSource):
@@ -151,7 +151,7 @@ class PyAVSource(IndexedSource):
         )
 
     def _restart(self, start: int, *, threaded: bool) -> None:
-        """Stand at the keyframe in that place; for the beginning, open the file anew."""
+        """Stand at the keyframe in that place; for the beginning, open the file again."""
         decoder = self._decoder
         if decoder is None or start == 0 or decoder.threaded != threaded:
             if decoder is not None:

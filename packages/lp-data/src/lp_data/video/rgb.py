@@ -30,7 +30,7 @@ class RgbConversion:
 
     The scaler has the flags that OpenCV gives it, so that a frame has the same pixels as the one
     that a user extracted and labelled. A filter graph keeps its pictures in a pool; a picture
-    allocated anew for each frame would cost more in page faults than its conversion.
+    allocated for each frame would cost more in page faults than its conversion.
 
     Args:
         layout: See `layout_of`.

@@ -73,7 +73,7 @@ class Manifest(_Record):
         options: The tracker's options as plain values.
         optimization: How it learnt, as plain values.
         keypoint_names: The K keypoints, in the order of every output.
-        skeleton: How they belong together; None where nobody said, and in models of format 1.
+        skeleton: How they belong together; None where it is not stated, and in models of format 1.
         weights: The weights file that the manifest belongs to.
         supervised_losses: What it learnt from labelled batches with.
         unsupervised_losses: What it learnt from unlabelled clips with.
@@ -157,7 +157,7 @@ def parse_manifest(text: bytes | str, *, where: str) -> Manifest:
 def _check_version(version: object, where: str) -> None:
     """Refuse a newer format; what an older one lacks has a default."""
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CheckpointError(f"'{version}' is no version of the model format", where=where)
+        raise CheckpointError(f"'{version}' is not a version of the model format", where=where)
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"the model was saved in format {version}, this lp-io reads up to {FORMAT_VERSION}",

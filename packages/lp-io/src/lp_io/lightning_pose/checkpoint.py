@@ -93,7 +93,7 @@ def _checked(path: Path, content: Any) -> LightningPoseCheckpoint:
         raise ConversionError("this is no Lightning checkpoint: it has no weights", where=path)
     for name, value in weights.items():
         if not isinstance(name, str) or type(value) is not Tensor:
-            raise _damaged(path, f"'{name}' is no tensor")
+            raise _damaged(path, f"'{name}' is not a tensor")
     with reading(path, ConversionError, "a Lightning checkpoint"):
         hyper_parameters = plain(content.get("hyper_parameters"))
     return LightningPoseCheckpoint(
@@ -102,7 +102,7 @@ def _checked(path: Path, content: Any) -> LightningPoseCheckpoint:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a file that is no plain zip archive with one harmless pickle."""
+    """Refuse a file that is not a plain zip archive with one harmless pickle."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -125,7 +125,7 @@ def _check_archive(path: Path) -> None:
             f"the checkpoint cannot be read: {error.strerror or error}", where=path
         ) from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise _damaged(path, "it is no zip archive, or a broken one") from error
+        raise _damaged(path, "it is not a zip archive, or a broken one") from error
 
 
 def _imports(pickle: bytes) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _imports(pickle: bytes) -> Iterator[str]:
             elif opcode.name == "GLOBAL":
                 yield str(argument)
     except ValueError:
-        yield "something that is no pickle"
+        yield "something that is not a pickle"
 
 
 def _damaged(path: Path, reason: str) -> ConversionError:

@@ -41,7 +41,7 @@ def write_coco_predictions(table: PoseTable, path: Path) -> list[str]:
         What could not be kept.
 
     Raises:
-        ContentError: A name is no valid text, or a number is infinite.
+        ContentError: A name is not a valid text, or a number is infinite.
     """
     half = np.isnan(table.points).any(axis=-1) & ~np.isnan(table.points).all(axis=-1)
     images: list[CocoImage] = []
@@ -179,7 +179,7 @@ def _scores(annotation: CocoAnnotation, count: int) -> list[float]:
     if not isinstance(scores, list) or len(scores) != count:
         raise ContentError(f"annotation {annotation.id} has no list of {count} keypoint_scores")
     if not all(score is None or is_number(score) for score in scores):
-        raise ContentError(f"annotation {annotation.id} has a score that is no number")
+        raise ContentError(f"annotation {annotation.id} has a score that is not a number")
     return [np.nan if score is None else float(score) for score in scores]
 
 

@@ -159,7 +159,7 @@ def format_of(path: str | Path) -> PredictionFormat:
         )
     listing = ", ".join(f"{known.suffixes[0]} ({known.described})" for known in FORMATS)
     raise PoseError(
-        f"'{suffix}' is no ending of a prediction table", where=path, remedy=f"known: {listing}"
+        f"'{suffix}' is not an ending of a prediction table", where=path, remedy=f"known: {listing}"
     )
 
 

@@ -23,7 +23,7 @@ def write_movement(table: PoseTable, path: Path, *, fps: float | None = None) ->
         fps: Frames per second: time is then in seconds, otherwise in frames.
 
     Raises:
-        ContentError: A name is no valid text.
+        ContentError: A name is not a valid text.
         MissingExtraError: xarray or h5netcdf is not installed.
     """
     require("xarray", "movement")

@@ -148,7 +148,7 @@ def write_coco_labels(
         What could not be kept.
 
     Raises:
-        ContentError: A name is no valid text.
+        ContentError: A name is not a valid text.
     """
     table = labels.table
     images: list[CocoImage] = []

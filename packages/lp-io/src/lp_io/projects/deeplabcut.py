@@ -103,7 +103,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ContentError(f"this is no YAML file: {error}") from error
     if not isinstance(value, dict):
-        raise ContentError("this is no config of DeepLabCut")
+        raise ContentError("this is not a config of DeepLabCut")
     return value
 
 

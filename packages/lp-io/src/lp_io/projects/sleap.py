@@ -180,7 +180,7 @@ def _embedded(
                 video.open()
             picture = np.asarray(video[number])
             if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (1, 3):
-                raise ContentError(f"the picture of frame {number} is no image of 8 bits")
+                raise ContentError(f"the picture of frame {number} is not an image of 8 bits")
             return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
 
     return read

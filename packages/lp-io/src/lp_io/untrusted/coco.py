@@ -114,7 +114,7 @@ def write_coco(content: CocoFile, path: Path) -> None:
     """Write a COCO file to ``path``, in place.
 
     Raises:
-        ContentError: A name is no valid text, or a number is not finite.
+        ContentError: A name is not a valid text, or a number is not finite.
     """
     category = {
         "id": 1,
@@ -237,7 +237,7 @@ def _category_id(annotation: dict[str, Any]) -> int | None:
 def _names(category: dict[str, Any]) -> tuple[str, ...]:
     names = category["keypoints"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ContentError("the keypoints of the category are no list of names")
+        raise ContentError("the keypoints of the category are not a list of names")
     if len(set(names)) < len(names):
         raise ContentError("a keypoint is named twice")
     return tuple(names)
@@ -277,7 +277,7 @@ def _annotation(entry: dict[str, Any], count: int, images: set[int]) -> CocoAnno
             f"annotation {number} should have {3 * count} numbers for {count} keypoints"
         )
     if not all(map(is_number, numbers)):
-        raise ContentError(f"annotation {number} has a keypoint that is no number")
+        raise ContentError(f"annotation {number} has a keypoint that is not a number")
     if not set(numbers[2::3]) <= {0, 1, 2}:
         raise ContentError(f"annotation {number} has a visibility that is not 0, 1 or 2")
     extra = {key: value for key, value in entry.items() if key not in _ANNOTATION_KEYS}

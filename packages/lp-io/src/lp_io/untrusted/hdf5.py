@@ -143,7 +143,7 @@ def text(value: object) -> str:
     """Text as an attribute or a fixed-length string holds it.
 
     Raises:
-        ContentError: It is no text in UTF-8.
+        ContentError: It is not a text in UTF-8.
     """
     if isinstance(value, bytes):
         try:

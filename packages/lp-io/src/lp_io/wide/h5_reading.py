@@ -89,7 +89,7 @@ def _fixed(group: h5py.Group) -> tuple[list[tuple[str, ...]], ndarray, list[Any]
         items = _names(group, f"block{number}_items")
         block = _oriented(group, f"block{number}_values", len(index))
         if block.shape != (len(index), len(items)) or block.dtype.kind not in "fiu":
-            raise ContentError(f"block {number} of the table is no block of numbers of its size")
+            raise ContentError(f"block {number} of the table is not a block of numbers of its size")
         if not set(items) <= set(places):
             raise ContentError(f"block {number} has columns that the table has not")
         values[:, [places[item] for item in items]] = block

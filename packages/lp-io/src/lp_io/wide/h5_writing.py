@@ -95,7 +95,7 @@ def _strings(names: Sequence[str]) -> ndarray:
     try:
         encoded = [name.encode("utf-8") for name in names]
     except UnicodeEncodeError as error:
-        raise ContentError(f"a name is no valid text: {error}") from error
+        raise ContentError(f"a name is not a valid text: {error}") from error
     width = max([1, *map(len, encoded)])
     return np.array(encoded, dtype=f"S{width}")
 

@@ -23,14 +23,14 @@ def write_parquet(table: PoseTable, path: Path) -> None:
         path: The file; it is written in place, so give a name beside the final one.
 
     Raises:
-        ContentError: A name is no valid text.
+        ContentError: A name is not a valid text.
         MissingExtraError: pyarrow or pandas is not installed.
     """
     require("pyarrow", "parquet"), require("pandas", "parquet")
     try:
         to_pandas(table).to_parquet(path)
     except UnicodeEncodeError as error:
-        raise ContentError(f"a name is no valid text: {error}") from error
+        raise ContentError(f"a name is not a valid text: {error}") from error
 
 
 def read_parquet(path: Path, content: Content, animals: Animals) -> PoseTable:

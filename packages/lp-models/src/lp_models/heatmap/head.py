@@ -41,7 +41,7 @@ def check_sizes(image_size: tuple[int, int], stride: int, cell_size: int) -> int
         )
     if image_size[0] % stride or image_size[1] % stride:
         raise TrackerError(
-            f"an image of {image_size[0]}×{image_size[1]} px is no whole number of "
+            f"an image of {image_size[0]}×{image_size[1]} px is not a whole number of "
             f"feature cells of {stride} px",
             where="data.image_resize_dims",
             remedy=f"choose a height and a width that are multiples of {stride}",

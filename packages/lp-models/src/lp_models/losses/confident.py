@@ -1,6 +1,6 @@
 """What unsupervised losses share: an ε below which nothing costs, and a threshold of confidence.
 
-Errors of a few pixels are no fault: below ε they cost nothing, above it they cost the excess. And
+Errors of a few pixels are not faults: below ε they cost nothing, above it they cost the excess. And
 what the tracker itself does not believe is not smoothed: it costs nothing either.
 """
 
@@ -74,7 +74,7 @@ class ToleratesSmallErrors(Loss):
 
 
 def check_threshold(threshold: float) -> None:
-    """Refuse a threshold that is no confidence.
+    """Refuse a threshold that is not a confidence.
 
     Raises:
         LossError: It is not from 0 to 1.

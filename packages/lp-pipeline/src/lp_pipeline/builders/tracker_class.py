@@ -13,7 +13,7 @@ def get_tracker_class(config: Config) -> type[BaseSupervisedTracker]:
 
     Raises:
         UnknownNameError: No tracker is registered under ``model.model_type``.
-        TrackerError: What is registered is no tracker, or it has no semi-supervised twin.
+        TrackerError: What is registered is not a tracker, or it has no semi-supervised twin.
     """
     name = config.model.model_type
     tracker_class = load_plugin(MODELS, name)

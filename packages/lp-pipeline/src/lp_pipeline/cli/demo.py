@@ -30,7 +30,8 @@ def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
     """Generate, train, predict, compare, and say where everything is.
 
     Raises:
-        PipelineError: The folder holds something that is no earlier demo, or must not be replaced.
+        PipelineError: The folder holds something that is not an earlier demo, or must not be
+            replaced.
     """
     start_session()
     display = terminal_or_plain()

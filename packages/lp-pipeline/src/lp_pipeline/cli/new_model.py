@@ -76,7 +76,7 @@ def checked_names(name: str) -> PluginNames:
     """The names that follow from ``name``.
 
     Raises:
-        PipelineError: It is no name for a module, or is taken.
+        PipelineError: It is not a name for a module, or is taken.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         guess = _mended(name)

@@ -174,7 +174,7 @@ def _check_checkpoints(config: Config, report: Report) -> None:
     if every is not None and validate is not None and sound and every % validate:
         report.problem(
             "training.ckpt_every_n_epochs",
-            f"{every} is no multiple of check_val_every_n_epoch, {validate}",
+            f"{every} is not a multiple of check_val_every_n_epoch, {validate}",
             "checkpoints are kept after a validation",
         )
 

@@ -81,7 +81,7 @@ def read_document(path: Path) -> Document:
         raise ConfigError("the config is empty", where=path, remedy="start from default.yaml")
     if not isinstance(node, MappingNode):
         raise ConfigError(
-            f"the config is no mapping of sections, but a {_kind(node)}",
+            f"the config is not a mapping of sections, but a {_kind(node)}",
             where=f"{path}:{node.start_mark.line + 1}",
             remedy="write 'section:' and its keys below, as in default.yaml",
         )
@@ -122,7 +122,7 @@ def dump_value(value: Any, *, flow: bool = False) -> str:
 
 
 def escaped(value: Any) -> Any:
-    """``value`` with every literal ``${`` written so that it is no interpolation when read."""
+    """``value`` with every literal ``${`` written so that it is not an interpolation when read."""
     if isinstance(value, dict):
         return {key: escaped(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -145,7 +145,7 @@ def _read_text(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"the file is no text in UTF-8: byte {error.start}", where=path
+            f"the file is not a text in UTF-8: byte {error.start}", where=path
         ) from error
     except OSError as error:
         reason = error.strerror or str(error)
@@ -266,11 +266,11 @@ class _Conversion:
         return values
 
     def _key(self, node: Node, path: KeyPath) -> str | None:
-        """The name of a key; None, and a problem, where it is no text."""
+        """The name of a key; None, and a problem, where it is not a text."""
         if isinstance(node, ScalarNode) and node.tag == _PREFIX + "str":
             return str(node.value)
         text = f"'{node.value}'" if isinstance(node, ScalarNode) else f"a {_kind(node)}"
-        self.problem(path, node, f"{text} is no name for a key", "put it in quotes")
+        self.problem(path, node, f"{text} is not a name for a key", "put it in quotes")
         return None
 
     def _merged(self, node: MappingNode) -> Iterator[MappingNode]:

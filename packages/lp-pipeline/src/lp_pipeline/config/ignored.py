@@ -1,4 +1,4 @@
-"""Keys of the public system that are accepted, but have no effect here, or are refused."""
+"""Keys of Lightning Pose that are accepted, but have no effect here, or are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MULTI_VIEW = "it belongs to multi-view projects, and this is a single-view tool
 _SINGLE_VIEW_REMEDY = "this is a single-view tool: remove the key, or set it to null"
 _VIEWER = "there is no FiftyOne here"
 _READ = "it is read from the files themselves"
-_OLD = "the public system no longer has it"
+_OLD = "Lightning Pose no longer has it"
 _READER = "each video reader chooses for itself"
 
 IGNORED: dict[str, str] = {
@@ -43,9 +43,9 @@ IGNORED: dict[str, str] = {
     "eval.pred_csv_files_to_plot": _VIEWER,
     "eval.create_labeled_video": "eval.save_vids_after_training says so",
 }
-"""Keys without effect, with the reason. Where they are null, false or empty, nobody need be told.
+"""Keys without effect, with the reason. Where they are null, false or empty, no note is needed.
 
-Some are of older versions of the public system.
+Some are of older versions of Lightning Pose.
 """
 
 REFUSED: dict[str, tuple[str, str]] = {
@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 ABSENT: dict[str, str] = {
     "heatmap_multiview_transformer": "it tracks in several views, and this is a single-view tool",
 }
-"""Trackers of the public system that are not here, with the reason."""
+"""Trackers of Lightning Pose that are not here, with the reason."""
 
 
 def drop_ignored(values: dict[str, Any], report: Report) -> None:

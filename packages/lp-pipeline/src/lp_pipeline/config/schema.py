@@ -36,7 +36,7 @@ def allows_none(annotation: Any) -> bool:
 
 def _no_truth_value(kind: Literal["int_type", "float_type"], value: Any) -> Any:
     if isinstance(value, bool):
-        raise PydanticCustomError(kind, "a truth value is no number")
+        raise PydanticCustomError(kind, "a truth value is not a number")
     return value
 
 
@@ -105,7 +105,7 @@ Devices = Annotated[
 
 
 class Section(BaseModel):
-    """A section of the config. Null takes the default of a key that null is no value of."""
+    """A section of the config. Null takes the default of a key that null is not a value of."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -366,7 +366,7 @@ class ClipSeed(Section):
 
 
 class ClipsConfig(Section):
-    """Clips of unlabelled video, under the public system's name ``dali`` with any reader.
+    """Clips of unlabelled video, under Lightning Pose's name ``dali`` with any reader.
 
     Attributes:
         base: For trackers without context.

@@ -158,7 +158,7 @@ def _model(source: Path, target: Path, options: ConvertOptions) -> ConversionRep
 def _predictions(source: Path, target: Path, to: str, options: ConvertOptions) -> ConversionReport:
     if to in (PROJECT, DEEPLABCUT):
         raise ConvertError(
-            "predictions are no labels, and make no project",
+            "predictions are not labels, and make no project",
             where=source,
             remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
         )

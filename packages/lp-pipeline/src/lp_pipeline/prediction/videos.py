@@ -1,4 +1,4 @@
-"""Predict a video into the public files: coordinates, and how far keypoints jump."""
+"""Predict a video into Lightning Pose's files: coordinates, and how far keypoints jump."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Holder(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is known to run no longer; of another machine nobody can tell."""
+        """Whether the process is known to run no longer; unknown for another machine."""
         if self.host != socket.gethostname() or os.name == "nt":
             return False
         try:

@@ -212,7 +212,7 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
     is no slower than the others.
 
     Raises:
-        ImageFileError: A file is no image.
+        ImageFileError: A file is not an image.
     """
     plain = setup.data.dataset.without_augmentation()
     with display.task("reading images", len(plain)) as task:
@@ -246,7 +246,7 @@ def check_model_dir(
         return
     if overwrite:
         raise TrainingError(
-            "the folder is no model directory, so it is not replaced",
+            "the folder is not a model directory, so it is not replaced",
             where=model_dir,
             remedy="choose another --output-dir (--overwrite replaces model directories only)",
         )
