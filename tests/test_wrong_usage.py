@@ -13,7 +13,7 @@ WRONG = {
     "no config": (("train",), "litpose train CONFIG.yaml"),
     "a config that is not there": (("train", "none.yaml"), "there is no such config"),
     "a folder for a config": (("train", "folder"), "give the YAML file"),
-    "a text for a config": (("train", "notes.txt"), "no mapping of sections"),
+    "a text for a config": (("train", "notes.txt"), "not a mapping of sections"),
     "an empty config": (("config", "check", "empty.yaml"), "the config is empty"),
     "an option for a setting": (("train", "c.yaml", "--epochs", "3"), "training.max_epochs=100"),
     "a setting without a value": (("train", "c.yaml", "training.max_epochs"), "key=value"),

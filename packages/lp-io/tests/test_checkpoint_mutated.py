@@ -256,7 +256,7 @@ def test_an_inflated_header_takes_no_memory(saved):
     ("change", "message"),
     [
         (lambda m: m.update(format_version=3), "upgrade lp-io"),
-        (lambda m: m.update(format_version=0), "no version"),
+        (lambda m: m.update(format_version=0), "not a version"),
         (lambda m: m.update(format="zip"), "not the manifest"),
         (lambda m: m.update(model_type="__import__"), "not installed"),
         (lambda m: m["options"].update(hidden=6), "do not fit"),

@@ -195,7 +195,7 @@ def test_options_that_repeat_one_list_endlessly_are_refused(tmp_path):
 def test_old_files_that_are_a_bare_pickle_are_refused(tmp_path):
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": WEIGHTS}, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(ConversionError, match="no zip archive"):
+    with pytest.raises(ConversionError, match="not a zip archive"):
         read_lightning_pose_checkpoint(path)
 
 

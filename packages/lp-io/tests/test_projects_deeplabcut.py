@@ -168,7 +168,7 @@ def test_a_project_of_several_animals(tmp_path):
     [
         (lambda f: (f / "config.yaml").write_text("a: [1"), "no YAML file"),
         (lambda f: (f / "config.yaml").write_text("!!python/object/apply:os.getcwd []"), "YAML"),
-        (lambda f: (f / "config.yaml").write_text("- 1"), "no config"),
+        (lambda f: (f / "config.yaml").write_text("- 1"), "not a config"),
         (lambda f: [p.unlink() for p in f.rglob("Collected*")], "no folder in labeled-data"),
         (lambda f: edit(f, "1.0,", "one,"), "(?s)'one' is not a number.*line 4, column 2"),
         (lambda f: edit(f, ",1.0\n", "\n"), "(?s)the row has 4 cells.*line 4"),

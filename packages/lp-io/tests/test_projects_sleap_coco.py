@@ -168,7 +168,7 @@ def test_a_skeleton_that_joins_no_keypoints_is_left_out(tmp_path, skeleton):
         ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
                           "keypoints": [1]}], "6 numbers"),
         ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
-                          "keypoints": [1, 2, 2, 10**400, 0, 0]}], "no number"),
+                          "keypoints": [1, 2, 2, 10**400, 0, 0]}], "not a number"),
         ("annotations", [{"id": 1, "image_id": 7, "category_id": 3,
                           "keypoints": [1, 2, 5, 0, 0, 0]}], "not 0, 1 or 2"),
     ],

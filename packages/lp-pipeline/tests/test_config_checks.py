@@ -97,7 +97,7 @@ def test_a_wrong_item_of_a_list_is_told_with_its_own_line(tmp_path):
         ("training: {unfreezing_epoch: 2, unfreezing_step: 9}", "unfreezing_epoch is given too"),
         (f"training: {MULTISTEP}{{milestones: [1], milestone_steps: [2]}}}}}}", "are given too"),
         (f"training: {MULTISTEP}{{milestones: [5, 3]}}}}}}", "whole numbers that rise"),
-        ("training: {ckpt_every_n_epochs: 7}", "no multiple of check_val_every_n_epoch, 5"),
+        ("training: {ckpt_every_n_epochs: 7}", "not a multiple of check_val_every_n_epoch, 5"),
         ("data: {csv_file: [a/C.csv, D.csv, b/C.csv]}", "same name, a/C.csv and b/C.csv"),
         ("data: {image_resize_dims: {height: 128}}", "width: not set, but height is"),
         ("data: {num_keypoints: 3, keypoint_names: [a, b]}", "3, but keypoint_names has 2 names"),

@@ -28,7 +28,7 @@ def test_a_folder_is_no_config(tmp_path):
 @pytest.mark.parametrize("content", ["", "\n\n", "# only a comment\n", "---\n"])
 def test_an_empty_file_is_refused(tmp_path, content):
     error = refused(tmp_path, content)
-    assert "empty" in error.problem or "no mapping" in error.problem
+    assert "empty" in error.problem or "not a mapping" in error.problem
 
 
 @pytest.mark.parametrize(("content", "kind"), [("- a\n- b\n", "list"), ("hello\n", "single value")])
