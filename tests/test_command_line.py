@@ -139,7 +139,7 @@ def test_only_a_model_directory_is_replaced_and_none_that_holds_data(
     arguments = ("train", config_file, *tiny_training, "--overwrite", "-o")
     outcome = litpose(*arguments, mine)
     assert outcome.code == 2
-    assert "is no model directory" in outcome.err
+    assert "is not a model directory" in outcome.err
     assert [path.name for path in mine.iterdir()] == ["config.yaml"]
     copy = tmp_path / "copy"
     shutil.copytree(project.folder, copy)
