@@ -23,11 +23,12 @@ test: $(SYNCED)  ## Run every test but the slow ones
 test-slow: $(SYNCED)  ## Run the slow tests
 	$(TESTS) -m slow
 
-lint: $(SYNCED)  ## Check style, format, types and layers
+lint: $(SYNCED)  ## Check style, format, types, layers and words
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
+	$(RUN) python tools/checks/words.py
 
 format: $(SYNCED)  ## Mend style and format
 	$(RUN) ruff check --fix
