@@ -77,7 +77,7 @@ class Converter:
             return
         self._layout = layout
         self._to_rgb = RgbConversion(layout)
-        self._to_gray = GrayConversion.measured(frame, self._to_rgb)
+        self._to_gray = GrayConversion.of_layout(layout)
         self._small: UInt8[ndarray, "model_height model_width"] = np.empty(self._target, np.uint8)
 
 

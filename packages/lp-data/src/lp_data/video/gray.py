@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import av
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from lp_data.video.rgb import Gray, RgbConversion, layout_of, pixels_of
+from lp_data.video.rgb import Gray, Layout, RgbConversion, pixels_of
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -35,31 +36,18 @@ class GrayConversion:
         self._gray = np.empty(shape, np.uint8)
 
     @classmethod
-    def measured(cls, like: VideoFrame, to_rgb: RgbConversion) -> GrayConversion | None:
-        """Read the table off ``to_rgb``, by converting a picture with every luma.
+    def of_layout(cls, layout: Layout) -> GrayConversion | None:
+        """The conversion of pictures of one layout.
 
         Args:
-            like: A frame of the video.
-            to_rgb: What converts its frames.
+            layout: See `lp_data.video.rgb.layout_of`.
 
         Returns:
-            The conversion; None where the format has no plain luma, or the conversion is not one of
-            each pixel alone.
+            The conversion; None where the format has no plain luma, or the conversion to RGB is not
+            one of each pixel alone.
         """
-        height, width, pixels, colours, levels = layout_of(like)
-        if pixels not in _FORMATS:
-            return None
-        luma = (np.arange(height * width) % 256).astype(np.uint8).reshape(height, width)
-        ramp = av.VideoFrame(width, height, pixels)
-        ramp.colorspace, ramp.color_range = colours, levels
-        for number, plane in enumerate(ramp.planes):
-            pixels_of(plane)[:] = _NEUTRAL if number else luma
-        picture = to_rgb(ramp)
-        table = np.zeros(256, np.uint8)
-        table[luma] = picture[..., 0]
-        if not (picture == table[luma][..., None]).all():
-            return None
-        return cls(table, (height, width))
+        table = _gray_levels(layout)
+        return None if table is None else cls(table, layout[:2])
 
     def __call__(self, frame: VideoFrame) -> Gray | None:
         """The gray levels of ``frame``, in memory that is used again; None if it has colour."""
@@ -68,3 +56,23 @@ class GrayConversion:
             if cv2.minMaxLoc(pixels_of(plane))[:2] != (_NEUTRAL, _NEUTRAL):
                 return None
         return cv2.LUT(pixels_of(luma), self._table, dst=self._gray)
+
+
+@lru_cache(maxsize=32)  # measured once per layout, not each time that a video is opened
+def _gray_levels(layout: Layout) -> UInt8[ndarray, 256] | None:
+    """Read the gray level of each luma off the RGB of a picture with every luma."""
+    height, width, pixels, colours, levels = layout
+    if pixels not in _FORMATS:
+        return None
+    luma = (np.arange(height * width) % 256).astype(np.uint8).reshape(height, width)
+    ramp = av.VideoFrame(width, height, pixels)
+    ramp.colorspace, ramp.color_range = colours, levels
+    for number, plane in enumerate(ramp.planes):
+        pixels_of(plane)[:] = _NEUTRAL if number else luma
+    picture = RgbConversion(layout)(ramp)
+    table = np.zeros(256, np.uint8)
+    table[luma] = picture[..., 0]
+    if not (picture == table[luma][..., None]).all():
+        return None
+    table.setflags(write=False)
+    return table
