@@ -174,7 +174,7 @@ def test_bad_splits_and_batches_are_refused(dataset):
         LabeledDataModule(dataset, Split(train=(0, 20), validation=(1,), test=()))
     with pytest.raises(DataModuleError, match="no frame to train"):
         LabeledDataModule(dataset, Split(train=(), validation=(1,), test=()))
-    with pytest.raises(DataModuleError, match="batch of 0"):
+    with pytest.raises(DataModuleError, match="at least 1, got 0"):
         LabeledDataModule(dataset, split_rows(ROWS, 0.8, 0.1, 0), val_batch_size=0)
 
 

@@ -62,7 +62,7 @@ class LabeledDataModule(LightningDataModule):
         super().__init__()
         sizes = (train_batch_size, val_batch_size, test_batch_size)
         if min(sizes) < 1:
-            raise DataModuleError(f"a batch of {min(sizes)} images is none")
+            raise DataModuleError(f"the batch size must be at least 1, got {min(sizes)}")
         _check_rows(split, len(dataset.table))
         self.dataset = dataset
         self.split = split

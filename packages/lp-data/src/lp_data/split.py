@@ -62,7 +62,7 @@ def split_rows(
             1, that share of them where it is at most 1.
 
     Returns:
-        The split; rows of a part are in the order in which chance drew them.
+        The split; rows of a part are in the order in which they were drawn.
 
     Raises:
         SplitError: There are too few rows, or the shares are not shares.
@@ -115,7 +115,7 @@ def _check(num_rows: int, train: float | int, val: float | int, train_frames: fl
         )
     if not train_frames > 0:
         raise SplitError(
-            f"{train_frames} training frames are none",
+            f"the number of training frames must be above 0, got {train_frames}",
             remedy="set training.train_frames to a share of at most 1, or a number above 1",
         )
 

@@ -1,4 +1,4 @@
-"""Paint the animal as one view sees it, and tell which keypoints it hides itself."""
+"""Paint the animal as one view sees it, and find which keypoints it hides itself."""
 
 from __future__ import annotations
 

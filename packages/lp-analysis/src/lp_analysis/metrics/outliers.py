@@ -31,7 +31,8 @@ def worst_frames(values: PerKeypoint, count: int, *, apart: int = 1) -> list[Out
     Args:
         values: (N, K) frame px, NaN where there is none.
         count: At most so many frames.
-        apart: Frames that two of them are apart at least, so that one lasting fault is told once.
+        apart: Frames that two of them are apart at least, so that a lasting fault
+            is reported once.
 
     Raises:
         EvaluationError: ``apart`` is not positive.

@@ -30,7 +30,7 @@ class BaseFeatureExtractor(LightningModule):
             `lp_core.callbacks.UnfreezeBackbone` sets it.
 
     Args:
-        options: What the tracker is told.
+        options: The tracker's options.
         optimization: How it learns; None takes the defaults.
     """
 

@@ -45,7 +45,7 @@ class Composition:
             images: (F, H, W, 3) RGB, model px; left as they are.
             keypoints: (..., K, 2) model px, NaN where missing; left as they are. (0, 2) for a clip
                 without labels.
-            rng: The only source of chance.
+            rng: The only source of randomness.
 
         Returns:
             The augmented frames and keypoints. A keypoint that left the image is NaN. The matrix

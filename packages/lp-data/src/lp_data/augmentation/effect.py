@@ -43,7 +43,7 @@ class AffineEffect(Effect, ABC):
 
         Args:
             size: (height, width) of the frames, model px.
-            rng: The only source of chance.
+            rng: The only source of randomness.
 
         Returns:
             Model px before to model px after the effect.
@@ -81,7 +81,7 @@ class PhotometricEffect(Effect, ABC):
 
         Args:
             images: (F, H, W, C), left as they are; C is 3, RGB, or 1 where all frames are gray.
-            rng: The only source of chance.
+            rng: The only source of randomness.
 
         Returns:
             Frames of the same size, with as many channels or with 3, with the same parameters for

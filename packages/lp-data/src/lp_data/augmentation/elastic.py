@@ -53,7 +53,7 @@ def smooth_noise(
     Args:
         size: (rows, columns) of nodes.
         sigma: Standard deviation of the Gaussian blur in nodes.
-        rng: The only source of chance.
+        rng: The only source of randomness.
 
     Returns:
         (rows, columns, 2).

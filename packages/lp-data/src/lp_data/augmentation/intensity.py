@@ -97,8 +97,8 @@ class ShotNoise(PhotometricEffect):
 
         def noisy(frame: ndarray) -> ndarray:
             height, width, channels = frame.shape
-            chance = np.frombuffer(rng.bytes(height * width), np.uint8).reshape(height, width)
-            error = cv2.LUT(chance, errors)
+            drawn = np.frombuffer(rng.bytes(height * width), np.uint8).reshape(height, width)
+            error = cv2.LUT(drawn, errors)
             if channels == 3:
                 error = cv2.cvtColor(error, cv2.COLOR_GRAY2RGB)
             root = cv2.add(cv2.LUT(frame, roots), error)

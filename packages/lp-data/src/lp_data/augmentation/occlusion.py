@@ -51,8 +51,8 @@ class CoarseDropout(_Coarse):
         size = images.shape[1:3]
         coarse = _coarse_size(size, draw(self.resolution, rng))
         own = rng.random() < self.per_channel
-        chance = rng.random((*coarse, 3 if own else 1), dtype=np.float32)
-        kept = (chance >= draw(self.fraction, rng)) * np.uint8(255)
+        drawn = rng.random((*coarse, 3 if own else 1), dtype=np.float32)
+        kept = (drawn >= draw(self.fraction, rng)) * np.uint8(255)
         if own:
             images = as_rgb(images)
         elif images.shape[-1] == 3:
@@ -104,8 +104,8 @@ def _far_from_gray(
     size: tuple[int, ...], rng: np.random.Generator
 ) -> UInt8[ndarray, "height width"]:
     """Independent distances from middle gray, mostly large."""
-    chance = np.frombuffer(rng.bytes(math.prod(size)), np.uint8)
-    return _distances_from_gray()[chance].reshape(size)
+    drawn = np.frombuffer(rng.bytes(math.prod(size)), np.uint8)
+    return _distances_from_gray()[drawn].reshape(size)
 
 
 @dataclass(frozen=True, kw_only=True)

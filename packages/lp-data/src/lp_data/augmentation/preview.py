@@ -39,7 +39,7 @@ def preview_images(
     Args:
         samples: Images and their keypoints, model px.
         augmenter: What training does to them.
-        rng: The only source of chance.
+        rng: The only source of randomness.
         copies: Augmented versions of each image.
         heatmaps_of: Gives the targets of augmented keypoints; they are laid over the image.
         edges: Pairs of keypoints, counted from 0, to join by a line.
@@ -70,7 +70,7 @@ def preview_clip(
     Args:
         frames: (F, H, W, 3) consecutive frames, model px.
         augmenter: What training does to them.
-        rng: The only source of chance.
+        rng: The only source of randomness.
         keypoints: (K, 2) of the frame in the middle, where it is labelled.
         copies: Augmented versions.
         columns: Frames shown, evenly spread over the clip.

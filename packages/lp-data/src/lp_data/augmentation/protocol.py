@@ -43,7 +43,7 @@ class Augmenter(Protocol):
         Args:
             images: (F, H, W, 3) RGB, model px; left as they are.
             keypoints: (..., K, 2) model px, NaN where missing; left as they are.
-            rng: The only source of chance.
+            rng: The only source of randomness.
 
         Returns:
             The augmented frames and keypoints and the map between before and after.

@@ -84,7 +84,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
         augmenter: Augments images and keypoints at random; None for no augmentation.
-        seed: The seed of that chance.
+        seed: The seed of the augmentation.
         cache_budget: Bytes of decoded images that may be kept in memory; more goes to disk.
         cache_folder: Where they go on disk; by default a folder in the user's cache folder.
         processes: How many processes train together; they share decoded images on disk.
@@ -164,7 +164,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         return list(dict.fromkeys(sample for row in rows for sample in samples[row]))
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw new chance, in this process and in its workers.
+        """Augment by another epoch, in this process and in its workers.
 
         Args:
             epoch: The epoch, from 0.

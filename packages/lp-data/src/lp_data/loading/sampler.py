@@ -11,14 +11,14 @@ from torch.utils.data.distributed import DistributedSampler
 
 @runtime_checkable
 class EpochDataset(Protocol):
-    """A dataset whose chance depends on the epoch."""
+    """A dataset whose augmentation depends on the epoch."""
 
     def __len__(self) -> int:
         """The number of distinct samples."""
         ...
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw new chance."""
+        """Augment by another epoch."""
         ...
 
 
@@ -37,7 +37,7 @@ class EpochSampler(DistributedSampler[int]):
         rows: The rows to draw.
         num_samples: How many are drawn in one epoch by all processes together; by default each row
             once.
-        shuffle: Whether chance decides the order; else it is that of ``rows``.
+        shuffle: Draw in random order; else in the order of ``rows``.
         seed: The seed of the order.
         rank: The number of this process, from 0.
         num_replicas: How many processes there are.

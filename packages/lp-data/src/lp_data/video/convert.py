@@ -30,7 +30,8 @@ class Converter:
         size: (height, width) of the video's frames as displayed, where it is known.
 
     Raises:
-        VideoError: The video is to be shown at an odd angle, or ``first`` is not of that ``size``.
+        VideoError: The video's metadata asks for an odd angle, or ``first`` has another size than
+            ``size``.
     """
 
     def __init__(

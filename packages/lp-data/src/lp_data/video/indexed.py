@@ -101,7 +101,7 @@ class TimedSource(IndexedSource):
             )
         if self._is_mirrored():
             raise self._refused(
-                f"the video is to be mirrored for display, which {self.program} does not do"
+                f"the video's metadata asks for mirrored display, which {self.program} does not do"
             )
 
     def _refused(self, problem: str, frame: int | None = None) -> VideoError:

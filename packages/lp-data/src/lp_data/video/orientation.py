@@ -33,7 +33,7 @@ class Orientation:
         """Read the display matrix of ``frame`` (ISO/IEC 14496-12 §8.5): x' = ax + cy, y' = bx + dy.
 
         Raises:
-            VideoError: The video is to be shown at an angle that is not a multiple of 90°.
+            VideoError: The video's metadata asks for an angle that is not a multiple of 90°.
         """
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:

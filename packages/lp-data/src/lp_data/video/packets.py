@@ -113,7 +113,7 @@ class PacketTable:
 
     @property
     def goes_back(self) -> bool:
-        """Whether a packet is to be decoded at an earlier time than one before it."""
+        """Whether a packet has an earlier decoding time than one before it."""
         known = self.dts[self.dts != _NONE]
         return bool((known[1:] < known[:-1]).any())
 

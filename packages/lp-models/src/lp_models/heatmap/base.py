@@ -22,7 +22,7 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
     """Learns from target heatmaps, and decodes the heatmaps that its head predicts.
 
     Args:
-        options: What the tracker is told.
+        options: The tracker's options.
         **keywords: ``losses`` and ``optimization``, as in `BaseSupervisedTracker`.
 
     Raises:

@@ -33,7 +33,7 @@ class HeatmapDecoder(Protocol):
         ...
 
     def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
-        """Where, in model px, the target of a keypoint at ``keypoints`` is to be centred."""
+        """Where, in model px, the target of a keypoint at ``keypoints`` is centred."""
         ...
 
 
@@ -67,7 +67,7 @@ class LightningPoseDecoder:
         return Prediction(transform(corners - 0.5, to_frame) + 0.5, confidences)
 
     def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
-        """Where the target of a keypoint is to be centred so that it is decoded to the keypoint."""
+        """Where the target of a keypoint is centred so that it is decoded to the keypoint."""
         half = to_frame.new_full((len(to_frame), 2, 1), 0.5)
         # without the check for a singular map, which waits for the device
         back = torch.linalg.solve_ex(to_frame[:, :, :2], half)[0].transpose(1, 2)

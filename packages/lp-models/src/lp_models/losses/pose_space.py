@@ -180,7 +180,7 @@ class PoseSpace(nn.Module):
 
 
 def _check_rows(rows: Float[Tensor, "rows dimensions"], keep: int | float) -> None:
-    """Refuse labels from which no components can be had."""
+    """Refuse labels from which no components can be computed."""
     if len(rows) < MIN_ROWS:
         raise LossError(
             f"too few labels for PCA: {len(rows)} poses with two keypoints or more, "

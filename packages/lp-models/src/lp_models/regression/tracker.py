@@ -30,7 +30,7 @@ class RegressionTracker(BaseSupervisedTracker):
     keypoint lies near the truth. Without that loss it stays near one half and says nothing.
 
     Args:
-        options: What the tracker is told.
+        options: The tracker's options.
         **keywords: ``losses`` and ``optimization``, as in `BaseSupervisedTracker`.
     """
 
