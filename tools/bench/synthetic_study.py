@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.poses import Visibility
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.labels import read_labels
@@ -208,8 +208,8 @@ class Study:
             print(f"{done + number + 1} of {len(tasks)}: {name}, seed {seed}", flush=True)
             result = self.run(name, seed, project)
             file.parent.mkdir(parents=True, exist_ok=True)
-            with written_beside(file) as beside:
-                beside.write_text(json.dumps(result, indent=1))
+            with atomic_text(file) as stream:
+                stream.write(json.dumps(result, indent=1))
             per_image = result["seconds"] / self.variants[name].images
             ahead = sum(self.variants[later].images for later, _ in left[number + 1 :]) * per_image
             print(f"  {result['all']:.2f} px; about {ahead / 60:.0f} minutes left", flush=True)
@@ -295,5 +295,5 @@ def fill(document: Path, parts: Mapping[str, str]) -> None:
         before, rest = text.split(f"<!-- {name} -->\n", 1)
         _, after = rest.split("<!-- end -->", 1)
         text = f"{before}<!-- {name} -->\n{content}\n<!-- end -->{after}"
-    with written_beside(document) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_text(document) as file:
+        file.write(text)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 
 def flush_to_disk(path: Path) -> None:
@@ -19,16 +20,16 @@ def flush_to_disk(path: Path) -> None:
             os.close(descriptor)
 
 
-def put_in_place(beside: Path, path: Path) -> None:
-    """Give the complete file ``beside`` the name ``path``, in the same folder."""
-    flush_to_disk(beside)
-    beside.replace(path)
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give the complete file ``temporary`` the name ``path``, in the same folder."""
+    flush_to_disk(temporary)
+    temporary.replace(path)
     flush_to_disk(path.parent)
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; it takes the name ``path`` when the block ends well.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A temporary name to write to, which becomes ``path`` when the block ends well.
 
     Args:
         path: The final name. Its folder is made if it is missing.
@@ -46,13 +47,20 @@ def written_beside(path: Path) -> Iterator[Path]:
         error.filename = str(path)  # the name that the user knows
         raise
     os.close(handle)
-    beside = Path(name)
+    temporary = Path(name)
     try:
-        beside.chmod(0o666 & ~_umask())
-        yield beside
-        put_in_place(beside, path)
+        temporary.chmod(0o666 & ~_umask())
+        yield temporary
+        put_in_place(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_text(path: Path) -> Iterator[TextIO]:
+    """A text file in UTF-8, with line ends as they are given, as `atomic_write` writes it."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 def _umask() -> int:

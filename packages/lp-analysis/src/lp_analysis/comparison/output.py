@@ -16,7 +16,7 @@ from lp_analysis.comparison.intervals import LEVEL, Comparison, over_what
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.theme import LIGHT, add_legend, new_figure, png, style_axes
 from lp_analysis.metrics.summary import ALL_KEYPOINTS
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text, atomic_write
 from lp_core.errors import unwritable
 from lp_core.text import printable
 
@@ -31,7 +31,7 @@ def write_comparison_csv(comparison: Comparison, path: Path) -> None:
         EvaluationError: The file cannot be written.
     """
     try:
-        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with atomic_text(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(
                 ["group", "keypoint", "mean", "low", "high", "models", "frames", "points"]
@@ -62,8 +62,8 @@ def write_comparison_plot(comparison: Comparison, path: Path) -> None:
     """
     picture = png(comparison_figure(comparison))
     try:
-        with written_beside(path) as beside:
-            beside.write_bytes(picture)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(picture)
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -34,7 +34,7 @@ from lp_analysis.figures.theme import (
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.summary import ErrorStatistics, check_sizes, rows_of_splits
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_write
 from lp_core.errors import unwritable
 from lp_core.text import printable
 
@@ -99,8 +99,8 @@ def write_error_plot(
     path = Path(path)
     picture = png(error_figure(errors, keypoint_names, sets, curves=curves, title=title))
     try:
-        with written_beside(path) as beside:
-            beside.write_bytes(picture)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(picture)
     except OSError as error:
         raise unwritable(EvaluationError, "the plot", path, error) from error
 

@@ -22,7 +22,7 @@ import numpy as np
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint
 from lp_analysis.metrics.summary import check_sizes
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable
 from lp_io.predictions import VideoPredictions
 
@@ -117,7 +117,7 @@ def metric_file(
     """
     path = Path(path)
     try:
-        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with atomic_text(path) as file:
             yield MetricRows(file, keypoint_names, with_set=with_set, corner=corner)
     except OSError as error:
         raise unwritable(EvaluationError, "the metric file", path, error) from error

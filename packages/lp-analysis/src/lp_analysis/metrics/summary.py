@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import PerKeypoint
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable
 
 SPLITS = ("train", "validation", "test", "unused")
@@ -138,7 +138,7 @@ def write_pixel_error_summary(summary: PixelErrorSummary, path: str | Path) -> N
     """
     path = Path(path)
     try:
-        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with atomic_text(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["set", "keypoint", "mean", "median", "percentile_90", "count"])
             writer.writerows(_summary_rows(summary))

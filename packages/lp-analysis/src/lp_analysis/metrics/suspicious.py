@@ -16,7 +16,7 @@ from numpy import ndarray
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint, TemporalNorm
 from lp_analysis.metrics.outliers import clip_around, worst_frames
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable
 from lp_io.predictions import VideoPredictions
 from lp_io.predictions.video import Likelihood
@@ -183,7 +183,7 @@ def write_suspicions(
         EvaluationError: The file cannot be written.
     """
     try:
-        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with atomic_text(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["frame", "time_s", "metric", "keypoint", "value", "clip"])
             for item in suspicions:

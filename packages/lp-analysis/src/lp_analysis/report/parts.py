@@ -13,7 +13,7 @@ from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.summary import check_sizes
 from lp_analysis.rendering.text import Picture
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable
 
 
@@ -128,7 +128,7 @@ def write_report(report: TrainingReport, path: str | Path) -> None:
     path = Path(path)
     page = render_page(report)
     try:
-        with written_beside(path) as beside:
-            beside.write_text(page, encoding="utf-8")
+        with atomic_text(path) as file:
+            file.write(page)
     except OSError as error:
         raise unwritable(EvaluationError, "the report", path, error) from error

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import PoseError, unwritable
 from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL, Content, wide_of
 from lp_core.poses.csv_reading import SPLIT_COLUMN
@@ -46,7 +46,7 @@ def write_pose_csv(table: PoseTable, path: str | Path, *, path_columns: int = 1)
     if split is not None:
         lines = (f"{line},{quoted(name)}" for line, name in zip(lines, split, strict=True))
     try:
-        with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with atomic_text(path) as file:
             file.write(header)
             file.writelines(f"{line}\n" for line in lines)
     except OSError as error:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_write
 from lp_data.errors import VideoError
 
 _BT709, _LIMITED = 1, 1  # AVCOL_SPC_BT709 (and its primaries and transfer), AVCOL_RANGE_MPEG
@@ -58,8 +58,8 @@ class VideoWriter:
         self._closed = False
         _check(self.path, self.fps, size)
         with ExitStack() as cleanup:
-            beside = cleanup.enter_context(written_beside(self.path))
-            self._container = cleanup.enter_context(_open_output(beside))
+            temporary = cleanup.enter_context(atomic_write(self.path))
+            self._container = cleanup.enter_context(_open_output(temporary))
             self._stream = _add_stream(self._container, self.fps, size, quality, threads)
             self._cleanup = cleanup.pop_all()
 

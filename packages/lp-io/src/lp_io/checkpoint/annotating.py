@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable
 from lp_io.checkpoint.files import MANIFEST_NAME, finish_interrupted_save, read_manifest
 from lp_io.checkpoint.manifest import Manifest, manifest_text
@@ -35,8 +35,8 @@ def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
     manifest = manifest.model_copy(update={"extra": {**manifest.extra, **extra}})
     text = manifest_text(manifest)
     try:
-        with written_beside(folder / MANIFEST_NAME) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with atomic_text(folder / MANIFEST_NAME) as file:
+            file.write(text)
     except OSError as error:
         raise unwritable(CheckpointError, "the manifest", folder / MANIFEST_NAME, error) from error
     return manifest

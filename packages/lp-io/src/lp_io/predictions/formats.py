@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_write
 from lp_core.errors import PoseError, suggestion
 from lp_core.poses import Animals, Content, PoseTable, read_pose_csv, write_pose_csv
 from lp_io.untrusted.content import reading, writing
@@ -213,8 +213,8 @@ def write_predictions(
     """
     path = Path(path)
     known = format_of(path) if format_name is None else format_named(format_name)
-    with writing(path, PoseError), written_beside(path) as beside:
-        lost = known.write(table, beside, options or WriteOptions()) or []
+    with writing(path, PoseError), atomic_write(path) as temporary:
+        lost = known.write(table, temporary, options or WriteOptions()) or []
     if table.score is not None and not known.keeps_scores:
         lost.append(f"the scores of {len(table)} animals")
     return lost

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable
 from lp_core.listing import visible
 from lp_io.errors import FileFormatError
@@ -78,8 +78,8 @@ def write_source(
 
 def _write(path: Path, said: Mapping[str, Any]) -> None:
     try:
-        with written_beside(path) as beside:
-            beside.write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
+        with atomic_text(path) as file:
+            file.write(f"{json.dumps(said, indent=1)}\n")
     except OSError as error:
         raise unwritable(FileFormatError, "the file", path, error) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_write
 from lp_core.errors import unwritable
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
@@ -56,8 +56,8 @@ class EncodedState:
             "sha256": _digest(self._text, self._tensors),
         }
         try:
-            with written_beside(path) as beside:
-                write_tensor_file(beside, self._tensors, metadata)
+            with atomic_write(path) as temporary:
+                write_tensor_file(temporary, self._tensors, metadata)
         except OSError as error:
             raise unwritable(TrainingStateError, "the training state", path, error) from error
 

@@ -151,7 +151,7 @@ def _targets(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Heat
 def _write(sheet: UInt8[ndarray, "height width 3"], path: Path) -> None:
     import cv2
 
-    from lp_core.atomic import written_beside
+    from lp_core.atomic import atomic_write
 
-    with written_beside(path) as beside:
-        beside.write_bytes(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())

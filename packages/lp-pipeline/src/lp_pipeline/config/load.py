@@ -57,11 +57,11 @@ def save_config(config: Config, path: Path) -> None:
         config: The config.
         path: The file; it appears whole or not at all.
     """
-    from lp_core.atomic import written_beside
+    from lp_core.atomic import atomic_text
 
     text = dump_value(escaped(config.model_dump()))
-    with written_beside(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_text(path) as file:
+        file.write(text)
 
 
 def load_config(

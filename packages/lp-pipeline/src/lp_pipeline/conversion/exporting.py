@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_write
 from lp_core.errors import LPError
 from lp_core.paths import find_file
 from lp_data.datasets.neighbours import neighbour_name
@@ -110,8 +110,8 @@ def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:
                 sizes[image.name] = image_size(image.file)
         except LPError as error:
             report.reasons[f"sizes of images: {error.problem}"] += 1
-    with writing(target, ConversionError), written_beside(target) as beside:
-        report.left_out += write_coco_labels(labels, beside, sizes)
+    with writing(target, ConversionError), atomic_write(target) as temporary:
+        report.left_out += write_coco_labels(labels, temporary, sizes)
     report.left_out.append(
         f"{len(labels)} pictures: the file names them by their paths in the project"
     )
@@ -127,8 +127,8 @@ def export_sleap(labels: LabeledImages, target: Path) -> ConversionReport:
     """
     report = _begun(labels, target)
     embed = target.name.lower().endswith(".pkg.slp")
-    with writing(target, ConversionError), written_beside(target) as beside:
-        report.left_out += write_sleap_labels(labels, beside, embed=embed)
+    with writing(target, ConversionError), atomic_write(target) as temporary:
+        report.left_out += write_sleap_labels(labels, temporary, embed=embed)
     if embed:
         report.kept.append(f"{len(labels)} pictures, in the file")
     else:

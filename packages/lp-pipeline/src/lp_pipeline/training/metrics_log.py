@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from lp_core.atomic import written_beside
+from lp_core.atomic import atomic_text
 from lp_io.model_directory import METRICS_FILE
 
 SECONDS_BETWEEN_FILES = 5.0
@@ -78,7 +78,7 @@ class MetricsLog(Logger):
         self._written = time.monotonic()
         names = sorted({name for row in self.rows for name in row})
         try:
-            with written_beside(self.file) as beside, beside.open("w", newline="") as stream:
+            with atomic_text(self.file) as stream:
                 table = csv.DictWriter(stream, fieldnames=names)
                 table.writeheader()
                 table.writerows(self.rows)
