@@ -11,11 +11,15 @@ from lp_core.options import plain_options
 from lp_io.checkpoint.digest import weights_digest
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.eval_videos import videos_to_predict
 from lp_pipeline.builders.labels import get_labels, get_skeleton
 from lp_pipeline.builders.losses import get_loss_factories, training_labels
-from lp_pipeline.builders.model import batches_per_epoch, get_optimization, get_options
-from lp_pipeline.builders.tracker_class import get_tracker_class
+from lp_pipeline.builders.model import (
+    batches_per_epoch,
+    get_optimization,
+    get_options,
+    get_tracker_class,
+)
+from lp_pipeline.builders.videos import videos_to_predict
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SilentDisplay

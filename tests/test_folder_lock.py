@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from lp_io.errors import FolderInUseError
 from lp_io.model_directory import LOCK_FILE
-from lp_pipeline.conversion.folders import folder_beside
-from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.lock import TrainingLock, check_free
+from lp_io.projects.folders import folder_beside
+from lp_io.training_lock import TrainingLock, check_free
 
 
 def sleeper():
@@ -23,7 +23,7 @@ def sleeper():
 def holder_of(folder):
     """Another process that holds the lock of a folder."""
     code = (
-        "import sys, pathlib; from lp_pipeline.training.lock import TrainingLock;"
+        "import sys, pathlib; from lp_io.training_lock import TrainingLock;"
         "TrainingLock(pathlib.Path(sys.argv[1])).acquire(); print('held', flush=True);"
         "import time; time.sleep(600)"
     )
@@ -47,7 +47,7 @@ def other(tmp_path):
 
 def test_a_lock_keeps_out_others_until_its_process_ends(other):
     folder, process = other
-    with pytest.raises(TrainingError, match=f"process {process.pid} on {socket.gethostname()}"):
+    with pytest.raises(FolderInUseError, match=f"process {process.pid} on {socket.gethostname()}"):
         TrainingLock(folder).acquire()
     process.kill()
     time.sleep(0.3)  # dead, though nobody has asked for its exit code yet
@@ -63,7 +63,7 @@ def test_a_lock_of_another_machine_or_a_damaged_one_is_told(tmp_path):
     said = {"host": "elsewhere", "process": 1, "begun": "", "since": "yesterday"}
     for content in (json.dumps(said), "{"):
         (tmp_path / LOCK_FILE).write_text(content)
-        with pytest.raises(TrainingError, match="delete") as caught:
+        with pytest.raises(FolderInUseError, match="delete") as caught:
             check_free(tmp_path)
         assert str(tmp_path / LOCK_FILE) in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_no_command_takes_the_folder_of_a_training_that_runs(
         assert outcome.code == 2, command
         assert "a training works in this folder" in outcome.err
     with (
-        pytest.raises(TrainingError, match="a training works"),
+        pytest.raises(FolderInUseError, match="a training works"),
         folder_beside(folder, overwrite=True, mark="manifest.json"),
     ):
         pass

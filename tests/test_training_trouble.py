@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from lp_core.memory import explained_memory_errors
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.model import Model
 
 LENGTH = ("training.max_epochs=2", "training.save_state_every_n_seconds=0")

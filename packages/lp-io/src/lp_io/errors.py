@@ -23,3 +23,7 @@ class ConversionError(FileFormatError):
 
 class MissingExtraError(FileFormatError):
     """A format whose library is not installed."""
+
+
+class FolderInUseError(FileFormatError):
+    """A model directory in which a training works."""

@@ -23,7 +23,3 @@ class PredictionError(PipelineError):
 
 class TrainingStoppedError(TrainingError):
     """A training that the user stopped; its state is saved."""
-
-
-class ConvertError(PipelineError):
-    """A conversion between the files of lp and of another tool that was not possible."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lp_analysis.errors import EvaluationError
+from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
-from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
     from lp_analysis.labeled_predictions import LabeledPrediction

@@ -16,7 +16,7 @@ from lp_core.registry import (
     VIDEO_READERS,
     registered,
 )
-from lp_pipeline.errors import ConvertError
+from lp_io.errors import ConversionError
 from lp_pipeline.printing import say
 
 LABEL_FILES = "CollectedData"
@@ -53,12 +53,12 @@ def run_check(project: Path, *, verbose: bool = False) -> None:
     """Print the problems of a project, and a summary; exit with 2 if one stops training."""
     from lp_data.check import check_project
     from lp_data.check.text import report_text
-    from lp_pipeline.conversion.hints import conversion_hint
+    from lp_io.projects.hints import conversion_hint
 
     hint = conversion_hint(project)
     own = project.is_dir() and any(project.glob(f"{LABEL_FILES}*.csv"))
     if hint is not None and not own:
-        raise ConvertError("there are no labels of lp", where=project, remedy=hint)
+        raise ConversionError("there are no labels of lp", where=project, remedy=hint)
     report = check_project(project)
     say(report_text(report, verbose=verbose))
     if report.errors:

@@ -10,9 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from lp_core.errors import LPError, writing_remedy
+from lp_core.plugin_errors import plugin_error
 from lp_pipeline.cli.config_commands import add_config_commands
 from lp_pipeline.cli.evaluation_commands import add_evaluation_commands
-from lp_pipeline.cli.plugin_errors import plugin_error
 from lp_pipeline.cli.project_commands import add_project_commands
 from lp_pipeline.cli.training_commands import add_training_commands
 from lp_pipeline.errors import TrainingStoppedError

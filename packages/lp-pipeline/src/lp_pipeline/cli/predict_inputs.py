@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lp_pipeline.builders.videos import list_inputs
+from lp_data.video.listing import list_inputs
 from lp_pipeline.errors import PredictionError
 
 

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.memory import explained_memory_errors
 from lp_io.model_directory import IMAGE_FOLDER, VIDEO_FOLDER
 from lp_pipeline.cli.predict_inputs import PredictRequest
 from lp_pipeline.cli.predict_many import Tally
 from lp_pipeline.display import Display
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.memory import explained_memory_errors
 
 if TYPE_CHECKING:
     from lp_analysis.metrics.frame_metrics import FrameMetric

@@ -38,7 +38,7 @@ def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
     start_session()
     check_output_file(output, _ENDINGS)
     from lp_pipeline.builders.labels import get_labels
-    from lp_pipeline.builders.tracker_class import get_tracker_class
+    from lp_pipeline.builders.model import get_tracker_class
     from lp_pipeline.config.load import load_config
 
     config = load_config(config_file, overrides, check_paths=True).config

@@ -12,12 +12,12 @@ from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT, PREDICTIONS, REPORT_FILE
+from lp_io.training_lock import TrainingLock
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
-from lp_pipeline.training.lock import TrainingLock
 
 if TYPE_CHECKING:
     from lp_pipeline.training.setup import TrainingSetup

@@ -8,6 +8,7 @@ from typing import cast, get_args
 
 from lp_core.errors import suggestion
 from lp_core.listing import visible
+from lp_io.errors import ConversionError
 from lp_io.model_directory import CONFIG_FILE, VIDEO_FOLDER
 from lp_io.predictions import (
     FORMATS,
@@ -18,9 +19,8 @@ from lp_io.predictions import (
 )
 from lp_io.projects import LabeledImages
 from lp_io.projects.detection import Kind, detect
-from lp_pipeline.conversion.folders import Videos, check_apart
-from lp_pipeline.conversion.report import ConversionReport
-from lp_pipeline.errors import ConvertError
+from lp_io.projects.folders import Videos, check_apart
+from lp_io.projects.report import ConversionReport
 
 PROJECT, DEEPLABCUT = "project", "deeplabcut"
 TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
@@ -67,7 +67,7 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
         What was kept and left out.
 
     Raises:
-        ConvertError: The target is there already, or the source cannot become that.
+        ConversionError: The target is there already, or the source cannot become that.
         LPError: Something in the source is wrong; the message tells what and where.
     """
     options = options or ConvertOptions()
@@ -80,7 +80,7 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
         return _model(source, target, options)
     to = _target_format(kind, target, options.to)
     if target.exists() and not options.overwrite and target.is_file():
-        raise ConvertError(
+        raise ConversionError(
             "it is there already", where=target, remedy="choose another name, or add --overwrite"
         )
     if kind is Kind.PREDICTIONS:
@@ -88,13 +88,13 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     if kind in (Kind.PROJECT, Kind.LABEL_CSV):
         return _export(source, target, to, videos, overwrite=options.overwrite)
     if kind is Kind.DEEPLABCUT and to == DEEPLABCUT:
-        raise ConvertError(
+        raise ConversionError(
             "this is a DeepLabCut project already",
             where=source,
             remedy="leave --to out to make a project of lp, or copy the folder",
         )
     if to != PROJECT:
-        raise ConvertError(
+        raise ConversionError(
             f"{kind.value} cannot become {to} at once",
             where=source,
             remedy="convert to a project first (a folder as the target), then that to the other",
@@ -105,13 +105,13 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     return import_project(labels, target, videos=videos, overwrite=options.overwrite)
 
 
-def _is_model(source: Path) -> ConvertError:
+def _is_model(source: Path) -> ConversionError:
     """The error that a model directory of ours is neither labels nor predictions."""
     tables = [*visible(source, "predictions*.csv")]
     if (source / VIDEO_FOLDER).is_dir():
         tables = [*visible(source / VIDEO_FOLDER, "*.csv"), *tables]
     such = f", such as {tables[0]}" if tables else ""
-    return ConvertError(
+    return ConversionError(
         "this is a model of lp, which holds a copy of the labels but not their pictures",
         where=source,
         remedy=f"give a table of predictions{such}, or the project that it was trained on "
@@ -123,10 +123,10 @@ def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
     """The name of the target's format.
 
     Raises:
-        ConvertError: There is none of that name, or the target's name does not tell.
+        ConversionError: There is none of that name, or the target's name does not tell.
     """
     if wanted is not None and wanted not in TARGETS:
-        raise ConvertError(
+        raise ConversionError(
             f"there is no format '{wanted}'",
             remedy=suggestion(wanted, TARGETS),
         )
@@ -135,7 +135,7 @@ def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
     if target.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[target.suffix.lower()]
     if target.suffix and not target.is_dir():
-        raise ConvertError(
+        raise ConversionError(
             f"'{target.suffix}' does not tell what to write",
             where=target,
             remedy=f"add --to with one of: {', '.join(TARGETS)}",
@@ -145,7 +145,7 @@ def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
 
 def _model(source: Path, target: Path, options: ConvertOptions) -> ConversionReport:
     if options.to is not None:
-        raise ConvertError(
+        raise ConversionError(
             f"a model cannot become {options.to}",
             where=source,
             remedy="leave --to out: it becomes a model directory",
@@ -157,7 +157,7 @@ def _model(source: Path, target: Path, options: ConvertOptions) -> ConversionRep
 
 def _predictions(source: Path, target: Path, to: str, options: ConvertOptions) -> ConversionReport:
     if to in (PROJECT, DEEPLABCUT):
-        raise ConvertError(
+        raise ConversionError(
             "predictions are not labels, and make no project",
             where=source,
             remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
@@ -187,10 +187,10 @@ def _how(videos: str) -> Videos:
     """What to do with videos.
 
     Raises:
-        ConvertError: It is none of the known ways.
+        ConversionError: It is none of the known ways.
     """
     if videos not in get_args(Videos):
-        raise ConvertError(
+        raise ConversionError(
             f"videos cannot be treated as '{videos}'",
             remedy=f"known: {', '.join(get_args(Videos))}",
         )
@@ -213,7 +213,7 @@ def _export(
         )
     writers = {"coco": export_coco, "sleap": export_sleap}
     if to not in writers:
-        raise ConvertError(
+        raise ConversionError(
             f"labels cannot become {to}",
             where=source,
             remedy=f"known: {DEEPLABCUT} (a folder), {', '.join(writers)}",

@@ -18,28 +18,28 @@ from lp_io.errors import ConversionError
 from lp_io.projects import ImageSource, LabeledImages
 from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
+from lp_io.projects.folders import Videos, folder_beside, place_video
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     folder_name,
     frame_number,
     in_video_folders,
 )
+from lp_io.projects.report import REPORT_FILE, ConversionReport
 from lp_io.projects.sleap import write_sleap_labels
 from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.load import load_config
-from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
 from lp_pipeline.conversion.importing import CONFIG_FILE, LABEL_FILE
 from lp_pipeline.conversion.pictures import copy_pictures
-from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
-from lp_pipeline.errors import ConfigError, ConvertError
+from lp_pipeline.errors import ConfigError
 
 
 def read_own_labels(path: Path) -> LabeledImages:
     """The labels of a project of ours, or of one of its label files.
 
     Raises:
-        ConvertError: The project has several label files, and none is ``CollectedData.csv``.
+        ConversionError: The project has several label files, and none is ``CollectedData.csv``.
         PoseError: A label file is malformed.
     """
     file, others = (path, []) if path.is_file() else _label_file(path)
@@ -79,7 +79,7 @@ def _label_file(folder: Path) -> tuple[Path, list[Path]]:
     main = [file for file in files if file.name == LABEL_FILE] or files
     if len(main) != 1:
         listing = ", ".join(file.name for file in files)
-        raise ConvertError(
+        raise ConversionError(
             f"the project has {len(files)} label files: {listing}",
             where=folder,
             remedy="give one of them instead of the folder",
@@ -142,12 +142,12 @@ def export_deeplabcut(
     """Write a DeepLabCut project with its pictures and videos.
 
     Raises:
-        ConvertError: ``target`` is there already.
+        ConversionError: ``target`` is there already.
         ConversionError: The labels cannot be kept in DeepLabCut's layout.
         MissingExtraError: h5py is not installed.
     """
     if not any(image.file for image in labels.images):
-        raise ConvertError(
+        raise ConversionError(
             f"not a single picture of the {len(labels)} labelled images is there",
             where=labels.images[0].name,
             remedy="put the pictures where the label file names them, relative to its folder",

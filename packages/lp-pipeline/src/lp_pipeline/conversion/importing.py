@@ -11,11 +11,11 @@ from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, write_pose_csv
 from lp_core.poses.skeleton import left_right_by_name
 from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
+from lp_io.errors import ConversionError
 from lp_io.projects import ImageSource, LabeledImages
-from lp_pipeline.conversion.folders import Videos, folder_beside, place_video
+from lp_io.projects.folders import Videos, folder_beside, place_video
+from lp_io.projects.report import REPORT_FILE, ConversionReport
 from lp_pipeline.conversion.pictures import PictureWriter
-from lp_pipeline.conversion.report import REPORT_FILE, ConversionReport
-from lp_pipeline.errors import ConvertError
 
 LABEL_FILE = "CollectedData.csv"
 CONFIG_FILE = "config.yaml"
@@ -37,7 +37,7 @@ def import_project(
         What was kept and left out; it is also in the project, as ``conversion.txt``.
 
     Raises:
-        ConvertError: ``target`` is there already, no picture can be had, or the disk fails.
+        ConversionError: ``target`` is there already, no picture can be had, or the disk fails.
     """
     report = ConversionReport(target, left_out=list(labels.left_out))
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
@@ -45,7 +45,7 @@ def import_project(
         rows = pictures.write(labels.images)
         if not rows:
             why = "; ".join(f"{count} {reason}" for reason, count in report.reasons.items())
-            raise ConvertError(
+            raise ConversionError(
                 f"not a single picture can be had: {why or 'no image is labelled'}",
                 where=target,
                 remedy="put the images or videos where the labels name them",

@@ -13,6 +13,7 @@ from torch import Tensor
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.checkpoint.files import MANIFEST_NAME
+from lp_io.errors import ConversionError
 from lp_io.lightning_pose import (
     PARTS,
     LightningPoseCheckpoint,
@@ -24,12 +25,11 @@ from lp_io.lightning_pose import (
     tracker_weights,
 )
 from lp_io.model_directory import CONFIG_FILE
+from lp_io.projects.folders import folder_beside
+from lp_io.projects.report import ConversionReport
 from lp_pipeline.builders.model import get_options
 from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.config.schema import Config
-from lp_pipeline.conversion.folders import folder_beside
-from lp_pipeline.conversion.report import ConversionReport
-from lp_pipeline.errors import ConvertError
 
 
 def convert_lightning_pose(
@@ -43,7 +43,7 @@ def convert_lightning_pose(
         overwrite: Replace the target.
 
     Raises:
-        ConvertError: The target is there already, or this kind of model cannot be converted.
+        ConversionError: The target is there already, or this kind of model cannot be converted.
         ConfigError: Its config cannot be used; several views, for instance, are not known here.
         ConversionError: Its checkpoint is damaged, or cannot be trusted.
     """
@@ -76,7 +76,7 @@ def _check_agreement(config: Config, checkpoint: LightningPoseCheckpoint) -> Non
     for key, value in expected.items():
         found = checkpoint.hyper_parameters.get(key)
         if None not in (found, value) and found != value:
-            raise ConvertError(
+            raise ConversionError(
                 f"the checkpoint was trained with {key} {found}, but the config says {value}",
                 where=checkpoint.path,
                 remedy="bring the config.yaml back that the training wrote",
@@ -89,7 +89,7 @@ def _build(
     """The tracker, with random weights."""
     names = config.data.keypoint_names
     if not names:
-        raise ConvertError(
+        raise ConversionError(
             "the config does not name the keypoints",
             where=f"{source / CONFIG_FILE}, data.keypoint_names",
             remedy="add them, in the order of the label file",

@@ -27,9 +27,9 @@ from lp_data.datasets.time_order import OFFSETS, other_frames, shows_frame
 from lp_data.errors import VideoError
 from lp_data.images import read_image
 from lp_data.video.open import open_video
+from lp_io.errors import ConversionError
 from lp_io.projects.labels import ImageSource
-from lp_pipeline.conversion.report import ConversionReport
-from lp_pipeline.errors import ConvertError
+from lp_io.projects.report import ConversionReport
 
 Picture = UInt8[ndarray, "_ _ 3"]  # pictures of one call may differ in size
 
@@ -216,7 +216,7 @@ def _written(picture: Picture, target: Path) -> Picture:
     """Write a picture in the format that its name ends in, without loss where the format can.
 
     Raises:
-        ConvertError: No picture can be written under that name.
+        ConversionError: No picture can be written under that name.
     """
     lossy = target.suffix.lower() in (".jpg", ".jpeg")
     options = (cv2.IMWRITE_JPEG_QUALITY, 98) if lossy else ()
@@ -227,7 +227,7 @@ def _written(picture: Picture, target: Path) -> Picture:
     except cv2.error:
         done, encoded = False, np.empty(0, np.uint8)
     if not done:
-        raise ConvertError(f"no picture can be written as '{target.suffix}'", where=target)
+        raise ConversionError(f"no picture can be written as '{target.suffix}'", where=target)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(encoded.tobytes())
     return picture

@@ -10,6 +10,7 @@ from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.metrics.metric_files import write_metric_tables
+from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
@@ -18,8 +19,8 @@ from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.boxes import boxes_of_video
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.eval_videos import videos_to_predict
 from lp_pipeline.builders.labels import get_skeleton, other_label_files
+from lp_pipeline.builders.videos import videos_to_predict
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.attempts import Attempts
@@ -33,7 +34,6 @@ from lp_pipeline.evaluation.model_project import (
     pose_metrics_of,
 )
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.evaluation.timing import VideoTiming, keep_timings, stored_timings
 from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lp_core.errors import LPError
+from lp_core.memory import explained_memory_errors
 from lp_pipeline.display import Display
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.memory import explained_memory_errors
 
 
 @dataclass

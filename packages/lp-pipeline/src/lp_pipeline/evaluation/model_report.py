@@ -12,19 +12,19 @@ from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_analysis.report.parts import ReportedVideo
+from lp_analysis.report.timings import stored_timings
 from lp_analysis.report.training import write_training_report
 from lp_analysis.report.videos import reported_video
 from lp_core.errors import LPError
 from lp_io.model_directory import CONFIG_FILE, video_table
-from lp_pipeline.builders.eval_videos import folder_videos
 from lp_pipeline.builders.labels import get_skeleton
+from lp_pipeline.builders.videos import folder_videos
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.evaluation.evaluate_model import (
     outdated_tables,
     training_curves,
 )
 from lp_pipeline.evaluation.model_project import ModelProject
-from lp_pipeline.evaluation.timing import stored_timings
 from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.training.progress import training_seconds
 

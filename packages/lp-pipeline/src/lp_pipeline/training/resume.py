@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
+from lp_io.training_lock import TrainingLock
 from lp_io.training_state import latest_training_state, remove_unfinished_states
 from lp_pipeline.config.load import LoadedConfig, load_config
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.lock import TrainingLock
 from lp_pipeline.training.run import fit, follows, prepare, tell_stale
 from lp_pipeline.training.setup import TrainingSetup
 

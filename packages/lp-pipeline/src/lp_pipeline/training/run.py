@@ -12,10 +12,12 @@ from pytorch_lightning import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.errors import unwritable
+from lp_core.memory import explained_memory_errors
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, LOCK_FILE, PROGRESS_FILE, STATE_FOLDER
+from lp_io.training_lock import TrainingLock, check_free
 from lp_io.training_state import TrainingStateSaver
 from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig
@@ -28,10 +30,8 @@ from lp_pipeline.config.paths import (
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.memory import explained_memory_errors
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.interruption import StopWhenAsked
-from lp_pipeline.training.lock import TrainingLock, check_free
 from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
 from lp_pipeline.training.progress import ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from lp_core.errors import unwritable
-from lp_pipeline.errors import ConvertError
-from lp_pipeline.training.lock import check_free
+from lp_io.errors import ConversionError
+from lp_io.training_lock import check_free
 
 Videos = Literal["link", "copy", "none"]
 
@@ -29,7 +29,7 @@ def folder_beside(
         used: What the new folder is made from; nothing of it may lie in ``target``.
 
     Raises:
-        ConvertError: ``target`` is there already and is not to be replaced, or the disk fails.
+        ConversionError: ``target`` is there already and is not to be replaced, or the disk fails.
     """
     _check_target(target, overwrite=overwrite, mark=mark)
     check_apart(target, used)
@@ -43,7 +43,7 @@ def folder_beside(
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise unwritable(ConvertError, "the folder", target, error) from error
+        raise unwritable(ConversionError, "the folder", target, error) from error
 
 
 def _check_target(target: Path, *, overwrite: bool, mark: str) -> None:
@@ -51,11 +51,11 @@ def _check_target(target: Path, *, overwrite: bool, mark: str) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not overwrite:
-        raise ConvertError(
+        raise ConversionError(
             "it is there already", where=target, remedy="choose another name, or add --overwrite"
         )
     if not (target / mark).is_file():
-        raise ConvertError(
+        raise ConversionError(
             "it is there already, and no conversion has made it, so it is not replaced",
             where=target,
             remedy=f"choose another name (--overwrite replaces folders with a {mark} only)",
@@ -67,12 +67,12 @@ def check_apart(target: Path, used: Iterable[Path]) -> None:
     """Refuse a target that would replace what it is made from.
 
     Raises:
-        ConvertError: Something that is ``used`` is the target, or lies in it.
+        ConversionError: Something that is ``used`` is the target, or lies in it.
     """
     place = target.resolve()
     inside = next((path for path in used if path.resolve().is_relative_to(place)), None)
     if target.exists() and inside is not None:
-        raise ConvertError(
+        raise ConversionError(
             f"{inside} would be replaced by what is made from it",
             where=target,
             remedy="choose another target",

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from lp_io.errors import FolderInUseError
 from lp_io.model_directory import LOCK_FILE
-from lp_pipeline.errors import TrainingError
 
 
 class Holder(NamedTuple):
@@ -72,7 +72,7 @@ class TrainingLock:
         """Take the lock of a folder that exists; a second time changes nothing.
 
         Raises:
-            TrainingError: Another training works there.
+            FolderInUseError: Another training works there.
             OSError: The file cannot be written.
         """
         while not self._held:
@@ -110,7 +110,7 @@ def check_free(folder: Path) -> Holder | None:
         The process that had left its lock behind, if any.
 
     Raises:
-        TrainingError: A training works there, or may do so on another machine.
+        FolderInUseError: A training works there, or may do so on another machine.
     """
     file = folder / LOCK_FILE
     if not file.exists():
@@ -123,7 +123,7 @@ def check_free(folder: Path) -> Holder | None:
     who = str(holder) if holder is not None else "a process that it does not name"
     if holder is None or holder.host != socket.gethostname() or os.name == "nt":
         remedy += f"; if it surely runs no longer, delete {file}"
-    raise TrainingError(f"a training works in this folder: {who}", where=folder, remedy=remedy)
+    raise FolderInUseError(f"a training works in this folder: {who}", where=folder, remedy=remedy)
 
 
 def _read(file: Path) -> Holder | None:

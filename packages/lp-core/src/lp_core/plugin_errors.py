@@ -15,9 +15,9 @@ from lp_core.registry import (
     MODELS,
     VIDEO_READERS,
     Plugin,
+    PluginError,
     registered,
 )
-from lp_pipeline.errors import PipelineError
 
 _GROUPS = (MODELS, LOSSES, BACKBONES, AUGMENTATIONS, VIDEO_READERS)
 _OURS = "lp_"
@@ -37,7 +37,7 @@ class _Culprit(NamedTuple):
     place: str
 
 
-def plugin_error(error: BaseException) -> PipelineError | None:
+def plugin_error(error: BaseException) -> PluginError | None:
     """An error of a few lines for one that came up in a plug-in; None for any other.
 
     The plug-in is the innermost code on the way to the error that belongs to a distribution other
@@ -48,7 +48,7 @@ def plugin_error(error: BaseException) -> PipelineError | None:
         return None
     plugin = culprit.plugin
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return PipelineError(
+    return PluginError(
         f"the plug-in {plugin.distribution} {plugin.version} failed in {culprit.name}: "
         f"{_first_lines(reason)}",
         where=culprit.place,
