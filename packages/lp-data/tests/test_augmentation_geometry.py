@@ -11,7 +11,7 @@ from lp_core.poses import Skeleton
 from lp_data.augmentation.affine_effects import Affine, CropAndPad, HorizontalFlip, Rot90
 from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.composition import Composition
-from lp_data.augmentation.effect import Field, WarpEffect
+from lp_data.augmentation.effect import ShiftField, WarpEffect
 from lp_data.augmentation.elastic import ElasticDeformation
 from lp_data.augmentation.presets import PRESETS
 from lp_data.augmentation.protocol import Augmenter
@@ -216,7 +216,7 @@ def test_same_seed_gives_the_same_result(preset):
 def _stretch(factor, size=64):
     """A field whose shift grows evenly from the middle."""
     offsets = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1) - (size - 1) / 2
-    return Geometry(np.eye(2, 3), Field((factor * offsets).astype(np.float32)))
+    return Geometry(np.eye(2, 3), ShiftField((factor * offsets).astype(np.float32)))
 
 
 def test_keypoint_is_found_where_an_even_stretch_puts_it():
@@ -234,7 +234,7 @@ def test_keypoint_without_one_place_becomes_missing():
 
 def test_coarse_nodes_mean_the_same_as_a_shift_for_every_pixel():
     nodes = np.random.default_rng(0).normal(size=(8, 8, 2)).astype(np.float32)
-    coarse = Geometry(np.eye(2, 3), Field(nodes, 8))
+    coarse = Geometry(np.eye(2, 3), ShiftField(nodes, 8))
     centres = (np.arange(8) + 0.5) * 8 - 0.5
     pixels = np.arange(64)
     fine = np.empty((64, 64, 2), np.float32)
@@ -242,5 +242,5 @@ def test_coarse_nodes_mean_the_same_as_a_shift_for_every_pixel():
         along = np.array([np.interp(pixels, centres, row) for row in nodes[..., axis]])
         fine[..., axis] = np.array([np.interp(pixels, centres, column) for column in along.T]).T
     image = dot_image(30, 33, (64, 64))
-    expected = resample(image, Geometry(np.eye(2, 3), Field(fine)))
+    expected = resample(image, Geometry(np.eye(2, 3), ShiftField(fine)))
     assert np.abs(resample(image, coarse).astype(int) - expected).max() <= 1

@@ -50,7 +50,7 @@ class AffineEffect(Effect, ABC):
         """
 
 
-class Field(NamedTuple):
+class ShiftField(NamedTuple):
     """Shifts of pixels, given at nodes and bilinear in between.
 
     Attributes:
@@ -68,7 +68,7 @@ class WarpEffect(Effect, ABC):
     """An effect that shifts every pixel by a little, each by its own amount."""
 
     @abstractmethod
-    def field(self, size: tuple[int, int], rng: np.random.Generator) -> Field:
+    def field(self, size: tuple[int, int], rng: np.random.Generator) -> ShiftField:
         """Draw a smooth field that covers frames of ``size`` (height, width) in model px."""
 
 

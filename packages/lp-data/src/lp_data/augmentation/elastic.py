@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from lp_data.augmentation.effect import Field, WarpEffect
+from lp_data.augmentation.effect import ShiftField, WarpEffect
 from lp_data.augmentation.values import Value, draw, within
 
 SIGMA_IN_NODES = 1.25
@@ -35,14 +35,14 @@ class ElasticDeformation(WarpEffect):
     alpha: Annotated[Value, within(0)] = (0.0, 10.0)
     sigma: Annotated[Value, within(0.5, 1000)] = 5.0
 
-    def field(self, size: tuple[int, int], rng: np.random.Generator) -> Field:
+    def field(self, size: tuple[int, int], rng: np.random.Generator) -> ShiftField:
         """Draw a strength, a width and a field."""
         alpha, sigma = draw(self.alpha, rng), draw(self.sigma, rng)
         step = max(1, int(sigma / SIGMA_IN_NODES))
         nodes = (math.ceil(size[0] / step), math.ceil(size[1] / step))
         shifts = smooth_noise(nodes, sigma / step, rng)
         shifts *= np.float32(alpha / (sigma * math.sqrt(12 * math.pi)))
-        return Field(shifts, step)
+        return ShiftField(shifts, step)
 
 
 def smooth_noise(

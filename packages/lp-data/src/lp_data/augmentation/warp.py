@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from lp_core.geometry import affine
-from lp_data.augmentation.effect import Field, Frames
+from lp_data.augmentation.effect import Frames, ShiftField
 from lp_data.augmentation.frames import each_frame
 
 TOLERANCE = 5e-3
@@ -34,21 +34,21 @@ class Geometry(NamedTuple):
     """
 
     matrix: Float[ndarray, "2 3"]
-    field: Field | None
+    field: ShiftField | None
 
     def moves(self) -> bool:
         """Whether anything goes anywhere."""
         return self.field is not None or not np.array_equal(self.matrix, np.eye(2, 3))
 
 
-def sum_of_fields(fields: Sequence[Field], size: tuple[int, int]) -> Field | None:
+def sum_of_fields(fields: Sequence[ShiftField], size: tuple[int, int]) -> ShiftField | None:
     """One field of the shifts of all; None where there is none."""
     if len(fields) < 2:
         return fields[0] if fields else None
     total = np.zeros((*size, 2), np.float32)
     for field in fields:
         total += _at_pixels(_padded_shifts(field), field.step, size)
-    return Field(total)
+    return ShiftField(total)
 
 
 def resample(images: Frames, geometry: Geometry) -> Frames:
@@ -85,12 +85,12 @@ def _mover(geometry: Geometry, size: tuple[int, int]) -> Callable[[ndarray], nda
     return lambda frame: np.asarray(cv2.remap(frame, sources, None, cv2.INTER_LINEAR))
 
 
-def _padded_shifts(field: Field) -> Float32[ndarray, "rows columns 2"]:
+def _padded_shifts(field: ShiftField) -> Float32[ndarray, "rows columns 2"]:
     """The shifts with one more node on every side."""
     return np.asarray(cv2.copyMakeBorder(field.shifts, 1, 1, 1, 1, cv2.BORDER_REPLICATE))
 
 
-def _padded_nodes(field: Field) -> Float32[ndarray, "rows columns 2"]:
+def _padded_nodes(field: ShiftField) -> Float32[ndarray, "rows columns 2"]:
     """(x, y) of the nodes and of one more on every side, px."""
     rows, columns = field.shifts.shape[:2]
     nodes = np.empty((rows + 2, columns + 2, 2), np.float32)
@@ -133,7 +133,7 @@ def move_keypoints(
 
 
 def _undo_shift(
-    targets: Float[ndarray, "*rows keypoints 2"], field: Field
+    targets: Float[ndarray, "*rows keypoints 2"], field: ShiftField
 ) -> Float[ndarray, "*rows keypoints 2"]:
     """Solve q + d(q) = target for q by fixed-point iteration; NaN where it does not settle."""
     result = np.full_like(targets, np.nan)
@@ -149,7 +149,9 @@ def _undo_shift(
     return result
 
 
-def _read_field(field: Field, places: Float[ndarray, "points 2"]) -> Float[ndarray, "points 2"]:
+def _read_field(
+    field: ShiftField, places: Float[ndarray, "points 2"]
+) -> Float[ndarray, "points 2"]:
     """The field at ``places`` in px, bilinear."""
     last = np.array(field.shifts.shape[1::-1]) - 1
     nodes = ((places + 0.5) / field.step - 0.5).clip(0, last)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lp_core.regions import Box
-from lp_data.cache.stores import Field, Store, StoreOpener
+from lp_data.cache.stores import RecordColumn, Store, StoreOpener
 from lp_data.errors import BoxFileError, ImageFileError
 from lp_data.images import Image, read_image, resize
 from lp_data.regions.cutting import cut, reaches_over
@@ -79,7 +79,8 @@ class ImageCache:
             self._check(store, position)
         record = store.records[position]
         return CachedImage(
-            store.images[position], (int(record[Field.HEIGHT]), int(record[Field.WIDTH]))
+            store.images[position],
+            (int(record[RecordColumn.HEIGHT]), int(record[RecordColumn.WIDTH])),
         )
 
     def _store(self) -> Store:
@@ -119,7 +120,7 @@ class ImageCache:
         """
         stamp = self._stamp(position)
         record = store.records[position]
-        whole = record[Field.STAMP] == stamp and record[Field.CHECKSUM] == zlib.crc32(
+        whole = record[RecordColumn.STAMP] == stamp and record[RecordColumn.CHECKSUM] == zlib.crc32(
             store.images[position].data
         )
         if not whole:
@@ -128,8 +129,8 @@ class ImageCache:
 
     def _enter(self, store: Store, position: int, stamp: int) -> None:
         image, (height, width) = self._decoded(position)
-        store.records[position, Field.STAMP] = 0
+        store.records[position, RecordColumn.STAMP] = 0
         store.images[position] = image
         checksum = zlib.crc32(store.images[position].data)
         store.records[position, 1:] = (checksum, height, width)
-        store.records[position, Field.STAMP] = stamp
+        store.records[position, RecordColumn.STAMP] = stamp

@@ -21,14 +21,14 @@ class Store(NamedTuple):
 
     Attributes:
         images: (N, H, W, 3) in model px.
-        records: (N, 4) of each image, in the order of `Field`.
+        records: (N, 4) of each image, in the order of `RecordColumn`.
     """
 
     images: UInt8[ndarray, "images height width 3"]
     records: Int64[ndarray, "images 4"]
 
 
-class Field(IntEnum):
+class RecordColumn(IntEnum):
     """What a record holds; a stamp of 0 marks an empty entry."""
 
     STAMP = 0
