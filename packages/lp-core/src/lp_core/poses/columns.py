@@ -83,7 +83,7 @@ PLACES = Places()
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class WideLayout:
     """Where the numbers of each individual's keypoints are.
 
     Attributes:
@@ -148,7 +148,7 @@ def parse_columns(
     content: Content | None,
     animals: Animals = ONE_ANIMAL,
     places: Places = PLACES,
-) -> Layout:
+) -> WideLayout:
     """The layout that the names of columns tell.
 
     Args:
@@ -191,7 +191,7 @@ def parse_columns(
     ]
     individual = tuple(found) if several else None
     scorer = columns[kept[0]][0]
-    return Layout(Skeleton(names), scorer, individual, np.array(grid, dtype=np.intp), content)
+    return WideLayout(Skeleton(names), scorer, individual, np.array(grid, dtype=np.intp), content)
 
 
 def _content(columns: Sequence[tuple[str, ...]]) -> Content:

@@ -29,8 +29,8 @@ from lp_core.poses.columns import (
     ONE_ANIMAL,
     Animals,
     Content,
-    Layout,
     Places,
+    WideLayout,
     parse_columns,
 )
 from lp_core.poses.csv_text import Row, csv_rows, opened_csv, place_in
@@ -183,7 +183,7 @@ class PoseCsv:
             raise PoseError("the header names no keypoint", where=path, remedy=self._remedy)
         columns = [tuple(row.cells[place] for row in named.values()) for place in self._places]
         where = _HeaderPlaces(path, named, self._places)
-        self.layout: Layout = parse_columns(columns, content, animals, where)
+        self.layout: WideLayout = parse_columns(columns, content, animals, where)
 
     @property
     def _remedy(self) -> str:

@@ -13,7 +13,7 @@ from lp_data.errors import VideoError
 from lp_data.images import interpolation
 from lp_data.video.gray import GrayConversion
 from lp_data.video.orientation import Orientation
-from lp_data.video.rgb import Layout, Picture, RgbConversion, layout_of
+from lp_data.video.rgb import Picture, PixelLayout, RgbConversion, layout_of
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -47,7 +47,7 @@ class Converter:
         self._target = resize_to or self.size
         self._method = interpolation(self.size, self._target)
         self._coded = (first.height, first.width)
-        self._layout: Layout | None = None
+        self._layout: PixelLayout | None = None
 
     def write(self, frame: VideoFrame, out: Picture) -> None:
         """Write ``frame``, upright and resized, to ``out``.

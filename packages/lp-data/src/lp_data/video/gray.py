@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from lp_data.video.rgb import Gray, Layout, RgbConversion, pixels_of
+from lp_data.video.rgb import Gray, PixelLayout, RgbConversion, pixels_of
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -36,7 +36,7 @@ class GrayConversion:
         self._gray = np.empty(shape, np.uint8)
 
     @classmethod
-    def of_layout(cls, layout: Layout) -> GrayConversion | None:
+    def of_layout(cls, layout: PixelLayout) -> GrayConversion | None:
         """The conversion of pictures of one layout.
 
         Args:
@@ -59,7 +59,7 @@ class GrayConversion:
 
 
 @lru_cache(maxsize=32)  # measured once per layout, not each time that a video is opened
-def _gray_levels(layout: Layout) -> UInt8[ndarray, 256] | None:
+def _gray_levels(layout: PixelLayout) -> UInt8[ndarray, 256] | None:
     """Read the gray level of each luma off the RGB of a picture with every luma."""
     height, width, pixels, colours, levels = layout
     if pixels not in _FORMATS:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Picture = UInt8[ndarray, "height width 3"]
 Gray = UInt8[ndarray, "height width"]
-Layout = tuple[int, int, str, int, int]
+PixelLayout = tuple[int, int, str, int, int]
 
 
-def layout_of(frame: VideoFrame) -> Layout:
+def layout_of(frame: VideoFrame) -> PixelLayout:
     """What a conversion depends on: (height, width, pixel format, colour space, colour range)."""
     colours = int(frame.colorspace), int(frame.color_range)
     return (frame.height, frame.width, frame.format.name, *colours)
@@ -36,7 +36,7 @@ class RgbConversion:
         layout: See `layout_of`.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: PixelLayout) -> None:
         height, width, pixels, colours, levels = layout
         graph = av.filter.Graph()
         graph.threads = 1
