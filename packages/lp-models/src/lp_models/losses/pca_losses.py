@@ -14,7 +14,7 @@ from lp_core.batches import LossInputs
 from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
 from lp_core.losses.rows import gather_views
-from lp_models.losses.confident import (
+from lp_models.losses.excess import (
     check_pixels,
     check_reach,
     check_threshold,

@@ -13,26 +13,26 @@ from torch import Tensor
 from lp_core.batches import LossInputs
 from lp_core.losses.contract import LossValue, TrainingLabels
 from lp_core.losses.rows import Steps, steps
-from lp_models.losses.confident import (
-    ConfidentOptions,
-    ToleratesSmallErrors,
-    check_pixels,
-    check_reach,
-    excess,
-    frame_diagonal,
-)
 from lp_models.losses.divergence import (
     LARGEST_KL_DIVERGENCE,
     LARGEST_SQUARED_ERROR,
     kl_divergence,
     squared_error,
 )
+from lp_models.losses.excess import (
+    ExcessLoss,
+    ExcessOptions,
+    check_pixels,
+    check_reach,
+    excess,
+    frame_diagonal,
+)
 
 PerStep = Float[Tensor, "steps keypoints"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TemporalOptions(ConfidentOptions):
+class TemporalOptions(ExcessOptions):
     """Options of the temporal loss.
 
     Attributes:
@@ -49,7 +49,7 @@ class TemporalOptions(ConfidentOptions):
         check_pixels(self.epsilons)
 
 
-class ConsecutiveLoss(ToleratesSmallErrors):
+class ConsecutiveLoss(ExcessLoss):
     """Compares each animal with itself in the frame before, as the same camera sees it.
 
     A keypoint that is doubted in either frame costs nothing.

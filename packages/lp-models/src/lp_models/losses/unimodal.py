@@ -12,7 +12,6 @@ from lp_core.batches import LossInputs
 from lp_core.geometry.decoding import decode_peaks
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.losses.contract import LossValue, TrainingLabels
-from lp_models.losses.confident import ConfidentOptions, ToleratesSmallErrors, check_reach, excess
 from lp_models.losses.divergence import (
     LARGEST_KL_DIVERGENCE,
     LARGEST_SQUARED_ERROR,
@@ -21,10 +20,11 @@ from lp_models.losses.divergence import (
     kl_divergence,
     squared_error,
 )
+from lp_models.losses.excess import ExcessLoss, ExcessOptions, check_reach, excess
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnimodalOptions(ConfidentOptions):
+class UnimodalOptions(ExcessOptions):
     """Options of the unimodal losses.
 
     Attributes:
@@ -46,7 +46,7 @@ def ideal_heatmaps(heatmaps: Maps) -> Maps:
     return heatmap_targets(cells, size, size)
 
 
-class UnimodalLoss(ToleratesSmallErrors):
+class UnimodalLoss(ExcessLoss):
     """Compares each predicted heatmap with the target Gaussian at its own peak."""
 
     requires = frozenset({"heatmaps_pred", "confidences"})

@@ -22,7 +22,7 @@ FINEST = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfidentOptions(LossOptions):
+class ExcessOptions(LossOptions):
     """Options of losses that tolerate small errors and leave out doubtful keypoints.
 
     Attributes:
@@ -57,18 +57,18 @@ class ConfidentOptions(LossOptions):
             )
 
 
-class ToleratesSmallErrors(Loss):
-    """A loss with `ConfidentOptions`, whose ε goes where the loss goes.
+class ExcessLoss(Loss):
+    """A loss with `ExcessOptions`, whose ε goes where the loss goes.
 
     Args:
         options: An instance of ``Options``; None takes the defaults.
     """
 
-    Options = ConfidentOptions
-    options: ConfidentOptions
+    Options = ExcessOptions
+    options: ExcessOptions
     epsilon: Tensor
 
-    def __init__(self, options: ConfidentOptions | None = None) -> None:
+    def __init__(self, options: ExcessOptions | None = None) -> None:
         super().__init__(options)
         self.register_buffer("epsilon", torch.tensor(self.options.epsilons), persistent=False)
 
