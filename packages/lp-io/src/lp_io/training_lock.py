@@ -92,6 +92,7 @@ class TrainingLock:
             self._held = False
 
     def __enter__(self) -> TrainingLock:
+        """Nothing is taken yet; a lock that was taken within is given back at the end."""
         return self
 
     def __exit__(

@@ -10,8 +10,6 @@ from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 
-"""The resolved config in a model directory."""
-
 
 def absolute_folder(data_dir: str, file: Path) -> Path:
     """``data.data_dir`` as an absolute path.

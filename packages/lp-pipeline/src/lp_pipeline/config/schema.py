@@ -222,7 +222,7 @@ class TrainingConfig(Section):
         log_every_n_steps: Steps between logged training values.
         check_val_every_n_epoch: Epochs between validations.
         val_check_interval: Batches (above 1) or share of an epoch (up to 1) between validations.
-        ckpt_every_n_epochs: Keep a checkpoint every so many epochs; null keeps best and last.
+        ckpt_every_n_epochs: Keep a checkpoint every so many epochs; null keeps the best only.
         save_state_every_n_seconds: Ours: seconds between two saves of the state from which the
             training can be resumed; null saves it at the end and at Ctrl-C only.
         early_stopping: Stop when the validation loss no longer falls.
