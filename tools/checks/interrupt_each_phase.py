@@ -47,7 +47,6 @@ COMPARED = (".csv", ".mp4", ".safetensors")
 
 
 SLOW_IMPORTS = (
-    "lp_pipeline.cli.train",
     "lp_pipeline.evaluation.after_training",
     "lp_pipeline.training.run",
     "lp_models.heatmap.tracker",

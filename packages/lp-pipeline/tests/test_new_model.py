@@ -8,14 +8,14 @@ import tomllib
 import pytest
 
 from lp_core.testing import CHECKS, check_tracker
-from lp_pipeline.cli.new_model import PluginNames, checked_names, run_new_model, write_plugin
+from lp_pipeline.cli.new_model import NewModel, PluginNames, checked_names, write_plugin
 from lp_pipeline.errors import PipelineError
 
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """A plug-in's folder, its package importable."""
-    run_new_model("grey_heron", tmp_path / "plugin")
+    NewModel("grey_heron", tmp_path / "plugin").run()
     monkeypatch.syspath_prepend(str(tmp_path / "plugin" / "src"))
     yield tmp_path / "plugin"
     for name in [name for name in sys.modules if name.startswith("grey_heron_tracker")]:

@@ -11,20 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
-from lp_analysis.terminal_tables import literal
 from lp_core.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -78,6 +71,25 @@ class SilentDisplay:
         yield SilentTask()
 
 
+class _ConsoleDisplay:
+    """What stays on a terminal, or in the file that stands for it.
+
+    Args:
+        console: Where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        _print(self.console, text)
+
+    def show(self, content: RenderableType) -> None:
+        """Print a table."""
+        self.console.print(content)
+
+
 @dataclass
 class _RichTask:
     progress: Progress
@@ -88,37 +100,24 @@ class _RichTask:
         self.progress.update(self.number, completed=completed, note=shown)  # type: ignore[arg-type]
 
 
-class TerminalDisplay:
-    """Live bars with the time left, on a terminal.
-
-    Args:
-        console: Where to draw.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def message(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(literal(text), soft_wrap=True)
-
-    def show(self, content: RenderableType) -> None:
-        """Print a table."""
-        self.console.print(content)
+class TerminalDisplay(_ConsoleDisplay):
+    """Live bars with the time left, on a terminal."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Draw a bar while the block runs."""
+        from rich import progress as rich
+
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", style="dim", markup=False),
+            rich.TextColumn("{task.description}", markup=False),
+            rich.BarColumn(bar_width=24),
+            rich.MofNCompleteColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("left"),
+            rich.TimeRemainingColumn(),
+            rich.TextColumn("{task.fields[note]}", style="dim", markup=False),
         )
-        with Progress(*columns, console=self.console) as progress:
+        with rich.Progress(*columns, console=self.console) as progress:
             number = progress.add_task(printable(description), total=total, note="")
             yield _RichTask(progress, number)
 
@@ -144,26 +143,11 @@ class _PlainTask:
         times = f"{_clock(elapsed)} elapsed" if finished else f"{_clock(left)} left"
         tail = f"  {note}" if note else ""
         line = f"{self.description} {completed}/{self.total}  {times}{tail}"
-        self.console.print(literal(line), soft_wrap=True)
+        _print(self.console, line)
 
 
-class PlainDisplay:
-    """Plain lines, where there is no terminal.
-
-    Args:
-        console: Where to print.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def message(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(literal(text), soft_wrap=True)
-
-    def show(self, content: RenderableType) -> None:
-        """Print a table."""
-        self.console.print(content)
+class PlainDisplay(_ConsoleDisplay):
+    """Plain lines, where there is no terminal."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
@@ -173,8 +157,16 @@ class PlainDisplay:
 
 def terminal_or_plain() -> Display:
     """Bars if the output is a terminal, else plain lines."""
+    from rich.console import Console
+
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
     return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+def _print(console: Console, text: str) -> None:
+    from lp_analysis.terminal_tables import literal
+
+    console.print(literal(text), soft_wrap=True)
 
 
 def _clock(seconds: float) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lp_analysis.errors import EvaluationError
 from lp_pipeline.cli.outputs import check_output_file
@@ -19,54 +21,75 @@ _ENDINGS = (".csv", ".png")
 
 
 @dataclass(frozen=True)
-class CompareRequest:
-    """What the command line asks for."""
+class Compare:
+    """Compare the pixel errors of models, with 95 % intervals over frames and, in groups, seeds."""
 
-    model_dirs: tuple[Path, ...]
-    groups: tuple[str, ...]
-    frames: str
-    labels: str
-    own_frames: bool
-    outputs: tuple[Path, ...]
-    resamples: int
-    seed: int
+    model_dirs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[MODEL_DIR]...", help="Model directories.")
+    ] = None
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group",
+            metavar="NAME=DIR,DIR...",
+            help="Models that count as one, such as the seeds of one recipe; may be repeated. "
+            "Without it, models are one group if their configs differ in seeds only.",
+        ),
+    ] = None
+    frames: Annotated[
+        str,
+        typer.Option(help="held-out (validation and test), validation, test, train or all."),
+    ] = "held-out"
+    labels: Annotated[
+        str,
+        typer.Option(help="own, new or test: the label file whose predictions are compared."),
+    ] = "own"
+    own_frames: Annotated[
+        bool,
+        typer.Option("--own-frames", help="Each model on all its frames, not on common ones only."),
+    ] = False
+    output: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", help="Also write a .csv or a .png; may be repeated."),
+    ] = None
+    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 2000
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0
+
+    def run(self) -> None:
+        """Print the comparison, and write what is asked for.
+
+        Raises:
+            EvaluationError: A model cannot be compared, or an option makes no sense.
+        """
+        from lp_analysis.comparison.intervals import compare_groups
+        from lp_analysis.comparison.output import (
+            write_comparison_csv,
+            write_comparison_plot,
+        )
+        from lp_analysis.terminal_tables import comparison_table
+
+        for path in self.output or ():
+            check_output_file(path, _ENDINGS)
+        groups = _groups(self)
+        errors, notes = _errors(groups, self)
+        comparison = compare_groups(errors, resamples=self.resamples, seed=self.seed)
+        display = terminal_or_plain()
+        display.show(comparison_table(comparison))
+        for note in [*notes, *_notes(comparison, groups)]:
+            display.message(note)
+        for path in self.output or ():
+            write = write_comparison_csv if path.suffix.lower() == ".csv" else write_comparison_plot
+            write(comparison, path)
+            display.message(f"written: {path}")
 
 
-def run_compare(request: CompareRequest) -> None:
-    """Print the comparison, and write what is asked for.
-
-    Raises:
-        EvaluationError: A model cannot be compared, or an option makes no sense.
-    """
-    from lp_analysis.comparison.intervals import compare_groups
-    from lp_analysis.comparison.output import (
-        write_comparison_csv,
-        write_comparison_plot,
-    )
-    from lp_analysis.terminal_tables import comparison_table
-
-    for path in request.outputs:
-        check_output_file(path, _ENDINGS)
-    groups = _groups(request)
-    errors, notes = _errors(groups, request)
-    comparison = compare_groups(errors, resamples=request.resamples, seed=request.seed)
-    display = terminal_or_plain()
-    display.show(comparison_table(comparison))
-    for note in [*notes, *_notes(comparison, groups)]:
-        display.message(note)
-    for path in request.outputs:
-        write = write_comparison_csv if path.suffix.lower() == ".csv" else write_comparison_plot
-        write(comparison, path)
-        display.message(f"written: {path}")
-
-
-def _groups(request: CompareRequest) -> dict[str, list[Path]]:
+def _groups(request: Compare) -> dict[str, list[Path]]:
     """The groups that are asked for, then those that the configs tell."""
     from lp_analysis.comparison.compared_models import group_by_recipe, parse_groups
 
-    groups = parse_groups(request.groups)
+    groups = parse_groups(request.group or ())
     named = {folder.resolve() for folders in groups.values() for folder in folders}
-    rest = [folder for folder in request.model_dirs if folder.resolve() not in named]
+    rest = [folder for folder in request.model_dirs or () if folder.resolve() not in named]
     for name, folders in group_by_recipe(list(dict.fromkeys(rest))).items():
         groups[name if name not in groups else str(folders[0])] = folders
     if not groups:
@@ -75,7 +98,7 @@ def _groups(request: CompareRequest) -> dict[str, list[Path]]:
 
 
 def _errors(
-    groups: Mapping[str, Sequence[Path]], request: CompareRequest
+    groups: Mapping[str, Sequence[Path]], request: Compare
 ) -> tuple[dict[str, list[MetricTable]], list[str]]:
     """The errors of each model on the frames and keypoints to compare, and what was left out."""
     from lp_analysis.comparison.compared_models import (

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT
@@ -26,36 +29,47 @@ TABLE = "predictions.csv"
 VIDEO = "labeled_video.mp4"
 
 
-def run_demo(folder: Path, *, overwrite: bool, seed: int) -> None:
-    """Generate, train, predict, compare, and say where everything is.
+@dataclass(frozen=True)
+class Demo:
+    """Make a synthetic project, train a tracker on it, and track a video."""
 
-    Raises:
-        PipelineError: The folder holds something that is not an earlier demo, or must not be
-            replaced.
-    """
-    start_session()
-    display = terminal_or_plain()
-    started = time.monotonic()
-    _clear(folder, overwrite=overwrite)
-    project = _generate(folder / PROJECT_FOLDER, seed, display)
-    model = _train(folder, display)
-    _predict(model, project, folder, display)
-    errors = _compare(model, project, folder)
-    minutes = (time.monotonic() - started) / 60
-    display.message("")
-    display.message("mean error on the held-out video, against the exact truth:")
-    for what, error in errors.items():
-        share = 100 * error / project.body_length_px
-        display.message(f"  {what:<20} {error:.2f} px, {share:.1f} % of the animal's body length")
-    display.message(f"labelled video: {folder / VIDEO}")
-    display.message(f"error plot:     {folder / ERROR_PLOT}")
-    display.message(f"predictions:    {folder / TABLE}")
-    display.message(f"done in {minutes:.1f} minutes. What to try next:")
-    display.message(
-        f"  litpose predict {quoted(folder / MODEL_FOLDER)} {quoted(project.ood_video)} "
-        "--labeled-video"
-    )
-    display.message("  litpose train YOUR_CONFIG.yaml data.data_dir=YOUR_PROJECT")
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("demo")
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier demo.")] = False
+    seed: Annotated[int, typer.Option(help="Another seed makes another animal.")] = 0
+
+    def run(self) -> None:
+        """Generate, train, predict, compare, and say where everything is.
+
+        Raises:
+            PipelineError: The folder holds something that is not an earlier demo, or must not be
+                replaced.
+        """
+        start_session()
+        display = terminal_or_plain()
+        started = time.monotonic()
+        folder = self.folder
+        _clear(folder, overwrite=self.overwrite)
+        project = _generate(folder / PROJECT_FOLDER, self.seed, display)
+        model = _train(folder, display)
+        _predict(model, project, folder, display)
+        errors = _compare(model, project, folder)
+        minutes = (time.monotonic() - started) / 60
+        display.message("")
+        display.message("mean error on the held-out video, against the exact truth:")
+        for what, error in errors.items():
+            share = 100 * error / project.body_length_px
+            display.message(
+                f"  {what:<20} {error:.2f} px, {share:.1f} % of the animal's body length"
+            )
+        display.message(f"labelled video: {folder / VIDEO}")
+        display.message(f"error plot:     {folder / ERROR_PLOT}")
+        display.message(f"predictions:    {folder / TABLE}")
+        display.message(f"done in {minutes:.1f} minutes. What to try next:")
+        display.message(
+            f"  litpose predict {quoted(folder / MODEL_FOLDER)} {quoted(project.ood_video)} "
+            "--labeled-video"
+        )
+        display.message("  litpose train YOUR_CONFIG.yaml data.data_dir=YOUR_PROJECT")
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:

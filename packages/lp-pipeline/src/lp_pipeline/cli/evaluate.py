@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lp_analysis.errors import EvaluationError
 from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
+from lp_pipeline.cli.options import Device, ModelDir
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 
@@ -20,38 +23,54 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EvaluateRequest:
-    """What the command line asks for."""
+class Evaluate:
+    """Compute the metric tables and the report of a model directory again.
 
-    model_dir: Path
-    label_files: tuple[Path, ...]
-    data_dir: Path | None
-    device: str
-    batch_size: int
-
-
-def run_evaluate(request: EvaluateRequest) -> None:
-    """Evaluate label files, or all that a model directory was trained on and has predicted.
-
-    Raises:
-        EvaluationError: A folder or a label file is not there, or the memory is not enough.
+    Without LABELS.csv: of the labels of its training, of CollectedData_new.csv and _test.csv beside
+    them, and of the videos that it has predicted. Where the images are not at hand, of the
+    predictions that the model directory holds.
     """
-    start_session()
-    display = terminal_or_plain()
-    if request.data_dir is not None and not request.data_dir.is_dir():
-        raise EvaluationError("there is no such folder", where=f"--data-dir: {request.data_dir}")
-    _check_files(request.label_files)
-    from lp_pipeline.evaluation.model_project import ModelProject
 
-    project = ModelProject.from_dir(request.model_dir, data_dir=request.data_dir)
-    for note in project.pose_metrics.notes:
-        display.message(f"note: {note}")
-    remedy = f"lower --batch-size (now {request.batch_size})"
-    with explained_memory_errors(EvaluationError, remedy):
-        if request.label_files:
-            _evaluate_files(project, request, display)
-        else:
-            _evaluate_all(project, request, display)
+    model_dir: ModelDir
+    label_files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[LABELS.csv]...",
+            help="Label files to evaluate by themselves; default: all that the model knows.",
+        ),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            help="Where the images are; default: as the config says, or beside LABELS.csv.",
+        ),
+    ] = None
+    device: Device = "auto"
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32
+
+    def run(self) -> None:
+        """Evaluate label files, or all that a model directory was trained on and has predicted.
+
+        Raises:
+            EvaluationError: A folder or a label file is not there, or the memory is not enough.
+        """
+        start_session()
+        display = terminal_or_plain()
+        if self.data_dir is not None and not self.data_dir.is_dir():
+            raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
+        _check_files(self.label_files or ())
+        from lp_pipeline.evaluation.model_project import ModelProject
+
+        project = ModelProject.from_dir(self.model_dir, data_dir=self.data_dir)
+        for note in project.pose_metrics.notes:
+            display.message(f"note: {note}")
+        remedy = f"lower --batch-size (now {self.batch_size})"
+        with explained_memory_errors(EvaluationError, remedy):
+            if self.label_files:
+                _evaluate_files(project, self, display)
+            else:
+                _evaluate_all(project, self, display)
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -68,17 +87,17 @@ def _check_files(files: Sequence[Path]) -> None:
         )
 
 
-def _handler(request: EvaluateRequest) -> PredictionHandler:
+def _handler(request: Evaluate) -> PredictionHandler:
     from lp_pipeline.model import Model
 
     model = Model.from_dir(request.model_dir, device=request.device, chunk=request.batch_size)
     return model.handler
 
 
-def _evaluate_files(project: ModelProject, request: EvaluateRequest, display: Display) -> None:
+def _evaluate_files(project: ModelProject, request: Evaluate, display: Display) -> None:
     """Label files by themselves, with one and the same model."""
     handler = _handler(request)
-    for file in request.label_files:
+    for file in request.label_files or ():
         _evaluate_file(project, handler, file, request.data_dir, display)
 
 
@@ -98,7 +117,7 @@ def _evaluate_file(
     display.message(f"{file.name}: {len(result.table)} images -> {path}")
 
 
-def _evaluate_all(project: ModelProject, request: EvaluateRequest, display: Display) -> None:
+def _evaluate_all(project: ModelProject, request: Evaluate, display: Display) -> None:
     """The training's labels, label files beside them, and the metrics of predicted videos."""
     from lp_pipeline.cli.train import show_errors
     from lp_pipeline.evaluation.evaluate_model import (
@@ -128,7 +147,7 @@ def _evaluate_all(project: ModelProject, request: EvaluateRequest, display: Disp
 
 
 def _project_labels(
-    project: ModelProject, request: EvaluateRequest, display: Display
+    project: ModelProject, request: Evaluate, display: Display
 ) -> tuple[LabeledPrediction, PredictionHandler | None]:
     """Predictions of the training's labels, made now where the images are there."""
     from lp_io.model_directory import PREDICTIONS

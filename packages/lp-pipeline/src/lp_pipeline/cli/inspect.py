@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -17,6 +19,7 @@ from lp_core.registry import (
     registered,
 )
 from lp_io.errors import ConversionError
+from lp_pipeline.cli.options import ConfigFile, Overrides, one_of
 from lp_pipeline.printing import say
 
 LABEL_FILES = "CollectedData"
@@ -32,73 +35,113 @@ GROUPS = {
 """What can be listed."""
 
 
-def run_list(kind: str) -> None:
-    """Print what is registered, and by which distribution.
+@dataclass(frozen=True)
+class ListPlugins:
+    """List what is registered, and by which distribution."""
 
-    Raises:
-        UnknownNameError: There is nothing of that kind to list.
-    """
-    if kind not in GROUPS:
-        raise unknown_name("kind of plug-in", kind, GROUPS)
-    group = GROUPS[kind]
-    plugins = registered(group).values()
-    width = max((len(plugin.name) for plugin in plugins), default=0)
-    for plugin in plugins:
-        say(f"{plugin.name:{width}}  {plugin.distribution} {plugin.version}")
-    if group == BACKBONES:
-        say("and every timm model that gives feature maps, by its timm name")
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="models, backbones, losses, readers or augmentations.",
+            autocompletion=one_of(*GROUPS),
+        ),
+    ]
 
+    def run(self) -> None:
+        """Print it.
 
-def run_check(project: Path, *, verbose: bool = False) -> None:
-    """Print the problems of a project, and a summary; exit with 2 if one stops training."""
-    from lp_data.check import check_project
-    from lp_data.check.text import report_text
-    from lp_io.projects.hints import conversion_hint
-
-    hint = conversion_hint(project)
-    own = project.is_dir() and any(project.glob(f"{LABEL_FILES}*.csv"))
-    if hint is not None and not own:
-        raise ConversionError("there are no labels of lp", where=project, remedy=hint)
-    report = check_project(project)
-    say(report_text(report, verbose=verbose))
-    if report.errors:
-        raise typer.Exit(2)
+        Raises:
+            UnknownNameError: There is nothing of that kind to list.
+        """
+        if self.kind not in GROUPS:
+            raise unknown_name("kind of plug-in", self.kind, GROUPS)
+        group = GROUPS[self.kind]
+        plugins = registered(group).values()
+        width = max((len(plugin.name) for plugin in plugins), default=0)
+        for plugin in plugins:
+            say(f"{plugin.name:{width}}  {plugin.distribution} {plugin.version}")
+        if group == BACKBONES:
+            say("and every timm model that gives feature maps, by its timm name")
 
 
-def run_config_show(path: Path, overrides: list[str]) -> None:
-    """Print the resolved config with the origin of each value."""
-    from lp_pipeline.config.load import load_config
-    from lp_pipeline.config.show import show_config
+@dataclass(frozen=True)
+class Check:
+    """List everything that is wrong with a project, and what it holds."""
 
-    say(show_config(load_config(path, overrides)))
+    project: Annotated[Path, typer.Argument(help="A project's folder.")]
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List every problem, however many are alike.")
+    ] = False
 
+    def run(self) -> None:
+        """Print the problems of a project, and a summary; exit with 2 if one stops training."""
+        from lp_data.check import check_project
+        from lp_data.check.text import report_text
+        from lp_io.projects.hints import conversion_hint
 
-def run_config_check(path: Path, overrides: list[str]) -> None:
-    """Check a config with its paths, and build what it describes, without training.
-
-    Pretrained weights are not fetched for it.
-    """
-    from lp_pipeline.cli.session import load_for_training
-
-    loaded = load_for_training(path, overrides)
-    for note in loaded.notes:
-        say(f"note: {note}")
-    from lp_pipeline.display import terminal_or_plain
-    from lp_pipeline.training.beforehand import check_beforehand
-    from lp_pipeline.training.setup import set_up
-
-    bare = loaded.config.model.model_copy(
-        update={"backbone_pretrained": False, "backbone_checkpoint": None}
-    )
-    setup = set_up(loaded.config.model_copy(update={"model": bare}))
-    for note in setup.notes:
-        say(note)
-    check_beforehand(loaded, setup, terminal_or_plain())
-    say(f"{path} can be used")
+        project = self.project
+        hint = conversion_hint(project)
+        own = project.is_dir() and any(project.glob(f"{LABEL_FILES}*.csv"))
+        if hint is not None and not own:
+            raise ConversionError("there are no labels of lp", where=project, remedy=hint)
+        report = check_project(project)
+        say(report_text(report, verbose=self.verbose))
+        if report.errors:
+            raise typer.Exit(2)
 
 
-def run_config_schema() -> None:
+@dataclass(frozen=True)
+class ShowConfig:
+    """Print the resolved config, with the origin of each value."""
+
+    config: ConfigFile
+    overrides: Overrides = None
+
+    def run(self) -> None:
+        """Print it."""
+        from lp_pipeline.config.load import load_config
+        from lp_pipeline.config.show import show_config
+
+        say(show_config(load_config(self.config, self.overrides or ())))
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Check a config without training."""
+
+    config: ConfigFile
+    overrides: Overrides = None
+
+    def run(self) -> None:
+        """Check a config with its paths, and build what it describes, without training.
+
+        Pretrained weights are not fetched for it.
+        """
+        from lp_pipeline.cli.session import load_for_training
+
+        loaded = load_for_training(self.config, self.overrides or ())
+        for note in loaded.notes:
+            say(f"note: {note}")
+        from lp_pipeline.display import terminal_or_plain
+        from lp_pipeline.training.beforehand import check_beforehand
+        from lp_pipeline.training.setup import set_up
+
+        bare = loaded.config.model.model_copy(
+            update={"backbone_pretrained": False, "backbone_checkpoint": None}
+        )
+        setup = set_up(loaded.config.model_copy(update={"model": bare}))
+        for note in setup.notes:
+            say(note)
+        check_beforehand(loaded, setup, terminal_or_plain())
+        say(f"{self.config} can be used")
+
+
+@dataclass(frozen=True)
+class ShowSchema:
     """Print the JSON schema of configs, for editors."""
-    from lp_pipeline.config.json_schema import schema_json
 
-    say(json.dumps(schema_json(), indent=2))
+    def run(self) -> None:
+        """Print it."""
+        from lp_pipeline.config.json_schema import schema_json
+
+        say(json.dumps(schema_json(), indent=2))

@@ -11,12 +11,39 @@ from typer.core import TyperGroup
 
 from lp_core.errors import LPError, writing_remedy
 from lp_core.plugin_errors import plugin_error
-from lp_pipeline.cli.config_commands import add_config_commands
-from lp_pipeline.cli.evaluation_commands import add_evaluation_commands
-from lp_pipeline.cli.project_commands import add_project_commands
-from lp_pipeline.cli.training_commands import add_training_commands
+from lp_pipeline.cli.compare import Compare
+from lp_pipeline.cli.convert import Convert
+from lp_pipeline.cli.demo import Demo
+from lp_pipeline.cli.evaluate import Evaluate
+from lp_pipeline.cli.inspect import Check, CheckConfig, ListPlugins, ShowConfig, ShowSchema
+from lp_pipeline.cli.new_model import NewModel
+from lp_pipeline.cli.options import Command, add_command
+from lp_pipeline.cli.outliers import Outliers
+from lp_pipeline.cli.predict import Predict
+from lp_pipeline.cli.preview import Preview
+from lp_pipeline.cli.render import Render
+from lp_pipeline.cli.train import Train
 from lp_pipeline.errors import TrainingStoppedError
 from lp_pipeline.printing import say
+
+COMMANDS: dict[str, dict[str, type[Command]]] = {
+    "Train and predict": {"demo": Demo, "train": Train, "predict": Predict},
+    "Projects": {"convert": Convert, "check": Check, "preview": Preview},
+    "Plug-ins": {"list": ListPlugins, "new-model": NewModel},
+    "Look at predictions": {
+        "evaluate": Evaluate,
+        "compare": Compare,
+        "outliers": Outliers,
+        "render": Render,
+    },
+}
+"""The commands by what they are for, in the order of the help."""
+
+CONFIG_COMMANDS: dict[str, type[Command]] = {
+    "show": ShowConfig,
+    "check": CheckConfig,
+    "schema": ShowSchema,
+}
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended."""
@@ -69,13 +96,13 @@ def options(
     """Track keypoints on animals in video."""
 
 
-for add_commands in (
-    add_training_commands,
-    add_project_commands,
-    add_evaluation_commands,
-    add_config_commands,
-):
-    add_commands(app)
+for group, commands in COMMANDS.items():
+    for name, command in commands.items():
+        add_command(app, command, name, group)
+config_app = typer.Typer(help="Look at a config.", no_args_is_help=True, rich_markup_mode=None)
+for name, command in CONFIG_COMMANDS.items():
+    add_command(config_app, command, name)
+app.add_typer(config_app, name="config", rich_help_panel="Projects")
 
 
 def _told(error: Exception) -> str | None:

@@ -12,6 +12,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
+from typing import Annotated
+
+import typer
 
 from lp_core.errors import unwritable
 from lp_core.registry import MODELS, registered
@@ -55,21 +58,30 @@ class PluginNames:
         return own | {key: _range(key.replace("_", "-")) for key in ("lp_core", "lp_models")}
 
 
-def run_new_model(name: str, folder: Path | None) -> None:
-    """Write the distribution, and say what to do with it.
+@dataclass(frozen=True)
+class NewModel:
+    """Write a plug-in with a tracker of your own, ready to install, test and train."""
 
-    Raises:
-        PipelineError: The name cannot be used, or there is something in the folder already.
-    """
-    names = checked_names(name)
-    folder = folder or Path(names.distribution)
-    check_output_folder(folder)
-    write_plugin(names, folder)
-    say(f"a plug-in with the tracker '{name}': {folder}")
-    say(f"its head, to make your own: {folder / 'src' / names.module / 'head.py'}")
-    say(f"next: pip install -e {folder} pytest")
-    say(f"      pytest {folder}")
-    say(f"      litpose train CONFIG model.model_type={name}")
+    name: Annotated[str, typer.Argument(help="Its name, for model.model_type.")]
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to write it; default: NAME-tracker.")
+    ] = None
+
+    def run(self) -> None:
+        """Write the distribution, and say what to do with it.
+
+        Raises:
+            PipelineError: The name cannot be used, or there is something in the folder already.
+        """
+        names = checked_names(self.name)
+        folder = self.folder or Path(names.distribution)
+        check_output_folder(folder)
+        write_plugin(names, folder)
+        say(f"a plug-in with the tracker '{self.name}': {folder}")
+        say(f"its head, to make your own: {folder / 'src' / names.module / 'head.py'}")
+        say(f"next: pip install -e {folder} pytest")
+        say(f"      pytest {folder}")
+        say(f"      litpose train CONFIG model.model_type={self.name}")
 
 
 def checked_names(name: str) -> PluginNames:

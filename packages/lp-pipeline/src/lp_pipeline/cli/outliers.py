@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lp_analysis.errors import EvaluationError
 from lp_core.text import quoted
 from lp_io.model_directory import video_table
+from lp_pipeline.cli.options import ModelDir, Overwrite, Reader
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
@@ -21,75 +24,91 @@ TABLE = "outliers.csv"
 
 
 @dataclass(frozen=True)
-class OutliersRequest:
-    """What the command line asks for."""
+class Outliers:
+    """Find frames of a video whose predictions look wrong, and cut clips of them."""
 
-    model_dir: Path
-    video: Path
-    predictions: Path | None
-    output_dir: Path | None
-    count: int
-    length: int
-    threshold: float | None
-    clips: bool
-    reader: str
-    overwrite: bool
+    model_dir: ModelDir
+    video: Annotated[Path, typer.Argument(help="A video that the model has predicted.")]
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Its table of predictions; default: in MODEL_DIR/video_preds."),
+    ] = None
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "-o", help="Default: outliers/VIDEO beside the predictions."),
+    ] = None
+    count: Annotated[int, typer.Option(min=1, help="Frames per metric.")] = 10
+    length: Annotated[
+        int, typer.Option(min=1, help="Frames of a clip, and between frames of one metric.")
+    ] = 60
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Least confidence of a keypoint whose movement and pose are judged: the "
+            "calibrated one where the model has one, else the likelihood; default: "
+            "eval.confidence_thresh_for_vid of the config.",
+        ),
+    ] = None
+    clips: Annotated[bool, typer.Option(help="Write clips, or the table only.")] = True
+    reader: Reader = "auto"
+    overwrite: Overwrite = False
 
+    def run(self) -> None:
+        """Find suspicious frames of a predicted video, and cut clips around them.
 
-def run_outliers(request: OutliersRequest) -> None:
-    """Find suspicious frames of a predicted video, and cut clips around them.
-
-    Raises:
-        EvaluationError: There are no predictions, they are of another video, or the output is there
-            already.
-    """
-    start_session()
-    display = terminal_or_plain()
-    table = request.predictions or video_table(request.model_dir, request.video)
-    folder = request.output_dir or table.parent / "outliers" / request.video.stem
-    _check(request, table, folder)
-    _check_weights(request, table)
-    from lp_analysis.confidence.shown import ShownConfidence
-    from lp_analysis.metrics.suspicious import (
-        clip_name,
-        suspicious_frames,
-        video_metrics,
-        write_suspicions,
-    )
-    from lp_data.video.open import open_video
-    from lp_io.predictions import VideoPredictions
-    from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
-
-    pose_metrics = pose_metrics_of(request.model_dir)
-    for note in pose_metrics.notes:
-        display.message(f"note: {note}")
-    confidence, threshold = ShownConfidence.of_table(table), request.threshold
-    if threshold is None:
-        threshold = eval_options(request.model_dir).confidence_thresh_for_vid
-    with open_video(request.video, reader=request.reader) as source:
-        predictions = VideoPredictions(table, len(source))
-        if predictions.note:
-            display.message(f"note: {predictions.note}; they are not judged")
-        metrics = video_metrics(
-            predictions, pose_metrics.metrics, threshold=threshold, confidence=confidence
+        Raises:
+            EvaluationError: There are no predictions, they are of another video, or the output is
+                there already.
+        """
+        start_session()
+        display = terminal_or_plain()
+        table = self.predictions or video_table(self.model_dir, self.video)
+        folder = self.output_dir or table.parent / "outliers" / self.video.stem
+        _check(self, table, folder)
+        _check_weights(self, table)
+        from lp_analysis.confidence.shown import ShownConfidence
+        from lp_analysis.metrics.suspicious import (
+            clip_name,
+            suspicious_frames,
+            video_metrics,
+            write_suspicions,
         )
-        found = suspicious_frames(metrics, request.count, apart=request.length)
-        stretches = _stretches(request, source, [item.frame for item in found])
-        names = {part: clip_name(part) for part in stretches}
-        _remove_earlier(folder)
-        clips = {part: folder / name for part, name in names.items()}
-        drawn = predictions.with_confidence(confidence)
-        _write_clips(request, source, drawn, clips, display)
-        fps = source.fps
-    write_suspicions(folder / TABLE, found, fps, names)
-    display.message(
-        f"{len(found)} suspicious frames of {metrics.frames}, by {', '.join(metrics.values)}"
-    )
-    display.message(confidence.told(metrics.confident, threshold, "judged"))
-    display.message(f"{'table and clips' if names else 'table'}: {folder}")
+        from lp_data.video.open import open_video
+        from lp_io.predictions import VideoPredictions
+        from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
+
+        pose_metrics = pose_metrics_of(self.model_dir)
+        for note in pose_metrics.notes:
+            display.message(f"note: {note}")
+        confidence, threshold = ShownConfidence.of_table(table), self.threshold
+        if threshold is None:
+            threshold = eval_options(self.model_dir).confidence_thresh_for_vid
+        with open_video(self.video, reader=self.reader) as source:
+            predictions = VideoPredictions(table, len(source))
+            if predictions.note:
+                display.message(f"note: {predictions.note}; they are not judged")
+            metrics = video_metrics(
+                predictions, pose_metrics.metrics, threshold=threshold, confidence=confidence
+            )
+            found = suspicious_frames(metrics, self.count, apart=self.length)
+            stretches = _stretches(self, source, [item.frame for item in found])
+            names = {part: clip_name(part) for part in stretches}
+            _remove_earlier(folder)
+            clips = {part: folder / name for part, name in names.items()}
+            drawn = predictions.with_confidence(confidence)
+            _write_clips(self, source, drawn, clips, display)
+            fps = source.fps
+        write_suspicions(folder / TABLE, found, fps, names)
+        display.message(
+            f"{len(found)} suspicious frames of {metrics.frames}, by {', '.join(metrics.values)}"
+        )
+        display.message(confidence.told(metrics.confident, threshold, "judged"))
+        display.message(f"{'table and clips' if names else 'table'}: {folder}")
 
 
-def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
+def _check(request: Outliers, table: Path, folder: Path) -> None:
     check_output_folder(folder)
     if not request.model_dir.is_dir():
         raise EvaluationError("there is no such model directory", where=request.model_dir)
@@ -108,7 +127,7 @@ def _check(request: OutliersRequest, table: Path, folder: Path) -> None:
         )
 
 
-def _check_weights(request: OutliersRequest, table: Path) -> None:
+def _check_weights(request: Outliers, table: Path) -> None:
     """Refuse predictions in the model directory that are of earlier weights."""
     from lp_pipeline.evaluation.evaluate_model import outdated_tables
 
@@ -121,7 +140,7 @@ def _check_weights(request: OutliersRequest, table: Path) -> None:
         )
 
 
-def _stretches(request: OutliersRequest, source: VideoSource, frames: list[int]) -> list[range]:
+def _stretches(request: Outliers, source: VideoSource, frames: list[int]) -> list[range]:
     """What the clips show."""
     from lp_analysis.metrics.suspicious import clips_around
 
@@ -137,7 +156,7 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def _write_clips(
-    request: OutliersRequest,
+    request: Outliers,
     source: VideoSource,
     predictions: VideoPredictions,
     clips: dict[range, Path],

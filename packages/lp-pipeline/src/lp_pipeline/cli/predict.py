@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
-from lp_core.errors import suggestion
+import typer
+
+from lp_core.errors import LPError, suggestion
+from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
 from lp_pipeline.cli.outputs import check_output_folder
-from lp_pipeline.cli.predict_inputs import PredictRequest, sort_inputs
-from lp_pipeline.cli.predict_many import do_all
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PredictionError
@@ -18,33 +23,75 @@ if TYPE_CHECKING:
     from lp_pipeline.model import Model
 
 
-def run_predict(request: PredictRequest) -> None:
-    """Predict everything that was asked for, one after the other.
+@dataclass(frozen=True)
+class Predict:
+    """Predict videos, folders and label files with a trained tracker."""
 
-    Raises:
-        LPError: Something could not be predicted; all the rest is.
-    """
-    start_session()
-    inputs = sort_inputs(request.inputs)
-    if request.output_dir is not None:
-        check_output_folder(request.output_dir)
-    display = terminal_or_plain()
-    predictor = _predictor(request, display)
-    works = [
-        *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),
-        *((video, partial(predictor.predict_video, video)) for video in inputs.videos),
+    model_dir: ModelDir
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Videos, images, folders of either, or label files (CSV)."),
     ]
-    try:
-        do_all(works, display)
-    except KeyboardInterrupt:
-        display.message("what is predicted so far is kept: go on with the same and --resume")
-        raise
-    finally:
-        if predictor.tally.videos > 1:
-            display.message(predictor.tally.text)
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "-o", help="Where tables go; default: in MODEL_DIR."),
+    ] = None
+    labeled_video: Annotated[
+        bool, typer.Option("--labeled-video", help="Also write videos with the keypoints drawn.")
+    ] = False
+    overwrite: Annotated[bool, typer.Option(help="Predict again what is done.")] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in the middle of videos that were interrupted.")
+    ] = False
+    device: Device = "auto"
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="32-true; or bf16-mixed, which is faster where the processor has it and moves "
+            "keypoints by about a tenth of a pixel; or 16-mixed, for GPUs.",
+            autocompletion=one_of("32-true", "bf16-mixed", "16-mixed"),
+        ),
+    ] = "32-true"
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames at once; by default 32, on a CUDA GPU up to 128."),
+    ] = None
+    reader: Reader = "auto"
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Boxes to cut frames to: a CSV file with the columns x, y, h, w, or a folder with "
+            "INPUT_bbox.csv for each input; default, for a model trained on boxes: beside it."
+        ),
+    ] = None
+
+    def run(self) -> None:
+        """Predict everything that was asked for, one after the other.
+
+        Raises:
+            LPError: Something could not be predicted; all the rest is.
+        """
+        start_session()
+        inputs = sort_inputs(self.inputs)
+        if self.output_dir is not None:
+            check_output_folder(self.output_dir)
+        display = terminal_or_plain()
+        predictor = _predictor(self, display)
+        works = [
+            *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),
+            *((video, partial(predictor.predict_video, video)) for video in inputs.videos),
+        ]
+        try:
+            do_all(works, display)
+        except KeyboardInterrupt:
+            display.message("what is predicted so far is kept: go on with the same and --resume")
+            raise
+        finally:
+            if predictor.tally.videos > 1:
+                display.message(predictor.tally.text)
 
 
-def _predictor(request: PredictRequest, display: Display) -> InputPredictor:
+def _predictor(request: Predict, display: Display) -> InputPredictor:
     """The model, ready for inputs, having said what its tables will hold."""
     from lp_analysis.confidence.stored import stated_radius
     from lp_pipeline.cli.predict_one import InputPredictor
@@ -62,7 +109,7 @@ def _predictor(request: PredictRequest, display: Display) -> InputPredictor:
     return InputPredictor(model, request, pose_metrics.metrics, display)
 
 
-def _model(request: PredictRequest) -> Model:
+def _model(request: Predict) -> Model:
     """The model directory's tracker, on the device and in the precision asked for.
 
     Raises:
@@ -82,3 +129,107 @@ def _model(request: PredictRequest) -> Model:
         precision=cast("Precision", request.precision),
         chunk=request.batch_size,
     )
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs by kind: label files, and videos or what counts as one."""
+
+    label_files: tuple[Path, ...]
+    videos: tuple[Path, ...]
+
+
+def sort_inputs(paths: Sequence[Path]) -> Inputs:
+    """Tell label files from videos.
+
+    Raises:
+        PredictionError: A path is not there, or is neither, or two would share their output.
+    """
+    from lp_data.video.listing import list_inputs
+
+    labels: list[Path] = []
+    videos: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise PredictionError("there is no such file or folder", where=path)
+        if (path / "manifest.json").is_file():
+            raise PredictionError(
+                "this is a model directory, and no input",
+                where=path,
+                remedy="name the model once, then videos, folders of them, or label files",
+            )
+        if path.suffix.lower() == ".csv":
+            labels.append(path)
+        else:
+            videos.extend(list_inputs(path))
+    _refuse_same_names(labels, videos)
+    return Inputs(tuple(labels), tuple(videos))
+
+
+def _refuse_same_names(*kinds: list[Path]) -> None:
+    """Refuse inputs whose predictions would go to one and the same file.
+
+    Raises:
+        PredictionError: There are some.
+    """
+    for paths in kinds:
+        names = Counter(path.stem for path in paths)
+        same = [path for path in paths if names[path.stem] > 1]
+        if same:
+            raise PredictionError(
+                "inputs of the same name would be predicted into the same file",
+                where=", ".join(map(str, same)),
+                remedy="predict them one by one, each with another --output-dir",
+            )
+
+
+@dataclass
+class Tally:
+    """What was predicted in all."""
+
+    videos: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+
+    def add(self, frames: int, seconds: float) -> None:
+        """Count one more video."""
+        self.videos += 1
+        self.frames += frames
+        self.seconds += seconds
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        speed = self.frames / max(self.seconds, 1e-9)
+        return (
+            f"{self.videos} videos: {self.frames} frames in {self.seconds:.1f} s, "
+            f"{speed:.0f} per second"
+        )
+
+
+def do_all(works: Sequence[tuple[Path, Callable[[], None]]], display: Display) -> None:
+    """Do each piece of work, although another one fails.
+
+    Args:
+        works: Each with the input that it is about.
+        display: Where to say what failed, as it happens.
+
+    Raises:
+        LPError: What failed, if it is the only work.
+        PredictionError: Some failed; it names them.
+    """
+    failed: list[Path] = []
+    for path, work in works:
+        try:
+            work()
+        except LPError as error:
+            if len(works) == 1:
+                raise
+            display.message(f"error: {error}")
+            failed.append(path)
+    if failed:
+        raise PredictionError(
+            f"{len(failed)} of {len(works)} inputs could not be predicted; the others are done",
+            where=", ".join(map(str, failed)),
+            remedy="see above what is wrong with each; the same command skips what is done",
+        )

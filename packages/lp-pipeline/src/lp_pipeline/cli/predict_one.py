@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from lp_core.memory import explained_memory_errors
 from lp_io.model_directory import IMAGE_FOLDER, VIDEO_FOLDER
-from lp_pipeline.cli.predict_inputs import PredictRequest
-from lp_pipeline.cli.predict_many import Tally
+from lp_pipeline.cli.predict import Predict, Tally
 from lp_pipeline.display import Display
 from lp_pipeline.errors import PredictionError
 
@@ -37,7 +36,7 @@ class InputPredictor:
     """
 
     model: Model
-    request: PredictRequest
+    request: Predict
     metrics: Mapping[str, FrameMetric]
     display: Display
     tally: Tally = field(default_factory=Tally)

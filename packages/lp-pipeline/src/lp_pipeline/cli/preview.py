@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from lp_pipeline.cli.options import ConfigFile, Overrides
 from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.printing import say
@@ -29,26 +33,37 @@ COLUMNS = 6
 """Frames shown of each clip."""
 
 
-def run_preview(config_file: Path, overrides: list[str], output: Path) -> None:
-    """Write augmented training images with their keypoints and target heatmaps.
+@dataclass(frozen=True)
+class Preview:
+    """Write a picture of augmented training images with their keypoints."""
 
-    For a tracker with context, whole windows of frames are shown. Where unsupervised losses are
-    used, augmented clips of the unlabelled videos go to a second sheet, ``<output>_clips.png``.
-    """
-    start_session()
-    check_output_file(output, _ENDINGS)
-    from lp_pipeline.builders.labels import get_labels
-    from lp_pipeline.builders.model import get_tracker_class
-    from lp_pipeline.config.load import load_config
+    config: ConfigFile
+    overrides: Overrides = None
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .png to write.")] = Path(
+        "preview.png"
+    )
 
-    config = load_config(config_file, overrides, check_paths=True).config
-    tracker_class = get_tracker_class(config)
-    _write(labelled_sheet(config, tracker_class, get_labels(config)), output)
-    say(f"augmented training images: {output}")
-    if config.model.losses_to_use:
-        beside = output.with_name(f"{output.stem}_clips{output.suffix}")
-        _write(clip_sheet(config, tracker_class), beside)
-        say(f"augmented clips of unlabelled videos: {beside}")
+    def run(self) -> None:
+        """Write augmented training images with their keypoints and target heatmaps.
+
+        For a tracker with context, whole windows of frames are shown. Where unsupervised losses are
+        used, augmented clips of the unlabelled videos go to a second sheet, ``<output>_clips.png``.
+        """
+        start_session()
+        output = self.output
+        check_output_file(output, _ENDINGS)
+        from lp_pipeline.builders.labels import get_labels
+        from lp_pipeline.builders.model import get_tracker_class
+        from lp_pipeline.config.load import load_config
+
+        config = load_config(self.config, self.overrides or (), check_paths=True).config
+        tracker_class = get_tracker_class(config)
+        _write(labelled_sheet(config, tracker_class, get_labels(config)), output)
+        say(f"augmented training images: {output}")
+        if config.model.losses_to_use:
+            beside = output.with_name(f"{output.stem}_clips{output.suffix}")
+            _write(clip_sheet(config, tracker_class), beside)
+            say(f"augmented clips of unlabelled videos: {beside}")
 
 
 def labelled_sheet(

@@ -4,79 +4,117 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from lp_analysis.errors import RenderingError
 from lp_core.errors import suggestion
+from lp_pipeline.cli.options import Overwrite, Reader
 from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_or_plain
 
 
 @dataclass(frozen=True)
-class RenderRequest:
-    """What the command line asks for; lengths are in frames and px of the picture."""
+class Render:
+    """Draw a table of predictions, also of Lightning Pose, DeepLabCut or SLEAP, on its video."""
 
-    video: Path
-    table: Path
-    output: Path | None
-    skeleton: tuple[str, ...]
-    colormap: str | None
-    threshold: float | None
-    trail: int
-    radius: float | None
-    legend: bool
-    first: int
-    last: int | None
-    reader: str
-    overwrite: bool
+    video: Annotated[Path, typer.Argument(help="A video.")]
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="Its predictions: .csv, .h5, .parquet, .json (COCO), .slp or .nc (movement).",
+        ),
+    ]
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The .mp4 to write; default: in labeled_videos beside the predictions.",
+        ),
+    ] = None
+    skeleton: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIRST-SECOND",
+            help="Two keypoints to join; may be repeated. Default: data.skeleton of the model in "
+            "whose folder the table is.",
+        ),
+    ] = None
+    colormap: Annotated[
+        str | None,
+        typer.Option(
+            help="distinct, or one of matplotlib's; default: eval.colormap of the model that the "
+            "table is in, else distinct."
+        ),
+    ] = None
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Least confidence of a keypoint to draw: the calibrated one where the model has "
+            "one, else the likelihood; default: eval.confidence_thresh_for_vid of the model that "
+            "the table is in, else 0.9.",
+        ),
+    ] = None
+    trail: Annotated[int, typer.Option(min=0, help="Past frames that leave a trail.")] = 0
+    radius: Annotated[float | None, typer.Option(min=0.1, help="Of a keypoint, in px.")] = None
+    legend: Annotated[bool, typer.Option(help="Name the keypoints beside the frame.")] = True
+    first: Annotated[int, typer.Option(min=0, help="First frame to draw.")] = 0
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame to draw.")] = None
+    reader: Reader = "auto"
+    overwrite: Overwrite = False
 
+    def run(self) -> None:
+        """Write a labelled video.
 
-def run_render(request: RenderRequest) -> None:
-    """Write a labelled video.
+        Raises:
+            RenderingError: The output is there already, or an option makes no sense.
+        """
+        start_session()
+        from lp_analysis.confidence.shown import ShownConfidence
+        from lp_analysis.rendering.style import DrawingStyle
+        from lp_data.video.open import open_video
+        from lp_io.model_directory import labeled_video_path
+        from lp_io.predictions import VideoPredictions
+        from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
+        from lp_pipeline.prediction.drawing import draw_with_progress
 
-    Raises:
-        RenderingError: The output is there already, or an option makes no sense.
-    """
-    start_session()
-    from lp_analysis.confidence.shown import ShownConfidence
-    from lp_analysis.rendering.style import DrawingStyle
-    from lp_data.video.open import open_video
-    from lp_io.model_directory import labeled_video_path
-    from lp_io.predictions import VideoPredictions
-    from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
-    from lp_pipeline.prediction.drawing import draw_with_progress
-
-    display = terminal_or_plain()
-    path = request.output or labeled_video_path(request.table)
-    _check_output(request, path)
-    options = eval_options_of_table(request.table)
-    threshold = options.confidence_thresh_for_vid
-    style = DrawingStyle(
-        colormap=request.colormap or options.colormap,
-        confidence_threshold=threshold if request.threshold is None else request.threshold,
-        trail=request.trail,
-        radius=request.radius,
-        legend=request.legend,
-        skeleton=skeleton_of_table(request.table),
-    )
-    confidence = ShownConfidence.of_table(request.table)
-    with open_video(request.video, reader=request.reader) as source:
-        predictions = VideoPredictions(request.table, len(source), confidence)
-        names = predictions.keypoint_names
-        drawn = draw_with_progress(
-            source,
-            predictions,
-            path,
-            skeleton=[parse_edge(text, names) for text in request.skeleton],
-            style=style,
-            frames=chosen_frames(request, len(source)),
-            display=display,
+        display = terminal_or_plain()
+        path = self.output or labeled_video_path(self.table)
+        _check_output(self, path)
+        options = eval_options_of_table(self.table)
+        threshold = options.confidence_thresh_for_vid
+        style = DrawingStyle(
+            colormap=self.colormap or options.colormap,
+            confidence_threshold=threshold if self.threshold is None else self.threshold,
+            trail=self.trail,
+            radius=self.radius,
+            legend=self.legend,
+            skeleton=skeleton_of_table(self.table),
         )
-    display.message(f"labelled video: {path} ({drawn.frames} frames)")
-    display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))
+        confidence = ShownConfidence.of_table(self.table)
+        with open_video(self.video, reader=self.reader) as source:
+            predictions = VideoPredictions(self.table, len(source), confidence)
+            names = predictions.keypoint_names
+            drawn = draw_with_progress(
+                source,
+                predictions,
+                path,
+                skeleton=[parse_edge(text, names) for text in self.skeleton or ()],
+                style=style,
+                frames=chosen_frames(self, len(source)),
+                display=display,
+            )
+        display.message(f"labelled video: {path} ({drawn.frames} frames)")
+        display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))
 
 
-def _check_output(request: RenderRequest, path: Path) -> None:
+def _check_output(request: Render, path: Path) -> None:
     """Refuse to replace what the video is made from, and any file without being asked.
 
     Raises:
@@ -97,7 +135,7 @@ def _check_output(request: RenderRequest, path: Path) -> None:
         )
 
 
-def chosen_frames(request: RenderRequest, total: int) -> range:
+def chosen_frames(request: Render, total: int) -> range:
     """The frames to draw, of ``total``.
 
     Raises:

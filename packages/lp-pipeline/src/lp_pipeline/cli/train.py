@@ -5,67 +5,77 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from lp_analysis.labeled_predictions import LabeledPrediction, mean_error
-from lp_analysis.metrics.summary import PixelErrorSummary
-from lp_analysis.terminal_tables import pixel_error_table
+import typer
+
 from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT, PREDICTIONS, REPORT_FILE
 from lp_io.training_lock import TrainingLock
+from lp_pipeline.cli.options import Overrides
 from lp_pipeline.cli.outputs import check_output_folder
 from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
-from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 
 if TYPE_CHECKING:
+    from lp_analysis.labeled_predictions import LabeledPrediction
+    from lp_pipeline.config.load import LoadedConfig
     from lp_pipeline.training.setup import TrainingSetup
 
 HELD_OUT = ("validation", "test")
 
 
 @dataclass(frozen=True)
-class TrainRequest:
-    """What the command line asks for."""
+class Train:
+    """Train a tracker."""
 
-    config: Path | None
-    overrides: tuple[str, ...]
-    output_dir: Path | None
-    overwrite: bool
-    resume: Path | None
+    config: Annotated[Path | None, typer.Argument(help="A config in YAML; none with --resume.")] = (
+        None
+    )
+    overrides: Overrides = None
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "--output_dir", "-o", help="The model directory to make."),
+    ] = None
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier model directory.")] = False
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL_DIR", help="Go on with the training in this folder that was stopped."
+        ),
+    ] = None
+
+    def run(self) -> None:
+        """Train or go on with a training, evaluate, and say where everything is.
+
+        Raises:
+            TrainingError: The command line asks for two things at once, or for nothing.
+        """
+        start_session()
+        from lp_pipeline.training.run import follows
+
+        display = SilentDisplay() if follows() else terminal_or_plain()
+        if self.resume is not None:
+            _resume(self, self.resume, display)
+            return
+        if self.output_dir is not None:
+            check_output_folder(self.output_dir)
+        if self.config is None:
+            raise TrainingError("which config?", remedy="litpose train CONFIG.yaml; or --resume")
+        loaded = load_for_training(self.config, self.overrides or ())
+        for note in loaded.notes:
+            display.message(f"note: {note}")
+        from lp_pipeline.training.run import train
+
+        quieten_libraries()
+        model_dir = self.output_dir or default_model_dir()
+        with TrainingLock(model_dir) as lock:
+            setup = train(loaded, model_dir, overwrite=self.overwrite, display=display, lock=lock)
+            _finish(setup, loaded, model_dir, display)
 
 
-def run_train(request: TrainRequest) -> None:
-    """Train or go on with a training, evaluate, and say where everything is.
-
-    Raises:
-        TrainingError: The request asks for two things at once, or for nothing.
-    """
-    start_session()
-    from lp_pipeline.training.run import follows
-
-    display = SilentDisplay() if follows() else terminal_or_plain()
-    if request.resume is not None:
-        _resume(request, request.resume, display)
-        return
-    if request.output_dir is not None:
-        check_output_folder(request.output_dir)
-    if request.config is None:
-        raise TrainingError("which config?", remedy="litpose train CONFIG.yaml; or --resume")
-    loaded = load_for_training(request.config, request.overrides)
-    for note in loaded.notes:
-        display.message(f"note: {note}")
-    from lp_pipeline.training.run import train
-
-    quieten_libraries()
-    model_dir = request.output_dir or default_model_dir()
-    with TrainingLock(model_dir) as lock:
-        setup = train(loaded, model_dir, overwrite=request.overwrite, display=display, lock=lock)
-        _finish(setup, loaded, model_dir, display)
-
-
-def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
+def _resume(request: Train, model_dir: Path, display: Display) -> None:
     """Go on with a training that was stopped."""
     given = [str(request.config)] if request.config is not None else []
     if request.output_dir or request.overwrite or (given and "=" not in given[0]):
@@ -76,7 +86,7 @@ def _resume(request: TrainRequest, model_dir: Path, display: Display) -> None:
     from lp_pipeline.training.resume import load_resumable_config, resume
 
     quieten_libraries()
-    loaded = load_resumable_config(model_dir, [*given, *request.overrides])
+    loaded = load_resumable_config(model_dir, [*given, *(request.overrides or ())])
     with TrainingLock(model_dir) as lock:
         setup = resume(loaded, model_dir, display=display, lock=lock)
         _finish(setup, loaded, model_dir, display)
@@ -116,6 +126,10 @@ def default_model_dir() -> Path:
 
 def show_errors(result: LabeledPrediction, display: Display) -> None:
     """Show the table of pixel errors, and the mean over the frames held out."""
+    from lp_analysis.labeled_predictions import mean_error
+    from lp_analysis.metrics.summary import PixelErrorSummary
+    from lp_analysis.terminal_tables import pixel_error_table
+
     names = result.table.keypoint_names
     summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
     display.show(pixel_error_table(summary))
