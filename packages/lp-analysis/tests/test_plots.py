@@ -13,6 +13,7 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.plots import error_figure, write_error_plot
 from lp_analysis.figures.theme import DARK, png
 from lp_analysis.metrics.curves import Curve, read_training_curves
+from lp_core.errors import LPError
 
 LOG = """epoch,step,train_supervised_loss,val_supervised_loss,total_loss
 0,4,8.0,,8.5
@@ -69,7 +70,7 @@ def test_what_is_no_log_is_refused_with_its_place(tmp_path, content):
     path = tmp_path / "metrics.csv"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(EvaluationError, match=r"metrics\.csv"):
+    with pytest.raises(LPError, match=r"metrics\.csv"):
         read_training_curves(path)
 
 

@@ -21,6 +21,7 @@ from lp_analysis.metrics.metric_files import (
 )
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_analysis.terminal_tables import pixel_error_table
+from lp_core.errors import LPError
 
 NAMES = ("nose", "tail")
 
@@ -189,14 +190,14 @@ def test_metric_file_round_trip(tmp_path_factory, data, with_set):
     [
         ("", "empty"),
         (",nose\n0,1.0,2.0\n", "line 2"),
-        (",nose\n0,1.0\n1,far\n", "line 3, column 'nose'"),
-        (None, "cannot be read"),
+        (",nose\n0,1.0\n1,far\n", "line 3, column 2 (nose)"),
+        (None, "there is no such metric file"),
     ],
 )
 def test_reading_what_is_no_metric_file_tells_the_place(tmp_path, content, message):
     path = tmp_path / "m.csv"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(EvaluationError) as caught:
+    with pytest.raises(LPError) as caught:
         read_metric_file(path)
     assert message in str(caught.value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -99,6 +100,15 @@ def unwritable(
     problem = f"{what} cannot be written: {error.strerror or error}"
     hints = (kept, writing_remedy(error))
     return kind(problem, where=where, remedy="; ".join(filter(None, hints)) or None)
+
+
+@contextmanager
+def unwritable_as(kind: type[LPError], what: str, where: str | Path) -> Iterator[None]:
+    """Raise an `OSError` of the block as the error that `unwritable` makes of it."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(kind, what, where, error) from error
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

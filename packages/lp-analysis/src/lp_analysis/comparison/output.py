@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +15,14 @@ from lp_analysis.comparison.intervals import LEVEL, Comparison, over_what
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.theme import LIGHT, add_legend, new_figure, png, style_axes
 from lp_analysis.metrics.summary import ALL_KEYPOINTS
-from lp_core.atomic import atomic_text, atomic_write
-from lp_core.errors import unwritable
+from lp_core.atomic import atomic_write
+from lp_core.errors import unwritable_as
+from lp_core.poses.csv_text import write_csv
 from lp_core.text import printable
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d8590", "#e69f00", "#56b4e9", "#a8518a")
 _MARKERS = "oD^svP*X"
+_WHAT = "the comparison"
 
 
 def write_comparison_csv(comparison: Comparison, path: Path) -> None:
@@ -30,18 +31,11 @@ def write_comparison_csv(comparison: Comparison, path: Path) -> None:
     Raises:
         EvaluationError: The file cannot be written.
     """
-    try:
-        with atomic_text(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(
-                ["group", "keypoint", "mean", "low", "high", "models", "frames", "points"]
-            )
-            writer.writerows(_rows(comparison))
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    write_csv(path, _rows(comparison), EvaluationError, _WHAT)
 
 
 def _rows(comparison: Comparison) -> Iterator[list[str | int]]:
+    yield ["group", "keypoint", "mean", "low", "high", "models", "frames", "points"]
     names = (*comparison.keypoint_names, ALL_KEYPOINTS)
     for group in comparison.groups:
         cells = (*group.per_keypoint, group.overall)
@@ -61,11 +55,8 @@ def write_comparison_plot(comparison: Comparison, path: Path) -> None:
         EvaluationError: The file cannot be written.
     """
     picture = png(comparison_figure(comparison))
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(picture)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    with unwritable_as(EvaluationError, _WHAT, path), atomic_write(path) as temporary:
+        temporary.write_bytes(picture)
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
@@ -104,7 +95,3 @@ def _draw(axes: Axes, comparison: Comparison) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_xlim(left=0)
     add_legend(axes, LIGHT, entries, loc="best")
-
-
-def _unwritable(path: Path, error: OSError) -> EvaluationError:
-    return unwritable(EvaluationError, "the comparison", path, error)

@@ -35,7 +35,7 @@ from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.summary import ErrorStatistics, check_sizes, rows_of_splits
 from lp_core.atomic import atomic_write
-from lp_core.errors import unwritable
+from lp_core.errors import unwritable_as
 from lp_core.text import printable
 
 ERROR_LABEL = "pixel error (frame px)"
@@ -98,11 +98,8 @@ def write_error_plot(
     """
     path = Path(path)
     picture = png(error_figure(errors, keypoint_names, sets, curves=curves, title=title))
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(picture)
-    except OSError as error:
-        raise unwritable(EvaluationError, "the plot", path, error) from error
+    with unwritable_as(EvaluationError, "the plot", path), atomic_write(path) as temporary:
+        temporary.write_bytes(picture)
 
 
 def draw_error_strips(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_analysis.errors import EvaluationError
+from lp_core.poses.csv_text import opened_csv_rows
 
 STAGES = ("train", "val", "test")
 
@@ -74,15 +74,12 @@ def read_training_curves(path: str | Path) -> TrainingCurves:
         path: The file: a header, then rows of which each fills some of the columns.
 
     Raises:
-        EvaluationError: The file cannot be read, or what was logged has no ``step`` column.
+        PoseError: The file cannot be read.
+        EvaluationError: What was logged has no ``step`` column.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise EvaluationError(f"the training log cannot be read: {reason}", where=path) from error
+    with opened_csv_rows(path, "training log") as lines:
+        header, *rows = [line.cells for line in lines] or [[]]
     if not header:  # nothing was logged
         return TrainingCurves({})
     if "step" not in header:

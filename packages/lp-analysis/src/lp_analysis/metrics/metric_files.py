@@ -9,8 +9,7 @@ empty cell is a missing value.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -23,10 +22,12 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint
 from lp_analysis.metrics.summary import check_sizes
 from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable
+from lp_core.errors import unwritable_as
+from lp_core.poses.csv_reading import SPLIT_COLUMN
+from lp_core.poses.csv_text import Row, csv_line, opened_csv_rows, place_in, quoted
+from lp_core.poses.csv_writing import value_lines
 from lp_io.predictions import VideoPredictions
 
-SET_COLUMN = "set"
 _DECIMALS = 6
 _ROWS = 4096
 
@@ -60,11 +61,11 @@ class MetricRows:
     def __init__(
         self, file: TextIO, keypoint_names: Sequence[str], *, with_set: bool, corner: str = ""
     ) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
+        self._file = file
         self._names = tuple(keypoint_names)
         self._with_set = with_set
         self._count = 0
-        self._writer.writerow([corner, *self._names, *([SET_COLUMN] if with_set else [])])
+        file.write(csv_line([corner, *self._names, *[SPLIT_COLUMN] * with_set]))
 
     def append(
         self,
@@ -88,11 +89,11 @@ class MetricRows:
         check_sizes(values, self._names, labels)
         if (sets is not None) != self._with_set or len(sets or labels) != len(labels):
             raise EvaluationError("a split is needed for each row exactly where the file has them")
-        rows = np.round(values.astype(np.float64), _DECIMALS).tolist()
-        tails: Iterable[list[str]] = ([] for _ in labels) if sets is None else ([s] for s in sets)
-        self._writer.writerows(
-            [label, *("" if value != value else value for value in row), *tail]
-            for label, row, tail in zip(labels, rows, tails, strict=True)
+        lines = value_lines(np.round(values.astype(np.float64), _DECIMALS))
+        tails = [""] * len(labels) if sets is None else [f",{quoted(name)}" for name in sets]
+        self._file.writelines(
+            f"{quoted(str(label))},{line}{tail}\n"
+            for label, line, tail in zip(labels, lines, tails, strict=True)
         )
         self._count += len(values)
 
@@ -116,11 +117,8 @@ def metric_file(
         EvaluationError: The file cannot be written.
     """
     path = Path(path)
-    try:
-        with atomic_text(path) as file:
-            yield MetricRows(file, keypoint_names, with_set=with_set, corner=corner)
-    except OSError as error:
-        raise unwritable(EvaluationError, "the metric file", path, error) from error
+    with unwritable_as(EvaluationError, "the metric file", path), atomic_text(path) as file:
+        yield MetricRows(file, keypoint_names, with_set=with_set, corner=corner)
 
 
 def write_metric_file(table: MetricTable, path: str | Path) -> None:
@@ -177,37 +175,26 @@ def read_metric_file(path: str | Path) -> MetricTable:
     """Read a metric file, ours or Lightning Pose's.
 
     Raises:
-        EvaluationError: The file cannot be read, or is not a metric file; the message names the
-            line.
+        PoseError: The file cannot be read.
+        EvaluationError: It is not a metric file; the message names the line.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return _table(
-                ((line, row) for line, row in enumerate(csv.reader(file), 1) if row), path
-            )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise EvaluationError(f"the metric file cannot be read: {reason}", where=path) from error
-
-
-def _table(lines: Iterator[tuple[int, list[str]]], path: Path) -> MetricTable:
-    """The metric that numbered rows hold; the numbers become arrays some rows at a time."""
-    _, header = next(lines, (0, []))
-    if len(header) < 2:
-        raise EvaluationError("the file is empty or has no keypoints", where=path)
-    first = list(islice(lines, 1))
-    # the last keypoint may have that name, too
-    with_set = header[-1] == SET_COLUMN and not any(_is_value(row[-1]) for _, row in first)
-    lines = chain(first, lines)
-    names = header[1:-1] if with_set else header[1:]
-    parts, index, sets = [np.zeros((0, len(names)))], [], []
-    while some := list(islice(lines, _ROWS)):
-        parts.append(np.array([_numbers(row, header, len(names), path, n) for n, row in some]))
-        index += [row[0] for _, row in some]
-        sets += [row[-1] for _, row in some] if with_set else []
-    values = np.concatenate(parts)
-    return MetricTable(tuple(names), tuple(index), values, tuple(sets) if with_set else None)
+    with opened_csv_rows(path, "metric file") as rows:
+        header = next(rows, Row(0, [])).cells
+        if len(header) < 2:
+            raise EvaluationError("the file is empty or has no keypoints", where=path)
+        first = list(islice(rows, 1))
+        # the last keypoint may have that name, too
+        with_set = header[-1] == SPLIT_COLUMN and not any(_is_value(r.cells[-1]) for r in first)
+        names = tuple(header[1:-1] if with_set else header[1:])
+        parts, index, sets = [np.zeros((0, len(names)))], [], []
+        rows = chain(first, rows)
+        while some := list(islice(rows, _ROWS)):  # arrays take less memory than lists
+            parts.append(np.array([_numbers(row, header, len(names), path) for row in some]))
+            index += [row.cells[0] for row in some]
+            sets += [row.cells[-1] for row in some if with_set]
+    split = tuple(sets) if with_set else None
+    return MetricTable(names, tuple(index), np.concatenate(parts), split)
 
 
 def _is_value(cell: str) -> bool:
@@ -219,16 +206,14 @@ def _is_value(cell: str) -> bool:
     return True
 
 
-def _numbers(row: list[str], header: list[str], count: int, path: Path, line: int) -> list[float]:
+def _numbers(row: Row, header: list[str], count: int, path: Path) -> list[float]:
     """The values of one line."""
-    if len(row) != len(header):
-        problem = f"the line has {len(row)} cells, the header {len(header)}"
-        raise EvaluationError(problem, where=f"{path}, line {line}")
-    values = []
-    for name, cell in zip(header[1 : count + 1], row[1 : count + 1], strict=True):
-        try:
-            values.append(float(cell) if cell else np.nan)
-        except ValueError as error:
-            where = f"{path}, line {line}, column '{name}'"
-            raise EvaluationError(f"'{cell}' is not a number", where=where) from error
-    return values
+    if len(row.cells) != len(header):
+        problem = f"the line has {len(row.cells)} cells, the header {len(header)}"
+        raise EvaluationError(problem, where=place_in(path, row.line))
+    try:
+        return [float(cell or "nan") for cell in row.cells[1 : count + 1]]
+    except ValueError as error:
+        column = next(n for n, cell in enumerate(row.cells[1:], 1) if not _is_value(cell))
+        where = place_in(path, row.line, column, header[column])
+        raise EvaluationError(f"'{row.cells[column]}' is not a number", where=where) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from numpy import ndarray
 
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import PerKeypoint
-from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable
+from lp_core.poses.csv_text import write_csv
 
 SPLITS = ("train", "validation", "test", "unused")
 """The names of the splits, in the order in which tables show them."""
@@ -136,17 +134,11 @@ def write_pixel_error_summary(summary: PixelErrorSummary, path: str | Path) -> N
     Raises:
         EvaluationError: The file cannot be written.
     """
-    path = Path(path)
-    try:
-        with atomic_text(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["set", "keypoint", "mean", "median", "percentile_90", "count"])
-            writer.writerows(_summary_rows(summary))
-    except OSError as error:
-        raise unwritable(EvaluationError, "the summary", path, error) from error
+    write_csv(Path(path), _summary_rows(summary), EvaluationError, "the summary")
 
 
 def _summary_rows(summary: PixelErrorSummary) -> Iterator[list[str | int]]:
+    yield ["set", "keypoint", "mean", "median", "percentile_90", "count"]
     for split in summary.splits:
         named = zip(summary.keypoint_names, summary.per_keypoint[split], strict=True)
         for name, cell in [*named, (ALL_KEYPOINTS, summary.overall[split])]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from numpy import ndarray
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint, TemporalNorm
 from lp_analysis.metrics.outliers import clip_around, worst_frames
-from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable
+from lp_core.errors import PoseError
+from lp_core.poses.csv_text import opened_csv_rows, write_csv
 from lp_io.predictions import VideoPredictions
 from lp_io.predictions.video import Likelihood
 
@@ -182,24 +181,20 @@ def write_suspicions(
     Raises:
         EvaluationError: The file cannot be written.
     """
-    try:
-        with atomic_text(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["frame", "time_s", "metric", "keypoint", "value", "clip"])
-            for item in suspicions:
-                clip = next((name for stretch, name in clips.items() if item.frame in stretch), "")
-                time = f"{float(item.frame / fps):.4f}"
-                writer.writerow(
-                    [item.frame, time, item.metric, item.keypoint, f"{item.value:.4f}", clip]
-                )
-    except OSError as error:
-        raise unwritable(EvaluationError, "the table", path, error) from error
+    rows: list[tuple[object, ...]] = [("frame", "time_s", "metric", "keypoint", "value", "clip")]
+    for item in suspicions:
+        clip = next((name for stretch, name in clips.items() if item.frame in stretch), "")
+        time = f"{float(item.frame / fps):.4f}"
+        rows.append((item.frame, time, item.metric, item.keypoint, f"{item.value:.4f}", clip))
+    write_csv(path, rows, EvaluationError, "the table")
 
 
 def named_clips(path: Path) -> set[str]:
     """The names of clips in a table of `write_suspicions`; none where there is no such table."""
     if not path.is_file():
         return set()
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        named = {row.get("clip") or "" for row in csv.DictReader(file)}
-    return {name for name in named if _CLIP.fullmatch(name)}
+    try:
+        with opened_csv_rows(path, "table of suspicious frames") as rows:
+            return {row.cells[-1] for row in rows if _CLIP.fullmatch(row.cells[-1])}
+    except PoseError:
+        return set()

@@ -14,7 +14,7 @@ from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.summary import check_sizes
 from lp_analysis.rendering.text import Picture
 from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable
+from lp_core.errors import unwritable_as
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,5 @@ def write_report(report: TrainingReport, path: str | Path) -> None:
 
     path = Path(path)
     page = render_page(report)
-    try:
-        with atomic_text(path) as file:
-            file.write(page)
-    except OSError as error:
-        raise unwritable(EvaluationError, "the report", path, error) from error
+    with unwritable_as(EvaluationError, "the report", path), atomic_text(path) as file:
+        file.write(page)

@@ -1,14 +1,15 @@
-"""The rows of CSV files, with the line that each came from."""
+"""Text of CSV files: rows with the line that each came from, and lines to write."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from lp_core.errors import PoseError
+from lp_core.atomic import atomic_text
+from lp_core.errors import LPError, PoseError, unwritable_as
 
 _SAVE_AS_CSV = "save it as a comma-separated CSV file in UTF-8"
 
@@ -87,9 +88,44 @@ def csv_rows(file: TextIO, path: Path) -> Iterator[Row]:
         ) from error
 
 
+@contextmanager
+def opened_csv_rows(path: Path, words: str) -> Iterator[Iterator[Row]]:
+    """The rows of a file, read as they are asked for; see `opened_csv` and `csv_rows`."""
+    with opened_csv(path, words) as file:
+        yield csv_rows(file, path)
+
+
 def place_in(path: Path, line: int, column: int | None = None, name: str = "") -> str:
     """Words for a place in a file; ``column`` counts from 0, is shown from 1."""
     words = f"{path}, line {line}"
     if column is not None:
         words += f", column {column + 1}"
     return f"{words} ({name})" if name else words
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Cells as a line of CSV, quoted where they need it."""
+    return ",".join(map(quoted, map(str, cells))) + "\n"
+
+
+def quoted(cell: str) -> str:
+    """A cell as CSV has it; Python's own writer leaves a lone carriage return bare."""
+    if not any(mark in cell for mark in ',"\r\n'):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]], kind: type[LPError], what: str) -> None:
+    """Write a CSV file, which appears whole or not at all.
+
+    Args:
+        path: The file; an existing one is replaced.
+        rows: Its cells, the header first.
+        kind: The error to raise.
+        what: What the file is, such as ``"the summary"``, for that error.
+
+    Raises:
+        LPError: Of ``kind``, where the file cannot be written.
+    """
+    with unwritable_as(kind, what, path), atomic_text(path) as file:
+        file.writelines(map(csv_line, rows))

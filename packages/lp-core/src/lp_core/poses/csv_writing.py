@@ -10,9 +10,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_core.atomic import atomic_text
-from lp_core.errors import PoseError, unwritable
+from lp_core.errors import PoseError, unwritable_as
 from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL, Content, wide_of
 from lp_core.poses.csv_reading import SPLIT_COLUMN
+from lp_core.poses.csv_text import csv_line, quoted
 from lp_core.poses.table import PoseTable
 
 _MOST_DECIMALS = 10
@@ -45,13 +46,10 @@ def write_pose_csv(table: PoseTable, path: str | Path, *, path_columns: int = 1)
     lines = body_lines(index, wide.columns, wide.values)
     if split is not None:
         lines = (f"{line},{quoted(name)}" for line, name in zip(lines, split, strict=True))
-    try:
-        with atomic_text(path) as file:
-            file.write(header)
-            file.writelines(f"{line}\n" for line in lines)
-    except OSError as error:
-        words = "label file" if table.confidence is None else "predictions"
-        raise unwritable(PoseError, f"the {words}", path, error) from error
+    words = "the label file" if table.confidence is None else "the predictions"
+    with unwritable_as(PoseError, words, path), atomic_text(path) as file:
+        file.write(header)
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def header_lines(
@@ -93,11 +91,11 @@ def body_lines(
     """
     visible = Content.LABELS.value
     codes = [place for place, names in enumerate(columns) if names[-1] == visible]
-    for cell, row in zip(index, _rows(values, codes), strict=True):
+    for cell, row in zip(index, value_lines(values, codes), strict=True):
         yield f"{cell},{row}"
 
 
-def _rows(values: Float[ndarray, "rows columns"], codes: list[int]) -> Iterator[str]:
+def value_lines(values: Float[ndarray, "rows columns"], codes: Sequence[int] = ()) -> Iterator[str]:
     """Each row as comma-separated texts, the columns of ``codes`` as whole numbers.
 
     A number of float32 gets as many digits as float32 needs, one of float64 as many as that needs.
@@ -137,15 +135,3 @@ def _shortest_decimals(values: Float[ndarray, "rows columns"]) -> Float[ndarray,
     for position in pending.tolist():  # tiny numbers; nine digits always tell a float32
         result[position] = float(f"{exact[position]:.9g}")
     return result.reshape(values.shape)
-
-
-def csv_line(cells: Iterable[str]) -> str:
-    """Cells as a line of CSV, quoted where they need it."""
-    return ",".join(map(quoted, cells)) + "\n"
-
-
-def quoted(cell: str) -> str:
-    """A cell as CSV has it; Python's own writer leaves a lone carriage return bare."""
-    if not any(mark in cell for mark in ',"\r\n'):
-        return cell
-    return '"' + cell.replace('"', '""') + '"'

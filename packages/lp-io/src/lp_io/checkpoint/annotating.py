@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable
+from lp_core.errors import unwritable_as
 from lp_io.checkpoint.files import MANIFEST_NAME, finish_interrupted_save, read_manifest
 from lp_io.checkpoint.manifest import Manifest, manifest_text
 from lp_io.errors import CheckpointError
@@ -34,9 +34,7 @@ def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
     manifest = read_manifest(folder)
     manifest = manifest.model_copy(update={"extra": {**manifest.extra, **extra}})
     text = manifest_text(manifest)
-    try:
-        with atomic_text(folder / MANIFEST_NAME) as file:
-            file.write(text)
-    except OSError as error:
-        raise unwritable(CheckpointError, "the manifest", folder / MANIFEST_NAME, error) from error
+    path = folder / MANIFEST_NAME
+    with unwritable_as(CheckpointError, "the manifest", path), atomic_text(path) as file:
+        file.write(text)
     return manifest

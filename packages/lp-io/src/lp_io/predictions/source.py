@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable
+from lp_core.errors import unwritable_as
 from lp_core.listing import visible
 from lp_io.errors import FileFormatError
 
@@ -77,11 +77,8 @@ def write_source(
 
 
 def _write(path: Path, said: Mapping[str, Any]) -> None:
-    try:
-        with atomic_text(path) as file:
-            file.write(f"{json.dumps(said, indent=1)}\n")
-    except OSError as error:
-        raise unwritable(FileFormatError, "the file", path, error) from error
+    with unwritable_as(FileFormatError, "the file", path), atomic_text(path) as file:
+        file.write(f"{json.dumps(said, indent=1)}\n")
 
 
 def is_made_from(table: Path, video: Path, weights_digest: str, boxes: str | None = None) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
+from lp_core.errors import PoseError
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
+from lp_core.poses.csv_text import opened_csv_rows
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.folder import is_lightning_pose_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
@@ -84,13 +86,11 @@ def _is_label_file(path: Path) -> bool:
 def _coords(path: Path) -> list[str]:
     """The row ``coords`` of a table of DeepLabCut; empty where there is none."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for _, row in zip(range(4), csv.reader(file), strict=False):
-                if row and row[0] == "coords":
-                    return row[1:]
-    except (OSError, UnicodeDecodeError, csv.Error):
+        with opened_csv_rows(path, "table") as rows:
+            header = [row.cells for row in islice(rows, 4)]
+    except PoseError:
         return []
-    return []
+    return next((cells[1:] for cells in header if cells[0] == "coords"), [])
 
 
 def _slp(path: Path) -> Kind:

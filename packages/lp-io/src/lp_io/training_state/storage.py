@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lp_core.atomic import atomic_write
-from lp_core.errors import unwritable
+from lp_core.errors import unwritable_as
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
 from lp_io.tensor_file import read_tensor_file, tensor_bytes, write_tensor_file
@@ -55,11 +55,9 @@ class EncodedState:
             "state": self._text,
             "sha256": _digest(self._text, self._tensors),
         }
-        try:
-            with atomic_write(path) as temporary:
-                write_tensor_file(temporary, self._tensors, metadata)
-        except OSError as error:
-            raise unwritable(TrainingStateError, "the training state", path, error) from error
+        what = "the training state"
+        with unwritable_as(TrainingStateError, what, path), atomic_write(path) as temporary:
+            write_tensor_file(temporary, self._tensors, metadata)
 
 
 def _on_host(tensor: Tensor) -> Tensor:
