@@ -106,12 +106,13 @@ def test_too_few_validation_labels_calibrate_nothing(without, model_dir, project
 
     table = read_labels(project.label_file)
     shape = table.points.shape[:2]
-    errors = np.full(shape, np.nan)
-    errors[0, :9] = 1.0
+    points = np.full((*shape, 2), np.nan)
+    points[0, :9] = table.points[0, :9] + [1.0, 0.0]
     sets = ("validation",) + ("train",) * (shape[0] - 1)
-    result = LabeledPrediction(table, table.points, np.full(shape, 0.5), errors, sets)
+    result = LabeledPrediction.of(table, points, np.full(shape, 0.5), sets)
     assert calibrate_model(without, result) is None
     assert stored_calibration(read_manifest(without)) is None
-    errors[0, 9] = 1.0
+    points[0, 9] = table.points[0, 9] + [1.0, 0.0]
+    result = LabeledPrediction.of(table, points, np.full(shape, 0.5), sets)
     assert calibrate_model(without, result).points == 10
     assert stored_calibration(read_manifest(without)).points == 10

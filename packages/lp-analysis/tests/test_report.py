@@ -19,7 +19,7 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import reliability_curve
 from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.curves import Curve, TrainingCurves
-from lp_analysis.metrics.frame_metrics import pixel_error
+from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, clip_around, worst_frames
 from lp_analysis.report.content import (
     reported_confidence,
@@ -30,16 +30,17 @@ from lp_analysis.report.page import duration, render_page
 from lp_analysis.report.parts import (
     CaptionedPicture,
     ReportedConfidence,
-    ReportedErrors,
     ReportedVideo,
     TrainingReport,
     write_report,
 )
+from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
 
 HOSTILE = "<script>alert('x')</script>\"'&amp; $x_{1}$ {{ 7*7 }} \x1b[31m\x00 ‮ \udcff"
+INDEX = tuple(f"{row}.png" for row in range(10))
 SETS = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
 
 
@@ -53,7 +54,7 @@ def _report(name="paw"):
     return TrainingReport(
         title=f"Training of {name}",
         facts={"backbone": f"{name}-net"},
-        errors=ReportedErrors(values, [name, "tail"], SETS),
+        errors=MetricTable((name, "tail"), INDEX, values, tuple(SETS)),
         curves=TrainingCurves({"train_supervised_loss": curve, "val_supervised_loss": curve}),
         worst_frames=[picture],
         confidence=ReportedConfidence(
@@ -280,8 +281,7 @@ def _labels(tmp_path, sets, rows=40, off=0.0):
     predicted[rows - 1, 1, 0] += off
     names = tuple(f"img{row}.png" for row in range(rows))
     table = PoseTable(Skeleton(("a", "b", "c")), truth, names)
-    errors = pixel_error(truth, predicted)
-    return LabeledPrediction(table, predicted, sure, errors, tuple(sets)), [image] * rows
+    return LabeledPrediction.of(table, predicted, sure, tuple(sets)), [image] * rows
 
 
 def test_worst_frame_pictures_name_image_split_and_keypoint(tmp_path):
@@ -298,7 +298,7 @@ def test_confidence_is_judged_on_test_frames_that_calibration_did_not_see(tmp_pa
     labels, _ = _labels(tmp_path, ["validation"] * 20 + ["test"] * 20)
     confidence = reported_confidence(labels)
     assert "test frames" in confidence.source
-    assert confidence.radius == usual_radius(labels.table.points)
+    assert confidence.radius == usual_radius(labels.labels.points)
     known = np.isfinite(labels.errors)
     calibration = fit_calibration(labels.confidences[:20], labels.errors[:20], confidence.radius)
     expected = reliability_curve(
@@ -326,13 +326,13 @@ def test_confidence_uses_the_calibration_that_the_tracker_carries(tmp_path):
 def test_too_few_labels_tell_nothing_of_confidence(tmp_path):
     labels, _ = _labels(tmp_path, ["train"] * 38 + ["validation", "test"])
     assert reported_confidence(labels) is None
-    labels.table.points[:], labels.errors[:] = np.nan, np.nan
-    assert usual_radius(labels.table.points) is None
+    labels.labels.points[:], labels.errors[:] = np.nan, np.nan
+    assert usual_radius(labels.labels.points) is None
     assert reported_confidence(labels) is None
 
 
 def test_labels_of_disagreeing_sizes_are_refused(tmp_path):
-    with pytest.raises(EvaluationError):
+    with pytest.raises(PoseError):
         _labels(tmp_path, ["train"] * 39)
 
 

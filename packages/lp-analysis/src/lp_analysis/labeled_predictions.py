@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from numpy import ndarray
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration, fit_calibration, usual_radius
 from lp_analysis.confidence.stored import CALIBRATION, calibrated_file
-from lp_analysis.metrics.frame_metrics import FrameMetric
+from lp_analysis.metrics.frame_metrics import FrameMetric, pixel_error
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
-from lp_analysis.metrics.summary import check_sizes
 from lp_core.poses import PoseTable, write_pose_csv
 from lp_io.checkpoint import annotate_model
+from lp_io.predictions import confidence_of
 from lp_io.predictions.source import write_weights
 
 FEWEST = 10
@@ -25,30 +26,63 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class LabeledPrediction:
-    """Predictions of labelled images beside the labels.
+    """Labels, and predictions of the same N rows and K keypoints.
 
     Attributes:
-        table: The labels, N images of K keypoints.
-        keypoints: (N, K, 2) predicted, in frame px.
-        confidences: (N, K) from 0 to 1.
-        errors: (N, K) distances to the labels in frame px, NaN where there is no label.
-        sets: N names of the split that each image belongs to.
+        labels: The labels.
+        predictions: The predictions, with a confidence and a split.
         weights: The digest of the tracker's weights; None where it is not known.
-
-    Raises:
-        EvaluationError: The sizes disagree.
     """
 
-    table: PoseTable
-    keypoints: Float[ndarray, "images keypoints 2"]
-    confidences: Float[ndarray, "images keypoints"]
-    errors: Float[ndarray, "images keypoints"]
-    sets: tuple[str, ...]
+    labels: PoseTable
+    predictions: PoseTable
     weights: str | None = None
 
-    def __post_init__(self) -> None:
-        for values in (self.confidences, self.errors):
-            check_sizes(values, self.table.keypoint_names, self.sets)
+    @classmethod
+    def of(
+        cls,
+        labels: PoseTable,
+        points: Float[ndarray, "images keypoints 2"],
+        confidence: Float[ndarray, "images keypoints"],
+        sets: Sequence[str],
+        weights: str | None = None,
+    ) -> LabeledPrediction:
+        """Labels with what was predicted of each row.
+
+        Args:
+            labels: The labels.
+            points: (N, K, 2) predicted, in frame px.
+            confidence: (N, K) from 0 to 1.
+            sets: N names of the split that each row belongs to.
+            weights: The digest of the tracker's weights.
+
+        Raises:
+            PoseError: The sizes disagree.
+        """
+        predictions = PoseTable(
+            labels.skeleton, points, labels.frame, confidence=confidence, split=tuple(sets)
+        )
+        return cls(labels, predictions, weights)
+
+    @cached_property
+    def errors(self) -> Float[ndarray, "images keypoints"]:
+        """(N, K) distances to the labels in frame px, NaN where there is no label."""
+        return pixel_error(self.labels.points, self.predictions.points)
+
+    @property
+    def confidences(self) -> Float[ndarray, "images keypoints"]:
+        """(N, K) from 0 to 1."""
+        return confidence_of(self.predictions)
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """N names of the split that each row belongs to."""
+        return self.predictions.split or ()
+
+    def metric(self, values: Float[ndarray, "images keypoints"]) -> MetricTable:
+        """A metric of the predictions, (N, K), with the names of its rows and columns."""
+        labels = self.labels
+        return MetricTable(labels.keypoint_names, labels.image_paths, values, self.sets)
 
 
 def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
@@ -81,27 +115,17 @@ def write_labeled_prediction(
     Raises:
         LPError: A file cannot be written.
     """
-    table = prediction.table
-    names, images, sets = table.keypoint_names, table.image_paths, prediction.sets
-    write_pose_csv(
-        PoseTable(
-            table.skeleton,
-            prediction.keypoints,
-            table.frame,
-            confidence=prediction.confidences,
-            split=sets,
-            scorer=scorer,
-        ),
-        path,
-    )
+    predictions = replace(prediction.predictions, scorer=scorer)
+    write_pose_csv(predictions, path)
     if prediction.weights is not None:
         write_weights(path, prediction.weights)
-    values = {name: metric(prediction.keypoints) for name, metric in (metrics or {}).items()}
+    values = {name: metric(predictions.points) for name, metric in (metrics or {}).items()}
     for name, errors in {"pixel_error": prediction.errors, **values}.items():
-        write_metric_file(MetricTable(names, images, errors, sets=sets), metric_path(path, name))
+        write_metric_file(prediction.metric(errors), metric_path(path, name))
     if calibration is not None:
-        with calibrated_file(path, names, calibration, with_set=True) as rows:
-            rows.append(calibration.probability(prediction.confidences), index=images, sets=sets)
+        with calibrated_file(path, predictions.keypoint_names, calibration, with_set=True) as rows:
+            probabilities = calibration.probability(prediction.confidences)
+            rows.append(probabilities, index=predictions.image_paths, sets=prediction.sets)
 
 
 def calibrate_model(model_dir: Path, result: LabeledPrediction) -> ConfidenceCalibration | None:
@@ -122,7 +146,7 @@ def calibrate_model(model_dir: Path, result: LabeledPrediction) -> ConfidenceCal
     """
     validation = np.array(result.sets) == "validation"
     errors, likelihood = result.errors[validation], result.confidences[validation]
-    radius = usual_radius(result.table.points)
+    radius = usual_radius(result.labels.points)
     if radius is None or np.isfinite(errors).sum() < FEWEST:
         return None
     calibration = fit_calibration(likelihood, errors, radius)

@@ -103,14 +103,7 @@ def chosen_frames(table: MetricTable, frames: str, folder: Path) -> MetricTable:
         raise EvaluationError(
             f"there are no {frames} frames", where=folder, remedy=f"there are: {there}"
         )
-    return rows_of(table, rows)
-
-
-def rows_of(table: MetricTable, rows: Sequence[int]) -> MetricTable:
-    """Some rows of a table, in that order."""
-    index = tuple(table.index[row] for row in rows)
-    sets = None if table.sets is None else tuple(table.sets[row] for row in rows)
-    return MetricTable(table.keypoint_names, index, table.values[list(rows)], sets)
+    return table.rows(rows)
 
 
 def with_common_frames(tables: Sequence[MetricTable]) -> list[MetricTable]:
@@ -128,7 +121,7 @@ def with_common_frames(tables: Sequence[MetricTable]) -> list[MetricTable]:
             "(CollectedData_new.csv, then --labels new)",
         )
     order = [image for image in dict.fromkeys(tables[0].index) if image in common]
-    return [rows_of(table, [table.index.index(image) for image in order]) for table in tables]
+    return [table.rows([table.index.index(image) for image in order]) for table in tables]
 
 
 def with_common_keypoints(tables: Sequence[MetricTable]) -> list[MetricTable]:
@@ -144,11 +137,7 @@ def with_common_keypoints(tables: Sequence[MetricTable]) -> list[MetricTable]:
     ]
     if not names:
         raise EvaluationError("the models have no keypoint in common")
-    chosen = []
-    for table in tables:
-        columns = [table.keypoint_names.index(name) for name in names]
-        chosen.append(MetricTable(tuple(names), table.index, table.values[:, columns], table.sets))
-    return chosen
+    return [table.select_keypoints(names) for table in tables]
 
 
 def parse_groups(texts: Sequence[str]) -> dict[str, list[Path]]:

@@ -41,12 +41,30 @@ class MetricTable:
         index: N image paths, or N frame numbers as text.
         values: (N, K) frame px, NaN where missing.
         sets: N names of splits; None where the file has no ``set`` column.
+
+    Raises:
+        EvaluationError: The sizes disagree.
     """
 
     keypoint_names: tuple[str, ...]
     index: tuple[str, ...]
     values: PerKeypoint
     sets: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for rows in (self.index, self.index if self.sets is None else self.sets):
+            check_sizes(self.values, self.keypoint_names, rows)
+
+    def rows(self, rows: Sequence[int]) -> MetricTable:
+        """Some rows, in that order."""
+        index = tuple(self.index[row] for row in rows)
+        sets = None if self.sets is None else tuple(self.sets[row] for row in rows)
+        return MetricTable(self.keypoint_names, index, self.values[list(rows)], sets)
+
+    def select_keypoints(self, names: Sequence[str]) -> MetricTable:
+        """Some columns, in that order."""
+        columns = [self.keypoint_names.index(name) for name in names]
+        return MetricTable(tuple(names), self.index, self.values[:, columns], self.sets)
 
 
 def metric_path(predictions: str | Path, metric: str) -> Path:

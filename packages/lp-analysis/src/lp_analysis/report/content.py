@@ -50,13 +50,13 @@ def worst_frame_pictures(
     Raises:
         ImageFileError: An image cannot be read.
     """
-    pictures, table = [], result.table
+    pictures, table = [], result.labels
     for outlier in worst_frames(result.errors, count):
         row = outlier.frame
         image = read_image(images[row])
         drawer = PoseDrawer(table.keypoint_names, image.shape[:2], skeleton=skeleton, style=style)
         picture = drawer.draw(
-            image, result.keypoints[row], result.confidences[row], truth=table.points[row]
+            image, result.predictions.points[row], result.confidences[row], truth=table.points[row]
         )
         worst = _worst_keypoint(outlier, table.keypoint_names)
         caption = f"{table.frame[row]} ({result.sets[row]}): {worst} off"
@@ -117,7 +117,7 @@ def reported_confidence(
     Returns:
         None where there are too few labelled keypoints to tell.
     """
-    radius = usual_radius(result.table.points) if calibration is None else calibration.radius
+    radius = usual_radius(result.labels.points) if calibration is None else calibration.radius
     if radius is None:
         return None
     test, validation = _part(result, "test"), _part(result, "validation")

@@ -20,9 +20,10 @@ from lp_analysis.figures.reliability import draw_reliability
 from lp_analysis.figures.theme import DARK, LIGHT, Theme, new_figure, png, style_axes
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
+from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier
 from lp_analysis.rendering.text import Picture
-from lp_analysis.report.parts import ReportedConfidence, ReportedErrors
+from lp_analysis.report.parts import ReportedConfidence
 
 _DPI = 130
 _JPEG_QUALITY = 85
@@ -63,10 +64,12 @@ def in_both_themes(make: Callable[[Theme], Figure], description: str) -> Figures
     return Figures(light, dark, description)
 
 
-def error_figures(errors: ReportedErrors) -> Figures:
+def error_figures(errors: MetricTable) -> Figures:
     """Errors per keypoint and split, and their cumulative curves."""
     return in_both_themes(
-        lambda theme: error_figure(errors.values, errors.keypoint_names, errors.sets, theme=theme),
+        lambda theme: error_figure(
+            errors.values, errors.keypoint_names, errors.sets or (), theme=theme
+        ),
         "Every pixel error by keypoint and split on a logarithmic axis, and the share of keypoints "
         "with at most that error. The table below holds the numbers.",
     )

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
 from lp_analysis.report.figures import (
@@ -23,7 +24,6 @@ from lp_analysis.report.figures import (
 )
 from lp_analysis.report.parts import (
     CaptionedPicture,
-    ReportedErrors,
     ReportedVideo,
     TrainingReport,
 )
@@ -109,9 +109,9 @@ def render_page(report: TrainingReport) -> str:
     )
 
 
-def error_section(errors: ReportedErrors) -> ErrorSection:
+def error_section(errors: MetricTable) -> ErrorSection:
     """Statistics and figures of pixel errors."""
-    summary = PixelErrorSummary.from_errors(errors.values, errors.keypoint_names, errors.sets)
+    summary = PixelErrorSummary.from_errors(errors.values, errors.keypoint_names, errors.sets or ())
     rows = [
         (name, [text for split in summary.splits for text in _texts(summary, split, number)])
         for number, name in enumerate(summary.keypoint_names)

@@ -11,7 +11,7 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import ReliabilityCurve
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
-from lp_analysis.metrics.summary import check_sizes
+from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.rendering.text import Picture
 from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable_as
@@ -28,24 +28,6 @@ class CaptionedPicture:
 
     picture: Picture = field(repr=False)
     caption: str
-
-
-@dataclass(frozen=True, eq=False)
-class ReportedErrors:
-    """Pixel errors of labelled frames.
-
-    Attributes:
-        values: (N, K) frame px, NaN where there is none.
-        keypoint_names: K names.
-        sets: N names of splits.
-    """
-
-    values: PerKeypoint
-    keypoint_names: Sequence[str]
-    sets: Sequence[str]
-
-    def __post_init__(self) -> None:
-        check_sizes(self.values, self.keypoint_names, self.sets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +71,7 @@ class TrainingReport:
     Attributes:
         title: The heading.
         facts: Short facts about the training by name, such as its backbone.
-        errors: Pixel errors of the labelled frames.
+        errors: Pixel errors of the labelled frames, with their splits.
         curves: What the training logged.
         worst_frames: Pictures of the frames with the largest errors, the worst first.
         confidence: How reliable the confidence is.
@@ -100,7 +82,7 @@ class TrainingReport:
 
     title: str
     facts: Mapping[str, str] = field(default_factory=dict)
-    errors: ReportedErrors | None = None
+    errors: MetricTable | None = None
     curves: TrainingCurves | None = None
     worst_frames: Sequence[CaptionedPicture] = ()
     confidence: ReportedConfidence | None = None

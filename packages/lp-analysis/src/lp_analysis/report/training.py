@@ -15,7 +15,6 @@ from lp_analysis.report.content import (
 )
 from lp_analysis.report.parts import (
     CaptionedPicture,
-    ReportedErrors,
     ReportedVideo,
     TrainingReport,
     write_report,
@@ -57,12 +56,11 @@ def write_training_report(
     Raises:
         EvaluationError: The report cannot be written.
     """
-    table = result.table
     pictures, missing = _worst_frames(result, data_dir, skeleton) if with_images else ([], {})
     report = TrainingReport(
         title=f"Training of {model_dir.name}",
         facts=facts | missing,
-        errors=ReportedErrors(result.errors, table.keypoint_names, result.sets),
+        errors=result.metric(result.errors),
         curves=curves,
         worst_frames=pictures,
         confidence=reported_confidence(result, calibration=calibration),
@@ -80,7 +78,7 @@ def _worst_frames(
 ) -> tuple[list[CaptionedPicture], dict[str, str]]:
     """Pictures of the worst frames; where an image is gone, none, and a fact that says so."""
     try:
-        images = [image_file(data_dir, name) for name in result.table.image_paths]
+        images = [image_file(data_dir, name) for name in result.labels.image_paths]
         return worst_frame_pictures(result, images, skeleton=skeleton), {}
     except DataError as error:
         return [], {"worst frames": f"not shown: {error.problem} ({error.where})"}

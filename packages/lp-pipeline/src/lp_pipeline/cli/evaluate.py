@@ -114,7 +114,7 @@ def _evaluate_file(
 
     result, path = evaluate_label_file(project, handler, file, data_dir=data_dir, display=display)
     show_errors(result, display)
-    display.message(f"{file.name}: {len(result.table)} images -> {path}")
+    display.message(f"{file.name}: {len(result.labels)} images -> {path}")
 
 
 def _evaluate_all(project: ModelProject, request: Evaluate, display: Display) -> None:

@@ -74,7 +74,7 @@ class InputPredictor:
             result, table, model.scorer, model.calibration, metrics=self.metrics
         )
         show_errors(result, self.display)
-        self.display.message(f"{file.name}: {len(result.table)} images -> {table}")
+        self.display.message(f"{file.name}: {len(result.labels)} images -> {table}")
 
     def predict_video(self, video: Path) -> None:
         """One video into ``video_preds/<name>.csv``, and a labelled video if asked for.

@@ -130,7 +130,7 @@ def show_errors(result: LabeledPrediction, display: Display) -> None:
     from lp_analysis.metrics.summary import PixelErrorSummary
     from lp_analysis.terminal_tables import pixel_error_table
 
-    names = result.table.keypoint_names
+    names = result.labels.keypoint_names
     summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
     display.show(pixel_error_table(summary))
     held_out = mean_error(result, HELD_OUT)

@@ -10,7 +10,7 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.plots import write_error_plot
 from lp_analysis.labeled_predictions import LabeledPrediction, write_labeled_prediction
 from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
-from lp_analysis.metrics.frame_metrics import TemporalNorm, pixel_error
+from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_core.poses import PoseTable
@@ -68,14 +68,9 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
         )
     stored, table = read_predictions(path), project.labels
     rows, columns = _rows_of(stored, table.image_paths, path), _columns_of(stored, project, path)
-    keypoints = stored.points[rows][:, columns]
-    return LabeledPrediction(
-        table=table,
-        keypoints=keypoints,
-        confidences=confidence_of(stored)[rows][:, columns],
-        errors=pixel_error(table.points, keypoints),
-        sets=project.sets,
-        weights=weights_of(path),
+    points, confidence = stored.points[rows], confidence_of(stored)[rows]
+    return LabeledPrediction.of(
+        table, points[:, columns], confidence[:, columns], project.sets, weights_of(path)
     )
 
 
@@ -107,7 +102,7 @@ def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -
     Raises:
         LPError: A file cannot be written.
     """
-    folder, names = project.folder, result.table.keypoint_names
+    folder, names = project.folder, result.labels.keypoint_names
     _write(project, result, folder / PREDICTIONS)
     summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
     write_pixel_error_summary(summary, folder / PIXEL_ERROR_SUMMARY)

@@ -51,7 +51,9 @@ def write_model_report(
         LPError: The report cannot be written.
     """
     display = display or SilentDisplay()
-    summary = PixelErrorSummary.from_errors(result.errors, result.table.keypoint_names, result.sets)
+    summary = PixelErrorSummary.from_errors(
+        result.errors, result.labels.keypoint_names, result.sets
+    )
     videos = predicted_videos(project)
     sections = _Sections(display)
     curves = sections.made("training curves", lambda: training_curves(project))

@@ -11,7 +11,6 @@ from numpy import ndarray
 from torch.utils.data import DataLoader
 
 from lp_analysis.labeled_predictions import LabeledPrediction
-from lp_analysis.metrics.frame_metrics import pixel_error
 from lp_analysis.metrics.summary import UNSPLIT
 from lp_core.batches import Prediction
 from lp_core.poses import PoseTable
@@ -61,14 +60,8 @@ def predict_labels(
             rows += batch["table_row"].tolist()
             task.update(len(rows))
     keypoints, confidences = _collected(parts, rows, dataset.regions, table)
-    return LabeledPrediction(
-        table=table,
-        keypoints=keypoints,
-        confidences=confidences,
-        errors=pixel_error(table.points, keypoints),
-        sets=tuple(sets) if sets is not None else (UNSPLIT,) * len(table),
-        weights=handler.weights_digest,
-    )
+    sets = (UNSPLIT,) * len(table) if sets is None else sets
+    return LabeledPrediction.of(table, keypoints, confidences, sets, handler.weights_digest)
 
 
 def _collected(
