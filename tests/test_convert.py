@@ -36,8 +36,8 @@ def recorded(tmp_path_factory):
         return path, source.read(0, 20)
 
 
-def slp(folder, video, frames):
-    skeleton = sleap_io.Skeleton(["a", "b"])
+def slp(folder, video, frames, symmetries=()):
+    skeleton = sleap_io.Skeleton(["a", "b"], symmetries=list(symmetries))
     source = sleap_io.Video(str(video), open_backend=False)
     labels = sleap_io.Labels(
         [
@@ -173,6 +173,18 @@ def test_a_skeleton_comes_in_and_goes_out(litpose, tmp_path):
     for place, target in enumerate(["o.json", "o.slp", "o.pkg.slp", "odlc"]):
         assert litpose("convert", tmp_path / "a", tmp_path / target).code == 0
         imported(tmp_path / target, f"back{place}")
+
+
+def test_left_and_right_of_sleap_come_in_and_go_out(litpose, recorded, tmp_path):
+    source = slp(tmp_path, recorded[0], [3, 5], symmetries=[("a", "b")])
+    assert "kept: 1 left-right pairs" in litpose("convert", source, tmp_path / "own").out
+    config = load_config(tmp_path / "own/config.yaml", check_paths=True).config
+    assert config.data.left_right == [["a", "b"]]
+    assert litpose("convert", tmp_path / "own", tmp_path / "back.slp").code == 0
+    back = sleap_io.load_slp(str(tmp_path / "back.slp"), open_videos=False)
+    assert back.skeleton.symmetry_inds == [(0, 1)]
+    outcome = litpose("convert", tmp_path / "own", tmp_path / "o.json")
+    assert "left out: 1 left-right pairs" in outcome.out
 
 
 def test_a_config_that_cannot_be_read_costs_the_skeleton_only(litpose, project, tmp_path):

@@ -144,6 +144,7 @@ EFFECTS = {
     "data.mirrored_column_matches": ("[[0,1],[2,3]]", "fitted"),
     "data.columns_for_singleview_pca": ("[0,1,2]", "fitted"),
     "data.skeleton": ("[[nose_top,tail_base_top]]", "after"),
+    "data.left_right": ("[[nose_top,tail_base_top]]", "samples", "training.imgaug_hflip=true"),
     "data.downsample_factor": ("1", "options"),
     "training.imgaug": ("none", "samples"),
     "training.imgaug_hflip": ("true", "samples"),

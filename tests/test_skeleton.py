@@ -74,6 +74,12 @@ def test_training_keeps_the_skeleton_in_the_manifest(config_file, tiny_training,
     assert read_manifest(tmp_path).skeleton.edges == (("nose_top", "tail_base_top"),)
 
 
+def test_training_keeps_the_sides_in_the_manifest(config_file, tiny_training, tmp_path):
+    sides = "data.left_right=[[nose_top,tail_base_top]]"
+    set_up(load_config(config_file, [*tiny_training, sides]).config).save(tmp_path, {})
+    assert read_manifest(tmp_path).skeleton.left_right == (("nose_top", "tail_base_top"),)
+
+
 def test_preview_joins_them_too(litpose, config_file, project, tmp_path):
     names = read_labels(project.label_file).keypoint_names
 

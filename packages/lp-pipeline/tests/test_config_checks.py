@@ -252,8 +252,8 @@ def test_paths_of_windows_are_told_as_such(tmp_path, key, value):
 @pytest.mark.parametrize(
     ("skeleton", "words"),
     [
-        ("[[nose, tail, ear]]", "joins no two keypoints"),
-        ("[[nose, nose]]", "joins no two keypoints"),
+        ("[[nose, tail, ear]]", "is not a pair of different keypoints"),
+        ("[[nose, nose]]", "is not a pair of different keypoints"),
         ("[nose, tail]", "expected a list"),
         ("[[nose, tial]]", "there is no keypoint 'tial'"),
     ],
@@ -265,6 +265,22 @@ def test_a_skeleton_joins_pairs_of_keypoints(tmp_path, skeleton, words):
     assert words in message
     good = load(tmp_path, data % "[[nose, tail], [tail, ear]]").config
     assert good.data.skeleton == [["nose", "tail"], ["tail", "ear"]]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        ("[[nose, nose]]", "is not a pair of different keypoints"),
+        ("[[nose, tail], [ear, nose]]", "'nose' is in two pairs"),
+        ("[[nose, tial]]", "there is no keypoint 'tial'"),
+    ],
+)
+def test_left_and_right_are_pairs_of_keypoints(tmp_path, pairs, words):
+    data = "data: {keypoint_names: [nose, tail, ear], left_right: %s}\n"
+    message = refused(tmp_path, data % pairs)
+    assert "data.left_right" in message
+    assert words in message
+    assert load(tmp_path, data % "[[tail, ear]]").config.data.left_right == [["tail", "ear"]]
 
 
 def test_backslashes_in_a_relative_path_are_told(tmp_path):

@@ -66,10 +66,14 @@ def _swaps(skeleton: Skeleton) -> Int[ndarray, " keypoints"]:
         raise AugmentationError(
             f"a flip cannot swap left and right: {error.problem}",
             where="data.keypoint_names",
-            remedy="name both partners alike but for 'left' and 'right', or switch flips off",
+            remedy="name both partners alike but for 'left' and 'right', or list the pairs in "
+            "data.left_right, or switch flips off",
         ) from error
     if not skeleton.left_right:
-        _log.warning("no keypoint name has 'left' or 'right': a flip swaps no names")
+        _log.warning(
+            "no keypoint name has 'left' or 'right', and data.left_right names no pairs: a flip "
+            "swaps no names"
+        )
     return skeleton.mirror_permutation
 
 

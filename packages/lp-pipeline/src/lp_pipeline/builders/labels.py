@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lp_core.errors import suggestion
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
+from lp_core.poses.skeleton import Pair
 from lp_data.labels import read_label_files
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config, DataConfig
@@ -43,31 +44,29 @@ def get_labels(config: Config) -> PoseTable:
             remedy=f"set data.num_keypoints to {table.num_keypoints}, or remove it",
         )
     _check_columns(config.data, table.num_keypoints)
-    _check_skeleton(config, table.keypoint_names)
-    return replace(table, skeleton=_skeleton(config, table.keypoint_names))
+    return replace(table, skeleton=_skeleton(config.data, table.keypoint_names))
 
 
-def _skeleton(config: Config, names: tuple[str, ...]) -> Skeleton:
-    """The keypoints, with the edges and the mirrored groups that the config names."""
-    views = config.data.mirrored_column_matches or []
+def _skeleton(data: DataConfig, names: tuple[str, ...]) -> Skeleton:
+    """The keypoints, with the pairs and the mirrored groups that the config names."""
+    views = data.mirrored_column_matches or []
     groups = tuple(tuple(names[column] for column in group) for group in zip(*views, strict=False))
-    return Skeleton(names, edges=get_skeleton(config), mirrored=groups)
+    edges, sides = as_pairs(data.skeleton), as_pairs(data.left_right)
+    for key, pairs in (("data.skeleton", edges), ("data.left_right", sides)):
+        for name in [name for pair in pairs for name in pair if name not in names][:1]:
+            remedy = suggestion(name, names)
+            raise ConfigError(f"there is no keypoint '{name}'", where=key, remedy=remedy)
+    return Skeleton(names, edges=edges, left_right=sides, mirrored=groups)
 
 
-def _check_skeleton(config: Config, names: tuple[str, ...]) -> None:
-    """Refuse a skeleton that joins keypoints that the labels do not have."""
-    unknown = [name for edge in get_skeleton(config) for name in edge if name not in names]
-    if unknown:
-        raise ConfigError(
-            f"there is no keypoint '{unknown[0]}'",
-            where="data.skeleton",
-            remedy=suggestion(unknown[0], names),
-        )
-
-
-def get_skeleton(config: Config) -> tuple[tuple[str, str], ...]:
+def get_skeleton(config: Config) -> tuple[Pair, ...]:
     """The pairs of keypoints that drawings join by a line."""
-    return tuple((first, second) for first, second in config.data.skeleton or ())
+    return as_pairs(config.data.skeleton)
+
+
+def as_pairs(pairs: list[list[str]] | None) -> tuple[Pair, ...]:
+    """Pairs of keypoint names that a config lists."""
+    return tuple((first, second) for first, second in pairs or ())
 
 
 def _check_columns(data: DataConfig, count: int) -> None:

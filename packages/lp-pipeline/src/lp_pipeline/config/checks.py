@@ -71,17 +71,23 @@ def _check_keypoints(config: Config, report: Report) -> None:
     if names and number is not None and len(names) != number:
         report.problem("data.num_keypoints", f"{number}, but keypoint_names has {len(names)} names")
     _check_columns(config, report, "data.columns_for_singleview_pca", _columns(config))
-    _check_skeleton(config, report)
+    _check_pairs(config, report, "data.skeleton", config.data.skeleton or [])
+    left_right = config.data.left_right or []
+    _check_pairs(config, report, "data.left_right", left_right)
+    sides = [name for pair in left_right for name in sorted(set(pair))]
+    twice = sorted({name for name in sides if sides.count(name) > 1})
+    if twice:
+        report.problem("data.left_right", f"'{twice[0]}' is in two pairs", "give each keypoint one")
 
 
-def _check_skeleton(config: Config, report: Report) -> None:
-    """The skeleton joins pairs of different keypoints."""
-    key, names = "data.skeleton", config.data.keypoint_names
-    for edge in (config.data.skeleton or []) if report.sound(key) else []:
-        if len(edge) != 2 or edge[0] == edge[1]:
+def _check_pairs(config: Config, report: Report, key: str, pairs: list[list[str]]) -> None:
+    """Every pair is one of different keypoints."""
+    names = config.data.keypoint_names
+    for pair in pairs if report.sound(key) else []:
+        if len(pair) != 2 or pair[0] == pair[1]:
             remedy = "give pairs of different keypoints, such as [[nose, tail]]"
-            report.problem(key, f"{edge} joins no two keypoints", remedy)
-        unknown = [name for name in edge if names is not None and name not in names]
+            report.problem(key, f"{pair} is not a pair of different keypoints", remedy)
+        unknown = [name for name in pair if names is not None and name not in names]
         if unknown and names is not None:
             remedy = suggestion(unknown[0], names)
             report.problem(key, f"there is no keypoint '{unknown[0]}'", remedy)

@@ -148,6 +148,8 @@ class DataConfig(Section):
         keypoint_names: The K names; null takes the label file's.
         skeleton: Ours: pairs of keypoint names that drawings join by a line, and that conversions
             keep. It does not change what is learnt.
+        left_right: Ours: pairs of keypoint names that flips swap, each keypoint in one pair at
+            most; null takes the names that differ in ``left`` and ``right`` only.
         mirrored_column_matches: Lists of keypoint indices, one list per view in the frame.
         columns_for_singleview_pca: Keypoint indices for the pose PCA; null takes all.
         downsample_factor: The heatmap is 2^factor times smaller than the image.
@@ -167,6 +169,7 @@ class DataConfig(Section):
     num_keypoints: Count | None = None
     keypoint_names: list[str] | None = None
     skeleton: list[list[str]] | None = None
+    left_right: list[list[str]] | None = None
     mirrored_column_matches: Views | None = None
     columns_for_singleview_pca: list[Whole] | None = None
     downsample_factor: Factor = 2

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lp_core.atomic import atomic_write
 from lp_core.errors import LPError
 from lp_core.paths import find_file
+from lp_core.poses import Skeleton
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.datasets.time_order import OFFSETS
 from lp_data.images import image_size
@@ -28,7 +28,7 @@ from lp_io.projects.labels import (
 from lp_io.projects.report import REPORT_FILE, ConversionReport
 from lp_io.projects.sleap import write_sleap_labels
 from lp_io.untrusted.content import writing
-from lp_pipeline.builders.labels import get_skeleton
+from lp_pipeline.builders.labels import as_pairs
 from lp_pipeline.config.load import load_config
 from lp_pipeline.conversion.importing import CONFIG_FILE, LABEL_FILE
 from lp_pipeline.conversion.pictures import copy_pictures
@@ -45,30 +45,33 @@ def read_own_labels(path: Path) -> LabeledImages:
     file, others = (path, []) if path.is_file() else _label_file(path)
     folder = file.parent
     table = read_labels(file, require_labels=False)
-    edges, without = _edges(folder / CONFIG_FILE, table.keypoint_names)
+    skeleton, without = _skeleton(folder / CONFIG_FILE, table.skeleton)
     return LabeledImages(
-        replace(table, skeleton=replace(table.skeleton, edges=edges)),
+        replace(table, skeleton=skeleton),
         tuple(_source(folder, name) for name in table.image_paths),
         videos=_videos(folder),
         left_out=(*(f"{other.name}: convert it by its own name" for other in others), *without),
     )
 
 
-def _edges(file: Path, names: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """The skeleton in the config of a project, and why it has to be left out."""
+def _skeleton(file: Path, skeleton: Skeleton) -> tuple[Skeleton, tuple[str, ...]]:
+    """The skeleton with the pairs in the config of a project, and what has to be left out."""
     if not file.is_file():
-        return (), ()
+        return skeleton, ()
     try:
-        edges = get_skeleton(load_config(file).config)
+        data = load_config(file).config.data
     except ConfigError as error:
-        return (), (f"a skeleton, if {file.name} has one: {error.problem}",)
-    known = tuple(edge for edge in edges if set(edge) <= set(names))
-    lost = (
-        f"the pair '{first}' and '{second}' of the skeleton: no label is of both"
-        for first, second in edges
-        if (first, second) not in known
-    )
-    return known, tuple(lost)
+        return skeleton, (f"a skeleton, if {file.name} has one: {error.problem}",)
+    known, lost = {}, []
+    for key, pairs in (("edges", data.skeleton), ("left_right", data.left_right)):
+        known[key] = tuple(pair for pair in as_pairs(pairs) if {*pair} <= {*skeleton.names})
+        lost += [
+            f"the pair '{first}' and '{second}' of the skeleton: no label is of both"
+            for first, second in as_pairs(pairs)
+            if (first, second) not in known[key]
+        ]
+    sides, edges = known["left_right"], known["edges"]
+    return replace(skeleton, edges=edges, left_right=sides), tuple(lost)
 
 
 def _label_file(folder: Path) -> tuple[Path, list[Path]]:
@@ -112,6 +115,7 @@ def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:
             report.reasons[f"sizes of images: {error.problem}"] += 1
     with writing(target, ConversionError), atomic_write(target) as temporary:
         report.left_out += write_coco_labels(labels, temporary, sizes)
+    report.left_out += _lost_sides(labels)
     report.left_out.append(
         f"{len(labels)} pictures: the file names them by their paths in the project"
     )
@@ -153,6 +157,7 @@ def export_deeplabcut(
             remedy="put the pictures where the label file names them, relative to its folder",
         )
     report = _begun(labels, target)
+    report.left_out += _lost_sides(labels)
     labels = _in_video_folders(labels, report)
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
         placed = [] if videos == "none" else [
@@ -173,6 +178,12 @@ def export_deeplabcut(
         report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
         report.write(folder / REPORT_FILE)
     return report
+
+
+def _lost_sides(labels: LabeledImages) -> list[str]:
+    """A note of the left-right pairs, for formats that have no place for them."""
+    pairs = len(labels.table.skeleton.left_right)
+    return [f"{pairs} left-right pairs: the format has no place for them"] if pairs else []
 
 
 def _in_video_folders(labels: LabeledImages, report: ConversionReport) -> LabeledImages:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, write_pose_csv
-from lp_core.poses.skeleton import left_right_by_name
 from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
 from lp_io.errors import ConversionError
 from lp_io.projects import ImageSource, LabeledImages
@@ -103,23 +101,11 @@ def _tell(
         report.kept.append(f"{placed} videos, {'linked' if how == 'link' else 'copied'}")
     elif labels.videos:
         report.left_out.append(f"{len(labels.videos)} videos, as asked for (--videos none)")
-    pairs = {frozenset(pair) for pair in table.skeleton.left_right}
-    told = {frozenset(pair) for pair in _sides_by_name(table)}
-    if pairs - told:
-        report.left_out.append(
-            f"{len(pairs - told)} left-right pairs: name both alike but for 'left' and 'right'"
-        )
-    edges = len(table.skeleton.edges)
+    edges, pairs = len(table.skeleton.edges), len(table.skeleton.left_right)
     if edges:
         report.kept.append(f"the skeleton of {edges} edges, in {CONFIG_FILE}")
-
-
-def _sides_by_name(table: PoseTable) -> tuple[tuple[str, str], ...]:
-    """The left-right pairs that a flip will find in the names."""
-    try:
-        return left_right_by_name(table.keypoint_names)
-    except PoseError:
-        return ()
+    if pairs:
+        report.kept.append(f"{pairs} left-right pairs, in {CONFIG_FILE}")
 
 
 def _config(
@@ -139,6 +125,8 @@ def _config(
     edges = [list(edge) for edge in table.skeleton.edges if edge[0] != edge[1]]
     if edges:
         data["skeleton"] = edges
+    if table.skeleton.left_right:
+        data["left_right"] = [list(pair) for pair in table.skeleton.left_right]
     if with_videos:
         data["video_dir"] = _VIDEO_DIR
     model = {"model_type": "heatmap", "model_name": target.name}
