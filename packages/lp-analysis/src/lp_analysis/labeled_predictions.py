@@ -15,9 +15,8 @@ from lp_analysis.confidence.calibration import ConfidenceCalibration, fit_calibr
 from lp_analysis.confidence.stored import CALIBRATION, calibrated_file
 from lp_analysis.metrics.frame_metrics import FrameMetric, pixel_error
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
-from lp_core.poses import PoseTable, write_pose_csv
+from lp_core.poses import PoseTable, confidence_of, write_pose_csv
 from lp_io.checkpoint import annotate_model
-from lp_io.predictions import confidence_of
 from lp_io.predictions.source import write_weights
 
 FEWEST = 10

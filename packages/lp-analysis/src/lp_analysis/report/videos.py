@@ -12,8 +12,9 @@ from lp_analysis.metrics.suspicious import CONFIDENCE_DROP, video_metrics
 from lp_analysis.rendering.style import DrawingStyle
 from lp_analysis.report.content import video_frame_pictures
 from lp_analysis.report.parts import CaptionedPicture, ReportedVideo
+from lp_core.poses import confidence_of
 from lp_data.video.open import open_video
-from lp_io.predictions import VideoPredictions, confidence_of
+from lp_io.predictions import VideoPredictions
 
 _TITLES = {
     "temporal_norm": "movement since the frame before",

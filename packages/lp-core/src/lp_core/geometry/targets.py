@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lp_core.errors import CoreError
 from lp_core.geometry.affine import resize_points
 
 SIGMA = 1.25
@@ -20,10 +19,6 @@ SIGMA = 1.25
 VISIBLE = 2
 OCCLUDED = 1
 UNLABELED = 0
-
-
-class GeometryError(CoreError):
-    """Sizes or shapes that do not fit together."""
 
 
 def cells_to_pixels(

@@ -172,6 +172,13 @@ class PoseTable:
         return {view: self.rows(rows) for view, rows in _grouped(views)}
 
 
+def confidence_of(table: PoseTable) -> Float[ndarray, "rows keypoints"]:
+    """(R, K) the confidences of predictions; NaN where a table has none."""
+    if table.confidence is None:
+        return np.full(table.points.shape[:2], np.nan)
+    return table.confidence
+
+
 _KEYPOINT_FIELDS = ("points", "visibility", "confidence", "covariance")
 _ROW_FIELDS = (
     *_KEYPOINT_FIELDS, "frame", "view", "individual", "score", "origin", "split", "read_from",

@@ -9,7 +9,7 @@ from lp_io.predictions.formats import (
 )
 from lp_io.predictions.frame_numbers import in_frame_order
 from lp_io.predictions.streaming import PredictionCsvWriter, scorer_name
-from lp_io.predictions.video import VideoPredictions, confidence_of
+from lp_io.predictions.video import VideoPredictions
 
 __all__ = [
     "FORMATS",
@@ -17,7 +17,6 @@ __all__ = [
     "PredictionFormat",
     "VideoPredictions",
     "WriteOptions",
-    "confidence_of",
     "in_frame_order",
     "read_predictions",
     "scorer_name",

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from lp_core.errors import PoseError
-from lp_core.poses import Animals, Frames, PoseTable
+from lp_core.poses import Animals, Frames, PoseTable, confidence_of
 from lp_core.poses.grid import unknown_individual
-from lp_io.predictions.video import confidence_of
 from lp_io.untrusted.coco import (
     CocoAnnotation,
     CocoFile,

@@ -9,7 +9,13 @@ from pathlib import Path
 from lp_core.atomic import atomic_write
 from lp_core.errors import PoseError, suggestion
 from lp_core.poses import Animals, Content, PoseTable, read_pose_csv, write_pose_csv
+from lp_io.predictions.coco import read_coco_predictions, write_coco_predictions
+from lp_io.predictions.movement import read_movement, write_movement
+from lp_io.predictions.sleap import read_sleap_predictions, write_sleap_predictions
 from lp_io.untrusted.content import reading, writing
+from lp_io.wide.h5_reading import read_h5
+from lp_io.wide.h5_writing import write_h5
+from lp_io.wide.parquet import read_parquet, write_parquet
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class PredictionFormat:
         described: What it is, in a few words.
         read: Reads animals of a file.
         write: Writes a file in place, and may tell what could not be kept.
+        options: The fields of `WriteOptions` that it takes.
         keeps_scores: Whether it keeps the score of each row.
     """
 
@@ -42,85 +49,47 @@ class PredictionFormat:
     suffixes: tuple[str, ...]
     described: str
     read: Callable[[Path, Animals], PoseTable]
-    write: Callable[[PoseTable, Path, WriteOptions], list[str] | None]
+    write: Callable[..., list[str] | None]
+    options: tuple[str, ...] = ()
     keeps_scores: bool = False
 
 
-def _read_csv(path: Path, animals: Animals) -> PoseTable:
-    return read_pose_csv(path, Content.PREDICTIONS, animals)
-
-
-def _write_csv(table: PoseTable, path: Path, options: WriteOptions) -> None:
-    write_pose_csv(table, path)
-
-
-def _read_h5(path: Path, animals: Animals) -> PoseTable:
-    from lp_io.wide.h5_reading import read_h5
-
-    return read_h5(path, Content.PREDICTIONS, animals)
-
-
-def _write_h5(table: PoseTable, path: Path, options: WriteOptions) -> None:
-    from lp_io.wide.h5_writing import write_h5
-
-    write_h5(table, path)
-
-
-def _read_parquet(path: Path, animals: Animals) -> PoseTable:
-    from lp_io.wide.parquet import read_parquet
-
-    return read_parquet(path, Content.PREDICTIONS, animals)
-
-
-def _write_parquet(table: PoseTable, path: Path, options: WriteOptions) -> None:
-    from lp_io.wide.parquet import write_parquet
-
-    write_parquet(table, path)
-
-
-def _read_coco(path: Path, animals: Animals) -> PoseTable:
-    from lp_io.predictions.coco import read_coco_predictions
-
-    return read_coco_predictions(path, animals)
-
-
-def _write_coco(table: PoseTable, path: Path, options: WriteOptions) -> list[str]:
-    from lp_io.predictions.coco import write_coco_predictions
-
-    return write_coco_predictions(table, path)
-
-
-def _read_sleap(path: Path, animals: Animals) -> PoseTable:
-    from lp_io.predictions.sleap import read_sleap_predictions
-
-    return read_sleap_predictions(path, animals)
-
-
-def _write_sleap(table: PoseTable, path: Path, options: WriteOptions) -> None:
-    from lp_io.predictions.sleap import write_sleap_predictions
-
-    write_sleap_predictions(table, path, video=options.video)
-
-
-def _read_movement(path: Path, animals: Animals) -> PoseTable:
-    from lp_io.predictions.movement import read_movement
-
-    return read_movement(path, animals)
-
-
-def _write_movement(table: PoseTable, path: Path, options: WriteOptions) -> None:
-    from lp_io.predictions.movement import write_movement
-
-    write_movement(table, path, fps=options.fps)
+def _of_predictions(
+    read: Callable[[Path, Content, Animals], PoseTable],
+) -> Callable[[Path, Animals], PoseTable]:
+    return lambda path, animals: read(path, Content.PREDICTIONS, animals)
 
 
 FORMATS = (
-    PredictionFormat("csv", (".csv",), "DeepLabCut's CSV", _read_csv, _write_csv),
-    PredictionFormat("h5", (".h5", ".hdf5"), "DeepLabCut's HDF5", _read_h5, _write_h5),
-    PredictionFormat("parquet", (".parquet",), "Parquet", _read_parquet, _write_parquet),
-    PredictionFormat("coco", (".json",), "COCO keypoints", _read_coco, _write_coco, True),
-    PredictionFormat("sleap", (".slp",), "SLEAP", _read_sleap, _write_sleap, True),
-    PredictionFormat("movement", (".nc",), "movement's NetCDF", _read_movement, _write_movement),
+    PredictionFormat(
+        "csv", (".csv",), "DeepLabCut's CSV", _of_predictions(read_pose_csv), write_pose_csv
+    ),
+    PredictionFormat(
+        "h5", (".h5", ".hdf5"), "DeepLabCut's HDF5", _of_predictions(read_h5), write_h5
+    ),
+    PredictionFormat(
+        "parquet", (".parquet",), "Parquet", _of_predictions(read_parquet), write_parquet
+    ),
+    PredictionFormat(
+        "coco",
+        (".json",),
+        "COCO keypoints",
+        read_coco_predictions,
+        write_coco_predictions,
+        keeps_scores=True,
+    ),
+    PredictionFormat(
+        "sleap",
+        (".slp",),
+        "SLEAP",
+        read_sleap_predictions,
+        write_sleap_predictions,
+        options=("video",),
+        keeps_scores=True,
+    ),
+    PredictionFormat(
+        "movement", (".nc",), "movement's NetCDF", read_movement, write_movement, options=("fps",)
+    ),
 )
 """Every format of prediction tables."""
 
@@ -214,7 +183,8 @@ def write_predictions(
     path = Path(path)
     known = format_of(path) if format_name is None else format_named(format_name)
     with writing(path, PoseError), atomic_write(path) as temporary:
-        lost = known.write(table, temporary, options or WriteOptions()) or []
+        given = {name: getattr(options or WriteOptions(), name) for name in known.options}
+        lost = known.write(table, temporary, **given) or []
     if table.score is not None and not known.keeps_scores:
         lost.append(f"the scores of {len(table)} animals")
     return lost

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from lp_core.errors import PoseError
-from lp_core.poses import Animals, Frames, PoseTable
+from lp_core.poses import Animals, Frames, PoseTable, confidence_of
 from lp_core.poses.grid import refuse_wish, unknown_individual
 from lp_io.extras import require
-from lp_io.predictions.video import confidence_of
 from lp_io.untrusted import sleap
 from lp_io.untrusted.content import ContentError
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lp_core.errors import PoseError
-from lp_core.poses import Content, PoseTable, Skeleton, read_pose_csv_chunks
+from lp_core.poses import Content, PoseTable, Skeleton, confidence_of, read_pose_csv_chunks
 from lp_core.poses.csv_reading import opened_pose_csv
 from lp_io.predictions.formats import format_of, read_predictions
 from lp_io.predictions.frame_numbers import (
@@ -187,10 +187,3 @@ class VideoPredictions:
 
 def _as_predicted(values: Float[ndarray, ...]) -> Float[ndarray, ...]:
     return values.astype(np.float32).astype(np.float64)
-
-
-def confidence_of(table: PoseTable) -> Float[ndarray, "rows keypoints"]:
-    """(R, K) the confidences of predictions; NaN where a table has none."""
-    if table.confidence is None:
-        return np.full(table.points.shape[:2], np.nan)
-    return table.confidence

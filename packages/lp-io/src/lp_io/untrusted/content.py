@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lp_core.errors import LPError, PoseError, unwritable
+from lp_core.errors import LPError, PoseError, unwritable_as
 
 
 class ContentError(ValueError):
@@ -36,11 +36,8 @@ def reading(path: Path, kind: type[LPError], what: str) -> Iterator[None]:
         LPError: Of ``kind``, for a `ContentError`, `PoseError` or `OSError` inside the block.
     """
     try:
-        yield
-    except ContentError as error:
-        raise kind(error.problem, where=path, remedy=error.remedy) from error
-    except PoseError as error:
-        raise kind(error.problem, where=error.where or path, remedy=error.remedy) from error
+        with _placed(path, kind):
+            yield
     except FileNotFoundError as error:
         raise kind("there is no such file", where=path) from error
     except OSError as error:
@@ -73,14 +70,19 @@ def writing(path: Path, kind: type[LPError]) -> Iterator[None]:
     Raises:
         LPError: Of ``kind``, for a `ContentError`, `PoseError` or `OSError` inside the block.
     """
+    with unwritable_as(kind, "the file", path), _placed(path, kind):
+        yield
+
+
+@contextmanager
+def _placed(path: Path, kind: type[LPError]) -> Iterator[None]:
+    """Raise a `ContentError` or `PoseError` as an error of ``kind`` that names the file."""
     try:
         yield
     except ContentError as error:
         raise kind(error.problem, where=path, remedy=error.remedy) from error
     except PoseError as error:
         raise kind(error.problem, where=error.where or path, remedy=error.remedy) from error
-    except OSError as error:
-        raise unwritable(kind, "the file", path, error) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
 from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
-from lp_core.poses import PoseTable
+from lp_core.poses import PoseTable, confidence_of
 from lp_data.labels import read_labels
 from lp_io.checkpoint.digest import stored_weights_digest
 from lp_io.model_directory import (
@@ -23,7 +23,7 @@ from lp_io.model_directory import (
     metrics_log,
     video_tables,
 )
-from lp_io.predictions import confidence_of, read_predictions, scorer_name
+from lp_io.predictions import read_predictions, scorer_name
 from lp_io.predictions.source import is_of_other_weights, weights_of
 from lp_pipeline.builders.boxes import get_boxes
 from lp_pipeline.display import Display

@@ -16,11 +16,11 @@ from lp_analysis.confidence.stored import calibrated_file
 from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import metric_file, metric_path
 from lp_core.batches import Prediction
-from lp_core.poses import Content, read_pose_csv_chunks
+from lp_core.poses import Content, confidence_of, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
-from lp_io.predictions import PredictionCsvWriter, confidence_of
+from lp_io.predictions import PredictionCsvWriter
 from lp_io.predictions.source import write_source
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import PredictionError
