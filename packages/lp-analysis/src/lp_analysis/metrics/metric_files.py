@@ -23,7 +23,7 @@ from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint
 from lp_analysis.metrics.summary import check_sizes
 from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable_as
-from lp_core.poses.csv_reading import SPLIT_COLUMN
+from lp_core.poses.csv_header import SPLIT_COLUMN
 from lp_core.poses.csv_text import Row, csv_line, opened_csv_rows, place_in, quoted
 from lp_core.poses.csv_writing import value_lines
 from lp_io.predictions import VideoPredictions

@@ -11,6 +11,9 @@ from typing import NamedTuple, TextIO
 from lp_core.atomic import atomic_text
 from lp_core.errors import LPError, PoseError, unwritable_as
 
+EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
+"""What cells hold, in small letters, where a number is missing."""
+
 _SAVE_AS_CSV = "save it as a comma-separated CSV file in UTF-8"
 
 

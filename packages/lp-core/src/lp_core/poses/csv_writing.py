@@ -12,7 +12,7 @@ from numpy import ndarray
 from lp_core.atomic import atomic_text
 from lp_core.errors import PoseError, unwritable_as
 from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL, Content, wide_of
-from lp_core.poses.csv_reading import SPLIT_COLUMN
+from lp_core.poses.csv_header import SPLIT_COLUMN
 from lp_core.poses.csv_text import csv_line, quoted
 from lp_core.poses.table import PoseTable
 

@@ -18,7 +18,7 @@ from lp_core.poses.columns import (
     parse_columns,
     wide_of,
 )
-from lp_core.poses.csv_reading import SPLIT_COLUMN
+from lp_core.poses.csv_header import SPLIT_COLUMN
 from lp_core.poses.grid import PoseGrid, grid_of, refuse_wish, table_of
 from lp_core.poses.skeleton import Skeleton
 from lp_core.poses.table import Frames, PoseTable

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lp_core.errors import PoseError, nearest_name, suggestion
-from lp_core.poses.csv_text import csv_rows, opened_csv
+from lp_core.poses.csv_text import opened_csv_rows, place_in
 from lp_core.regions import Box, Region
 from lp_data.errors import BoxFileError
 
@@ -149,8 +149,7 @@ def read_boxes(files: Mapping[str, Path] | Sequence[Path]) -> Boxes:
 def _read(path: Path, view: str | None) -> Iterator[tuple[str | int, _Found]]:
     """The rows of one file."""
     try:
-        with opened_csv(path, _WORDS) as file:
-            rows = csv_rows(file, path)
+        with opened_csv_rows(path, _WORDS) as rows:
             header = next(rows, None)
             if header is None:
                 raise BoxFileError("the box file is empty", where=path)
@@ -195,7 +194,7 @@ class _Cells(NamedTuple):
     width: int
 
     def error(self, problem: str, column: int, remedy: str | None = None) -> BoxFileError:
-        where = f"{self.path}, line {self.line}, column {column + 1}"
+        where = place_in(self.path, self.line, column)
         return BoxFileError(problem, where=where, remedy=remedy)
 
     def number(self, column: int, name: str) -> float:
