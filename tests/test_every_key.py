@@ -9,6 +9,7 @@ import pytest
 from lp_core.errors import LPError
 from lp_core.options import plain_options
 from lp_io.checkpoint.digest import weights_digest
+from lp_io.training_state.metrics_log import MetricsLog
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import get_labels, get_skeleton
@@ -25,7 +26,6 @@ from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SilentDisplay
 from lp_pipeline.evaluation.after_training import chunk_length
 from lp_pipeline.prediction.drawing import drawing_style
-from lp_pipeline.training.metrics_log import MetricsLog
 from lp_pipeline.training.run import training_callbacks
 from lp_pipeline.training.setup import set_up
 from lp_pipeline.training.trainer import get_trainer

@@ -13,11 +13,13 @@ from numpy import ndarray
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration, fit_calibration, usual_radius
 from lp_analysis.confidence.stored import CALIBRATION, calibrated_file
+from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, pixel_error
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
 from lp_core.poses import PoseTable, confidence_of, write_pose_csv
 from lp_io.checkpoint import annotate_model
-from lp_io.predictions.source import write_weights
+from lp_io.predictions import read_predictions
+from lp_io.predictions.source import weights_of, write_weights
 
 FEWEST = 10
 """Labelled keypoints of the validation frames below which nothing can be said."""
@@ -89,6 +91,38 @@ def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
     chosen = np.isin(np.array(prediction.sets), list(sets))
     errors = prediction.errors[chosen]
     return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
+
+
+def read_labeled_prediction(
+    path: Path, table: PoseTable, sets: tuple[str, ...]
+) -> LabeledPrediction:
+    """The predictions of labelled images as a table in a file holds them.
+
+    Args:
+        path: The table of predictions, of these images and keypoints at least.
+        table: The labels.
+        sets: The split of each image.
+
+    Raises:
+        EvaluationError: It lacks a labelled image or a keypoint.
+        PoseError: It is damaged.
+    """
+    stored = read_predictions(path)
+    known = {str(image): row for row, image in enumerate(stored.frame)}
+    missing = [image for image in table.image_paths if image not in known]
+    if missing:
+        raise EvaluationError(
+            f"{len(missing)} labelled images have no prediction, such as {missing[0]}",
+            where=path,
+            remedy="say where the images are by --data-dir, to predict them again",
+        )
+    absent = [name for name in table.keypoint_names if name not in stored.keypoint_names]
+    if absent:
+        raise EvaluationError(f"there is no prediction of the keypoint '{absent[0]}'", where=path)
+    found = stored.select_keypoints(table.keypoint_names).rows(
+        [known[image] for image in table.image_paths]
+    )
+    return LabeledPrediction.of(table, found.points, confidence_of(found), sets, weights_of(path))
 
 
 def write_labeled_prediction(

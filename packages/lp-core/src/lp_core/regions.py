@@ -120,3 +120,32 @@ def collect(
         keypoints.take_along_dim(best.unsqueeze(-1), dim=0)[0],
         confidences.take_along_dim(best, dim=0)[0],
     )
+
+
+def collect_rows(
+    keypoints: Float[Tensor, "regions keypoints 2"],
+    confidences: Float[Tensor, "regions keypoints"],
+    owned: Bool[Tensor, "regions keypoints"],
+    rows: Sequence[int],
+    number: int,
+) -> tuple[Float[Tensor, "rows keypoints 2"], Float[Tensor, "rows keypoints"]]:
+    """One row for each row of a table, `collect`ed from its regions, in whatever order they come.
+
+    Args:
+        keypoints: Frame px.
+        confidences: From 0 to 1.
+        owned: See `ownership`.
+        rows: The row that each region is of.
+        number: Rows of the table; each has a region at least.
+    """
+    places: dict[int, list[int]] = {row: [] for row in range(number)}
+    for place, row in enumerate(rows):
+        places[row].append(place)
+    if all(len(found) == 1 for found in places.values()):
+        order = [found[0] for found in places.values()]
+        return keypoints[order], confidences[order]
+    merged = [
+        collect(keypoints[found, None], confidences[found, None], owned[found])
+        for found in places.values()
+    ]
+    return torch.cat([points for points, _ in merged]), torch.cat([values for _, values in merged])

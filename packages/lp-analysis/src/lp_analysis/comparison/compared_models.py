@@ -140,6 +140,42 @@ def with_common_keypoints(tables: Sequence[MetricTable]) -> list[MetricTable]:
     return [table.select_keypoints(names) for table in tables]
 
 
+def compared_errors(
+    groups: Mapping[str, Sequence[Path]], *, labels: str, frames: str, common: bool = True
+) -> tuple[dict[str, list[MetricTable]], list[str]]:
+    """The errors of each model on the frames and keypoints to compare.
+
+    Args:
+        groups: The model directories of each group.
+        labels: See `read_errors`.
+        frames: A choice of `FRAMES`.
+        common: Whether to take only the frames that all models have.
+
+    Returns:
+        The tables of each group, and what was left out, in a sentence each.
+
+    Raises:
+        EvaluationError: A model has no such errors, or they have nothing in common.
+    """
+    folders = [folder for members in groups.values() for folder in members]
+    read = [read_errors(folder, labels) for folder in folders]
+    pairs = zip(read, folders, strict=True)
+    tables = [chosen_frames(table, frames, folder) for table, folder in pairs]
+    chosen, notes = with_common_keypoints(tables), []
+    left_out = {n for t in tables for n in t.keypoint_names} - set(chosen[0].keypoint_names)
+    if left_out:
+        notes.append(f"not every model has these keypoints: {', '.join(sorted(left_out))}")
+    if common:
+        before = len({image for table in chosen for image in table.index})
+        chosen = with_common_frames(chosen)
+        share = f"compared on the {len(chosen[0].index)} of {before} frames that all"
+        if len(chosen[0].index) < before:
+            held_out = " models held out; --own-frames takes all"
+            notes.append(share + (held_out if frames == "held-out" else " share"))
+    rest = iter(chosen)
+    return {name: [next(rest) for _ in members] for name, members in groups.items()}, notes
+
+
 def parse_groups(texts: Sequence[str]) -> dict[str, list[Path]]:
     """Groups from ``NAME=DIR,DIR``; one name may come several times.
 

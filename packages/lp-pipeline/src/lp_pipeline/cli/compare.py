@@ -15,7 +15,6 @@ from lp_pipeline.display import terminal_or_plain
 
 if TYPE_CHECKING:
     from lp_analysis.comparison.intervals import Comparison
-    from lp_analysis.metrics.metric_files import MetricTable
 
 _ENDINGS = (".csv", ".png")
 
@@ -61,6 +60,7 @@ class Compare:
         Raises:
             EvaluationError: A model cannot be compared, or an option makes no sense.
         """
+        from lp_analysis.comparison.compared_models import compared_errors
         from lp_analysis.comparison.intervals import compare_groups
         from lp_analysis.comparison.output import (
             write_comparison_csv,
@@ -71,7 +71,9 @@ class Compare:
         for path in self.output or ():
             check_output_file(path, _ENDINGS)
         groups = _groups(self)
-        errors, notes = _errors(groups, self)
+        errors, notes = compared_errors(
+            groups, labels=self.labels, frames=self.frames, common=not self.own_frames
+        )
         comparison = compare_groups(errors, resamples=self.resamples, seed=self.seed)
         display = terminal_or_plain()
         display.show(comparison_table(comparison))
@@ -95,42 +97,6 @@ def _groups(request: Compare) -> dict[str, list[Path]]:
     if not groups:
         raise EvaluationError("which models?", remedy="litpose compare MODEL_DIR MODEL_DIR...")
     return groups
-
-
-def _errors(
-    groups: Mapping[str, Sequence[Path]], request: Compare
-) -> tuple[dict[str, list[MetricTable]], list[str]]:
-    """The errors of each model on the frames and keypoints to compare, and what was left out."""
-    from lp_analysis.comparison.compared_models import (
-        chosen_frames,
-        read_errors,
-        with_common_frames,
-        with_common_keypoints,
-    )
-
-    folders = [folder for members in groups.values() for folder in members]
-    read = [read_errors(folder, request.labels) for folder in folders]
-    tables = [
-        chosen_frames(table, request.frames, folder)
-        for table, folder in zip(read, folders, strict=True)
-    ]
-    common = with_common_keypoints(tables)
-    notes = []
-    left_out = {n for t in tables for n in t.keypoint_names} - set(common[0].keypoint_names)
-    if left_out:
-        notes.append(f"not every model has these keypoints: {', '.join(sorted(left_out))}")
-    if not request.own_frames:
-        before = len({image for table in common for image in table.index})
-        common = with_common_frames(common)
-        if len(common[0].index) < before:
-            notes.append(
-                f"compared on the {len(common[0].index)} of {before} frames that all models held "
-                "out; --own-frames takes all"
-                if request.frames == "held-out"
-                else f"compared on the {len(common[0].index)} of {before} frames that all share"
-            )
-    rest = iter(common)
-    return {name: [next(rest) for _ in members] for name, members in groups.items()}, notes
 
 
 def _notes(comparison: Comparison, groups: Mapping[str, Sequence[Path]]) -> list[str]:

@@ -16,21 +16,16 @@ from lp_pipeline.printing import say
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
     from numpy import ndarray
-    from torch import Tensor
 
     from lp_core.poses import PoseTable
     from lp_core.trackers.supervised import BaseSupervisedTracker
     from lp_data.augmentation.preview import HeatmapsOf
-    from lp_data.datasets.labeled import LabeledDataset
     from lp_pipeline.config.schema import Config
 
 _ENDINGS = (".png",)
 IMAGES = 6
 WINDOWS = 3
-CLIPS = 3
-BETWEEN = 16
-COLUMNS = 6
-"""Frames shown of each clip."""
+"""Rows of the table that are shown: images, or windows of frames."""
 
 
 @dataclass(frozen=True)
@@ -52,96 +47,41 @@ class Preview:
         start_session()
         output = self.output
         check_output_file(output, _ENDINGS)
+        from lp_data.datasets.sheets import clip_sheet
+        from lp_pipeline.builders.data import get_clips
         from lp_pipeline.builders.labels import get_labels
         from lp_pipeline.builders.model import get_tracker_class
         from lp_pipeline.config.load import load_config
 
         config = load_config(self.config, self.overrides or (), check_paths=True).config
         tracker_class = get_tracker_class(config)
-        _write(labelled_sheet(config, tracker_class, get_labels(config)), output)
+        _write(_labelled_sheet(config, tracker_class, get_labels(config)), output)
         say(f"augmented training images: {output}")
         if config.model.losses_to_use:
             beside = output.with_name(f"{output.stem}_clips{output.suffix}")
-            _write(clip_sheet(config, tracker_class), beside)
+            clips = get_clips(config, tracker_class)
+            _write(clip_sheet(clips, config.dali.general.seed), beside)
             say(f"augmented clips of unlabelled videos: {beside}")
 
 
-def labelled_sheet(
+def _labelled_sheet(
     config: Config, tracker_class: type[BaseSupervisedTracker], labels: PoseTable
 ) -> UInt8[ndarray, "height width 3"]:
-    """Labelled images spread over the table, or windows of frames, as they are and augmented."""
+    """Labelled images spread over the table."""
     import numpy as np
 
-    from lp_data.augmentation.drawing import contact_sheet
-    from lp_data.augmentation.preview import preview_clip, preview_images
+    from lp_data.datasets.sheets import labelled_sheet
     from lp_pipeline.builders.data import get_dataset
-    from lp_pipeline.builders.labels import get_skeleton
 
-    rng = np.random.default_rng(config.training.rng_seed_data_pt)
-    with_context = tracker_class.context_frames > 1
-    count = min(WINDOWS if with_context else IMAGES, len(labels))
+    count = min(WINDOWS if tracker_class.context_frames > 1 else IMAGES, len(labels))
     labels = labels.rows(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
-    dataset = get_dataset(config, tracker_class, labels)
-    augmenter, targets = dataset.augmenter, _targets(config, tracker_class)
     places = {name: place for place, name in enumerate(labels.keypoint_names)}
-    edges = [(places[first], places[second]) for first, second in get_skeleton(config)]
-    assert augmenter is not None
-    samples = _samples(dataset.without_augmentation())
-    if not with_context:
-        images = [(window[0], keypoints) for window, keypoints in samples]
-        return preview_images(images, augmenter, rng, heatmaps_of=targets, edges=edges)
-    sheets = [
-        preview_clip(
-            window, augmenter, rng, keypoints=points, copies=2, heatmaps_of=targets, edges=edges
-        )
-        for window, points in samples
-    ]
-    return contact_sheet([[sheet] for sheet in sheets], gap=BETWEEN)
-
-
-def clip_sheet(
-    config: Config, tracker_class: type[BaseSupervisedTracker]
-) -> UInt8[ndarray, "height width 3"]:
-    """Clips of the unlabelled videos, as they are and augmented."""
-    import copy
-
-    import numpy as np
-
-    from lp_data.augmentation.drawing import contact_sheet
-    from lp_data.augmentation.preview import preview_clip
-    from lp_pipeline.builders.data import get_clips
-
-    clips = get_clips(config, tracker_class)
-    augmenter = clips.augmenter
-    assert augmenter is not None
-    plain = copy.copy(clips)
-    plain.augmenter = None
-    rng = np.random.default_rng(config.dali.general.seed)
-    sheets = [
-        preview_clip(_pixels(plain[number]["frames"]), augmenter, rng, copies=2, columns=COLUMNS)
-        for number in range(CLIPS)
-    ]
-    return contact_sheet([[sheet] for sheet in sheets], gap=BETWEEN)
-
-
-def _samples(
-    dataset: LabeledDataset,
-) -> list[tuple[UInt8[ndarray, "frames height width 3"], Float[ndarray, "keypoints 2"]]]:
-    """The windows of all rows, of one frame without context, and the keypoints in model px."""
-    samples = [dataset[row] for row in range(len(dataset))]
-    return [
-        (
-            _pixels(each["images"] if each["images"].ndim == 4 else each["images"][None]),
-            each["keypoints"][0].double().numpy(),
-        )
-        for each in samples
-    ]
-
-
-def _pixels(
-    frames: UInt8[Tensor, "frames 3 height width"],
-) -> UInt8[ndarray, "frames height width 3"]:
-    return frames.permute(0, 2, 3, 1).contiguous().numpy()
+    return labelled_sheet(
+        get_dataset(config, tracker_class, labels),
+        config.training.rng_seed_data_pt,
+        heatmaps_of=_targets(config, tracker_class),
+        edges=[(places[first], places[second]) for first, second in labels.skeleton.edges],
+    )
 
 
 def _targets(config: Config, tracker_class: type[BaseSupervisedTracker]) -> HeatmapsOf | None:

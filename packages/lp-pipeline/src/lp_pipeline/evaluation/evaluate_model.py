@@ -8,12 +8,15 @@ from pathlib import Path
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.plots import write_error_plot
-from lp_analysis.labeled_predictions import LabeledPrediction, write_labeled_prediction
+from lp_analysis.labeled_predictions import (
+    LabeledPrediction,
+    read_labeled_prediction,
+    write_labeled_prediction,
+)
 from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
 from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
-from lp_core.poses import PoseTable, confidence_of
 from lp_data.labels import read_labels
 from lp_io.checkpoint.digest import stored_weights_digest
 from lp_io.model_directory import (
@@ -23,8 +26,8 @@ from lp_io.model_directory import (
     metrics_log,
     video_tables,
 )
-from lp_io.predictions import read_predictions, scorer_name
-from lp_io.predictions.source import is_of_other_weights, weights_of
+from lp_io.predictions import scorer_name
+from lp_io.predictions.source import is_of_other_weights
 from lp_pipeline.builders.boxes import get_boxes
 from lp_pipeline.display import Display
 from lp_pipeline.evaluation.model_project import ModelProject
@@ -66,31 +69,7 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
             where=f"{project.data_dir}, {path}",
             remedy="say where the images are by --data-dir",
         )
-    stored, table = read_predictions(path), project.labels
-    rows, columns = _rows_of(stored, table.image_paths, path), _columns_of(stored, project, path)
-    points, confidence = stored.points[rows], confidence_of(stored)[rows]
-    return LabeledPrediction.of(
-        table, points[:, columns], confidence[:, columns], project.sets, weights_of(path)
-    )
-
-
-def _rows_of(stored: PoseTable, images: tuple[str, ...], path: Path) -> list[int]:
-    known = {str(image): row for row, image in enumerate(stored.frame)}
-    missing = [image for image in images if image not in known]
-    if missing:
-        raise EvaluationError(
-            f"{len(missing)} labelled images have no prediction, such as {missing[0]}",
-            where=path,
-            remedy="say where the images are by --data-dir, to predict them again",
-        )
-    return [known[image] for image in images]
-
-
-def _columns_of(stored: PoseTable, project: ModelProject, path: Path) -> list[int]:
-    missing = [name for name in project.labels.keypoint_names if name not in stored.keypoint_names]
-    if missing:
-        raise EvaluationError(f"there is no prediction of the keypoint '{missing[0]}'", where=path)
-    return [stored.keypoint_names.index(name) for name in project.labels.keypoint_names]
+    return read_labeled_prediction(path, project.labels, project.sets)
 
 
 def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -> PixelErrorSummary:

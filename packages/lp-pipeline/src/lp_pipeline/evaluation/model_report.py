@@ -17,6 +17,7 @@ from lp_analysis.report.training import write_training_report
 from lp_analysis.report.videos import reported_video
 from lp_core.errors import LPError
 from lp_io.model_directory import CONFIG_FILE, video_table
+from lp_io.training_state.progress import training_seconds
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.builders.videos import folder_videos
 from lp_pipeline.display import Display, SilentDisplay
@@ -26,7 +27,6 @@ from lp_pipeline.evaluation.evaluate_model import (
 )
 from lp_pipeline.evaluation.model_project import ModelProject
 from lp_pipeline.prediction.drawing import drawing_style
-from lp_pipeline.training.progress import training_seconds
 
 T = TypeVar("T")
 

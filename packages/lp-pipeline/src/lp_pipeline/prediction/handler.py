@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count, takewhile
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from numpy import ndarray
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
@@ -19,13 +17,12 @@ from lp_core.geometry.affine import resizing
 from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import VideoSource
+from lp_data.loading.context_runs import Frames, frames_before, with_context
 from lp_data.loading.prefetch import prefetch
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.digest import weights_digest
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.device import Precision, autocast, choose_device
-
-Frames = UInt8[ndarray, "frames height width 3"]
 
 DEFAULT_CHUNK = 32
 """Frames that go through the network at once."""
@@ -257,41 +254,3 @@ def _same_for_all(
 ) -> Float[Tensor, "frames 2 3"]:
     """One map for each frame from ``start`` to ``stop - 1``."""
     return matrix.expand(stop - start, 2, 3).contiguous()
-
-
-def frames_before(source: VideoSource, end: int, number: int) -> Frames:
-    """The ``number`` frames before frame ``end``; the first one stands for those before it."""
-    frames = source.read(max(0, end - number), end)
-    missing = number - len(frames)
-    return np.concatenate([np.repeat(frames[:1], missing, axis=0), frames]) if missing else frames
-
-
-def with_context(
-    chunks: Iterable[Frames], margin: int, before: Frames | None = None
-) -> Iterator[Frames]:
-    """Runs of consecutive frames that overlap, so that each frame has its context in one run.
-
-    Args:
-        chunks: Consecutive frames, some at a time.
-        margin: Frames of context on each side.
-        before: The 2·margin frames before the first; None at the beginning of a stream.
-
-    Yields:
-        Runs of frames; the first and the last frame of the stream are repeated as their own missing
-        context. A run of n + 2·margin frames predicts n frames.
-    """
-    if margin == 0:
-        yield from chunks
-        return
-    kept = before
-    for chunk in chunks:
-        if kept is None:
-            kept = np.repeat(chunk[:1], margin, axis=0)
-        run = np.concatenate([kept, chunk])
-        if len(run) > 2 * margin:
-            yield run
-            kept = run[-2 * margin :]
-        else:
-            kept = run
-    if kept is not None:
-        yield np.concatenate([kept, np.repeat(kept[-1:], margin, axis=0)])

@@ -16,9 +16,12 @@ from lp_core.memory import explained_memory_errors
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
+from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save
 from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, LOCK_FILE, PROGRESS_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock, check_free
 from lp_io.training_state import TrainingStateSaver
+from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
+from lp_io.training_state.progress import ReportProgress
 from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.config.paths import (
@@ -32,11 +35,8 @@ from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.interruption import StopWhenAsked
-from lp_pipeline.training.metrics_log import KeepMetrics, MetricsLog
-from lp_pipeline.training.progress import ReportProgress
 from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.trainer import get_callbacks, get_trainer
-from lp_pipeline.training.weights import KeepBestWeights, KeepEpochWeights, Save
 
 _MADE_BY_TRAINING = (PROGRESS_FILE, STATE_FOLDER, MANIFEST_NAME)
 
@@ -157,7 +157,7 @@ def fit(
     setup.tracker.backbone.to(memory_format=torch.channels_last)
     with display.task("training", total) as task, _memory_explained(loaded):
         callbacks = training_callbacks(loaded.config, setup.save, model_dir, display)
-        callbacks += [KeepMetrics(log), ReportProgress(task, total, model_dir)]
+        callbacks += [KeepMetrics(log), ReportProgress(task.update, total, model_dir)]
         trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
         trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
     if not trainer.is_global_zero:

@@ -11,11 +11,11 @@ from lp_core.poses import Skeleton
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
 from lp_io.checkpoint import save_model
+from lp_io.start_weights import start_from
 from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model, get_tracker_class
-from lp_pipeline.builders.start_weights import start_from
 from lp_pipeline.config.schema import Config
 
 

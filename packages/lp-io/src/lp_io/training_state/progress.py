@@ -1,32 +1,32 @@
-"""Report a Lightning training to a `Display`, and to a file for other programs."""
+"""Report how far a Lightning training is, to whoever shows it and to a file for other programs."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lp_io.model_directory import PROGRESS_FILE
-from lp_pipeline.display import Task
 
 SECONDS_BETWEEN_FILES = 2.0
 
 
 class ReportProgress(Callback):
-    """Tells the task and ``progress.json`` how many steps are done.
+    """Tells a function and ``progress.json`` how many steps are done.
 
     Args:
-        task: Where to report to.
+        report: Called with the number of steps done and a note on how it goes.
         total_steps: Batches of the whole training.
         folder: Where the file goes.
     """
 
-    def __init__(self, task: Task, total_steps: int, folder: Path) -> None:
-        self.task = task
+    def __init__(self, report: Callable[[int, str], None], total_steps: int, folder: Path) -> None:
+        self.report = report
         self.total_steps = total_steps
         self.file = folder / PROGRESS_FILE
         self.batches = 0
@@ -52,7 +52,7 @@ class ReportProgress(Callback):
         if every and trainer.global_step % every == 0:
             self._errors = _errors(trainer)
         note = f"epoch {trainer.current_epoch + 1}{self._errors}"
-        self.task.update(min(self.batches, self.total_steps), note)
+        self.report(min(self.batches, self.total_steps), note)
         if trainer.is_global_zero and time.monotonic() - self._written > SECONDS_BETWEEN_FILES:
             self._write("TRAINING", trainer)
 

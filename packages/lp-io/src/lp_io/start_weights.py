@@ -9,13 +9,13 @@ from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import LeftOut, Manifest, read_manifest, read_weights, take_weights
 from lp_io.checkpoint.files import LOSS_PREFIXES, MANIFEST_NAME, WEIGHTS_NAME
+from lp_io.errors import CheckpointError
 from lp_io.lightning_pose import (
     find_lightning_pose_checkpoint,
     is_lightning_pose_model_dir,
     read_lightning_pose_checkpoint,
     tracker_weights,
 )
-from lp_pipeline.errors import ConfigError
 
 _KEY = "model.checkpoint"
 _BACKBONE = "backbone."
@@ -38,13 +38,14 @@ def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, .
         What was taken over and what was not, a line each.
 
     Raises:
-        ConfigError: There are no weights, they cannot be trusted, or they are of another backbone.
+        CheckpointError: There are no weights, they cannot be trusted, or they are of another
+            backbone.
     """
     try:
         left_out = _take(tracker, checkpoint)
     except LPError as error:
         where = f"{_KEY}: {error.where or checkpoint}"
-        raise ConfigError(error.problem, where=where, remedy=error.remedy) from error
+        raise CheckpointError(error.problem, where=where, remedy=error.remedy) from error
     _check_backbone(tracker, checkpoint, left_out)
     names = [name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)]
     kept = {item.name for item in left_out} & set(names)
@@ -76,7 +77,7 @@ def _check_backbone(
     manifest = _manifest_of(checkpoint)
     trained = manifest.options.get("backbone") if manifest else None
     of = f"those of {trained}" if trained else "those of another network or image size"
-    raise ConfigError(
+    raise CheckpointError(
         f"the backbone {tracker.options.backbone} cannot start from these weights, which are {of}: "
         f"{_described(unlike)}",
         where=f"{_KEY}: {checkpoint}",

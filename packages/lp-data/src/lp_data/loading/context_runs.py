@@ -1,0 +1,51 @@
+"""Consecutive frames with the context that a tracker looks at on each side of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from lp_core.video import VideoSource
+
+Frames = UInt8[ndarray, "frames height width 3"]
+
+
+def frames_before(source: VideoSource, end: int, number: int) -> Frames:
+    """The ``number`` frames before frame ``end``; the first one stands for those before it."""
+    frames = source.read(max(0, end - number), end)
+    missing = number - len(frames)
+    return np.concatenate([np.repeat(frames[:1], missing, axis=0), frames]) if missing else frames
+
+
+def with_context(
+    chunks: Iterable[Frames], margin: int, before: Frames | None = None
+) -> Iterator[Frames]:
+    """Runs of consecutive frames that overlap, so that each frame has its context in one run.
+
+    Args:
+        chunks: Consecutive frames, some at a time.
+        margin: Frames of context on each side.
+        before: The 2·margin frames before the first; None at the beginning of a stream.
+
+    Yields:
+        Runs of frames; the first and the last frame of the stream are repeated as their own missing
+        context. A run of n + 2·margin frames predicts n frames.
+    """
+    if margin == 0:
+        yield from chunks
+        return
+    kept = before
+    for chunk in chunks:
+        if kept is None:
+            kept = np.repeat(chunk[:1], margin, axis=0)
+        run = np.concatenate([kept, chunk])
+        if len(run) > 2 * margin:
+            yield run
+            kept = run[-2 * margin :]
+        else:
+            kept = run
+    if kept is not None:
+        yield np.concatenate([kept, np.repeat(kept[-1:], margin, axis=0)])
