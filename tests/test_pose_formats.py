@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lp_core.image_source import ImageSource
 from lp_core.poses import (
     Animals,
     Content,
@@ -21,7 +22,7 @@ from lp_core.poses import (
 )
 from lp_core.poses.interchange import from_pandas, from_xarray, to_pandas, to_xarray
 from lp_io.predictions import read_predictions, write_predictions
-from lp_io.projects import ImageSource, LabeledImages
+from lp_io.projects import LabeledImages
 from lp_io.projects.coco import read_coco_labels, write_coco_labels
 from lp_io.projects.deeplabcut import read_deeplabcut_project
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project

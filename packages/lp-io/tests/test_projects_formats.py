@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO
 
+from lp_core.image_source import ImageSource
 from lp_core.poses import PoseTable, Skeleton
 from lp_io.errors import ConversionError
-from lp_io.projects import ImageSource, LabeledImages
+from lp_io.projects import LabeledImages
 from lp_io.projects.coco import read_coco_labels, write_coco_labels
 from lp_io.projects.deeplabcut import is_deeplabcut_project, read_deeplabcut_project
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project

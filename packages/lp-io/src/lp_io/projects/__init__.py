@@ -1,5 +1,5 @@
 """Labelled images as other tools keep them: DeepLabCut, SLEAP and COCO."""
 
-from lp_io.projects.labels import ImageSource, LabeledImages
+from lp_io.projects.labels import LabeledImages
 
-__all__ = ["ImageSource", "LabeledImages"]
+__all__ = ["LabeledImages"]

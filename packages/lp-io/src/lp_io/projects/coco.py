@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
+from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_io.errors import ConversionError
 from lp_io.projects.animals import one_animal_each
 from lp_io.projects.labels import (
     LABEL_FOLDER,
-    ImageSource,
     LabeledImages,
     first_repeated,
     folder_name,

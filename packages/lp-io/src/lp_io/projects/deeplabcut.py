@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from lp_core.errors import suggestion
+from lp_core.image_source import ImageSource
 from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
 from lp_core.poses import Animals, Content, PoseTable, Skeleton, concatenate, read_pose_csv
@@ -19,7 +20,6 @@ from lp_io.errors import ConversionError
 from lp_io.projects.animals import one_animal_each, with_scene
 from lp_io.projects.labels import (
     LABEL_FOLDER,
-    ImageSource,
     LabeledImages,
     existing_video,
     frame_number,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jaxtyping import UInt8
-from numpy import ndarray
-
+from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_io.untrusted.content import ContentError
@@ -17,27 +15,6 @@ from lp_io.untrusted.content import ContentError
 LABEL_FOLDER = "labeled-data"
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """One picture, and the places it can be had from.
-
-    Attributes:
-        name: Its path in a project, such as ``"labeled-data/mouse/img00012.png"``.
-        file: The image file, where there is one.
-        embedded: Gives (H, W, 3) RGB in frame px, where the labels' own file holds the picture.
-        video: The video that it is a frame of, where that exists.
-        frame: Its number in that video, counted from 0, where known.
-    """
-
-    name: str
-    file: Path | None = None
-    embedded: Callable[[], UInt8[ndarray, "height width 3"]] | None = field(
-        default=None, compare=False
-    )
-    video: Path | None = None
-    frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_io.errors import ConversionError
@@ -17,7 +18,6 @@ from lp_io.extras import require
 from lp_io.projects.animals import one_animal_each
 from lp_io.projects.labels import (
     LABEL_FOLDER,
-    ImageSource,
     LabeledImages,
     distinct_names,
     existing_video,

@@ -1,4 +1,4 @@
-"""``litpose check``, ``list`` and ``config``: look, and change nothing."""
+"""``litpose check`` and ``config``: look, and change nothing."""
 
 from __future__ import annotations
 
@@ -9,59 +9,12 @@ from typing import Annotated
 
 import typer
 
-from lp_core.errors import unknown_name
-from lp_core.registry import (
-    AUGMENTATIONS,
-    BACKBONES,
-    LOSSES,
-    MODELS,
-    VIDEO_READERS,
-    registered,
-)
 from lp_io.errors import ConversionError
-from lp_pipeline.cli.options import ConfigFile, Overrides, one_of
+from lp_pipeline.cli.options import ConfigFile, Overrides
 from lp_pipeline.printing import say
 
 LABEL_FILES = "CollectedData"
 """What the names of a project's label files begin with."""
-
-GROUPS = {
-    "models": MODELS,
-    "backbones": BACKBONES,
-    "losses": LOSSES,
-    "readers": VIDEO_READERS,
-    "augmentations": AUGMENTATIONS,
-}
-"""What can be listed."""
-
-
-@dataclass(frozen=True)
-class ListPlugins:
-    """List what is registered, and by which distribution."""
-
-    kind: Annotated[
-        str,
-        typer.Argument(
-            help="models, backbones, losses, readers or augmentations.",
-            autocompletion=one_of(*GROUPS),
-        ),
-    ]
-
-    def run(self) -> None:
-        """Print it.
-
-        Raises:
-            UnknownNameError: There is nothing of that kind to list.
-        """
-        if self.kind not in GROUPS:
-            raise unknown_name("kind of plug-in", self.kind, GROUPS)
-        group = GROUPS[self.kind]
-        plugins = registered(group).values()
-        width = max((len(plugin.name) for plugin in plugins), default=0)
-        for plugin in plugins:
-            say(f"{plugin.name:{width}}  {plugin.distribution} {plugin.version}")
-        if group == BACKBONES:
-            say("and every timm model that gives feature maps, by its timm name")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from lp_pipeline.cli.compare import Compare
 from lp_pipeline.cli.convert import Convert
 from lp_pipeline.cli.demo import Demo
 from lp_pipeline.cli.evaluate import Evaluate
-from lp_pipeline.cli.inspect import Check, CheckConfig, ListPlugins, ShowConfig, ShowSchema
-from lp_pipeline.cli.new_model import NewModel
+from lp_pipeline.cli.inspect import Check, CheckConfig, ShowConfig, ShowSchema
 from lp_pipeline.cli.options import Command, add_command
 from lp_pipeline.cli.outliers import Outliers
+from lp_pipeline.cli.plugins import ListPlugins, NewModel
 from lp_pipeline.cli.predict import Predict
 from lp_pipeline.cli.preview import Preview
 from lp_pipeline.cli.render import Render

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lp_core.allocator import keep_large_buffers
 from lp_core.text import printable
-from lp_pipeline.allocator import keep_large_buffers
 from lp_pipeline.errors import ConfigError
 from lp_pipeline.printing import say
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from lp_core.atomic import atomic_write
 from lp_core.errors import LPError
+from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import Skeleton
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.datasets.time_order import OFFSETS
 from lp_data.images import image_size
 from lp_data.labels import read_labels
+from lp_data.pictures import copy_pictures
 from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
-from lp_io.projects import ImageSource, LabeledImages
+from lp_io.projects import LabeledImages
 from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.folders import Videos, folder_beside, place_video
@@ -31,7 +33,6 @@ from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import as_pairs
 from lp_pipeline.config.load import load_config
 from lp_pipeline.conversion.importing import CONFIG_FILE, LABEL_FILE
-from lp_pipeline.conversion.pictures import copy_pictures
 from lp_pipeline.errors import ConfigError
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import yaml
 
+from lp_core.image_source import ImageSource
 from lp_core.poses import PoseTable, write_pose_csv
 from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
+from lp_data.pictures import PictureWriter
 from lp_io.errors import ConversionError
-from lp_io.projects import ImageSource, LabeledImages
+from lp_io.projects import LabeledImages
 from lp_io.projects.folders import Videos, folder_beside, place_video
 from lp_io.projects.report import REPORT_FILE, ConversionReport
-from lp_pipeline.conversion.pictures import PictureWriter
 
 LABEL_FILE = "CollectedData.csv"
 CONFIG_FILE = "config.yaml"
@@ -39,7 +40,7 @@ def import_project(
     """
     report = ConversionReport(target, left_out=list(labels.left_out))
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
-        pictures = PictureWriter(folder, report)
+        pictures = PictureWriter(folder, report.left_out, report.reasons)
         rows = pictures.write(labels.images)
         if not rows:
             why = "; ".join(f"{count} {reason}" for reason, count in report.reasons.items())

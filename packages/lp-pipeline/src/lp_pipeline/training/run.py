@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.errors import unwritable
 from lp_core.memory import explained_memory_errors
+from lp_core.text import quoted
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.files import MANIFEST_NAME
@@ -20,6 +21,7 @@ from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save
 from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, LOCK_FILE, PROGRESS_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock, check_free
 from lp_io.training_state import TrainingStateSaver
+from lp_io.training_state.interruption import StopWhenAsked
 from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress
 from lp_pipeline.builders.model import batches_per_epoch
@@ -32,9 +34,8 @@ from lp_pipeline.config.paths import (
 )
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.errors import TrainingError
+from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.training.beforehand import check_beforehand
-from lp_pipeline.training.interruption import StopWhenAsked
 from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.trainer import get_callbacks, get_trainer
 
@@ -185,11 +186,15 @@ def training_callbacks(
         every_n_seconds=training.save_state_every_n_seconds,
         keep=2,  # should the disk lose the newest
     )
+    stopped = TrainingStoppedError(
+        "the training was stopped",
+        remedy=f"go on with: litpose train --resume {quoted(model_dir)}",
+    )
     callbacks = [
         *get_callbacks(config),
         KeepBestWeights(save, model_dir),
         saver,
-        StopWhenAsked(saver, model_dir, display),
+        StopWhenAsked(saver, stopped, display.message),
     ]
     if training.ckpt_every_n_epochs:
         callbacks.append(KeepEpochWeights(save, model_dir, training.ckpt_every_n_epochs))

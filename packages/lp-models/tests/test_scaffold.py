@@ -1,4 +1,4 @@
-"""``litpose new-model``: names, folders, and what is written."""
+"""A plug-in to begin with: names, folders, and what is written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import tomllib
 import pytest
 
 from lp_core.testing import CHECKS, check_tracker
-from lp_pipeline.cli.new_model import NewModel, PluginNames, checked_names, write_plugin
-from lp_pipeline.errors import PipelineError
+from lp_models.scaffold import PluginNames, ScaffoldError, checked_names, write_plugin
 
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """A plug-in's folder, its package importable."""
-    NewModel("grey_heron", tmp_path / "plugin").run()
+    write_plugin(checked_names("grey_heron"), tmp_path / "plugin")
     monkeypatch.syspath_prepend(str(tmp_path / "plugin" / "src"))
     yield tmp_path / "plugin"
     for name in [name for name in sys.modules if name.startswith("grey_heron_tracker")]:
@@ -84,27 +83,27 @@ def test_names_follow_from_the_model_type(name, module, title):
     ],
 )
 def test_a_name_that_cannot_be_one_gets_a_better_one(name, guess):
-    with pytest.raises(PipelineError, match="lower-case letters") as caught:
+    with pytest.raises(ScaffoldError, match="lower-case letters") as caught:
         checked_names(name)
     assert caught.value.remedy == f"litpose new-model {guess}"
 
 
 @pytest.mark.parametrize("name", ["", "é", "123"])
 def test_a_name_that_gives_no_guess_is_refused(name):
-    with pytest.raises(PipelineError, match="lower-case letters") as caught:
+    with pytest.raises(ScaffoldError, match="lower-case letters") as caught:
         checked_names(name)
     assert caught.value.remedy is None
 
 
 def test_a_name_that_is_taken_tells_by_whom():
-    with pytest.raises(PipelineError, match="'heatmap' already, of lp-models"):
+    with pytest.raises(ScaffoldError, match="'heatmap' already, of lp-models"):
         checked_names("heatmap")
 
 
 def test_what_is_there_stays(tmp_path):
     (tmp_path / "plugin").mkdir()
     (tmp_path / "plugin" / "mine.txt").write_text("mine")
-    with pytest.raises(PipelineError, match="something already"):
+    with pytest.raises(ScaffoldError, match="something already"):
         write_plugin(PluginNames("heron"), tmp_path / "plugin")
     assert [path.name for path in tmp_path.rglob("*")] == ["plugin", "mine.txt"]
 
@@ -118,6 +117,6 @@ def test_an_empty_folder_is_filled(tmp_path):
 
 def test_a_folder_below_a_file_is_refused_and_nothing_is_left(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PipelineError, match="cannot be written"):
+    with pytest.raises(ScaffoldError, match="cannot be written"):
         write_plugin(PluginNames("heron"), tmp_path / "file" / "plugin")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

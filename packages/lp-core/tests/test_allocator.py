@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lp_pipeline.allocator import SWITCH
+from lp_core.allocator import SWITCH
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 
@@ -15,7 +15,7 @@ KEPT = """
 import re
 from pathlib import Path
 import numpy as np
-from lp_pipeline.allocator import keep_large_buffers
+from lp_core.allocator import keep_large_buffers
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 made = keep_large_buffers()

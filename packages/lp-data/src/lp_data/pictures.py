@@ -8,7 +8,7 @@ frames: the labelled image has to look like the frame of its number more than li
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,16 +20,14 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_core.errors import LPError
+from lp_core.image_source import ImageSource
 from lp_core.video import VideoSource
 from lp_data.datasets.likeness import Thumbnail, thumbnail
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.datasets.time_order import OFFSETS, other_frames, shows_frame
-from lp_data.errors import VideoError
+from lp_data.errors import ImageFileError, VideoError
 from lp_data.images import read_image
 from lp_data.video.open import open_video
-from lp_io.errors import ConversionError
-from lp_io.projects.labels import ImageSource
-from lp_io.projects.report import ConversionReport
 
 Picture = UInt8[ndarray, "_ _ 3"]  # pictures of one call may differ in size
 
@@ -51,13 +49,15 @@ class PictureWriter:
 
     Attributes:
         folder: The project's folder.
-        report: Where it is written down what could not be had.
+        notes: What could not be had, a sentence each.
+        reasons: The same for single images: how many for each reason.
         neighbours: How many neighbouring frames were written.
         sizes: (height, width) in frame px of each labelled image.
     """
 
     folder: Path
-    report: ConversionReport
+    notes: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
     neighbours: int = 0
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -82,9 +82,7 @@ class PictureWriter:
             source = stack.enter_context(open_video(video))
             return _Film(source, other_frames(source))
         except VideoError as error:
-            self.report.left_out.append(
-                f"the neighbours of {count} images: {video.name}: {error.problem}"
-            )
+            self.notes.append(f"the neighbours of {count} images: {video.name}: {error.problem}")
             return None
 
     def _write_one(self, image: ImageSource, film: _Film | None, labelled: set[str]) -> bool:
@@ -93,16 +91,16 @@ class PictureWriter:
         try:
             picture = self._picture(image, around)
         except LPError as error:
-            self.report.reasons[f"labelled images: {error.problem}"] += 1
+            self.reasons[f"labelled images: {error.problem}"] += 1
             return False
         if picture is None:
-            self.report.reasons["labelled images: neither their file nor their video is there"] += 1
+            self.reasons["labelled images: neither their file nor their video is there"] += 1
             return False
         self.sizes[image.name] = (picture.shape[0], picture.shape[1])
         unfit = _mismatch(picture, around, film.others) if film and around else None
         reason = self._neighbours(image, around, labelled, unfit)
         if reason:
-            self.report.reasons[f"images without all neighbouring frames: {reason}"] += 1
+            self.reasons[f"images without all neighbouring frames: {reason}"] += 1
         return True
 
     def _picture(self, image: ImageSource, around: dict[int, Picture]) -> Picture | None:
@@ -216,7 +214,7 @@ def _written(picture: Picture, target: Path) -> Picture:
     """Write a picture in the format that its name ends in, without loss where the format can.
 
     Raises:
-        ConversionError: No picture can be written under that name.
+        ImageFileError: No picture can be written under that name.
     """
     lossy = target.suffix.lower() in (".jpg", ".jpeg")
     options = (cv2.IMWRITE_JPEG_QUALITY, 98) if lossy else ()
@@ -227,7 +225,7 @@ def _written(picture: Picture, target: Path) -> Picture:
     except cv2.error:
         done, encoded = False, np.empty(0, np.uint8)
     if not done:
-        raise ConversionError(f"no picture can be written as '{target.suffix}'", where=target)
+        raise ImageFileError(f"no picture can be written as '{target.suffix}'", where=target)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(encoded.tobytes())
     return picture

@@ -1,4 +1,4 @@
-"""``litpose new-model``: a plug-in distribution with a tracker, ready to install and to change."""
+"""Write a plug-in distribution with a tracker, ready to install and to change."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
-from typing import Annotated
 
-import typer
-
-from lp_core.errors import unwritable
+from lp_core.errors import LPError, unwritable
 from lp_core.registry import MODELS, registered
-from lp_pipeline.cli.outputs import check_output_folder
-from lp_pipeline.errors import PipelineError
-from lp_pipeline.printing import say
 
 SUFFIX = ".template"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+class ScaffoldError(LPError):
+    """A plug-in that cannot be written under a name, or in a folder."""
 
 
 @dataclass(frozen=True)
@@ -58,48 +56,22 @@ class PluginNames:
         return own | {key: _range(key.replace("_", "-")) for key in ("lp_core", "lp_models")}
 
 
-@dataclass(frozen=True)
-class NewModel:
-    """Write a plug-in with a tracker of your own, ready to install, test and train."""
-
-    name: Annotated[str, typer.Argument(help="Its name, for model.model_type.")]
-    folder: Annotated[
-        Path | None, typer.Option(help="Where to write it; default: NAME-tracker.")
-    ] = None
-
-    def run(self) -> None:
-        """Write the distribution, and say what to do with it.
-
-        Raises:
-            PipelineError: The name cannot be used, or there is something in the folder already.
-        """
-        names = checked_names(self.name)
-        folder = self.folder or Path(names.distribution)
-        check_output_folder(folder)
-        write_plugin(names, folder)
-        say(f"a plug-in with the tracker '{self.name}': {folder}")
-        say(f"its head, to make your own: {folder / 'src' / names.module / 'head.py'}")
-        say(f"next: pip install -e {folder} pytest")
-        say(f"      pytest {folder}")
-        say(f"      litpose train CONFIG model.model_type={self.name}")
-
-
 def checked_names(name: str) -> PluginNames:
     """The names that follow from ``name``.
 
     Raises:
-        PipelineError: It is not a name for a module, or is taken.
+        ScaffoldError: It is not a name for a module, or is taken.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         guess = _mended(name)
-        raise PipelineError(
+        raise ScaffoldError(
             f"'{name}' cannot name a model: use lower-case letters, digits and underscores, "
             "beginning with a letter",
             remedy=f"litpose new-model {guess}" if guess else None,
         )
     taken = registered(MODELS).get(name)
     if taken is not None:
-        raise PipelineError(
+        raise ScaffoldError(
             f"there is a model '{name}' already, of {taken.distribution} {taken.version}",
             remedy="choose another name; `litpose list models` lists those that are taken",
         )
@@ -119,10 +91,10 @@ def write_plugin(names: PluginNames, folder: Path) -> None:
     """Write the distribution; ``folder`` appears whole or not at all.
 
     Raises:
-        PipelineError: The folder holds something already, or cannot be written.
+        ScaffoldError: The folder holds something already, or cannot be written.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise PipelineError(
+        raise ScaffoldError(
             "there is something already", where=folder, remedy="name another --folder"
         )
     try:
@@ -134,11 +106,11 @@ def write_plugin(names: PluginNames, folder: Path) -> None:
                 folder.rmdir()  # it is empty
             whole.rename(folder)
     except OSError as error:
-        raise unwritable(PipelineError, "the plug-in", folder, error) from error
+        raise unwritable(ScaffoldError, "the plug-in", folder, error) from error
 
 
 def _write_files(names: PluginNames, folder: Path) -> None:
-    root = files("lp_pipeline.cli").joinpath("templates", "new_model")
+    root = files("lp_models").joinpath("templates", "new_model")
     for parts, template in _templates(root, ()):
         path = folder.joinpath(*(part.replace("package", names.module) for part in parts))
         path.parent.mkdir(parents=True, exist_ok=True)

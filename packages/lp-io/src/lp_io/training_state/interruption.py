@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from lp_core.text import quoted
-from lp_io.training_state import TrainingStateSaver
-from lp_pipeline.display import Display
-from lp_pipeline.errors import TrainingStoppedError
+from lp_io.training_state.saver import TrainingStateSaver
 
 
 class StopWhenAsked(Callback):
@@ -23,17 +20,16 @@ class StopWhenAsked(Callback):
 
     Args:
         saver: Saves the training state.
-        model_dir: What the user is told to resume.
-        display: Where to say so.
+        reason: The error with which the training ends.
+        say: Shows a line to the user.
     """
 
-    def __init__(self, saver: TrainingStateSaver, model_dir: Path, display: Display) -> None:
+    def __init__(
+        self, saver: TrainingStateSaver, reason: Exception, say: Callable[[str], None]
+    ) -> None:
         self.saver = saver
-        self.display = display
-        self.reason = TrainingStoppedError(
-            "the training was stopped",
-            remedy=f"go on with: litpose train --resume {quoted(model_dir)}",
-        )
+        self.reason = reason
+        self.say = say
         self.may_wait = False
         self._before: Any = None
 
@@ -65,5 +61,5 @@ class StopWhenAsked(Callback):
         if not self.may_wait:
             raise self.reason
         self.may_wait = False
-        self.display.message("stopping after this step; Ctrl-C again stops at once")
+        self.say("stopping after this step; Ctrl-C again stops at once")
         self.saver.save_and_stop(self.reason)
