@@ -242,3 +242,16 @@ def copy_pictures(images: Iterable[ImageSource], folder: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(image.file, target)
     return missing
+
+
+def count_neighbours(images: Sequence[ImageSource]) -> int:
+    """How many image files are neighbours of a labelled one, and not labelled themselves."""
+    labelled = {image.file for image in images}
+    found = {
+        image.file.with_name(Path(name).name)
+        for image in images
+        if image.file is not None
+        for offset in OFFSETS
+        if (name := neighbour_name(image.name, offset)) is not None
+    }
+    return sum(file.is_file() for file in found - labelled)

@@ -206,6 +206,26 @@ def group_by_recipe(folders: Sequence[Path]) -> dict[str, list[Path]]:
     return groups
 
 
+def chosen_groups(groups: Sequence[str], model_dirs: Sequence[Path]) -> dict[str, list[Path]]:
+    """The groups that are asked for, then those that the configs tell.
+
+    Args:
+        groups: Each ``NAME=DIR,DIR``.
+        model_dirs: Other model directories.
+
+    Raises:
+        EvaluationError: A text is not of that form, or there is no model.
+    """
+    chosen = parse_groups(groups)
+    named = {folder.resolve() for folders in chosen.values() for folder in folders}
+    rest = [folder for folder in model_dirs if folder.resolve() not in named]
+    for name, folders in group_by_recipe(list(dict.fromkeys(rest))).items():
+        chosen[name if name not in chosen else str(folders[0])] = folders
+    if not chosen:
+        raise EvaluationError("which models?", remedy="litpose compare MODEL_DIR MODEL_DIR...")
+    return chosen
+
+
 def _recipe(folder: Path) -> str:
     """The config without what does not change the recipe, as text; the folder where none is."""
     import yaml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,26 @@ from lp_core.text import printable
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d8590", "#e69f00", "#56b4e9", "#a8518a")
 _MARKERS = "oD^svP*X"
 _WHAT = "the comparison"
+
+
+def reading_notes(comparison: Comparison, groups: Mapping[str, Sequence[Path]]) -> list[str]:
+    """How to read the table of a comparison, in a sentence each."""
+    notes = []
+    for name, folders in groups.items():
+        if len(folders) > 1:
+            notes.append(f"{name}: {', '.join(map(str, folders))}")
+    single = [group.name for group in comparison.groups if group.models == 1]
+    if single:
+        notes.append(
+            f"one model only, so the interval is over frames, not seeds: {', '.join(single)}"
+        )
+    if not comparison.same_frames:
+        notes.append("the models are judged on different frames, so differences are not paired")
+    notes.append(
+        "intervals: percentile bootstrap that draws models and frames with replacement; frames "
+        "count as independent"
+    )
+    return notes
 
 
 def write_comparison_csv(comparison: Comparison, path: Path) -> None:

@@ -6,21 +6,19 @@ from lp_io.lightning_pose.folder import (
     is_lightning_pose_model_dir,
 )
 from lp_io.lightning_pose.weights import (
-    PARTS,
     check_backbone,
+    fill,
     get_adapter,
-    misfit,
     tracker_weights,
 )
 
 __all__ = [
-    "PARTS",
     "LightningPoseCheckpoint",
     "check_backbone",
+    "fill",
     "find_lightning_pose_checkpoint",
     "get_adapter",
     "is_lightning_pose_model_dir",
-    "misfit",
     "read_lightning_pose_checkpoint",
     "tracker_weights",
 ]

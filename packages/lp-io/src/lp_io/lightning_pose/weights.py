@@ -180,3 +180,37 @@ def misfit(
         where=checkpoint.path,
         remedy="check that config.yaml and tb_logs are of the same training",
     )
+
+
+def fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) -> list[str]:
+    """Put all weights of a checkpoint into a tracker.
+
+    Returns:
+        The names of the weights that no prediction needs.
+
+    Raises:
+        ConversionError: They are not exactly the tracker's.
+    """
+    weights = tracker_weights(tracker, checkpoint)
+    _check_all_fit(tracker, weights, checkpoint)
+    tracker.load_state_dict(weights)
+    return [name for name in checkpoint.weights if not name.startswith(PARTS)]
+
+
+def _check_all_fit(
+    tracker: BaseSupervisedTracker,
+    weights: Weights,
+    checkpoint: LightningPoseCheckpoint,
+) -> None:
+    """Refuse weights that are not exactly the tracker's."""
+    own = tracker.state_dict()
+    problems = [f"'{name}' is missing" for name in own if name not in weights]
+    problems += [f"'{name}' belongs nowhere" for name in weights if name not in own]
+    problems += [
+        f"'{name}' is {tuple(weights[name].shape)}, not {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise misfit(tracker, checkpoint, f"{problems[0]}{more}")

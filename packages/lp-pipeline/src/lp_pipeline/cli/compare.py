@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lp_analysis.errors import EvaluationError
 from lp_pipeline.cli.outputs import check_output_file
 from lp_pipeline.display import terminal_or_plain
-
-if TYPE_CHECKING:
-    from lp_analysis.comparison.intervals import Comparison
 
 _ENDINGS = (".csv", ".png")
 
@@ -60,9 +55,10 @@ class Compare:
         Raises:
             EvaluationError: A model cannot be compared, or an option makes no sense.
         """
-        from lp_analysis.comparison.compared_models import compared_errors
+        from lp_analysis.comparison.compared_models import chosen_groups, compared_errors
         from lp_analysis.comparison.intervals import compare_groups
         from lp_analysis.comparison.output import (
+            reading_notes,
             write_comparison_csv,
             write_comparison_plot,
         )
@@ -70,50 +66,16 @@ class Compare:
 
         for path in self.output or ():
             check_output_file(path, _ENDINGS)
-        groups = _groups(self)
+        groups = chosen_groups(self.group or (), self.model_dirs or ())
         errors, notes = compared_errors(
             groups, labels=self.labels, frames=self.frames, common=not self.own_frames
         )
         comparison = compare_groups(errors, resamples=self.resamples, seed=self.seed)
         display = terminal_or_plain()
         display.show(comparison_table(comparison))
-        for note in [*notes, *_notes(comparison, groups)]:
+        for note in [*notes, *reading_notes(comparison, groups)]:
             display.message(note)
         for path in self.output or ():
             write = write_comparison_csv if path.suffix.lower() == ".csv" else write_comparison_plot
             write(comparison, path)
             display.message(f"written: {path}")
-
-
-def _groups(request: Compare) -> dict[str, list[Path]]:
-    """The groups that are asked for, then those that the configs tell."""
-    from lp_analysis.comparison.compared_models import group_by_recipe, parse_groups
-
-    groups = parse_groups(request.group or ())
-    named = {folder.resolve() for folders in groups.values() for folder in folders}
-    rest = [folder for folder in request.model_dirs or () if folder.resolve() not in named]
-    for name, folders in group_by_recipe(list(dict.fromkeys(rest))).items():
-        groups[name if name not in groups else str(folders[0])] = folders
-    if not groups:
-        raise EvaluationError("which models?", remedy="litpose compare MODEL_DIR MODEL_DIR...")
-    return groups
-
-
-def _notes(comparison: Comparison, groups: Mapping[str, Sequence[Path]]) -> list[str]:
-    """How to read the table."""
-    notes = []
-    for name, folders in groups.items():
-        if len(folders) > 1:
-            notes.append(f"{name}: {', '.join(map(str, folders))}")
-    single = [group.name for group in comparison.groups if group.models == 1]
-    if single:
-        notes.append(
-            f"one model only, so the interval is over frames, not seeds: {', '.join(single)}"
-        )
-    if not comparison.same_frames:
-        notes.append("the models are judged on different frames, so differences are not paired")
-    notes.append(
-        "intervals: percentile bootstrap that draws models and frames with replacement; frames "
-        "count as independent"
-    )
-    return notes

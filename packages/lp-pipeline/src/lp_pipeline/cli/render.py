@@ -81,13 +81,14 @@ class Render:
         from lp_data.video.open import open_video
         from lp_io.model_directory import labeled_video_path
         from lp_io.predictions import VideoPredictions
-        from lp_pipeline.evaluation.model_project import eval_options_of_table, skeleton_of_table
+        from lp_pipeline.evaluation.model_project import eval_options, model_of_table, skeleton_of
         from lp_pipeline.prediction.drawing import draw_with_progress
 
         display = terminal_or_plain()
         path = self.output or labeled_video_path(self.table)
         _check_output(self, path)
-        options = eval_options_of_table(self.table)
+        model_dir = model_of_table(self.table)
+        options = eval_options(model_dir)
         threshold = options.confidence_thresh_for_vid
         style = DrawingStyle(
             colormap=self.colormap or options.colormap,
@@ -95,7 +96,7 @@ class Render:
             trail=self.trail,
             radius=self.radius,
             legend=self.legend,
-            skeleton=skeleton_of_table(self.table),
+            skeleton=skeleton_of(model_dir),
         )
         confidence = ShownConfidence.of_table(self.table)
         with open_video(self.video, reader=self.reader) as source:

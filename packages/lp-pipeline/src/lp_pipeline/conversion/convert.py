@@ -200,10 +200,10 @@ def _how(videos: str) -> Videos:
 def _export(
     source: Path, target: Path, to: str, videos: Videos, *, overwrite: bool
 ) -> ConversionReport:
+    from lp_io.projects.exporting import export_sleap
     from lp_pipeline.conversion.exporting import (
         export_coco,
         export_deeplabcut,
-        export_sleap,
         read_own_labels,
     )
 

@@ -10,25 +10,20 @@ from lp_core.errors import LPError
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import Skeleton
-from lp_data.datasets.neighbours import neighbour_name
-from lp_data.datasets.time_order import OFFSETS
 from lp_data.images import image_size
 from lp_data.labels import read_labels
-from lp_data.pictures import copy_pictures
+from lp_data.pictures import copy_pictures, count_neighbours
 from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
 from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
+from lp_io.projects.exporting import begun_report, lost_sides, with_video_folders
 from lp_io.projects.folders import Videos, folder_beside, place_video
 from lp_io.projects.labels import (
-    LABEL_FOLDER,
-    folder_name,
     frame_number,
-    in_video_folders,
 )
 from lp_io.projects.report import REPORT_FILE, ConversionReport
-from lp_io.projects.sleap import write_sleap_labels
 from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import as_pairs
 from lp_pipeline.config.load import load_config
@@ -106,7 +101,7 @@ def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:
     Raises:
         ConversionError: The file cannot be written.
     """
-    report = _begun(labels, target)
+    report = begun_report(labels, target)
     sizes: dict[str, tuple[int, int]] = {}
     for image in labels.images:
         try:
@@ -116,28 +111,10 @@ def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:
             report.reasons[f"sizes of images: {error.problem}"] += 1
     with writing(target, ConversionError), atomic_write(target) as temporary:
         report.left_out += write_coco_labels(labels, temporary, sizes)
-    report.left_out += _lost_sides(labels)
+    report.left_out += lost_sides(labels)
     report.left_out.append(
         f"{len(labels)} pictures: the file names them by their paths in the project"
     )
-    return report
-
-
-def export_sleap(labels: LabeledImages, target: Path) -> ConversionReport:
-    """Write labels for SLEAP; ``.pkg.slp`` holds the pictures as well.
-
-    Raises:
-        ConversionError: The file cannot be written, or a picture to embed is missing.
-        MissingExtraError: sleap-io is not installed.
-    """
-    report = _begun(labels, target)
-    embed = target.name.lower().endswith(".pkg.slp")
-    with writing(target, ConversionError), atomic_write(target) as temporary:
-        report.left_out += write_sleap_labels(labels, temporary, embed=embed)
-    if embed:
-        report.kept.append(f"{len(labels)} pictures, in the file")
-    else:
-        report.left_out.append(f"{len(labels)} pictures: the file names where they are")
     return report
 
 
@@ -157,9 +134,9 @@ def export_deeplabcut(
             where=labels.images[0].name,
             remedy="put the pictures where the label file names them, relative to its folder",
         )
-    report = _begun(labels, target)
-    report.left_out += _lost_sides(labels)
-    labels = _in_video_folders(labels, report)
+    report = begun_report(labels, target)
+    report.left_out += lost_sides(labels)
+    labels = with_video_folders(labels, report)
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
         placed = [] if videos == "none" else [
             place_video(video, folder / "videos", videos) for video in labels.videos
@@ -173,56 +150,9 @@ def export_deeplabcut(
         missing = copy_pictures(labels.images, folder)
         if missing:
             report.left_out.append(f"{missing} pictures: their files are missing")
-        around = _neighbours(labels)
+        around = count_neighbours(labels.images)
         if around:
             report.left_out.append(f"{around} neighbouring frames: DeepLabCut looks at none")
         report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
         report.write(folder / REPORT_FILE)
-    return report
-
-
-def _lost_sides(labels: LabeledImages) -> list[str]:
-    """A note of the left-right pairs, for formats that have no place for them."""
-    pairs = len(labels.table.skeleton.left_right)
-    return [f"{pairs} left-right pairs: the format has no place for them"] if pairs else []
-
-
-def _in_video_folders(labels: LabeledImages, report: ConversionReport) -> LabeledImages:
-    """The labels with their pictures where DeepLabCut needs them, and their scorer's name too."""
-    images = in_video_folders(labels.images)
-    moved = sum(new.name != old.name for new, old in zip(images, labels.images, strict=True))
-    if moved:
-        report.left_out.append(
-            f"the folders of {moved} pictures: DeepLabCut needs {LABEL_FOLDER}/VIDEO, and they are "
-            f"in {Path(images[0].name).parent} and the like"
-        )
-    scorer = folder_name(labels.table.scorer)
-    if scorer != labels.table.scorer:
-        report.left_out.append(
-            f"the scorer '{labels.table.scorer}': DeepLabCut names files by it, and has '{scorer}'"
-        )
-    new_names = {old.name: new.name for old, new in zip(labels.images, images, strict=True)}
-    frame = tuple(new_names[name] for name in labels.table.image_paths)
-    return replace(labels, table=replace(labels.table, frame=frame, scorer=scorer), images=images)
-
-
-def _neighbours(labels: LabeledImages) -> int:
-    """How many image files are neighbours of a labelled one, and not labelled themselves."""
-    labelled = {image.file for image in labels.images}
-    found = {
-        image.file.with_name(Path(name).name)
-        for image in labels.images
-        if image.file is not None
-        for offset in OFFSETS
-        if (name := neighbour_name(image.name, offset)) is not None
-    }
-    return sum(file.is_file() for file in found - labelled)
-
-
-def _begun(labels: LabeledImages, target: Path) -> ConversionReport:
-    report = ConversionReport(target, left_out=list(labels.left_out))
-    labelled = int((labels.table.codes > 0).sum())
-    report.kept.append(
-        f"{len(labels)} images with {labelled} labels of {labels.table.num_keypoints} keypoints"
-    )
     return report

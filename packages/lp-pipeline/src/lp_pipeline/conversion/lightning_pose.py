@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose import (
-    PARTS,
     LightningPoseCheckpoint,
     check_backbone,
+    fill,
     find_lightning_pose_checkpoint,
     get_adapter,
-    misfit,
     read_lightning_pose_checkpoint,
-    tracker_weights,
 )
 from lp_io.model_directory import CONFIG_FILE
 from lp_io.projects.folders import folder_beside
@@ -56,7 +51,7 @@ def convert_lightning_pose(
     checkpoint = read_lightning_pose_checkpoint(find_lightning_pose_checkpoint(source))
     _check_agreement(config, checkpoint)
     tracker = _build(config, kind, source)
-    left_out = _fill(tracker, checkpoint)
+    left_out = fill(tracker, checkpoint)
     with folder_beside(target, overwrite=overwrite, mark=MANIFEST_NAME) as folder:
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
         save_model(folder, tracker, extra={"converted_from": made})
@@ -96,33 +91,6 @@ def _build(
         )
     options = get_options(config, kind, tuple(names))
     return kind(dataclasses.replace(options, backbone_pretrained=False, backbone_checkpoint=None))
-
-
-def _fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) -> list[str]:
-    """Put the weights into the tracker; the names of those that belong nowhere are returned."""
-    weights = tracker_weights(tracker, checkpoint)
-    _check_fit(tracker, weights, checkpoint)
-    tracker.load_state_dict(weights)
-    return [name for name in checkpoint.weights if not name.startswith(PARTS)]
-
-
-def _check_fit(
-    tracker: BaseSupervisedTracker,
-    weights: Mapping[str, Tensor],
-    checkpoint: LightningPoseCheckpoint,
-) -> None:
-    """Refuse weights that are not exactly the tracker's."""
-    own = tracker.state_dict()
-    problems = [f"'{name}' is missing" for name in own if name not in weights]
-    problems += [f"'{name}' belongs nowhere" for name in weights if name not in own]
-    problems += [
-        f"'{name}' is {tuple(weights[name].shape)}, not {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise misfit(tracker, checkpoint, f"{problems[0]}{more}")
 
 
 def _copy_labels(source: Path, folder: Path) -> None:

@@ -187,30 +187,22 @@ def splits_of(folder: Path, images: Sequence[str], image_dir: Path) -> tuple[str
     return ModelProject.from_dir(folder).use_of(images, image_dir)
 
 
-def skeleton_of(folder: Path) -> tuple[tuple[str, str], ...]:
+def skeleton_of(folder: Path | None) -> tuple[tuple[str, str], ...]:
     """The pairs of keypoints that drawings join: those of the config, else of the manifest.
+
+    Args:
+        folder: A model directory; None for predictions that lie in none.
 
     Raises:
         LPError: The config or the manifest is damaged.
     """
-    if (folder / CONFIG_FILE).is_file():
-        edges = get_skeleton(load_config(folder / CONFIG_FILE).config)
-        if edges:
-            return edges
-    if not (folder / MANIFEST_NAME).is_file():
+    config = config_of(folder)
+    if config is not None and config.data.skeleton:
+        return get_skeleton(config)
+    if folder is None or not (folder / MANIFEST_NAME).is_file():
         return ()
     skeleton = read_manifest(folder).skeleton
     return () if skeleton is None else skeleton.edges
-
-
-def skeleton_of_table(table: Path) -> tuple[tuple[str, str], ...]:
-    """The same for a table of predictions that lies in a model directory.
-
-    Raises:
-        ConfigError: The config is damaged.
-    """
-    folder = model_of_table(table)
-    return () if folder is None else skeleton_of(folder)
 
 
 def model_of_table(table: Path) -> Path | None:
@@ -219,32 +211,22 @@ def model_of_table(table: Path) -> Path | None:
     return next((folder for folder in folders if (folder / MANIFEST_NAME).is_file()), None)
 
 
-def config_of(folder: Path) -> Config | None:
+def config_of(folder: Path | None) -> Config | None:
     """The config of a model directory; None where it has none.
 
     Raises:
         ConfigError: The config is damaged.
     """
-    file = folder / CONFIG_FILE
-    return load_config(file).config if file.is_file() else None
+    if folder is None or not (folder / CONFIG_FILE).is_file():
+        return None
+    return load_config(folder / CONFIG_FILE).config
 
 
-def eval_options(folder: Path) -> EvalConfig:
+def eval_options(folder: Path | None) -> EvalConfig:
     """How a model directory's config wants predictions drawn; the defaults where it has none.
 
     Raises:
         ConfigError: The config is damaged.
     """
-    if not (folder / CONFIG_FILE).is_file():
-        return EvalConfig()
-    return load_config(folder / CONFIG_FILE).config.eval
-
-
-def eval_options_of_table(table: Path) -> EvalConfig:
-    """The same for a table of predictions; the defaults where it lies in no model directory.
-
-    Raises:
-        ConfigError: The config is damaged.
-    """
-    folder = model_of_table(table)
-    return EvalConfig() if folder is None else eval_options(folder)
+    config = config_of(folder)
+    return EvalConfig() if config is None else config.eval
