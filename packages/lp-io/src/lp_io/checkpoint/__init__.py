@@ -1,6 +1,5 @@
 """Saved models: ``model.safetensors`` with ``manifest.json`` beside it."""
 
-from lp_io.checkpoint.annotating import annotate_model
 from lp_io.checkpoint.classes import get_model_class
 from lp_io.checkpoint.files import read_manifest
 from lp_io.checkpoint.loading import (
@@ -12,7 +11,7 @@ from lp_io.checkpoint.loading import (
     take_weights,
 )
 from lp_io.checkpoint.manifest import Manifest
-from lp_io.checkpoint.saving import save_model
+from lp_io.checkpoint.saving import annotate_model, save_model
 
 __all__ = [
     "LeftOut",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -15,7 +14,6 @@ from lp_core.losses.factory import LossFactory
 from lp_core.optimization import OptimizationOptions
 from lp_core.options import OptionError, read_options
 from lp_core.registry import LOSSES, load_plugin
-from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.classes import get_model_class
 from lp_io.checkpoint.manifest import LossRecord, Manifest
@@ -51,13 +49,6 @@ class WithoutDrawing(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Loading a model does not change what is drawn after it."""
-    with torch.random.fork_rng(devices=[]):
-        yield
-
-
 def build_tracker(
     manifest: Manifest, *, draw_weights: bool, with_losses: bool
 ) -> BaseSupervisedTracker:
@@ -73,7 +64,8 @@ def build_tracker(
         CheckpointError: What it needs is not installed, or does not take the manifest's options.
     """
     kind = get_model_class(manifest)
-    options = _tracker_options(kind, manifest)
+    values = {**manifest.options, "backbone_pretrained": False, "backbone_checkpoint": None}
+    options = _options(kind.Options, values, manifest)  # there are no weights to fetch
     keywords: dict[str, Any] = {
         "optimization": _options(OptimizationOptions, manifest.optimization, manifest)
     }
@@ -84,17 +76,11 @@ def build_tracker(
                 manifest.unsupervised_losses, kind.unlabeled_outputs, kind
             )
             kind = _twin(kind)
-    with _random_state_kept():
+    with torch.random.fork_rng(devices=[]):  # loading does not change what is drawn after it
         if draw_weights:
             return kind(options, **keywords)
         with WithoutDrawing():
             return kind(options, **keywords)
-
-
-def _tracker_options(kind: type[BaseSupervisedTracker], manifest: Manifest) -> TrackerOptions:
-    """Its options, with no pre-trained weights to fetch."""
-    values = {**manifest.options, "backbone_pretrained": False, "backbone_checkpoint": None}
-    return _options(kind.Options, values, manifest)
 
 
 def _options(kind: type[Any], values: Any, manifest: Manifest) -> Any:

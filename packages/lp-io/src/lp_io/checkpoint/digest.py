@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.classes import get_model_class
-from lp_io.checkpoint.files import LOSS_PREFIXES, read_saved_model
+from lp_io.checkpoint.files import read_saved_model, without_losses
+from lp_io.tensor_file import tensor_bytes
 
 
 def weights_digest(tracker: BaseSupervisedTracker) -> str:
@@ -38,10 +38,7 @@ def stored_weights_digest(folder: Path) -> str | None:
 
 def _digest(kind: str, weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(kind.encode())
-    for name, value in sorted(weights.items()):
-        if name.startswith(LOSS_PREFIXES):
-            continue
+    for name, value in sorted(without_losses(weights).items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        plain = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(plain.numpy().data)
+        digest.update(tensor_bytes(value))
     return digest.hexdigest()

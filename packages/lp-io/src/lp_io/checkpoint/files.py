@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from lp_core.atomic import put_in_place
 from lp_io import strict_json
@@ -17,6 +21,25 @@ NEW_WEIGHTS_NAME = f".{WEIGHTS_NAME}.new"
 NEW_MANIFEST_NAME = f".{MANIFEST_NAME}.new"
 LOSS_PREFIXES = ("losses.", "unsupervised_losses.")
 """What the names of the losses' tensors begin with; nothing else of a tracker does."""
+
+
+def without_losses(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that predictions depend on."""
+    return {name: value for name, value in tensors.items() if not name.startswith(LOSS_PREFIXES)}
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The first weights that can only predict NaN; what a loss learnt may hold it."""
+    for name, tensor in without_losses(tensors).items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
+
+
+def tensor_record(name: str, tensor: Tensor) -> TensorRecord:
+    """What the manifest says of a tensor."""
+    kind, shape = str(dtype_name(tensor.dtype)), tuple(tensor.shape)
+    return TensorRecord(name=name, dtype=kind, shape=shape)
 
 
 class SavedModel(NamedTuple):
@@ -107,10 +130,7 @@ def _check_table(manifest: Manifest, weights: TensorFile, path: Path) -> None:
     """Refuse weights that are not those that the manifest lists."""
     listed = {record.name: record for record in manifest.weights.tensors}
     for name, tensor in weights.tensors.items():
-        found = TensorRecord(
-            name=name, dtype=str(dtype_name(tensor.dtype)), shape=tuple(tensor.shape)
-        )
-        if listed.pop(name, None) != found:
+        if listed.pop(name, None) != tensor_record(name, tensor):
             raise CheckpointError(f"'{name}' is not as the manifest says", where=path)
     if listed:
         raise CheckpointError(f"'{next(iter(listed))}' is missing from the weights", where=path)

@@ -16,7 +16,9 @@ from lp_io.checkpoint.files import (
     LOSS_PREFIXES,
     MANIFEST_NAME,
     WEIGHTS_NAME,
+    not_finite,
     read_saved_model,
+    without_losses,
 )
 from lp_io.checkpoint.manifest import Manifest
 from lp_io.errors import CheckpointError
@@ -75,11 +77,7 @@ def load_model(
     manifest, weights = read_saved_model(folder)
     _check_finite(weights.tensors, folder / WEIGHTS_NAME)
     tracker = build_tracker(manifest, draw_weights=not strict, with_losses=with_losses)
-    tensors = {
-        name: tensor
-        for name, tensor in weights.tensors.items()
-        if with_losses or not name.startswith(LOSS_PREFIXES)
-    }
+    tensors = weights.tensors if with_losses else without_losses(weights.tensors)
     left_out = _fill(tracker, tensors, folder / WEIGHTS_NAME, strict=strict)
     tracker.to(device=torch.device(device), dtype=dtype)
     return LoadedModel(tracker.eval(), manifest, left_out)
@@ -99,7 +97,7 @@ def read_weights(source: str | Path) -> dict[str, Tensor]:
     else:
         tensors = read_tensor_file(path).tensors
     _check_finite(tensors, path)
-    return {name: t for name, t in tensors.items() if not name.startswith(LOSS_PREFIXES)}
+    return without_losses(tensors)
 
 
 def load_weights(tracker: BaseSupervisedTracker, source: str | Path) -> tuple[LeftOut, ...]:
@@ -139,7 +137,7 @@ def take_weights(
     left_out = _misfits(tracker, tensors)
     fitting = _without(tensors, left_out)
     if not fitting:
-        own = [name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)]
+        own = without_losses(tracker.state_dict())
         raise CheckpointError(
             f"none of the {len(tensors)} tensors fits {type(tracker).__name__} with its {len(own)}",
             where=source,
@@ -177,11 +175,8 @@ def _fill(
 
 def _misfits(tracker: BaseSupervisedTracker, tensors: Mapping[str, Tensor]) -> tuple[LeftOut, ...]:
     """Tensors that are on one side only, or differ in shape or kind of number."""
-    own = {
-        name: tensor
-        for name, tensor in tracker.state_dict().items()
-        if name in tensors or not name.startswith(LOSS_PREFIXES)
-    }
+    state = tracker.state_dict()
+    own = without_losses(state) | {name: t for name, t in state.items() if name in tensors}
     missing = [LeftOut(n, "is not in the file") for n in own.keys() - tensors.keys()]
     unknown = [LeftOut(n, "is not in the tracker") for n in tensors.keys() - own.keys()]
     unlike = [
@@ -214,8 +209,6 @@ def _has_ties(module: nn.Module) -> bool:
 
 
 def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights that can only predict NaN; what a loss learnt may hold it."""
-    for name, tensor in tensors.items():
-        skipped = name.startswith(LOSS_PREFIXES) or not tensor.is_floating_point()
-        if not skipped and not torch.isfinite(tensor).all():
-            raise CheckpointError(f"the weights '{name}' are not finite numbers", where=path)
+    broken = not_finite(tensors)
+    if broken is not None:
+        raise CheckpointError(f"the weights '{broken}' are not finite numbers", where=path)

@@ -1,4 +1,4 @@
-"""Save a tracker as a model directory's weights and manifest."""
+"""Save a tracker as a model directory, and add to its manifest later."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from lp_core.atomic import flush_to_disk, put_in_place
-from lp_core.errors import unwritable
+from lp_core.atomic import atomic_text, flush_to_disk, put_in_place
+from lp_core.errors import unwritable, unwritable_as
 from lp_core.losses.factory import LossFactory
 from lp_core.options import plain_options
 from lp_core.poses import Skeleton
@@ -22,23 +21,24 @@ from lp_core.registry import LOSSES, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.classes import registration_of
 from lp_io.checkpoint.files import (
-    LOSS_PREFIXES,
     MANIFEST_NAME,
     NEW_MANIFEST_NAME,
     NEW_WEIGHTS_NAME,
     WEIGHTS_NAME,
     finish_interrupted_save,
+    not_finite,
+    read_manifest,
+    tensor_record,
 )
 from lp_io.checkpoint.manifest import (
     Distribution,
     LossRecord,
     Manifest,
-    TensorRecord,
     WeightsRecord,
     manifest_text,
 )
 from lp_io.errors import CheckpointError
-from lp_io.tensor_file import dtype_name, sha256_of, write_tensor_file
+from lp_io.tensor_file import sha256_of, write_tensor_file
 
 _PACKAGES = (
     "lp-core",
@@ -84,7 +84,12 @@ def save_model(
     """
     folder = Path(folder)
     tensors = tracker.state_dict()
-    _check_finite(tensors)
+    broken = not_finite(tensors)
+    if broken is not None:
+        raise CheckpointError(
+            f"the weights '{broken}' are not finite: the training has diverged",
+            remedy="lower training.optimizer_params.learning_rate",
+        )
     kind, plugin = registration_of(type(tracker))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,6 +120,33 @@ def save_model(
     return manifest
 
 
+def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
+    """Add values to the ``extra`` of a saved model's manifest.
+
+    What is interrupted leaves the manifest that was there before, or the new one.
+
+    Args:
+        folder: The model directory.
+        extra: Plain values by name; they replace those of the same name.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        CheckpointError: There is no saved model, its manifest cannot be trusted, a value is not
+            plain, or the file cannot be written.
+    """
+    folder = Path(folder)
+    finish_interrupted_save(folder)
+    manifest = read_manifest(folder)
+    manifest = manifest.model_copy(update={"extra": {**manifest.extra, **extra}})
+    text = manifest_text(manifest)
+    path = folder / MANIFEST_NAME
+    with unwritable_as(CheckpointError, "the manifest", path), atomic_text(path) as file:
+        file.write(text)
+    return manifest
+
+
 def _put_both_in_place(folder: Path, text: str) -> None:
     """Let the two files take their names, the new manifest being on the disk before either does.
 
@@ -136,26 +168,9 @@ def _remove_unfinished(folder: Path) -> None:
         (folder / NEW_MANIFEST_NAME).unlink(missing_ok=True)
 
 
-def _check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse to save a tracker that can only predict NaN."""
-    for name, tensor in tensors.items():
-        if name.startswith(LOSS_PREFIXES) or not tensor.is_floating_point():
-            continue
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(
-                f"the weights '{name}' are not finite: the training has diverged",
-                remedy="lower training.optimizer_params.learning_rate",
-            )
-
-
 def _weights_record(path: Path, tensors: Mapping[str, Tensor]) -> WeightsRecord:
-    records = [
-        TensorRecord(
-            name=name, dtype=str(dtype_name(tensors[name].dtype)), shape=tuple(tensors[name].shape)
-        )
-        for name in sorted(tensors)
-    ]
-    return WeightsRecord(sha256=sha256_of(path), size=path.stat().st_size, tensors=tuple(records))
+    records = tuple(tensor_record(name, tensors[name]) for name in sorted(tensors))
+    return WeightsRecord(sha256=sha256_of(path), size=path.stat().st_size, tensors=records)
 
 
 def _loss_records(factory: LossFactory | None) -> tuple[LossRecord, ...]:

@@ -84,10 +84,7 @@ def array(group: h5py.Group, name: str) -> ndarray:
             f"'{name}' is stored as pickled objects, which lp never opens",
             "save the table again with a newer pandas, or as CSV",
         )
-    if dataset.external or dataset.is_virtual:
-        raise ContentError(f"the values of '{name}' lie in another file")
-    if not is_plausible(dataset):
-        raise ContentError(f"'{name}' claims {dataset.nbytes:,} bytes, far more than are stored")
+    _check_stored(dataset)
     return np.asarray(dataset[()])
 
 
@@ -119,18 +116,23 @@ def _check_members(group: h5py.Group, seen: set[int]) -> None:
 
 def _check_dataset(dataset: h5py.Dataset) -> None:
     library = require("h5py", "h5")
-    if dataset.external or dataset.is_virtual:
-        raise ContentError(f"the values of '{dataset.name}' lie in another file")
-    if not is_plausible(dataset):
-        raise ContentError(
-            f"'{dataset.name}' claims {dataset.nbytes:,} bytes, far more than are stored"
-        )
+    _check_stored(dataset)
     if not dataset.dtype.hasobject or library.check_string_dtype(dataset.dtype):
         return
     items = library.check_vlen_dtype(dataset.dtype)
     encoded_image = items is not None and items == np.int8 and dataset.name.endswith("/video")
     if not encoded_image and library.check_ref_dtype(dataset.dtype) is None:
         raise ContentError(f"the values of '{dataset.name}' are of a damaged type")
+
+
+def _check_stored(dataset: h5py.Dataset) -> None:
+    """Refuse values that lie in another file, or that are far larger than what is stored."""
+    if dataset.external or dataset.is_virtual:
+        raise ContentError(f"the values of '{dataset.name}' lie in another file")
+    if not is_plausible(dataset):
+        raise ContentError(
+            f"'{dataset.name}' claims {dataset.nbytes:,} bytes, far more than are stored"
+        )
 
 
 def is_plausible(dataset: h5py.Dataset) -> bool:
