@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from unittest import SkipTest
 
-from lp_core.testing.errors import ConformanceError
-from lp_core.testing.subject import Subject, one_thread, quiet_generators
+from lp_core.testing.subject import ConformanceError, Subject, one_thread, quiet_generators
 
 
 class PremiseError(SkipTest):

@@ -93,27 +93,23 @@ class Comparison:
         ]
         return torch.tensor(means).reshape(items, items)
 
-    def _permutation(self, dim: int, tolerance: float) -> list[int] | None:
-        """Which item each one is instead; None unless they are only permuted."""
+    def _permuted(self, dim: int, tolerance: float) -> tuple[int, int] | None:
+        """The first item that is another, and that other; None unless they are only permuted."""
         distances = self._pairwise(dim)
         order = [int(index) for index in distances.argmin(dim=1)]
-        permuted = sorted(order) == list(range(len(order))) and order != sorted(order)
+        moved = [(index, other) for index, other in enumerate(order) if index != other]
         fits = float(distances.amin(dim=1).mean()) <= tolerance
-        return order if permuted and fits else None
+        return moved[0] if moved and fits and len(set(order)) == len(order) else None
 
     def _other_keypoints(self, tolerance: float) -> str | None:
-        order = self._permutation(1, tolerance)
-        if order is None:
+        if (found := self._permuted(1, tolerance)) is None:
             return None
-        wrong = next(index for index, other in enumerate(order) if index != other)
-        return f"'{self.names[wrong]}' is where '{self.names[order[wrong]]}' should be"
+        wrong, right = (self.names[index] for index in found)
+        return f"'{wrong}' is where '{right}' should be"
 
     def _other_rows(self, tolerance: float) -> str | None:
-        order = self._permutation(0, tolerance)
-        if order is None:
-            return None
-        wrong = next(index for index, other in enumerate(order) if index != other)
-        return f"row {wrong} has the keypoints of row {order[wrong]}"
+        found = self._permuted(0, tolerance)
+        return found and f"row {found[0]} has the keypoints of row {found[1]}"
 
     def _other_axes(self, tolerance: float) -> str | None:
         exchanged = self.points.flip(-1)

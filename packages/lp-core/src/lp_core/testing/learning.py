@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lp_core.testing.outputs import heads_of
+from lp_core.testing.outputs import heads_of, partly_labeled
 from lp_core.testing.subject import Subject
 from lp_core.trackers.supervised import BaseSupervisedTracker
 
@@ -114,19 +114,13 @@ def bears_images_without_rows(subject: Subject) -> None:
     if not loss.requires_grad:
         return
     loss.backward()
-    for name, parameter in tracker.named_parameters():
-        if parameter.grad is not None and not parameter.grad.isfinite().all():
-            raise subject.fault(
-                f"images without any labelled animal make the gradient of '{name}' NaN"
-            )
+    _check_gradients(subject, tracker, "images without any labelled animal make the gradient of")
 
 
 def learns_nothing_of_absent_keypoints(subject: Subject) -> None:
     """A keypoint without a label has no influence on the supervised loss."""
-    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
-    absent = torch.zeros_like(batch["visibility"], dtype=torch.bool)
-    absent[0] = absent[:, -1] = True
-    batch["keypoints"][absent], batch["visibility"][absent] = torch.nan, 0
+    tracker = subject.build()
+    batch, absent = partly_labeled(subject)
     outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
     assert tracker.losses is not None
     total = tracker.losses("train", outputs).total
@@ -157,6 +151,10 @@ def bears_missing_labels(subject: Subject) -> None:
         if not loss.isfinite():
             raise subject.fault("keypoints without a label make its loss infinite or NaN")
         loss.backward()
-        for name, parameter in tracker.named_parameters():
-            if parameter.grad is not None and not parameter.grad.isfinite().all():
-                raise subject.fault(f"keypoints without a label make the gradient of '{name}' NaN")
+        _check_gradients(subject, tracker, "keypoints without a label make the gradient of")
+
+
+def _check_gradients(subject: Subject, tracker: BaseSupervisedTracker, cause: str) -> None:
+    for name, parameter in tracker.named_parameters():
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            raise subject.fault(f"{cause} '{name}' NaN")

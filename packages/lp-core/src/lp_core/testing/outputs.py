@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from lp_core.batches import (
@@ -28,11 +29,6 @@ _ROUNDING = 1e-3
 def heads_of(outputs: Outputs) -> list[LossInputs]:
     """The items of one head or several."""
     return [outputs] if isinstance(outputs, dict) else list(outputs)
-
-
-def maps_of_rows(batch: LabeledBatch) -> Tensor:
-    """``to_frame`` (R, 2, 3) of the image that each row is on."""
-    return batch["to_frame"][batch["image"]]
 
 
 def _expected_shape(tracker: BaseSupervisedTracker, key: str, rows: int) -> tuple[int, ...]:
@@ -87,7 +83,7 @@ def gives_its_labeled_outputs(subject: Subject) -> None:
     outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
     declared, rows = type(tracker).labeled_outputs, len(batch["keypoints"])
     _check_outputs(subject, tracker, outputs, declared, rows, "of a labelled batch")
-    targets = transform(batch["keypoints"], maps_of_rows(batch))
+    targets = transform(batch["keypoints"], batch["to_frame"][batch["image"]])
     for head in heads_of(outputs):
         if "keypoints_targ" in head and not torch.allclose(
             head["keypoints_targ"], targets, atol=_MARGIN
@@ -207,12 +203,19 @@ def _same(value: Tensor | None, other: Tensor | None) -> bool:
     return value.dtype == other.dtype and torch.equal(value, other)
 
 
-def marks_missing_labels(subject: Subject) -> None:
-    """A keypoint without a label has no target, and does not touch what is predicted."""
-    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
+def partly_labeled(subject: Subject) -> tuple[LabeledBatch, Bool[Tensor, "rows keypoints"]]:
+    """A labelled batch, and which of its keypoints have no label."""
+    batch = subject.toy().labeled(batch=3)
     absent = torch.zeros_like(batch["visibility"], dtype=torch.bool)
     absent[0] = absent[:, -1] = True
     batch["keypoints"][absent], batch["visibility"][absent] = torch.nan, 0
+    return batch, absent
+
+
+def marks_missing_labels(subject: Subject) -> None:
+    """A keypoint without a label has no target, and does not touch what is predicted."""
+    tracker = subject.build()
+    batch, absent = partly_labeled(subject)
     outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
     for head in heads_of(outputs):
         targets = head.get("keypoints_targ")

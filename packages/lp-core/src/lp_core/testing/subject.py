@@ -12,13 +12,12 @@ import numpy as np
 import torch
 
 from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
-from lp_core.errors import UnknownNameError
+from lp_core.errors import CoreError, UnknownNameError
 from lp_core.losses.contract import Loss
 from lp_core.losses.factory import LossFactory
 from lp_core.optimization import OptimizationOptions
 from lp_core.options import read_options
 from lp_core.registry import LOSSES, load_plugin
-from lp_core.testing.errors import ConformanceError
 from lp_core.testing.losses import SameHeatmapLoss, StillnessLoss
 from lp_core.testing.toy import ToyProblem
 from lp_core.trackers.options import TrackerOptions
@@ -27,6 +26,10 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 
 _KEYPOINTS = ("nose", "left_ear", "tail")
 _RATE = 3e-3
+
+
+class ConformanceError(CoreError):
+    """A tracker that does not keep the contract of `lp_core.trackers`; it names the defect."""
 
 
 @dataclass(frozen=True)
