@@ -8,9 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_pipeline.config.load import load_config, save_config
+from lp_pipeline.config.load import load_config, save_config, show_config
 from lp_pipeline.config.schema import Config
-from lp_pipeline.config.show import show_config
 from lp_pipeline.errors import ConfigError
 
 PUBLIC = """\
@@ -456,7 +455,7 @@ def test_reading_a_plain_config_imports_nothing_heavy(tmp_path):
     path.write_text("data: {data_dir: /tmp}\ntraining: {max_epochs: 3}\n")
     code = (
         "import sys; from pathlib import Path; from lp_pipeline.config.load import load_config; "
-        "import lp_pipeline.config.show, lp_pipeline.config.json_schema; "
+        "import lp_pipeline.config.load, lp_pipeline.config.json_schema; "
         f"load_config(Path({str(path)!r})); "
         "print(sorted({'torch', 'matplotlib', 'pandas', 'timm'} & set(sys.modules)))"
     )

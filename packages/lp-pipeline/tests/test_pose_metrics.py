@@ -26,7 +26,7 @@ from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton, write_pose_csv
 from lp_io.predictions import VideoPredictions
 from lp_pipeline.config.schema import Config
-from lp_pipeline.evaluation.pose_metrics import fit_pose_metrics
+from lp_pipeline.evaluation.model_project import fit_pose_metrics
 
 
 def predicted(names, points, confidence, frame, split=None, scorer="tracker"):

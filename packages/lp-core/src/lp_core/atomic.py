@@ -68,3 +68,11 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def remove_leftovers(*paths: Path) -> None:
+    """Remove what `atomic_write` of these paths left behind in a process that was killed."""
+    for path in paths:
+        for leftover in path.parent.glob(f".{path.stem}.????????{path.suffix}"):
+            with suppress(OSError):
+                leftover.unlink()

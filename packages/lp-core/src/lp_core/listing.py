@@ -20,3 +20,10 @@ def visible(folder: Path, pattern: str = "*") -> list[Path]:
     """
     entries = (path for path in folder.iterdir() if path.match(pattern))
     return sorted(path for path in entries if not path.name.startswith("."))
+
+
+def file_marks(path: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of a file, or of those in a folder; reading them would take long."""
+    files = visible(path) if path.is_dir() else [path]
+    stats = ((file.name, file.stat()) for file in files)
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

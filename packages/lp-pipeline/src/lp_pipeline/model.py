@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from lp_analysis.confidence.stored import stored_calibration
 from lp_core.batches import Prediction
+from lp_core.devices import Precision
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
 from lp_data.regions import read_boxes
@@ -22,7 +23,6 @@ from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import CutPredictor
-from lp_pipeline.prediction.device import Precision
 from lp_pipeline.prediction.handler import PredictionHandler
 
 Frame = UInt8[ndarray, "height width 3"]

@@ -16,9 +16,9 @@ from lp_data.datasets.labeled import LabeledDataset
 from lp_data.regions import Boxes
 from lp_data.split import split_frames
 from lp_data.video.listing import list_videos
-from lp_pipeline.builders.boxes import boxes_of_video, get_boxes
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
+from lp_pipeline.builders.videos import boxes_of_video, get_boxes
 from lp_pipeline.config.paths import data_dir, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError

@@ -1,12 +1,14 @@
-"""The videos that a config wants predicted after training."""
+"""The videos that a config wants predicted after training, and the boxes of videos and images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from lp_data.regions import Boxes, read_boxes
 from lp_data.video.listing import find_videos
-from lp_pipeline.config.paths import test_videos_directory
+from lp_pipeline.config.paths import bbox_files, test_videos_directory
 from lp_pipeline.config.schema import Config
+from lp_pipeline.errors import PredictionError
 
 
 def folder_videos(config: Config) -> list[Path]:
@@ -20,3 +22,59 @@ def folder_videos(config: Config) -> list[Path]:
 def videos_to_predict(config: Config) -> list[Path]:
     """The videos that are predicted after training; none where the config does not ask for it."""
     return folder_videos(config) if config.eval.predict_vids_after_training else []
+
+
+def get_boxes(config: Config) -> Boxes | None:
+    """The boxes of labelled images, from ``data.bbox_file``; None for whole images.
+
+    Raises:
+        BoxFileError: A file of boxes cannot be read.
+    """
+    files = bbox_files(config)
+    return read_boxes(files) if files else None
+
+
+def boxes_of_labels(config: Config | None, labels: Path, given: Path | None = None) -> Boxes | None:
+    """The boxes of the images of a label file; None where the tracker looks at whole images.
+
+    Args:
+        config: Of the tracker; None where it is not known.
+        labels: The label file.
+        given: A file of boxes, or a folder with a file ``<labels>_bbox.csv``; None takes the boxes
+            that the tracker was trained on.
+
+    Raises:
+        BoxFileError: The file cannot be read.
+    """
+    if given is not None:
+        return read_boxes([given / f"{labels.stem}_bbox.csv" if given.is_dir() else given])
+    return None if config is None else get_boxes(config)
+
+
+def boxes_of_video(config: Config | None, video: Path, given: Path | None = None) -> Boxes | None:
+    """The boxes of the frames of a video; None where the tracker looks at whole frames.
+
+    Args:
+        config: Of the tracker; None where it is not known.
+        video: The video.
+        given: A file of boxes, or a folder with a file ``<video>_bbox.csv``; None takes that file
+            from beside the video, if the tracker was trained on boxes.
+
+    Raises:
+        BoxFileError: The file cannot be read.
+        PredictionError: The tracker was trained on boxes, and there are none of this video.
+    """
+    if given is not None and not given.is_dir():
+        return read_boxes([given])
+    if given is None and (config is None or not config.data.bbox_file):
+        return None
+    file = (given or video.parent) / f"{video.stem}_bbox.csv"
+    if not file.is_file():
+        raise PredictionError(
+            "there are no boxes of this video, and the model was trained on boxes"
+            if given is None
+            else "the folder has no boxes of this video",
+            where=f"{video}; looked for {file}",
+            remedy="name its boxes by --boxes, or put them there",
+        )
+    return read_boxes([file])

@@ -14,8 +14,7 @@ import typer
 from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT
 from lp_io.training_lock import check_free
-from lp_pipeline.cli.outputs import check_output_folder
-from lp_pipeline.cli.session import quieten_libraries, start_session
+from lp_pipeline.cli.session import check_output_folder, quieten_libraries, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PipelineError
 

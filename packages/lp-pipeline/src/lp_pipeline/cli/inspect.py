@@ -52,8 +52,7 @@ class ShowConfig:
 
     def run(self) -> None:
         """Print it."""
-        from lp_pipeline.config.load import load_config
-        from lp_pipeline.config.show import show_config
+        from lp_pipeline.config.load import load_config, show_config
 
         say(show_config(load_config(self.config, self.overrides or ())))
 

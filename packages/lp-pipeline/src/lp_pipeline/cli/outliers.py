@@ -12,8 +12,7 @@ from lp_analysis.errors import EvaluationError
 from lp_core.text import quoted
 from lp_io.model_directory import video_table
 from lp_pipeline.cli.options import ModelDir, Overwrite, Reader
-from lp_pipeline.cli.outputs import check_output_folder
-from lp_pipeline.cli.session import start_session
+from lp_pipeline.cli.session import check_output_folder, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 
 if TYPE_CHECKING:

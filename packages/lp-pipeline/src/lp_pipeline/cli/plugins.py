@@ -18,7 +18,7 @@ from lp_core.registry import (
     registered,
 )
 from lp_pipeline.cli.options import one_of
-from lp_pipeline.cli.outputs import check_output_folder
+from lp_pipeline.cli.session import check_output_folder
 from lp_pipeline.printing import say
 
 GROUPS = {

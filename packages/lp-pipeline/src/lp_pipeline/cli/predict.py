@@ -13,8 +13,7 @@ import typer
 
 from lp_core.errors import LPError, suggestion
 from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
-from lp_pipeline.cli.outputs import check_output_folder
-from lp_pipeline.cli.session import start_session
+from lp_pipeline.cli.session import check_output_folder, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PredictionError
 
@@ -115,8 +114,8 @@ def _model(request: Predict) -> Model:
     Raises:
         PredictionError: There is no such precision.
     """
+    from lp_core.devices import Precision
     from lp_pipeline.model import Model
-    from lp_pipeline.prediction.device import Precision
 
     if request.precision not in get_args(Precision):
         raise PredictionError(

@@ -49,7 +49,7 @@ class InputPredictor:
         """
         from lp_analysis.labeled_predictions import write_labeled_prediction
         from lp_data.labels import read_labels
-        from lp_pipeline.builders.boxes import boxes_of_labels
+        from lp_pipeline.builders.videos import boxes_of_labels
         from lp_pipeline.cli.train import show_errors
         from lp_pipeline.evaluation.model_project import splits_of
         from lp_pipeline.prediction.labeled import predict_labels
@@ -82,7 +82,7 @@ class InputPredictor:
         Raises:
             LPError: The video cannot be read, or the memory is not enough.
         """
-        from lp_pipeline.builders.boxes import boxes_of_video
+        from lp_pipeline.builders.videos import boxes_of_video
 
         folder = self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
         table = folder / f"{video.stem}.csv"

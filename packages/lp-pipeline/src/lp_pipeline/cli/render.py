@@ -11,8 +11,7 @@ import typer
 from lp_analysis.errors import RenderingError
 from lp_core.errors import suggestion
 from lp_pipeline.cli.options import Overwrite, Reader
-from lp_pipeline.cli.outputs import check_output_file
-from lp_pipeline.cli.session import start_session
+from lp_pipeline.cli.session import check_output_file, start_session
 from lp_pipeline.display import terminal_or_plain
 
 

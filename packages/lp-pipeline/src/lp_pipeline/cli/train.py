@@ -13,8 +13,12 @@ from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT, PREDICTIONS, REPORT_FILE
 from lp_io.training_lock import TrainingLock
 from lp_pipeline.cli.options import Overrides
-from lp_pipeline.cli.outputs import check_output_folder
-from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
+from lp_pipeline.cli.session import (
+    check_output_folder,
+    load_for_training,
+    quieten_libraries,
+    start_session,
+)
 from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lp_pipeline.config import paths
-from lp_pipeline.config.assembly import gather_model_options, validated
+from lp_pipeline.config.assembly import gather_model_options, resolve_interpolations, validated
 from lp_pipeline.config.checks import check_values, value_of
 from lp_pipeline.config.completion import complete
-from lp_pipeline.config.document import Document, dump_value, escaped, read_document
+from lp_pipeline.config.document import (
+    ORIGIN,
+    Document,
+    apply_override,
+    dump_value,
+    escaped,
+    read_document,
+)
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import drop_ignored
-from lp_pipeline.config.interpolation import resolve_interpolations
-from lp_pipeline.config.overrides import ORIGIN, apply_override
 from lp_pipeline.config.plugins import check_plugins
 from lp_pipeline.config.report import KeyPath, Report
 from lp_pipeline.config.schema import Config
@@ -148,3 +154,39 @@ def _add_origin(path: KeyPath, value: Any, report: Report, origins: dict[str, st
 def _inside_value(path: KeyPath) -> bool:
     """Whether ``path`` is a key that takes a value, or lies inside such a value."""
     return any(path[:length] in config_fields() for length in range(1, len(path) + 1))
+
+
+_WIDEST = 48
+"""Values longer than this do not push the comments of all others to the right."""
+
+
+def show_config(loaded: LoadedConfig) -> str:
+    """The resolved config as YAML, with the origin of each value as a comment.
+
+    Returns:
+        YAML that reads back as the same config; ends with a newline.
+    """
+    lines = list(_lines(escaped(loaded.config.model_dump()), (), loaded.origins))
+    width = max(len(text) for text, _ in lines if len(text) <= _WIDEST)
+    shown = (f"{text:<{width}}  # {origin}" if origin else text for text, origin in lines)
+    return "\n".join(shown) + "\n"
+
+
+def _lines(
+    values: dict[str, Any], path: KeyPath, origins: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Each line and the origin of its value; sections have none."""
+    for name, value in values.items():
+        inner = (*path, name)
+        start = f"{'  ' * len(path)}{_flow(name)}:"
+        if isinstance(value, dict) and value:
+            yield start, ""
+            yield from _lines(value, inner, origins)
+        else:
+            yield f"{start} {_flow(value)}", origins.get(".".join(inner), "")
+
+
+def _flow(value: Any) -> str:
+    """A value on one line."""
+    text = dump_value(value, flow=True).strip()
+    return json.dumps(value) if "\n" in text else text

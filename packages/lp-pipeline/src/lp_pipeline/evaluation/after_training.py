@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lp_analysis.confidence.shown import ShownConfidence
@@ -11,19 +13,20 @@ from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
+from lp_core.errors import LPError
+from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
 from lp_io.model_directory import labeled_video_path, video_table
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
-from lp_pipeline.builders.boxes import boxes_of_video
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import get_skeleton, other_label_files
-from lp_pipeline.builders.videos import videos_to_predict
+from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display, SilentDisplay
-from lp_pipeline.evaluation.attempts import Attempts
+from lp_pipeline.errors import TrainingError
 from lp_pipeline.evaluation.evaluate_model import (
     evaluate_label_file,
     predict_project_labels,
@@ -38,6 +41,52 @@ from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.videos import VideoResult, predict_video_file
 from lp_pipeline.training.setup import TrainingSetup
+
+
+@dataclass
+class Attempts:
+    """Steps after a training whose weights are saved.
+
+    Attributes:
+        display: Where to say what failed.
+        failed: What was not made, each with how to make it.
+    """
+
+    display: Display
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, what: str, remedy: str) -> Iterator[None]:
+        """Try one step.
+
+        Args:
+            what: What is missing if it fails, such as ``the report``.
+            remedy: The command that makes it, once its cause is mended.
+        """
+        smaller = f"{remedy} --batch-size 8 (or fewer)"
+        try:
+            with explained_memory_errors(TrainingError, smaller):
+                yield
+        except (LPError, OSError) as error:
+            self.failed.append((what, remedy))
+            self.display.message(f"warning: {what}: not made, since it failed")
+            self.display.message(f"  {_reason(error)}")
+
+    def say_how_to_go_on(self) -> None:
+        """Tell what is missing, and the commands that make it."""
+        if not self.failed:
+            return
+        self.display.message("the tracker is trained and saved, but some of what follows failed:")
+        for what, remedy in self.failed:
+            self.display.message(f"  {what}; once that is mended: {remedy}")
+
+
+def _reason(error: LPError | OSError) -> str:
+    """What went wrong and where, without what to do about it."""
+    if isinstance(error, LPError):
+        return f"{error.problem} ({error.where})" if error.where else error.problem
+    reason = error.strerror or str(error)
+    return f"{reason} ({error.filename})" if error.filename else reason
 
 
 def evaluate_training(

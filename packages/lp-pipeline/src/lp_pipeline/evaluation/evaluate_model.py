@@ -28,7 +28,7 @@ from lp_io.model_directory import (
 )
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_of_other_weights
-from lp_pipeline.builders.boxes import get_boxes
+from lp_pipeline.builders.videos import get_boxes
 from lp_pipeline.display import Display
 from lp_pipeline.evaluation.model_project import ModelProject
 from lp_pipeline.prediction.handler import PredictionHandler

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
+from lp_core.devices import Precision, autocast, choose_device
 from lp_core.geometry.affine import resizing
 from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
@@ -22,7 +23,6 @@ from lp_data.loading.prefetch import prefetch
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.digest import weights_digest
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.device import Precision, autocast, choose_device
 
 DEFAULT_CHUNK = 32
 """Frames that go through the network at once."""
@@ -79,7 +79,8 @@ class PredictionHandler:
         chunk: Frames that go through the network at once; None takes `default_chunk`.
 
     Raises:
-        PredictionError: The device is not there, or the tracker finds several animals per image.
+        DeviceError: The device is not there.
+        PredictionError: The tracker finds several animals per image.
     """
 
     def __init__(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,9 @@ from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.confidence.stored import calibrated_file
 from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import metric_file, metric_path
+from lp_core.atomic import remove_leftovers
 from lp_core.batches import Prediction
+from lp_core.listing import file_marks
 from lp_core.poses import Content, confidence_of, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
@@ -26,7 +29,6 @@ from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import CutPredictor
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.identity import prediction_identity
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _files_beside(
     """Opens the files of jumps and of calibrated confidences; call what it gives with each part."""
     names, norm = handler.tracker.options.keypoint_names, TemporalNorm()
     path = metric_path(table, "temporal_norm")
-    _remove_leftovers(path, metric_path(table, "calibrated_confidence"))
+    remove_leftovers(path, metric_path(table, "calibrated_confidence"))
     with ExitStack() as stack:
         jumps = stack.enter_context(metric_file(path, names))
         calibrated = calibration and stack.enter_context(calibrated_file(table, names, calibration))
@@ -160,9 +162,30 @@ def _files_beside(
         yield append
 
 
-def _remove_leftovers(*paths: Path) -> None:
-    """Remove what a killed run left beside its files."""
-    for path in paths:
-        for leftover in path.parent.glob(f".{path.stem}.????????{path.suffix}"):
-            with suppress(OSError):
-                leftover.unlink()
+def prediction_identity(
+    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None = None
+) -> str:
+    """A text that differs where predictions of a video may differ in any bit.
+
+    The number of threads is left out: a cluster may give a resumed job others.
+
+    Args:
+        handler: Runs the tracker.
+        source: The opened video.
+        video: The file or the folder.
+        boxes: Those of its frames; None for whole frames.
+    """
+    return json.dumps(
+        {
+            "weights": handler.weights_digest,
+            "size": handler.image_size,
+            "context": handler.tracker.context_frames,
+            "chunk": handler.chunk,
+            "device": handler.device.type,
+            "precision": handler.precision,
+            "torch": torch.__version__,
+            "reader": type(source).__qualname__,
+            "video": file_marks(video),
+            "boxes": boxes.digest if boxes else None,
+        }
+    )

@@ -8,9 +8,8 @@ from lp_core.errors import LPError
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
-from lp_pipeline.builders.boxes import boxes_of_video, get_boxes
 from lp_pipeline.builders.labels import image_size, other_label_files
-from lp_pipeline.builders.videos import videos_to_predict
+from lp_pipeline.builders.videos import boxes_of_video, get_boxes, videos_to_predict
 from lp_pipeline.config.load import DEFAULT, LoadedConfig
 from lp_pipeline.config.paths import data_dir, test_videos_directory
 from lp_pipeline.config.schema import Config

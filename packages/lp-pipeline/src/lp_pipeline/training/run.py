@@ -16,10 +16,10 @@ from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_data.datasets.time_order import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
-from lp_io.checkpoint.files import MANIFEST_NAME
+from lp_io.checkpoint.folder import check_model_dir, content
 from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save
-from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, LOCK_FILE, PROGRESS_FILE, STATE_FOLDER
-from lp_io.training_lock import TrainingLock, check_free
+from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, STATE_FOLDER
+from lp_io.training_lock import TrainingLock
 from lp_io.training_state import TrainingStateSaver
 from lp_io.training_state.interruption import StopWhenAsked
 from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
@@ -38,8 +38,6 @@ from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.trainer import get_callbacks, get_trainer
-
-_MADE_BY_TRAINING = (PROGRESS_FILE, STATE_FOLDER, MANIFEST_NAME)
 
 
 def train(
@@ -226,48 +224,6 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
             task.update(row + 1)
 
 
-def check_model_dir(
-    model_dir: Path, *, overwrite: bool = False, lock: TrainingLock | None = None
-) -> None:
-    """Refuse a folder that holds something that is not to be replaced.
-
-    Args:
-        model_dir: The folder.
-        overwrite: Whether an earlier model directory may be replaced.
-        lock: The folder's lock, where this training holds it already.
-
-    Raises:
-        TrainingError: It is a file, or not empty and no earlier model directory to replace, or
-            another training works in it.
-    """
-    if lock is None:
-        check_free(model_dir)
-    if model_dir.is_dir() and not _content(model_dir):
-        return
-    ours = (model_dir / CONFIG_FILE).is_file() and any(
-        (model_dir / name).exists() for name in _MADE_BY_TRAINING
-    )
-    if (overwrite and ours) or not model_dir.exists():
-        return
-    if overwrite:
-        raise TrainingError(
-            "the folder is not a model directory, so it is not replaced",
-            where=model_dir,
-            remedy="choose another --output-dir (--overwrite replaces model directories only)",
-        )
-    raise TrainingError(
-        "the model directory exists already",
-        where=model_dir,
-        remedy="choose another --output-dir"
-        + (", go on with it by --resume, or replace it by --overwrite" if ours else ""),
-    )
-
-
-def _content(folder: Path) -> list[Path]:
-    """What lies in a folder, but for the lock of a training."""
-    return [path for path in folder.iterdir() if path.name != LOCK_FILE]
-
-
 def check_holds_no_data(config: Config, model_dir: Path) -> None:
     """Refuse to replace a folder in which something lies that is trained on or predicted.
 
@@ -293,8 +249,8 @@ def _start_model_dir(
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        check_model_dir(model_dir, overwrite=overwrite, lock=lock)  # others may have been faster
-        for path in _content(model_dir):
+        check_model_dir(model_dir, overwrite=overwrite, locked=True)  # others may have been faster
+        for path in content(model_dir):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         (model_dir / STATE_FOLDER).mkdir()  # marks the folder as a training's from the beginning
         for file in csv_files(loaded.config):

@@ -7,16 +7,20 @@ from typing import Literal
 
 import torch
 
-from lp_pipeline.errors import PredictionError
+from lp_core.errors import CoreError
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+class DeviceError(CoreError):
+    """A device that this machine does not have."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device ``name``, or the fastest that there is.
 
     Raises:
-        PredictionError: There is no such device here.
+        DeviceError: There is no such device here.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -25,11 +29,11 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device("cuda" if name == "gpu" else name)
     except RuntimeError as error:
-        raise PredictionError(f"there is no kind of device '{name}'", remedy="use auto") from error
+        raise DeviceError(f"there is no kind of device '{name}'", remedy="use auto") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise PredictionError("there is no CUDA GPU on this machine", remedy="use cpu or auto")
+        raise DeviceError("there is no CUDA GPU on this machine", remedy="use cpu or auto")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise PredictionError("there is no Apple GPU on this machine", remedy="use cpu or auto")
+        raise DeviceError("there is no Apple GPU on this machine", remedy="use cpu or auto")
     return device
 
 
