@@ -2,7 +2,7 @@
 
 import pytest
 
-from lp_pipeline.config.load import load_config
+from lp_pipeline.config.load import load_config, save_config
 from lp_pipeline.config.paths import csv_files, data_dir, video_dir
 from lp_pipeline.config.paths import test_videos_directory as videos_to_predict
 from lp_pipeline.errors import ConfigError
@@ -141,7 +141,7 @@ def test_milestone_steps_take_the_place_of_the_default_milestones(tmp_path):
     loaded = load(tmp_path, text)
     params = loaded.config.training.lr_scheduler_params.multisteplr
     assert (params.milestones, params.milestone_steps) == ([], [200, 300])
-    loaded.save(tmp_path / "again.yaml")
+    save_config(loaded.config, tmp_path / "again.yaml")
     assert load_config(tmp_path / "again.yaml").config == loaded.config
 
 

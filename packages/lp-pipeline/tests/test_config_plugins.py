@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from lp_pipeline.config.json_schema import schema_json
-from lp_pipeline.config.load import load_config
+from lp_pipeline.config.load import load_config, save_config
 from lp_pipeline.errors import ConfigError
 
 CODE = """
@@ -83,7 +83,7 @@ def test_a_trackers_own_options_may_stand_under_model(tmp_path, acme):
     assert loaded.config.model.options == {"layers": 3, "widths": [4, 5]}
     assert loaded.origins["model.options.layers"].endswith("c.yaml:3")
     assert loaded.origins["model.options.widths"] == "override"
-    loaded.save(tmp_path / "saved.yaml")
+    save_config(loaded.config, tmp_path / "saved.yaml")
     assert load_config(tmp_path / "saved.yaml").config == loaded.config
 
 

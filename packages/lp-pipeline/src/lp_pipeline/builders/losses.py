@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, TrainingLabels
 from lp_core.losses.factory import LossFactory
 from lp_core.options import read_options
+from lp_core.poses import PoseTable
 from lp_core.registry import LOSSES, load_plugin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
@@ -61,16 +63,25 @@ def supervised_loss_name(config: Config, tracker_class: type[BaseSupervisedTrack
     )
 
 
-def training_labels(config: Config, data_module: LabeledDataModule) -> TrainingLabels:
-    """The labels of the training split in frame px, for losses that learn from them."""
-    table = data_module.dataset.table
-    keypoints = torch.from_numpy(table.points[list(data_module.split.train)]).float()
-    matches = config.data.mirrored_column_matches or ()
+def training_labels(
+    config: Config,
+    labels: PoseTable,
+    train: Sequence[int],
+    frame_size: tuple[int, int] | None = None,
+) -> TrainingLabels:
+    """The labels of the training split in frame px, for what learns from them.
+
+    Args:
+        config: Names the keypoints of each view and of the poses.
+        labels: All labels.
+        train: The rows of the training split.
+        frame_size: (height, width) of the frames, where it is known.
+    """
     return TrainingLabels(
-        keypoints=keypoints,
-        keypoint_names=table.keypoint_names,
-        frame_size=data_module.dataset.frame_size(data_module.training_samples[0]),
-        mirrored_column_matches=tuple(tuple(view) for view in matches),
+        keypoints=torch.from_numpy(labels.points[list(train)]).float(),
+        keypoint_names=labels.keypoint_names,
+        frame_size=frame_size,
+        mirrored_column_matches=tuple(map(tuple, config.data.mirrored_column_matches or ())),
         columns_for_singleview_pca=tuple(config.data.columns_for_singleview_pca or ()),
     )
 
@@ -93,7 +104,9 @@ def get_loss_factories(
         tracker_class.labeled_outputs,
         tracker=f"the tracker '{name}'",
     )
-    labels = training_labels(config, data_module)
+    dataset, split = data_module.dataset, data_module.split
+    frame_size = dataset.frame_size(data_module.training_samples[0])
+    labels = training_labels(config, dataset.table, split.train, frame_size)
     supervised.fit_labels(labels)
     chosen = [build_loss(config, loss) for loss in config.model.losses_to_use or []]
     if not chosen:

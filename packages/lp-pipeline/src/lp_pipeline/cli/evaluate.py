@@ -13,7 +13,7 @@ from lp_analysis.errors import EvaluationError
 from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_pipeline.cli.options import Device, ModelDir
-from lp_pipeline.cli.session import start_session
+from lp_pipeline.cli.session import refuse_same_names, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 
 if TYPE_CHECKING:
@@ -78,13 +78,7 @@ def _check_files(files: Sequence[Path]) -> None:
     for file in files:
         if not file.is_file():
             raise EvaluationError("there is no such label file", where=file)
-    same = [file for file in files if sum(file.stem == other.stem for other in files) > 1]
-    if same:
-        raise EvaluationError(
-            "label files of the same name would be evaluated into the same folder",
-            where=", ".join(map(str, same)),
-            remedy="rename one of them",
-        )
+    refuse_same_names(files)
 
 
 def _handler(request: Evaluate) -> PredictionHandler:

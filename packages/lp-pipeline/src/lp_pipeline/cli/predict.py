@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import typer
 
 from lp_core.errors import LPError, suggestion
 from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
-from lp_pipeline.cli.session import check_output_folder, start_session
+from lp_pipeline.cli.session import check_output_folder, refuse_same_names, start_session
 from lp_pipeline.display import Display, terminal_or_plain
 from lp_pipeline.errors import PredictionError
 
@@ -161,25 +160,10 @@ def sort_inputs(paths: Sequence[Path]) -> Inputs:
             labels.append(path)
         else:
             videos.extend(list_inputs(path))
-    _refuse_same_names(labels, videos)
+    remedy = "predict them one by one, each with another --output-dir"
+    refuse_same_names(labels, remedy)
+    refuse_same_names(videos, remedy)
     return Inputs(tuple(labels), tuple(videos))
-
-
-def _refuse_same_names(*kinds: list[Path]) -> None:
-    """Refuse inputs whose predictions would go to one and the same file.
-
-    Raises:
-        PredictionError: There are some.
-    """
-    for paths in kinds:
-        names = Counter(path.stem for path in paths)
-        same = [path for path in paths if names[path.stem] > 1]
-        if same:
-            raise PredictionError(
-                "inputs of the same name would be predicted into the same file",
-                where=", ".join(map(str, same)),
-                remedy="predict them one by one, each with another --output-dir",
-            )
 
 
 @dataclass

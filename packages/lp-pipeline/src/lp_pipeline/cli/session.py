@@ -1,10 +1,11 @@
-"""What commands that compute do first: settings of the process, and the config to train by."""
+"""What commands do first: settings of the process, the config to train by, checks of paths."""
 
 from __future__ import annotations
 
 import logging
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,4 +151,20 @@ def check_output_folder(path: Path) -> None:
             "this is a file, but results go into a folder",
             where=path,
             remedy="give the name of a folder, which need not exist yet",
+        )
+
+
+def refuse_same_names(inputs: Sequence[Path], remedy: str = "rename one of them") -> None:
+    """Refuse inputs whose predictions would go to one and the same file.
+
+    Raises:
+        PipelineError: There are some.
+    """
+    names = Counter(path.stem for path in inputs)
+    same = [path for path in inputs if names[path.stem] > 1]
+    if same:
+        raise PipelineError(
+            "inputs of the same name would be predicted into the same file",
+            where=", ".join(map(str, same)),
+            remedy=remedy,
         )

@@ -1,4 +1,4 @@
-"""From the nested values of a document to a typed config, with every problem reported."""
+"""From the nested values of a document to a typed config: interpolated, validated, reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML read safely, with the line of every key."""
+"""YAML read safely, with the line of every key, and overrides of single keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The schema's keys, as data: path, type, default and description of each."""
+"""The schema's keys, as data: path, type, default and description of each, and which hold text.
+
+YAML reads ``2024.10``, ``007`` and ``1:30`` as numbers. As the name of a folder or a keypoint, each
+of them is another name then, so that the characters of a text are kept as they were written.
+"""
 
 from __future__ import annotations
 

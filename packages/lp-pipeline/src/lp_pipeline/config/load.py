@@ -47,14 +47,6 @@ class LoadedConfig:
     origins: dict[str, str]
     notes: list[str]
 
-    def save(self, path: Path) -> None:
-        """Write the resolved config as YAML; `load_config` reads it back as the same.
-
-        Args:
-            path: The file; it appears whole or not at all.
-        """
-        save_config(self.config, path)
-
 
 def save_config(config: Config, path: Path) -> None:
     """Write ``config`` as YAML that `load_config` reads back as the same.

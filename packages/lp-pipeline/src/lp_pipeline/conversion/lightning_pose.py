@@ -23,7 +23,7 @@ from lp_io.model_directory import CONFIG_FILE
 from lp_io.projects.folders import folder_beside
 from lp_io.projects.report import ConversionReport
 from lp_pipeline.builders.model import get_options
-from lp_pipeline.config.load import LoadedConfig, load_config
+from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.schema import Config
 
 
@@ -56,7 +56,7 @@ def convert_lightning_pose(
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
         save_model(folder, tracker, extra={"converted_from": made})
         _copy_labels(source, folder)
-        loaded.save(folder / CONFIG_FILE)
+        save_config(loaded.config, folder / CONFIG_FILE)
     return _report(target, loaded, checkpoint, left_out)
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import torch
-
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import PoseSpace, PoseSpaceError
 from lp_analysis.metrics.summary import UNSPLIT
@@ -27,7 +25,7 @@ from lp_pipeline.builders.labels import (
     label_names,
     other_label_files,
 )
-from lp_pipeline.builders.losses import build_loss
+from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.schema import Config, EvalConfig
 
@@ -65,12 +63,7 @@ def fit_pose_metrics(config: Config, labels: PoseTable, train: Sequence[int]) ->
         labels: The labels, with the keypoints in the tracker's order.
         train: The rows to learn from.
     """
-    known = TrainingLabels(
-        keypoints=torch.from_numpy(labels.points[list(train)]).float(),
-        keypoint_names=labels.keypoint_names,
-        mirrored_column_matches=tuple(map(tuple, config.data.mirrored_column_matches or ())),
-        columns_for_singleview_pca=tuple(config.data.columns_for_singleview_pca or ()),
-    )
+    known = training_labels(config, labels, train)
     metrics, notes = {}, []
     for name in asked_pose_losses(config):
         metric = f"{name}_error"

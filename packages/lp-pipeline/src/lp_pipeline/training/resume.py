@@ -10,7 +10,7 @@ from pathlib import Path
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock
 from lp_io.training_state import latest_training_state, remove_unfinished_states
-from lp_pipeline.config.load import LoadedConfig, load_config
+from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
@@ -98,7 +98,9 @@ def resume(
         held.acquire()
         tell_stale(held, display)
         remove_unfinished_states(model_dir / STATE_FOLDER)
-        loaded.save(model_dir / CONFIG_FILE)  # what follows finds the new places there
+        save_config(
+            loaded.config, model_dir / CONFIG_FILE
+        )  # what follows finds the new places there
         return _go_on(loaded, model_dir, display)
 
 

@@ -25,7 +25,7 @@ from lp_io.training_state.interruption import StopWhenAsked
 from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress
 from lp_pipeline.builders.model import batches_per_epoch
-from lp_pipeline.config.load import LoadedConfig
+from lp_pipeline.config.load import LoadedConfig, save_config
 from lp_pipeline.config.paths import (
     csv_files,
     data_dir,
@@ -255,7 +255,9 @@ def _start_model_dir(
         (model_dir / STATE_FOLDER).mkdir()  # marks the folder as a training's from the beginning
         for file in csv_files(loaded.config):
             shutil.copyfile(file, model_dir / file.name)
-        loaded.save(model_dir / CONFIG_FILE)  # last: with it, the folder can be resumed
+        save_config(
+            loaded.config, model_dir / CONFIG_FILE
+        )  # last: with it, the folder can be resumed
     except OSError as error:
         raise unwritable(TrainingError, "the model directory", model_dir, error) from error
 
