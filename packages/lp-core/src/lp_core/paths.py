@@ -1,4 +1,4 @@
-"""Find files whose names are written a little differently, and tell paths of other systems."""
+"""Names written a little differently, paths of other systems, and which of two files is newer."""
 
 from __future__ import annotations
 
@@ -119,3 +119,8 @@ def _folded(name: str) -> str:
 
 def _numbers(name: str) -> list[int]:
     return [int(number[:18]) for number in _NUMBER.findall(name)]
+
+
+def is_newer(path: Path, other: Path) -> bool:
+    """Whether a file is there and was made after another one, from which it follows."""
+    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns

@@ -238,3 +238,23 @@ def _number(name: str, keypoint_names: Sequence[str]) -> int:
         f"the skeleton joins '{name}', which is not a keypoint",
         remedy=suggestion(name, keypoint_names),
     )
+
+
+def parse_edge(text: str, names: tuple[str, ...]) -> Edge:
+    """Two keypoints from ``FIRST-SECOND``, although names may have hyphens themselves.
+
+    Raises:
+        RenderingError: There are no two such keypoints.
+    """
+    parts = text.split("-")
+    pairs = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
+    for pair in pairs:
+        if pair[0] in names and pair[1] in names:
+            return pair
+    unknown = [name for pair in pairs[:1] for name in pair if name not in names]
+    rest = f"write FIRST-SECOND with two of: {', '.join(names)}"
+    raise RenderingError(
+        f"'{text}' does not join two keypoints",
+        where="--skeleton",
+        remedy=suggestion(unknown[0], names, rest) if unknown else rest,
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lp_core.memory import explained_memory_errors
+from lp_core.paths import is_newer
 from lp_io.model_directory import IMAGE_FOLDER, VIDEO_FOLDER
 from lp_pipeline.cli.predict import Predict, Tally
 from lp_pipeline.display import Display
@@ -154,7 +155,7 @@ class InputPredictor:
         from lp_pipeline.prediction.drawing import drawing_style, render_prediction
 
         path = labeled_video_path(table)
-        if self.request.resume and _is_newer(path, table):
+        if self.request.resume and is_newer(path, table):
             return
         folder, confidence = self.request.model_dir, ShownConfidence.of_table(table)
         style = drawing_style(eval_options(folder), skeleton_of(folder), legend=True)
@@ -186,7 +187,3 @@ class InputPredictor:
             check_source(table, video, self.model.handler.weights_digest, digest)
         self.display.message(f"{table} is there already; --overwrite predicts it again")
         return True
-
-
-def _is_newer(path: Path, other: Path) -> bool:
-    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from lp_analysis.errors import RenderingError
-from lp_core.errors import suggestion
 from lp_pipeline.cli.options import Overwrite, Reader
 from lp_pipeline.cli.session import check_output_file, start_session
 from lp_pipeline.display import terminal_or_plain
@@ -76,6 +75,7 @@ class Render:
         """
         start_session()
         from lp_analysis.confidence.shown import ShownConfidence
+        from lp_analysis.rendering.draw import parse_edge
         from lp_analysis.rendering.style import DrawingStyle
         from lp_data.video.open import open_video
         from lp_io.model_directory import labeled_video_path
@@ -150,23 +150,3 @@ def chosen_frames(request: Render, total: int) -> range:
     if last < request.first:
         raise RenderingError(f"the last frame, {last}, is before the first, {request.first}")
     return range(request.first, last + 1)
-
-
-def parse_edge(text: str, names: tuple[str, ...]) -> tuple[str, str]:
-    """Two keypoints from ``FIRST-SECOND``, although names may have hyphens themselves.
-
-    Raises:
-        RenderingError: There are no two such keypoints.
-    """
-    parts = text.split("-")
-    pairs = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
-    for pair in pairs:
-        if pair[0] in names and pair[1] in names:
-            return pair
-    unknown = [name for pair in pairs[:1] for name in pair if name not in names]
-    rest = f"write FIRST-SECOND with two of: {', '.join(names)}"
-    raise RenderingError(
-        f"'{text}' does not join two keypoints",
-        where="--skeleton",
-        remedy=suggestion(unknown[0], names, rest) if unknown else rest,
-    )

@@ -15,6 +15,7 @@ from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
 from lp_core.errors import LPError
 from lp_core.memory import explained_memory_errors
+from lp_core.paths import is_newer
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import read_manifest
@@ -261,11 +262,6 @@ def _predict_video(
             display=display,
         )
     return timing
-
-
-def is_newer(path: Path, other: Path) -> bool:
-    """Whether a file is there and was made after another one, from which it follows."""
-    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
 
 
 def _timing(
