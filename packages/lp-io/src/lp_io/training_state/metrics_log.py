@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import time
 import warnings
 from argparse import Namespace
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.atomic import atomic_text
+from lp_core.poses.csv_text import Row, csv_line, opened_csv_rows
 from lp_io.model_directory import METRICS_FILE
 
 SECONDS_BETWEEN_FILES = 5.0
@@ -79,9 +80,10 @@ class MetricsLog(Logger):
         names = sorted({name for row in self.rows for name in row})
         try:
             with atomic_text(self.file) as stream:
-                table = csv.DictWriter(stream, fieldnames=names)
-                table.writeheader()
-                table.writerows(self.rows)
+                stream.write(csv_line(names))
+                stream.writelines(
+                    csv_line(row.get(name, "") for name in names) for row in self.rows
+                )
         except OSError as error:
             warnings.warn(f"{self.file} cannot be written: {error.strerror}", stacklevel=2)
 
@@ -90,12 +92,10 @@ class MetricsLog(Logger):
         """Go on after the first ``rows`` rows of the file."""
         if not self.file.is_file():
             return
-        with self.file.open(newline="") as stream:
-            found = [
-                {name: value for name, value in row.items() if name and value}
-                for row in csv.DictReader(stream)
-            ]
-        self.rows = found[:rows]
+        with opened_csv_rows(self.file, "training log") as lines:
+            names = next(lines, Row(0, [])).cells
+            found = [dict(zip(names, line.cells, strict=False)) for line in islice(lines, rows)]
+        self.rows = [{name: value for name, value in row.items() if value} for row in found]
 
 
 class KeepMetrics(Callback):
