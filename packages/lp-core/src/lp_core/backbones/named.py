@@ -19,7 +19,7 @@ _OPENMMLAB = "https://download.openmmlab.com/mmpose"
 
 
 @dataclass(frozen=True)
-class PublicBackbone:
+class NamedBackbone:
     """A backbone under the name that Lightning Pose gives it.
 
     Attributes:
@@ -67,46 +67,46 @@ def _load_pose_weights(backbone: nn.Module, url: str) -> None:
     backbone.load_state_dict(weights, strict=True)
 
 
-resnet18 = PublicBackbone("resnet18.tv_in1k")
-resnet34 = PublicBackbone("resnet34.tv_in1k")
-resnet50 = PublicBackbone("resnet50.tv2_in1k")
-resnet101 = PublicBackbone("resnet101.tv2_in1k")
-resnet152 = PublicBackbone("resnet152.tv2_in1k")
-resnet50_animal_apose = PublicBackbone(
+resnet18 = NamedBackbone("resnet18.tv_in1k")
+resnet34 = NamedBackbone("resnet34.tv_in1k")
+resnet50 = NamedBackbone("resnet50.tv2_in1k")
+resnet101 = NamedBackbone("resnet101.tv2_in1k")
+resnet152 = NamedBackbone("resnet152.tv2_in1k")
+resnet50_animal_apose = NamedBackbone(
     "resnet50",
     f"{_OPENMMLAB}/animal/resnet/res50_animalpose_256x256-e1f30bff_20210426.pth",
 )
-resnet50_animal_ap10k = PublicBackbone(
+resnet50_animal_ap10k = NamedBackbone(
     "resnet50",
     f"{_OPENMMLAB}/animal/resnet/res50_ap10k_256x256-35760eb8_20211029.pth",
 )
-resnet50_human_jhmdb = PublicBackbone(
+resnet50_human_jhmdb = NamedBackbone(
     "resnet50",
     f"{_OPENMMLAB}/top_down/resnet/res50_jhmdb_sub3_256x256-c4ec1a0b_20201122.pth",
 )
-resnet50_human_res_rle = PublicBackbone(
+resnet50_human_res_rle = NamedBackbone(
     "resnet50",
     f"{_OPENMMLAB}/deeppose/deeppose_res50_mpii_256x256_rle-5f92a619_20220504.pth",
 )
-resnet50_human_top_res = PublicBackbone(
+resnet50_human_top_res = NamedBackbone(
     "resnet50",
     f"{_OPENMMLAB}/top_down/resnet/res50_mpii_256x256-418ffc88_20200812.pth",
 )
-resnet50_human_hand = PublicBackbone(
+resnet50_human_hand = NamedBackbone(
     "resnet50",
     f"{_OPENMMLAB}/hand/resnet/res50_onehand10k_256x256-739c8639_20210330.pth",
 )
-efficientnet_b0 = PublicBackbone("efficientnet_b0")
-efficientnet_b1 = PublicBackbone("efficientnet_b1")
-efficientnet_b2 = PublicBackbone("efficientnet_b2")
-vits_dino = PublicBackbone("vit_small_patch16_224.dino")
-vitb_dino = PublicBackbone("vit_base_patch16_224.dino")
-vits_dinov2 = PublicBackbone("vit_small_patch14_dinov2.lvd142m", arguments={"patch_size": 16})
-vitb_dinov2 = PublicBackbone("vit_base_patch14_dinov2.lvd142m", arguments={"patch_size": 16})
-vits_dinov3 = PublicBackbone("vit_small_patch16_dinov3.lvd1689m")
-vitb_dinov3 = PublicBackbone("vit_base_patch16_dinov3.lvd1689m")
-vitb_imagenet = PublicBackbone("vit_base_patch16_224.mae")
-vitb_sam = PublicBackbone("samvit_base_patch16.sa1b")
-vitt_sam2 = PublicBackbone("sam2_hiera_tiny.fb_r896_2pt1")
-vits_sam2 = PublicBackbone("sam2_hiera_small.fb_r896_2pt1")
-vitb_sam2 = PublicBackbone("sam2_hiera_base_plus.fb_r896_2pt1")
+efficientnet_b0 = NamedBackbone("efficientnet_b0")
+efficientnet_b1 = NamedBackbone("efficientnet_b1")
+efficientnet_b2 = NamedBackbone("efficientnet_b2")
+vits_dino = NamedBackbone("vit_small_patch16_224.dino")
+vitb_dino = NamedBackbone("vit_base_patch16_224.dino")
+vits_dinov2 = NamedBackbone("vit_small_patch14_dinov2.lvd142m", arguments={"patch_size": 16})
+vitb_dinov2 = NamedBackbone("vit_base_patch14_dinov2.lvd142m", arguments={"patch_size": 16})
+vits_dinov3 = NamedBackbone("vit_small_patch16_dinov3.lvd1689m")
+vitb_dinov3 = NamedBackbone("vit_base_patch16_dinov3.lvd1689m")
+vitb_imagenet = NamedBackbone("vit_base_patch16_224.mae")
+vitb_sam = NamedBackbone("samvit_base_patch16.sa1b")
+vitt_sam2 = NamedBackbone("sam2_hiera_tiny.fb_r896_2pt1")
+vits_sam2 = NamedBackbone("sam2_hiera_small.fb_r896_2pt1")
+vitb_sam2 = NamedBackbone("sam2_hiera_base_plus.fb_r896_2pt1")
