@@ -57,9 +57,9 @@ class Train:
             TrainingError: The command line asks for two things at once, or for nothing.
         """
         start_session()
-        from lp_pipeline.training.run import follows
+        from lp_pipeline.training.run import is_secondary_process
 
-        display = SilentDisplay() if follows() else terminal_or_plain()
+        display = SilentDisplay() if is_secondary_process() else terminal_or_plain()
         if self.resume is not None:
             _resume(self, self.resume, display)
             return
@@ -104,9 +104,9 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
     Raises:
         TrainingStoppedError: Ctrl-C; the tracker is saved.
     """
-    from lp_pipeline.training.run import follows
+    from lp_pipeline.training.run import is_secondary_process
 
-    if follows():
+    if is_secondary_process():
         return
     from lp_pipeline.evaluation.after_training import follow_up
 

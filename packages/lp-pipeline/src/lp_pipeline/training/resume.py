@@ -14,7 +14,7 @@ from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.display import Display, SilentDisplay
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.run import fit, follows, prepare, tell_stale
+from lp_pipeline.training.run import fit, is_secondary_process, prepare, tell_stale
 from lp_pipeline.training.setup import TrainingSetup
 
 CHANGEABLE = (
@@ -91,7 +91,7 @@ def resume(
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     display = display or SilentDisplay()
-    if follows():
+    if is_secondary_process():
         return _go_on(loaded, model_dir, display)
     with ExitStack() as stack:
         held = lock or stack.enter_context(TrainingLock(model_dir))

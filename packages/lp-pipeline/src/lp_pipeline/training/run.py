@@ -68,7 +68,7 @@ def train(
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     display = display or SilentDisplay()
-    if follows():
+    if is_secondary_process():
         return fit(loaded, prepare(loaded, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
     if overwrite:
@@ -88,7 +88,7 @@ def tell_stale(lock: TrainingLock, display: Display) -> None:
         display.message(f"note: an earlier training was cut off here: {lock.stale}")
 
 
-def follows() -> bool:
+def is_secondary_process() -> bool:
     """Whether this is one of several training processes, and not the one that writes."""
     return bool(getattr(rank_zero_only, "rank", 0))
 
@@ -97,7 +97,7 @@ def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
     """Build everything that a training needs, and find what is wrong with it."""
     display.message("building the model and reading the data")
     setup = set_up(loaded.config)
-    if not follows():  # the first process has told, and the images are in the cache that all share
+    if not is_secondary_process():  # the first one reports, and fills the cache that all share
         _tell_unproved_context(setup, loaded.config, display)
         for note in setup.notes:
             display.message(note)
