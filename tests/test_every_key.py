@@ -91,7 +91,8 @@ class Look:
         ]
 
     def fitted(self):
-        return repr(training_labels(self.config, self.module()))
+        module = self.module()
+        return repr(training_labels(self.config, module.dataset.table, module.split.train))
 
     def options(self):
         return get_options(self.config, self.kind, get_labels(self.config).keypoint_names)

@@ -104,5 +104,4 @@ def test_a_raw_stream_that_ends_within_a_frame_ends_with_a_whole_one(tmp_path, f
     with open_video(path) as source:
         assert read_codes(source.read(0, len(source))) == list(range(len(source)))
         assert len(source) >= frame - 4
-        # FFmpeg reads on into what lies behind a packet, and may miss that its last tenth is lost
-        assert source.damage or lost < 0.5
+        assert source.damage

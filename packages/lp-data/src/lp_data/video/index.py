@@ -192,14 +192,17 @@ def _index_of_decoded(path: Path, table: PacketTable, cut_off: bool) -> tuple[Fr
 def _ends_within_a_frame(path: Path, table: PacketTable) -> bool:
     """Whether a raw stream, which states no length, ends with a packet that has an error.
 
-    A stream that was cut off between two packets gives no sign of it.
+    A stream that was cut off between two packets gives no sign of it. Decoded without threads, as a
+    frame of several threads may be given out before it is marked as corrupt.
     """
     if table.has_exact_dts:
         return False
+    last, last_is_corrupt = -1, False
     with closing(Decoder(path, Key.ORDER, threaded=False, strict=True)) as decoder:
-        for _ in decoder.frames():
-            pass
-        return decoder.refused_last
+        for ordinal, frame in decoder.frames():
+            if ordinal > last:
+                last, last_is_corrupt = ordinal, frame.is_corrupt
+        return decoder.refused_last or last_is_corrupt
 
 
 def _end_of_whole(whole: Bool[ndarray, " frames"], reorder: int) -> int:
