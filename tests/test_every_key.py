@@ -23,7 +23,7 @@ from lp_pipeline.builders.model import (
 from lp_pipeline.builders.videos import videos_to_predict
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.load import load_config
-from lp_pipeline.display import SilentDisplay
+from lp_pipeline.display import SILENT
 from lp_pipeline.evaluation.after_training import chunk_length
 from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.training.run import training_callbacks
@@ -112,9 +112,7 @@ class Look:
         return training_devices(self.training, gpus=4)
 
     def callbacks(self):
-        made = training_callbacks(
-            self.config, lambda folder, metrics: None, Path("unused"), SilentDisplay()
-        )
+        made = training_callbacks(self.config, lambda folder, metrics: None, Path("unused"), SILENT)
         return {type(one).__name__: settings(one) for one in made}
 
     def after(self):

@@ -19,7 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from lp_data.errors import ImageFileError
 from lp_pipeline.config.load import load_config
-from lp_pipeline.display import SilentDisplay
+from lp_pipeline.display import SILENT
 from lp_pipeline.training.run import prepare, train
 from lp_pipeline.training.setup import set_up
 
@@ -125,9 +125,9 @@ def test_the_first_process_alone_reads_the_images_beforehand(
     data = set_up(loaded.config).data
     (folder / data.dataset.table.image_paths[data.split.validation[-1]]).write_bytes(b"no image")
     with pytest.raises(ImageFileError):
-        prepare(loaded, SilentDisplay())
+        prepare(loaded, SILENT)
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    prepare(loaded, SilentDisplay())
+    prepare(loaded, SILENT)
 
 
 def test_two_processes_that_were_killed_go_on_together(settings, together, tmp_path):

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress
 from lp_pipeline.config.load import load_config
-from lp_pipeline.display import SilentTask
 from lp_pipeline.training.setup import set_up
 from lp_pipeline.training.trainer import get_callbacks, get_trainer
 
@@ -113,7 +112,7 @@ def test_no_step_waits_for_the_device(tracker, semi, config_file, tiny_training,
     first = next(iter(setup.data.train_dataloader()))
     batch = first[0] if semi else first
     log, watching = MetricsLog(tmp_path), WatchSteps()
-    progress = ReportProgress(SilentTask().update, STEPS, tmp_path)
+    progress = ReportProgress(lambda completed, note="": None, STEPS, tmp_path)
     callbacks = [watching, *get_callbacks(loaded.config), KeepMetrics(log), progress]
     trainer = get_trainer(loaded.config, tmp_path, callbacks, STEPS, log)
     trainer.fit(setup.tracker, DataLoader([batch] * STEPS, batch_size=None))

@@ -189,7 +189,7 @@ def train_ours(
 
     from lp_data.split import Split
     from lp_pipeline.config.load import load_config
-    from lp_pipeline.display import SilentDisplay
+    from lp_pipeline.display import SILENT
     from lp_pipeline.training.run import fit, prepare
 
     quiet()
@@ -200,12 +200,12 @@ def train_ours(
     loaded = load_config(
         file, [f"training.accelerator={accelerator}", "training.save_state_every_n_seconds=null"]
     )
-    setup = prepare(loaded, SilentDisplay())
+    setup = prepare(loaded, SILENT)
     train, validation, test = split(len(setup.data.dataset))
     setup.data.split = Split(train, validation, test)
     setup.data.seed = setup.data.dataset.seed = seed
     VARIANTS[variant](setup)
-    best = fit(loaded, setup, folder, SilentDisplay()).tracker
+    best = fit(loaded, setup, folder, SILENT).tracker
     rows = [*validation, *test]
     return {
         "best": _heatmaps(best, setup.data, rows, device),

@@ -19,7 +19,7 @@ from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_analysis.terminal_tables import comparison_table, pixel_error_table
 from lp_core.text import printable
-from lp_pipeline.display import PlainDisplay, TerminalDisplay
+from lp_pipeline.display import ConsoleDisplay
 from lp_pipeline.printing import say
 
 SOURCE = Path(__file__).parents[1] / "src" / "lp_pipeline"
@@ -55,15 +55,11 @@ def for_any_name(test):
     return settings(deadline=None, max_examples=20)(given(NAMES)(test))
 
 
-def display_of(kind, stream):
-    live = kind is TerminalDisplay
-    return kind(Console(file=stream, force_terminal=live, width=1000, legacy_windows=False))
-
-
-def shown(kind, action):
+def shown(live, action):
     """What an action on a display prints, without the colours of rich itself."""
     stream = io.StringIO()
-    action(display_of(kind, stream))
+    console = Console(file=stream, force_terminal=live, width=1000, legacy_windows=False)
+    action(ConsoleDisplay(console))
     return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", stream.getvalue())
 
 
@@ -77,8 +73,8 @@ def comparison_of(name):
 
 
 def run_task(display, name):
-    with display.task(name, 1) as task:
-        task.update(1, name)
+    with display.task(name, 1) as update:
+        update(1, name)
 
 
 DOORS = {
@@ -89,12 +85,12 @@ DOORS = {
 }
 
 
-@pytest.mark.parametrize("kind", [TerminalDisplay, PlainDisplay])
+@pytest.mark.parametrize("live", [True, False], ids=["terminal", "plain"])
 @pytest.mark.parametrize(("action", "times"), DOORS.values(), ids=DOORS)
-def test_every_door_shows_a_name_as_it_is(kind, action, times):
+def test_every_door_shows_a_name_as_it_is(live, action, times):
     @for_any_name
     def check(name):
-        assert shown(kind, lambda display: action(display, name)).count(printable(name)) >= times
+        assert shown(live, lambda display: action(display, name)).count(printable(name)) >= times
 
     check()
 

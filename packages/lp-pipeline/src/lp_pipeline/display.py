@@ -8,71 +8,41 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from lp_core.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
-
-@runtime_checkable
-class Task(Protocol):
-    """One piece of work with a known size."""
-
-    def update(self, completed: int, note: str = "") -> None:
-        """Say how much is done, and optionally how it goes."""
-        ...
+Update = Callable[..., None]
+"""Call it with how much of a piece of work is done and, optionally, a note on how it goes."""
 
 
-@runtime_checkable
-class Display(Protocol):
-    """Where work reports to."""
+class Display:
+    """Where work reports to; this one shows nothing, which is the default in Python."""
 
     def message(self, text: str) -> None:
         """Say something that stays."""
-        ...
 
     def show(self, content: RenderableType) -> None:
         """Show something of rich's that stays, such as a table; its text is `literal`."""
-        ...
 
     @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Task]:
-        """Show a piece of work while the block runs."""
-        ...
+    def task(self, description: str, total: int) -> Iterator[Update]:
+        """Show a piece of work with a known size while the block runs."""
+        yield lambda completed, note="": None
 
 
-class SilentTask:
-    """Shows nothing."""
-
-    def update(self, completed: int, note: str = "") -> None:
-        """Show nothing."""
+SILENT = Display()
 
 
-class SilentDisplay:
-    """Shows nothing; the default in Python."""
-
-    def message(self, text: str) -> None:
-        """Show nothing."""
-
-    def show(self, content: RenderableType) -> None:
-        """Show nothing."""
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Task]:
-        """Show nothing."""
-        yield SilentTask()
-
-
-class _ConsoleDisplay:
-    """What stays on a terminal, or in the file that stands for it.
+class ConsoleDisplay(Display):
+    """Live bars with the time left on a terminal, plain lines in a file that stands for it.
 
     Args:
         console: Where to print.
@@ -83,29 +53,20 @@ class _ConsoleDisplay:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        _print(self.console, text)
+        from lp_analysis.terminal_tables import literal
+
+        self.console.print(literal(text), soft_wrap=True)
 
     def show(self, content: RenderableType) -> None:
         """Print a table."""
         self.console.print(content)
 
-
-@dataclass
-class _RichTask:
-    progress: Progress
-    number: int
-
-    def update(self, completed: int, note: str = "") -> None:
-        shown = printable(note)
-        self.progress.update(self.number, completed=completed, note=shown)  # type: ignore[arg-type]
-
-
-class TerminalDisplay(_ConsoleDisplay):
-    """Live bars with the time left, on a terminal."""
-
     @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Task]:
-        """Draw a bar while the block runs."""
+    def task(self, description: str, total: int) -> Iterator[Update]:
+        """Draw a bar while the block runs, or print a line now and then."""
+        if not self.console.is_terminal:
+            yield self._lines(description, total)
+            return
         from rich import progress as rich
 
         columns = (
@@ -119,54 +80,36 @@ class TerminalDisplay(_ConsoleDisplay):
         )
         with rich.Progress(*columns, console=self.console) as progress:
             number = progress.add_task(printable(description), total=total, note="")
-            yield _RichTask(progress, number)
+
+            def update(completed: int, note: str = "") -> None:
+                progress.update(number, completed=completed, note=printable(note))
+
+            yield update
+
+    def _lines(self, description: str, total: int) -> Update:
+        """Prints a line every few seconds, and at the end."""
+        started = last = time.monotonic()
+
+        def update(completed: int, note: str = "") -> None:
+            nonlocal last
+            now = time.monotonic()
+            finished = completed >= total
+            if not finished and now - last < SECONDS_BETWEEN_LINES:
+                return
+            last, elapsed = now, now - started
+            left = elapsed / max(completed, 1) * (total - completed)
+            times = f"{_clock(elapsed)} elapsed" if finished else f"{_clock(left)} left"
+            tail = f"  {note}" if note else ""
+            self.message(f"{description} {completed}/{total}  {times}{tail}")
+
+        return update
 
 
-@dataclass
-class _PlainTask:
-    """Prints a line every few seconds, and at the end."""
-
-    console: Console
-    description: str
-    total: int
-    started: float = field(default_factory=time.monotonic)
-    last: float = field(default_factory=time.monotonic)
-
-    def update(self, completed: int, note: str = "") -> None:
-        now = time.monotonic()
-        finished = completed >= self.total
-        if not finished and now - self.last < SECONDS_BETWEEN_LINES:
-            return
-        self.last = now
-        elapsed = now - self.started
-        left = elapsed / max(completed, 1) * (self.total - completed)
-        times = f"{_clock(elapsed)} elapsed" if finished else f"{_clock(left)} left"
-        tail = f"  {note}" if note else ""
-        line = f"{self.description} {completed}/{self.total}  {times}{tail}"
-        _print(self.console, line)
-
-
-class PlainDisplay(_ConsoleDisplay):
-    """Plain lines, where there is no terminal."""
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Task]:
-        """Print a line now and then while the block runs."""
-        yield _PlainTask(self.console, description, total)
-
-
-def terminal_or_plain() -> Display:
+def terminal_display() -> Display:
     """Bars if the output is a terminal, else plain lines."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
-    return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console)
-
-
-def _print(console: Console, text: str) -> None:
-    from lp_analysis.terminal_tables import literal
-
-    console.print(literal(text), soft_wrap=True)
+    return ConsoleDisplay(Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
 
 
 def _clock(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lp_pipeline.cli.session import check_output_file
-from lp_pipeline.display import terminal_or_plain
+from lp_pipeline.display import terminal_display
 
 _ENDINGS = (".csv", ".png")
 
@@ -71,7 +71,7 @@ class Compare:
             groups, labels=self.labels, frames=self.frames, common=not self.own_frames
         )
         comparison = compare_groups(errors, resamples=self.resamples, seed=self.seed)
-        display = terminal_or_plain()
+        display = terminal_display()
         display.show(comparison_table(comparison))
         for note in [*notes, *reading_notes(comparison, groups)]:
             display.message(note)

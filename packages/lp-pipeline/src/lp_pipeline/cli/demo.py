@@ -15,7 +15,7 @@ from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT
 from lp_io.training_lock import check_free
 from lp_pipeline.cli.session import check_output_folder, quieten_libraries, start_session
-from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.display import Display, terminal_display
 from lp_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Demo:
                 replaced.
         """
         start_session()
-        display = terminal_or_plain()
+        display = terminal_display()
         started = time.monotonic()
         folder = self.folder
         _clear(folder, overwrite=self.overwrite)
@@ -90,11 +90,11 @@ def _generate(folder: Path, seed: int, display: Display) -> SyntheticProject:
     """The synthetic project."""
     from lp_synthetic import SyntheticSettings, generate_project
 
-    with display.task("making a synthetic project", 100) as task:
+    with display.task("making a synthetic project", 100) as update:
         return generate_project(
             folder,
             SyntheticSettings(seed=seed),
-            progress=lambda done, total: task.update(100 * done // total),
+            progress=lambda done, total: update(100 * done // total),
         )
 
 

@@ -14,7 +14,7 @@ from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_pipeline.cli.options import Device, ModelDir
 from lp_pipeline.cli.session import refuse_same_names, start_session
-from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.display import Display, terminal_display
 
 if TYPE_CHECKING:
     from lp_analysis.labeled_predictions import LabeledPrediction
@@ -56,7 +56,7 @@ class Evaluate:
             EvaluationError: A folder or a label file is not there, or the memory is not enough.
         """
         start_session()
-        display = terminal_or_plain()
+        display = terminal_display()
         if self.data_dir is not None and not self.data_dir.is_dir():
             raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
         _check_files(self.label_files or ())

@@ -74,7 +74,7 @@ class CheckConfig:
         loaded = load_for_training(self.config, self.overrides or ())
         for note in loaded.notes:
             say(f"note: {note}")
-        from lp_pipeline.display import terminal_or_plain
+        from lp_pipeline.display import terminal_display
         from lp_pipeline.training.beforehand import check_beforehand
         from lp_pipeline.training.setup import set_up
 
@@ -84,7 +84,7 @@ class CheckConfig:
         setup = set_up(loaded.config.model_copy(update={"model": bare}))
         for note in setup.notes:
             say(note)
-        check_beforehand(loaded, setup, terminal_or_plain())
+        check_beforehand(loaded, setup, terminal_display())
         say(f"{self.config} can be used")
 
 

@@ -13,7 +13,7 @@ from lp_core.text import quoted
 from lp_io.model_directory import video_table
 from lp_pipeline.cli.options import ModelDir, Overwrite, Reader
 from lp_pipeline.cli.session import check_output_folder, start_session
-from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.display import Display, terminal_display
 
 if TYPE_CHECKING:
     from lp_core.video import VideoSource
@@ -62,7 +62,7 @@ class Outliers:
                 there already.
         """
         start_session()
-        display = terminal_or_plain()
+        display = terminal_display()
         table = self.predictions or video_table(self.model_dir, self.video)
         folder = self.output_dir or table.parent / "outliers" / self.video.stem
         _check(self, table, folder)
@@ -166,7 +166,7 @@ def _write_clips(
     from lp_pipeline.evaluation.model_project import skeleton_of
 
     style = DrawingStyle(trail=4, legend=True, skeleton=skeleton_of(request.model_dir))
-    with display.task("clips", len(clips)) as task:
+    with display.task("clips", len(clips)) as update:
         for number, (part, path) in enumerate(clips.items(), 1):
             draw_predictions(source, predictions, path, style=style, frames=part)
-            task.update(number)
+            update(number)

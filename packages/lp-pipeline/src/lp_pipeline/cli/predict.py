@@ -13,7 +13,7 @@ import typer
 from lp_core.errors import LPError, suggestion
 from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
 from lp_pipeline.cli.session import check_output_folder, refuse_same_names, start_session
-from lp_pipeline.display import Display, terminal_or_plain
+from lp_pipeline.display import Display, terminal_display
 from lp_pipeline.errors import PredictionError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Predict:
         inputs = sort_inputs(self.inputs)
         if self.output_dir is not None:
             check_output_folder(self.output_dir)
-        display = terminal_or_plain()
+        display = terminal_display()
         predictor = _predictor(self, display)
         works = [
             *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),

@@ -11,7 +11,7 @@ import typer
 from lp_analysis.errors import RenderingError
 from lp_pipeline.cli.options import Overwrite, Reader
 from lp_pipeline.cli.session import check_output_file, start_session
-from lp_pipeline.display import terminal_or_plain
+from lp_pipeline.display import terminal_display
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Render:
         from lp_pipeline.evaluation.model_project import eval_options, model_of_table, skeleton_of
         from lp_pipeline.prediction.drawing import draw_with_progress
 
-        display = terminal_or_plain()
+        display = terminal_display()
         path = self.output or labeled_video_path(self.table)
         _check_output(self, path)
         model_dir = model_of_table(self.table)

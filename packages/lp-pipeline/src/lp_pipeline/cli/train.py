@@ -19,7 +19,7 @@ from lp_pipeline.cli.session import (
     quieten_libraries,
     start_session,
 )
-from lp_pipeline.display import Display, SilentDisplay, terminal_or_plain
+from lp_pipeline.display import SILENT, Display, terminal_display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Train:
         start_session()
         from lp_pipeline.training.run import is_secondary_process
 
-        display = SilentDisplay() if is_secondary_process() else terminal_or_plain()
+        display = SILENT if is_secondary_process() else terminal_display()
         if self.resume is not None:
             _resume(self, self.resume, display)
             return

@@ -26,7 +26,7 @@ from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import get_skeleton, other_label_files
 from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.evaluation.evaluate_model import (
     evaluate_label_file,
@@ -91,7 +91,7 @@ def _reason(error: LPError | OSError) -> str:
 
 
 def evaluate_training(
-    setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display | None = None
+    setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display = SILENT
 ) -> LabeledPrediction:
     """Predict all labels; write ``predictions.csv``, its metrics, a summary, a plot and a report.
 
@@ -104,7 +104,6 @@ def evaluate_training(
     Raises:
         LPError: A part of it failed.
     """
-    display = display or SilentDisplay()
     handler = _handler(setup.tracker, config, config.training.test_batch_size)
     result = _evaluate_own_labels(handler, model_dir, display)
     project = ModelProject.from_dir(model_dir)
@@ -130,7 +129,7 @@ class Aftermath:
 
 
 def follow_up(
-    setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display | None = None
+    setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display = SILENT
 ) -> Aftermath:
     """Do all that follows a training; what fails is told with the command that makes it.
 
@@ -140,7 +139,6 @@ def follow_up(
         model_dir: The model directory, which has the weights.
         display: Where to report to.
     """
-    display = display or SilentDisplay()
     attempts = Attempts(display)
     handler = _handler(setup.tracker, config, config.training.test_batch_size)
     evaluate = f"litpose evaluate {quoted(model_dir)}"

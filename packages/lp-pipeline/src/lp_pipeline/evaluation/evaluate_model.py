@@ -29,14 +29,14 @@ from lp_io.model_directory import (
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_of_other_weights
 from lp_pipeline.builders.videos import get_boxes
-from lp_pipeline.display import Display
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import predict_labels
 
 
 def predict_project_labels(
-    project: ModelProject, handler: PredictionHandler, *, display: Display | None = None
+    project: ModelProject, handler: PredictionHandler, *, display: Display = SILENT
 ) -> LabeledPrediction:
     """Predict the labelled frames of the training's project.
 
@@ -116,7 +116,7 @@ def evaluate_label_file(
     file: Path,
     *,
     data_dir: Path | None = None,
-    display: Display | None = None,
+    display: Display = SILENT,
 ) -> tuple[LabeledPrediction, Path]:
     """Predict the images of another label file, and write the tables of it.
 

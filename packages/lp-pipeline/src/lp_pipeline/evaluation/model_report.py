@@ -20,7 +20,7 @@ from lp_io.model_directory import CONFIG_FILE, video_table
 from lp_io.training_state.progress import training_seconds
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.builders.videos import folder_videos
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.evaluate_model import (
     outdated_tables,
     training_curves,
@@ -35,7 +35,7 @@ _MOST_VIDEOS = 8
 
 
 def write_model_report(
-    project: ModelProject, result: LabeledPrediction, *, display: Display | None = None
+    project: ModelProject, result: LabeledPrediction, *, display: Display = SILENT
 ) -> Path:
     """Write ``report.html`` of a model directory.
 
@@ -50,14 +50,13 @@ def write_model_report(
     Raises:
         LPError: The report cannot be written.
     """
-    display = display or SilentDisplay()
     summary = PixelErrorSummary.from_errors(
         result.errors, result.labels.keypoint_names, result.sets
     )
     videos = predicted_videos(project)
     sections = _Sections(display)
     curves = sections.made("training curves", lambda: training_curves(project))
-    with display.task("report", 1) as task:
+    with display.task("report", 1) as update:
         path = write_training_report(
             result,
             project.data_dir,
@@ -71,7 +70,7 @@ def write_model_report(
             videos=_reported(project, videos, sections),
             timings=_timings(project),
         )
-        task.update(1)
+        update(1)
     return path
 
 

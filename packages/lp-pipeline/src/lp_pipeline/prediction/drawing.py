@@ -13,7 +13,7 @@ from lp_data.video.open import open_video
 from lp_io.predictions import VideoPredictions
 from lp_io.predictions.video import Likelihood
 from lp_pipeline.config.schema import EvalConfig
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 
 
 def render_prediction(
@@ -24,7 +24,7 @@ def render_prediction(
     reader: str = "auto",
     style: DrawingStyle | None = None,
     confidence: Callable[[Likelihood], Likelihood] | None = None,
-    display: Display | None = None,
+    display: Display = SILENT,
 ) -> DrawnVideo:
     """Write the labelled video of a table in a file.
 
@@ -42,9 +42,7 @@ def render_prediction(
     """
     with open_video(video, reader=reader) as source:
         predictions = VideoPredictions(table, len(source), confidence)
-        return draw_with_progress(
-            source, predictions, path, style=style, display=display or SilentDisplay()
-        )
+        return draw_with_progress(source, predictions, path, style=style, display=display)
 
 
 def draw_with_progress(
@@ -60,7 +58,7 @@ def draw_with_progress(
     """`draw_predictions`, while the display shows a bar; it is told of frames without a row."""
     if predictions.note:
         display.message(f"note: {predictions.note}; they are drawn without keypoints")
-    with display.task("labelled video", len(source if frames is None else frames)) as task:
+    with display.task("labelled video", len(source if frames is None else frames)) as update:
         return draw_predictions(
             source,
             predictions,
@@ -68,7 +66,7 @@ def draw_with_progress(
             skeleton=skeleton,
             style=style,
             frames=frames,
-            on_progress=task.update,
+            on_progress=update,
         )
 
 

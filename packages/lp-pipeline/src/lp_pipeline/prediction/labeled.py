@@ -14,7 +14,7 @@ from lp_core.batches import Prediction
 from lp_core.poses import PoseTable
 from lp_core.regions import RegionSource, collect_rows, ownership
 from lp_data.datasets.labeled import LabeledDataset, collate
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.prediction.handler import PredictionHandler
 
 
@@ -25,7 +25,7 @@ def predict_labels(
     *,
     regions: RegionSource | None = None,
     sets: Sequence[str] | None = None,
-    display: Display | None = None,
+    display: Display = SILENT,
 ) -> LabeledPrediction:
     """Predict every image of a label table.
 
@@ -52,11 +52,11 @@ def predict_labels(
     loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
     parts: list[Prediction] = []
     rows: list[int] = []
-    with (display or SilentDisplay()).task("labelled images", len(dataset)) as task:
+    with display.task("labelled images", len(dataset)) as update:
         for batch in loader:
             parts.append(handler.predict_labeled(batch))
             rows += batch["table_row"].tolist()
-            task.update(len(rows))
+            update(len(rows))
     keypoints, confidences = collect_rows(
         torch.cat([part.keypoints for part in parts]).double(),
         torch.cat([part.confidences for part in parts]).double(),

@@ -25,7 +25,7 @@ from lp_data.regions import Boxes
 from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter
 from lp_io.predictions.source import write_source
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import CutPredictor
 from lp_pipeline.prediction.handler import PredictionHandler
@@ -56,7 +56,7 @@ def predict_video_file(
     scorer: str,
     reader: str = "auto",
     calibration: ConfidenceCalibration | None = None,
-    display: Display | None = None,
+    display: Display = SILENT,
     also: Callable[[VideoSource, Prediction], None] | None = None,
     resume: bool = False,
     boxes: Boxes | None = None,
@@ -106,18 +106,18 @@ def predict_video_file(
         coordinates.go_back(handler.seam(coordinates.complete_rows, len(source)))
         resumed = coordinates.complete_rows
         append_beside = stack.enter_context(_files_beside(table, handler, calibration))
-        task = stack.enter_context((display or SilentDisplay()).task(video.name, len(source)))
+        update = stack.enter_context(display.task(video.name, len(source)))
         for part in _written_parts(coordinates):
             append_beside(part)
             if also is not None:
                 also(source, part)
-        task.update(resumed)
+        update(resumed)
         for part in predict(resumed):
             coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
             append_beside(part)
             if also is not None:
                 also(source, part)
-            task.update(coordinates.complete_rows)
+            update(coordinates.complete_rows)
         rows = coordinates.complete_rows
         if rows != len(source):
             raise PredictionError(

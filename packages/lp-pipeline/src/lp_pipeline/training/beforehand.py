@@ -38,10 +38,10 @@ def check_beforehand(loaded: LoadedConfig, setup: TrainingSetup, display: Displa
     videos = videos_to_predict(config)
     if not videos:
         _say_no_video(loaded, folder, display)
-    with display.task("checking videos", len(videos)) as task:
+    with display.task("checking videos", len(videos)) as update:
         for number, video in enumerate(videos, 1):
             _check_video(video, config)
-            task.update(number)
+            update(number)
 
 
 def _say_no_video(loaded: LoadedConfig, folder: Path, display: Display) -> None:

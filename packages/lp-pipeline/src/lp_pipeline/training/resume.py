@@ -12,7 +12,7 @@ from lp_io.training_lock import TrainingLock
 from lp_io.training_state import latest_training_state, remove_unfinished_states
 from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.run import fit, is_secondary_process, prepare, tell_stale
 from lp_pipeline.training.setup import TrainingSetup
@@ -71,7 +71,7 @@ def resume(
     loaded: LoadedConfig,
     model_dir: Path,
     *,
-    display: Display | None = None,
+    display: Display = SILENT,
     lock: TrainingLock | None = None,
 ) -> TrainingSetup:
     """Go on from the newest training state that is whole, or from the beginning without one.
@@ -79,7 +79,7 @@ def resume(
     Args:
         loaded: What `load_resumable_config` gave.
         model_dir: The model directory.
-        display: Where to report to; None shows nothing.
+        display: Where to report to; the default shows nothing.
         lock: As for `train`.
 
     Returns:
@@ -90,7 +90,6 @@ def resume(
         TrainingError: Another training works in the folder.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
-    display = display or SilentDisplay()
     if is_secondary_process():
         return _go_on(loaded, model_dir, display)
     with ExitStack() as stack:

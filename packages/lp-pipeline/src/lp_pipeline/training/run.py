@@ -33,7 +33,7 @@ from lp_pipeline.config.paths import (
     video_dir,
 )
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display, SilentDisplay
+from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.setup import TrainingSetup, set_up
@@ -45,7 +45,7 @@ def train(
     model_dir: Path,
     *,
     overwrite: bool = False,
-    display: Display | None = None,
+    display: Display = SILENT,
     lock: TrainingLock | None = None,
 ) -> TrainingSetup:
     """Train as a config says.
@@ -54,7 +54,7 @@ def train(
         loaded: The config.
         model_dir: The folder to fill; it must be new or empty.
         overwrite: Replace the folder if it is an earlier model directory.
-        display: Where to report to; None shows nothing.
+        display: Where to report to; the default shows nothing.
         lock: The folder's lock, for a caller that keeps it for what follows; None takes it for the
             training only.
 
@@ -67,7 +67,6 @@ def train(
             written.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
-    display = display or SilentDisplay()
     if is_secondary_process():
         return fit(loaded, prepare(loaded, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
@@ -154,9 +153,9 @@ def fit(
     total = _total_batches(loaded, steps)
     log = MetricsLog(model_dir / CSV_FOLDER)
     setup.tracker.backbone.to(memory_format=torch.channels_last)
-    with display.task("training", total) as task, _memory_explained(loaded):
+    with display.task("training", total) as update, _memory_explained(loaded):
         callbacks = training_callbacks(loaded.config, setup.save, model_dir, display)
-        callbacks += [KeepMetrics(log), ReportProgress(task.update, total, model_dir)]
+        callbacks += [KeepMetrics(log), ReportProgress(update, total, model_dir)]
         trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
         trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
     if not trainer.is_global_zero:
@@ -218,10 +217,10 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
         ImageFileError: A file is not an image.
     """
     plain = setup.data.dataset.without_augmentation()
-    with display.task("reading images", len(plain)) as task:
+    with display.task("reading images", len(plain)) as update:
         for row in range(len(plain)):
             plain[row]
-            task.update(row + 1)
+            update(row + 1)
 
 
 def check_holds_no_data(config: Config, model_dir: Path) -> None:
