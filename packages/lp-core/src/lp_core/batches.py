@@ -88,6 +88,8 @@ class LossInputs(TypedDict, total=False):
     Keys:
         heatmaps_targ, heatmaps_pred: (R, K, h, w), each map sums to 1, or to 0 where there is no
             target.
+        peaks_targ, peaks_pred: (B, h, w) maps of all animals of each image: how near the nearest
+            one is, from 0 to 1, and the logits of that.
         keypoints_targ, keypoints_pred: (R, K, 2) frame px; targets are NaN where unlabelled.
         confidences: (R, K) from 0 to 1.
         image: (R,) which image of the batch, or frame of the clip, each row is on.
@@ -99,6 +101,8 @@ class LossInputs(TypedDict, total=False):
 
     heatmaps_targ: Float[Tensor, "rows keypoints cells_y cells_x"]
     heatmaps_pred: Float[Tensor, "rows keypoints cells_y cells_x"]
+    peaks_targ: Float[Tensor, "images cells_y cells_x"]
+    peaks_pred: Float[Tensor, "images cells_y cells_x"]
     keypoints_targ: Float[Tensor, "rows keypoints 2"]
     keypoints_pred: Float[Tensor, "rows keypoints 2"]
     confidences: Float[Tensor, "rows keypoints"]

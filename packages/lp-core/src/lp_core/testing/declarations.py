@@ -30,7 +30,11 @@ def declares_what_it_needs(subject: Subject) -> None:
     kind = subject.tracker_class
     if kind.context_frames < 1 or kind.context_frames % 2 == 0:
         raise subject.fault(f"context_frames must be odd, not {kind.context_frames}")
-    for attribute, known in (("instances", ("one", "many")), ("views", ("each", "jointly"))):
+    for attribute, known in (
+        ("instances", ("one", "many")),
+        ("views", ("each", "jointly")),
+        ("learns", ("keypoints", "centroids")),
+    ):
         if getattr(kind, attribute) not in known:
             raise subject.fault(
                 f"{attribute} is {getattr(kind, attribute)!r}", f"it may be {' or '.join(known)}"

@@ -93,7 +93,10 @@ def _of_first(tracker: BaseSupervisedTracker, batch: LabeledBatch) -> list[Tenso
     given = [cast("dict[str, Tensor]", head) for head in heads]
     labelled = batch["image"] == 0
     predicted = [
-        value[labelled] for head in given for key, value in head.items() if "targ" not in key
+        value[:1] if key.startswith("peaks") else value[labelled]
+        for head in given
+        for key, value in head.items()
+        if "targ" not in key
     ]
     found = predict(tracker, batch)
     return [*(value[_on_first(found)] for value in found), *predicted]

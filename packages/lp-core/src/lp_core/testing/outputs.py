@@ -31,7 +31,11 @@ def heads_of(outputs: Outputs) -> list[LossInputs]:
     return [outputs] if isinstance(outputs, dict) else list(outputs)
 
 
-def _expected_shape(tracker: BaseSupervisedTracker, key: str, rows: int) -> tuple[int, ...]:
+def _expected_shape(
+    tracker: BaseSupervisedTracker, key: str, rows: int, images: int
+) -> tuple[int, ...]:
+    if key.startswith("peaks"):
+        return images, *tracker.heatmap_size
     if key.startswith("heatmaps"):
         return rows, tracker.num_keypoints, *tracker.heatmap_size
     if key in PLACES or key == "individual":
@@ -57,6 +61,7 @@ def _check_outputs(
     outputs: Outputs,
     declared: frozenset[str],
     rows: int,
+    images: int,
     place: str,
 ) -> None:
     """Declared keys are there, with the right shapes and values."""
@@ -69,7 +74,7 @@ def _check_outputs(
             )
         for key, value in head.items():
             assert isinstance(value, Tensor)
-            expected = _expected_shape(tracker, key, rows)
+            expected = _expected_shape(tracker, key, rows, images)
             if tuple(value.shape) != expected:
                 raise subject.fault(
                     f"'{key}' {place} has shape {tuple(value.shape)}, not {expected}"
@@ -82,7 +87,8 @@ def gives_its_labeled_outputs(subject: Subject) -> None:
     tracker, batch = subject.build(), subject.toy().labeled(batch=3)
     outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
     declared, rows = type(tracker).labeled_outputs, len(batch["keypoints"])
-    _check_outputs(subject, tracker, outputs, declared, rows, "of a labelled batch")
+    images = len(batch["images"])
+    _check_outputs(subject, tracker, outputs, declared, rows, images, "of a labelled batch")
     targets = transform(batch["keypoints"], batch["to_frame"][batch["image"]])
     for head in heads_of(outputs):
         if "keypoints_targ" in head and not torch.allclose(
@@ -99,15 +105,15 @@ def gives_its_unlabeled_outputs(subject: Subject) -> None:
     if not subject.semi_supervised:
         return
     tracker, clip = subject.build(), subject.toy().clip()
-    rows = len(clip["frames"]) - tracker.context_frames + 1
+    frames = len(clip["frames"])
+    rows = frames - tracker.context_frames + 1
     outputs = tracker.get_loss_inputs_unlabeled(clip)  # type: ignore[operator]
     declared = type(tracker).unlabeled_outputs
     if subject.many:
         for head in heads_of(outputs):
-            frames = len(clip["frames"])
             _check_images(subject, head.get("image"), frames, "of an unlabelled clip")
             rows = len(head["image"])
-    _check_outputs(subject, tracker, outputs, declared, rows, "of an unlabelled clip")
+    _check_outputs(subject, tracker, outputs, declared, rows, frames, "of an unlabelled clip")
 
 
 def _check_images(subject: Subject, image: Tensor | None, images: int, place: str) -> None:

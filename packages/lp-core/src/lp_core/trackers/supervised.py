@@ -39,6 +39,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         instances: ``"one"`` if it finds one animal in every image, ``"many"`` if any number.
         views: ``"each"`` if it looks at every image alone, ``"jointly"`` if at the images of all
             cameras of a frame together.
+        learns: ``"keypoints"`` if it learns the labels as they are, ``"centroids"`` if one point of
+            each animal, see `lp_core.poses.centroids`.
         target_kind: ``"heatmaps"`` if it learns from target heatmaps, ``"keypoints"`` if not.
         supervised_losses: The losses that may supervise it, the default first.
         auxiliary_losses: Losses that go with whichever of them is chosen.
@@ -53,6 +55,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
 
     instances: ClassVar[Literal["one", "many"]] = "one"
     views: ClassVar[Literal["each", "jointly"]] = "each"
+    learns: ClassVar[Literal["keypoints", "centroids"]] = "keypoints"
     target_kind: ClassVar[Literal["heatmaps", "keypoints"]] = "heatmaps"
     supervised_losses: ClassVar[tuple[str, ...]] = ()
     auxiliary_losses: ClassVar[tuple[str, ...]] = ()
