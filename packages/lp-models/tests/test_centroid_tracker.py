@@ -123,4 +123,6 @@ class ScoresAboveOne(CentroidTracker):
 )
 def test_the_conformance_kit_names_what_is_wrong(broken, problem):
     with pytest.raises(ConformanceError, match=problem):
-        check_tracker(broken, options={"keypoint_names": ["centroid"]}, loss_classes=[PeaksLoss])
+        check_tracker(
+            broken, options_overrides={"keypoint_names": ["centroid"]}, loss_classes=[PeaksLoss]
+        )
