@@ -21,8 +21,8 @@ from numpy import ndarray
 from lp_core.poses import Skeleton
 from lp_core.registry import AUGMENTATIONS, registered
 from lp_data.augmentation.build import build_augmenter
+from lp_data.augmentation.effect import Augmenter
 from lp_data.augmentation.presets import PRESETS
-from lp_data.augmentation.protocol import Augmenter
 
 KEYPOINTS = 17
 WARM_UP = 20

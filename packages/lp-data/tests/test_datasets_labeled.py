@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lp_core.geometry import affine
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton, Visibility
 from lp_data.augmentation.build import build_augmenter
-from lp_data.augmentation.protocol import Augmented
+from lp_data.augmentation.effect import Augmented
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.datasets.neighbours import neighbour_name
 from lp_data.errors import DataModuleError, ImageFileError

@@ -10,9 +10,14 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from lp_core.geometry import affine
-from lp_data.augmentation.effect import AffineEffect, Effect, PhotometricEffect, WarpEffect
+from lp_data.augmentation.effect import (
+    AffineEffect,
+    Augmented,
+    Effect,
+    PhotometricEffect,
+    WarpEffect,
+)
 from lp_data.augmentation.frames import as_rgb, without_copies
-from lp_data.augmentation.protocol import Augmented
 from lp_data.augmentation.warp import Geometry, move_keypoints, resample, sum_of_fields
 
 

@@ -1,4 +1,4 @@
-"""The three kinds of effects that an augmentation is made of.
+"""What an augmentation is, and the three kinds of effects that it is made of.
 
 A distribution adds an effect by one frozen dataclass that derives from one of these kinds,
 registered in the entry-point group ``lp.augmentations``. Its fields are its options in the config.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -19,6 +19,48 @@ from lp_data.augmentation.values import Share
 
 Frames = UInt8[ndarray, "frames height width _"]
 """(F, H, W, C); an effect may give back more channels than it got."""
+
+
+class Augmented(NamedTuple):
+    """Augmented frames, their keypoints, and the geometry that moved both.
+
+    Attributes:
+        images: (F, H, W, 3) RGB, model px, of the same size as they came in.
+        keypoints: (..., K, 2) model px of ``images``, NaN where missing. A keypoint that left the
+            image may still have its coordinates; the dataset makes it missing.
+        matrix: (2, 3) map from model px before to model px after the augmentation.
+        permutation: (K,), or None. Where a flip swapped left and right, keypoint ``k`` of
+            each row is what ``permutation[k]`` was before; the dataset reorders the visibility
+            likewise.
+    """
+
+    images: UInt8[ndarray, "frames height width 3"]
+    keypoints: Float[ndarray, "*rows keypoints 2"]
+    matrix: Float[ndarray, "2 3"]
+    permutation: Int[ndarray, " keypoints"] | None = None
+
+
+@runtime_checkable
+class Augmenter(Protocol):
+    """Augments one image, or all frames of a clip or context window with one geometry."""
+
+    def __call__(
+        self,
+        images: UInt8[ndarray, "frames height width 3"],
+        keypoints: Float[ndarray, "*rows keypoints 2"],
+        rng: np.random.Generator,
+    ) -> Augmented:
+        """Augment frames that belong together.
+
+        Args:
+            images: (F, H, W, 3) RGB, model px; left as they are.
+            keypoints: (..., K, 2) model px, NaN where missing; left as they are.
+            rng: The only source of randomness.
+
+        Returns:
+            The augmented frames and keypoints and the map between before and after.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

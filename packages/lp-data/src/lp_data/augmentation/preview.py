@@ -19,7 +19,7 @@ from lp_data.augmentation.drawing import (
     draw_keypoints,
     overlay_heatmaps,
 )
-from lp_data.augmentation.protocol import Augmenter
+from lp_data.augmentation.effect import Augmenter
 
 HeatmapsOf = Callable[[Keypoints, tuple[int, int]], Float[ndarray, "keypoints cells_y cells_x"]]
 """Gives heatmaps for keypoints in an image of (height, width)."""
