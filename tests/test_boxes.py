@@ -232,7 +232,7 @@ def test_unlabelled_videos_are_cut_to_the_boxes_beside_them(boxed, tiny_training
 
 
 def test_dali_does_not_cut_frames(boxed, tiny_training):
-    from lp_data.datasets.build_clips import build_clips
+    from lp_data.datasets.clips import build_clips
     from lp_data.errors import BoxFileError
 
     with pytest.raises(BoxFileError, match="DALI does not cut") as caught:

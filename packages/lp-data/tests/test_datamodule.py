@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from lp_core.poses import PoseTable, Skeleton
-from lp_data.augmentation.protocol import Augmented
+from lp_data.augmentation.effect import Augmented
 from lp_data.datamodule import LabeledDataModule
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError

@@ -17,10 +17,9 @@ import torch
 
 from lp_core.geometry import affine
 from lp_core.poses import PoseTable, Skeleton
-from lp_data.augmentation.protocol import Augmented
+from lp_data.augmentation.effect import Augmented
 from lp_data.datamodule import SemiSupervisedDataModule
-from lp_data.datasets.build_clips import build_clips
-from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.clips import ClipDataset, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError, VideoError
 from lp_data.loading.loader import ResumableLoader, begin_worker

@@ -15,14 +15,16 @@ from torch.utils.data import Dataset
 
 from lp_core.batches import UnlabeledBatch
 from lp_core.geometry import affine
+from lp_core.poses import Skeleton
 from lp_core.regions import Box
-from lp_data.augmentation.protocol import Augmenter
+from lp_data.augmentation.build import build_augmenter
+from lp_data.augmentation.effect import Augmenter
 from lp_data.datasets.open_videos import KnownVideo, OpenVideos, VideoOpener, look_through
-from lp_data.datasets.pixels import channels_first
-from lp_data.datasets.randomness import Epoch, sample_rng
-from lp_data.errors import VideoError
+from lp_data.datasets.samples import Epoch, channels_first, sample_rng
+from lp_data.errors import BoxFileError, VideoError
 from lp_data.images import resize
 from lp_data.regions import Boxes, CutVideo, cutting
+from lp_data.video.open import open_video as open_any_video
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self.seed = seed
         self.in_workers = in_workers
         self._epoch = Epoch()
-        opener = open_video or _at_size(image_size)
+        opener = open_video or partial(open_any_video, resize_to=image_size)
         known = self._long_enough([look_through(Path(video), opener) for video in videos])
         self._open = OpenVideos(known)
         self._parts: list[tuple[int, list[Box | None] | None]] = []
@@ -121,10 +123,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         part = int(np.searchsorted(self._ends, clip, side="right"))
         start = clip - (int(self._ends[part - 1]) if part else 0)
         video, boxes = self._parts[part]
-        if boxes is None:
-            frames, to_model = self._load(video, start, rng)
-        else:
-            frames, to_model = self._load_cut(video, boxes, start, rng)
+        frames, to_model = self._load(video, boxes, start, rng)
         to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
         return {
             "frames": frames,
@@ -134,27 +133,23 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         }
 
     def _load(
-        self, video: int, start: int, rng: np.random.Generator
-    ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "2 3"]]:
-        """Augmented frames in model px, and the map from frame px to there."""
-        source = self._open.source(video)
-        frames = source.read(start, start + self.num_frames)
+        self,
+        video: int,
+        boxes: Sequence[Box | None] | None,
+        start: int,
+        rng: np.random.Generator,
+    ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "*frames 2 3"]]:
+        """Augmented frames in model px, and the map from frame px to there, or one for each."""
+        source, stop = self._open.source(video), start + self.num_frames
+        if boxes is None:
+            frames = source.read(start, stop)
+            to_model = affine.resizing(source.size, self.image_size)
+        else:
+            frames = CutVideo(source, boxes, self.image_size).read(start, stop)
+            maps = [cutting(source.size, box, self.image_size) for box in boxes[start:stop]]
+            to_model = torch.stack(maps)
         if frames.shape[1:3] != self.image_size:  # a reader that does not resize
             frames = np.stack([resize(frame, self.image_size) for frame in frames])
-        to_model = affine.resizing(source.size, self.image_size)
-        if self.augmenter is not None:
-            frames, _, matrix, _ = self.augmenter(frames, np.empty((0, 2)), rng)
-            to_model = affine.compose(to_model, torch.from_numpy(matrix))
-        return channels_first(frames), to_model
-
-    def _load_cut(
-        self, video: int, boxes: Sequence[Box | None], start: int, rng: np.random.Generator
-    ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "frames 2 3"]]:
-        """The same of frames that are cut to boxes, each with its own map."""
-        source, stop = self._open.source(video), start + self.num_frames
-        frames = CutVideo(source, boxes, self.image_size).read(start, stop)
-        maps = [cutting(source.size, box, self.image_size) for box in boxes[start:stop]]
-        to_model = torch.stack(maps)
         if self.augmenter is not None:
             frames, _, matrix, _ = self.augmenter(frames, np.empty((0, 2)), rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
@@ -185,8 +180,46 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         return [video for video in videos if video.length >= self.num_frames]
 
 
-def _at_size(image_size: tuple[int, int]) -> VideoOpener:
-    """What opens a file with the reader that suits it."""
-    from lp_data.video.open import open_video
+def build_clips(
+    videos: Sequence[str | Path],
+    num_frames: int,
+    image_size: tuple[int, int],
+    *,
+    reader: str = "auto",
+    seed: int = 0,
+    boxes: Callable[[Path], Boxes] | None = None,
+) -> ClipDataset:
+    """Augmented clips for semi-supervised training, through the reader that was asked for.
 
-    return partial(open_video, resize_to=image_size)
+    Which clips they are depends on the videos, the seed and the epoch, not on the reader.
+
+    Args:
+        videos: Video files.
+        num_frames: T, how many frames a clip has.
+        image_size: (height, width) in model px.
+        reader: A registered video reader, or ``auto``. With ``dali``, DALI also augments, and the
+            frames that it cannot decode here are decoded by PyAV and handed to it.
+        seed: The seed of the choice and of the augmentation.
+        boxes: For each video the boxes of its frames; None for whole frames.
+
+    Raises:
+        BoxFileError: DALI, which cannot cut frames to boxes, is to read the videos.
+        VideoError: A video cannot be opened, or not with that reader; or all are shorter than a
+            clip.
+        UnknownNameError: No reader is registered under that name.
+    """
+    if reader == "dali" and boxes is not None:
+        raise BoxFileError("DALI does not cut frames to boxes", remedy="set dali.reader to auto")
+    if reader == "dali":
+        from lp_data.video.dali_clips import DALIClips
+
+        return DALIClips(videos, num_frames, image_size, seed=seed)
+    return ClipDataset(
+        videos,
+        num_frames,
+        image_size,
+        augmenter=build_augmenter("clip", Skeleton(())),
+        seed=seed,
+        open_video=partial(open_any_video, reader=reader, resize_to=None if boxes else image_size),
+        boxes=boxes,
+    )

@@ -20,11 +20,10 @@ from lp_core.geometry import affine
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable, Visibility
 from lp_core.regions import Region, RegionSource, WholeFrame
-from lp_data.augmentation.protocol import Augmenter
+from lp_data.augmentation.effect import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
-from lp_data.datasets.pixels import channels_first
-from lp_data.datasets.randomness import Epoch, sample_rng
+from lp_data.datasets.samples import Epoch, channels_first, sample_rng
 from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
 from lp_data.images import image_file, missing_image_remedy
 from lp_data.regions.cutting import cutting

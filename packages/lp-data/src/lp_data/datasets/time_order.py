@@ -20,11 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
 
 from lp_core.paths import find_file, same_name
 from lp_core.video import VideoSource
-from lp_data.datasets.likeness import Thumbnail, thumbnail, unlikeness
 from lp_data.datasets.neighbours import frame_number, neighbour_name
 from lp_data.errors import ImageFileError, VideoError
 from lp_data.images import read_image
@@ -32,6 +34,9 @@ from lp_data.images import read_image
 OFFSETS = (-2, -1, 1, 2)
 """The neighbours of a labelled frame that trackers with context look at."""
 
+Thumbnail = Float[ndarray, "side side"]
+
+_SIDE = 32  # px of a thumbnail
 _SAMPLE = 12  # labelled images that are looked at in each folder
 _FAR = 4  # frames apart at which images count as others
 _OTHERS = 8  # frames of a video that images are compared with
@@ -164,9 +169,9 @@ def _alike_in_folder(windows: _Windows) -> bool:
     for centre in windows.centres:
         for number, other in windows.thumbnails.items():
             if 0 < abs(number - centre) <= 1:
-                near.append(unlikeness(windows.thumbnails[centre], other))
+                near.append(_unlikeness(windows.thumbnails[centre], other))
             elif abs(number - centre) > _FAR:
-                far.append(unlikeness(windows.thumbnails[centre], other))
+                far.append(_unlikeness(windows.thumbnails[centre], other))
     return bool(near and far) and float(np.median(near)) < _ALIKE * float(np.median(far))
 
 
@@ -213,11 +218,29 @@ def shows_frame(picture: Thumbnail, frame: Thumbnail, others: Sequence[Thumbnail
     Returns:
         True also where it can hardly be told from the frame, as in a video that hardly moves.
     """
-    same = unlikeness(picture, frame) < _HARDLY
+    same = _unlikeness(picture, frame) < _HARDLY
     return same or _ratio(picture, frame, others) < _ALIKE
 
 
 def _ratio(picture: Thumbnail, frame: Thumbnail, others: Sequence[Thumbnail]) -> float:
     """0 for the same picture, about 1 for any other; 0 where all frames look the same."""
-    usual = float(np.median([unlikeness(picture, other) for other in others]))
-    return unlikeness(picture, frame) / usual if usual else 0.0
+    usual = float(np.median([_unlikeness(picture, other) for other in others]))
+    return _unlikeness(picture, frame) / usual if usual else 0.0
+
+
+def thumbnail(picture: UInt8[ndarray, "height width 3"]) -> Thumbnail:
+    """A small grey picture with mean 0 and standard deviation 1.
+
+    So neither a camera's noise nor another rendering of brightness and contrast counts.
+
+    Args:
+        picture: (H, W, 3) RGB.
+    """
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
+    return (small - small.mean()) / max(float(small.std()), 1.0)
+
+
+def _unlikeness(one: Thumbnail, other: Thumbnail) -> float:
+    """Mean absolute difference of two thumbnails: 0 for the same picture."""
+    return float(np.abs(one - other).mean())

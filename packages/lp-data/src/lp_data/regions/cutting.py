@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from types import TracebackType
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from lp_core.regions import Box
 from lp_core.video import Frames, VideoSource
 from lp_data.errors import BoxFileError
 from lp_data.images import Image, resize
+from lp_data.video.base import Source
 
 
 def cut(image: Image, box: Box | None) -> UInt8[ndarray, "rows columns 3"]:
@@ -75,52 +75,31 @@ def reaches_over(box: Box | None, frame_size: tuple[int, int]) -> bool:
     return box.x < 0 or box.y < 0 or ends
 
 
-class CutVideo:
+class CutVideo(Source):
     """A video cut to one box for each frame, at model size: a `lp_core.video.VideoSource`.
+
+    ``size`` is that of the whole frames.
 
     Args:
         source: The video, with frames at their own size; it is closed with this one.
         boxes: For each frame its box.
         size: (height, width) in model px.
-
-    Attributes:
-        size: (height, width) in frame px of the whole frames.
     """
 
     def __init__(
         self, source: VideoSource, boxes: Sequence[Box | None], size: tuple[int, int]
     ) -> None:
-        self.size = source.size
-        self._source, self._boxes, self._model_size = source, boxes, size
+        super().__init__(getattr(source, "path", Path()), size)
+        self.fps, self.size = source.fps, source.size
+        self._source, self._boxes = source, boxes
 
     @property
     def number_over_edge(self) -> int:
         """How many boxes reach over the edge of the frame, where their images are black."""
         return sum(reaches_over(box, self.size) for box in self._boxes)
 
-    @property
-    def fps(self) -> Fraction:
-        """Average frames per second."""
-        return self._source.fps
-
     def __len__(self) -> int:
-        """The exact number of frames."""
         return len(self._source)
-
-    def read(self, start: int, stop: int) -> Frames:
-        """The consecutive frames ``start`` to ``stop - 1``, each cut to its box."""
-        return self._cut(self._source.read(start, stop), range(start, stop))
-
-    def read_indices(self, indices: Sequence[int]) -> Frames:
-        """The frames at ``indices``, each cut to its box."""
-        return self._cut(self._source.read_indices(indices), indices)
-
-    def chunks(self, size: int) -> Iterator[Frames]:
-        """All frames in order, each cut to its box, ``size`` at a time."""
-        start = 0
-        for frames in self._source.chunks(size):
-            yield self._cut(frames, range(start, start + len(frames)))
-            start += len(frames)
 
     def to_frame(self, start: int, stop: int) -> Float[Tensor, "frames 2 3"]:
         """Maps from model px to frame px of frames; the first and the last stand for those beyond.
@@ -130,31 +109,14 @@ class CutVideo:
             stop: The frame after the last.
         """
         numbers = np.clip(np.arange(start, stop), 0, len(self) - 1)
-        maps = [cutting(self.size, self._boxes[number], self._model_size) for number in numbers]
+        maps = [cutting(self.size, self._boxes[number], self.output_size) for number in numbers]
         return affine.invert(torch.stack(maps)).float()
 
-    def close(self) -> None:
-        """Close the video."""
+    def _decode(self, indices: Sequence[int], out: Frames) -> None:
+        frames = self._source.read_indices(indices)
+        for frame, number, image in zip(frames, indices, out, strict=True):
+            part = np.ascontiguousarray(cut(frame, self._boxes[number]))
+            image[...] = resize(part, self.output_size)
+
+    def _release(self) -> None:
         self._source.close()
-
-    def __enter__(self) -> CutVideo:
-        """The source itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the source."""
-        self.close()
-
-    def _cut(
-        self, frames: Frames, numbers: Sequence[int]
-    ) -> UInt8[ndarray, "frames rows columns 3"]:
-        cuts = [
-            resize(np.ascontiguousarray(cut(frame, self._boxes[number])), self._model_size)
-            for frame, number in zip(frames, numbers, strict=True)
-        ]
-        return np.stack(cuts) if cuts else np.empty((0, *self._model_size, 3), np.uint8)

@@ -10,8 +10,7 @@ from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
-from lp_data.datasets.build_clips import build_clips
-from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.clips import ClipDataset, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.regions import Boxes
 from lp_data.split import split_frames
