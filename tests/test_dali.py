@@ -10,7 +10,7 @@ import yaml
 
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.video import dali_backend
-from lp_data.video.dali_pipelines import ClipPipelines
+from lp_data.video.dali_clips import ClipPipelines
 
 pytestmark = pytest.mark.skipif(
     dali_backend.missing() is not None, reason="the extra lp-data[dali] is not installed"
@@ -32,7 +32,7 @@ VP9 = {"cpu-used": "8", "g": "10", "lag-in-frames": "0"}
 def test_semi_supervised_training_and_prediction(
     device, litpose, project, tiny_training, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(dali_backend, "default_device", lambda: device)
+    monkeypatch.setattr(dali_backend, "chosen_device", lambda wanted: wanted or device)
     used = []
     run = ClipPipelines._run
 

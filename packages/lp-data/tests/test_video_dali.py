@@ -13,8 +13,7 @@ import torch
 from lp_core.geometry import affine
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.datamodule import SemiSupervisedDataModule
-from lp_data.datasets.build_clips import build_clips
-from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.clips import ClipDataset, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
 from lp_data.split import split_rows
@@ -22,7 +21,7 @@ from lp_data.testing.codes import read_codes
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.testing.hostile import HOSTILE
 from lp_data.video import dali_backend
-from lp_data.video.dali_clips import DALIAugmenter, DALIClips, dali_clips, open_with_dali
+from lp_data.video.dali_clips import DALIAugmenter, DALIClips, open_with_dali
 from lp_data.video.dali_source import DALISource
 from lp_data.video.excerpt import excerpt
 from lp_data.video.index import build_index
@@ -107,7 +106,7 @@ DEVICES = [
 class TestClips:
     def test_are_those_of_pyav_for_the_same_seed_and_epoch(self, vp9, h264, device) -> None:
         ours = ClipDataset([vp9, h264], 5, (32, 48), seed=3)
-        dalis = dali_clips([vp9, h264], 5, (32, 48), seed=3, augment=False, device=device)
+        dalis = DALIClips([vp9, h264], 5, (32, 48), seed=3, augment=False, device=device)
         for epoch in (0, 1):
             ours.set_epoch(epoch)
             dalis.set_epoch(epoch)
@@ -123,9 +122,9 @@ class TestClips:
                 torch.testing.assert_close(one["to_frame"], other["to_frame"])
 
     def test_are_augmented_alike_again(self, h264, device) -> None:
-        first = dali_clips([h264], 4, (64, 96), seed=1, device=device)[7]
-        again = dali_clips([h264], 4, (64, 96), seed=1, device=device)[7]
-        plain = dali_clips([h264], 4, (64, 96), seed=1, device=device, augment=False)[7]
+        first = DALIClips([h264], 4, (64, 96), seed=1, device=device)[7]
+        again = DALIClips([h264], 4, (64, 96), seed=1, device=device)[7]
+        plain = DALIClips([h264], 4, (64, 96), seed=1, device=device, augment=False)[7]
         assert torch.equal(first["frames"], again["frames"])
         assert not torch.equal(first["frames"], plain["frames"])
         assert first["frames"].shape == (4, 3, 64, 96)
@@ -184,7 +183,7 @@ def test_turned_videos_are_upright_at_every_size(tmp_path, device, rotation, siz
     )
     path = encode(tmp_path / "turned.mp4", how)
     plain = ClipDataset([path], 4, size, seed=3)
-    clips = dali_clips([path], 4, size, seed=3, augment=False, device=device)
+    clips = DALIClips([path], 4, size, seed=3, augment=False, device=device)
     for number in range(3):
         one, other = plain[number], clips[number]
         assert (one["frames"].float() - other["frames"].cpu().float()).abs().mean() < 5
@@ -211,7 +210,7 @@ class TestTraining:
         self, vp9, h264, labeled, device
     ) -> None:
         def clips() -> ClipDataset:
-            return dali_clips([vp9, h264], 4, SIZE, seed=5, device=device)
+            return DALIClips([vp9, h264], 4, SIZE, seed=5, device=device)
 
         alone = self.epochs(labeled, clips(), workers=0)
         assert len(alone) == 8

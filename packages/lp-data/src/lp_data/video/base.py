@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -20,12 +19,17 @@ class Source(ABC):
 
     Attributes:
         path: The file or folder.
+        fps: Average frames per second, exact; pauses of the recording are left out.
+        size: (height, width) in frame px of the frames as displayed, before any ``resize_to``.
         resize_to: (height, width) that frames are resized to, or None for their own size.
         damage: What is wrong with the file although its readable frames are served, in one sentence
             for the user, such as a tail that is cut off; None where nothing is wrong.
         rate_note: What the user should know about ``fps``, such as pauses of the recording; None
             where nothing is odd.
     """
+
+    fps: Fraction
+    size: tuple[int, int]
 
     def __init__(self, path: Path, resize_to: tuple[int, int] | None) -> None:
         if resize_to is not None and min(resize_to) < 1:
@@ -35,16 +39,6 @@ class Source(ABC):
         self.damage: str | None = None
         self.rate_note: str | None = None
         self._closed = False
-
-    @property
-    @abstractmethod
-    def fps(self) -> Fraction:
-        """Average frames per second, exact; pauses of the recording are left out."""
-
-    @property
-    @abstractmethod
-    def size(self) -> tuple[int, int]:
-        """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -113,13 +107,14 @@ class Source(ABC):
     def __enter__(self) -> Source:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _error(
+        self, problem: str, frame: int | None = None, remedy: str | None = None
+    ) -> VideoError:
+        where = self.path if frame is None else f"{self.path}, frame {frame}"
+        return VideoError(problem, where=where, remedy=remedy)
 
     def _collect(self, indices: Sequence[int]) -> Frames:
         if self._closed:

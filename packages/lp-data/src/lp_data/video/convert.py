@@ -1,9 +1,12 @@
-"""From decoded pictures of any pixel format to upright, resized RGB."""
+"""From decoded pictures of any pixel format to upright, resized RGB, by FFmpeg's own scaler."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import av
+import av.filter
 import cv2
 import numpy as np
 from jaxtyping import UInt8
@@ -11,12 +14,19 @@ from numpy import ndarray
 
 from lp_data.errors import VideoError
 from lp_data.images import interpolation
-from lp_data.video.gray import GrayConversion
 from lp_data.video.orientation import Orientation
-from lp_data.video.rgb import Picture, PixelLayout, RgbConversion, layout_of
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.plane import VideoPlane
+
+Picture = UInt8[ndarray, "height width 3"]
+Gray = UInt8[ndarray, "height width"]
+PixelLayout = tuple[int, int, str, int, int]
+"""(height, width, pixel format, colour space, colour range): what a conversion depends on."""
+
+_GRAYABLE = frozenset({"gray", "yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"})
+_NEUTRAL = 128
 
 
 class Converter:
@@ -73,12 +83,14 @@ class Converter:
 
     def _prepare(self, frame: VideoFrame) -> None:
         """Set the conversions up for this frame's pixel format and colours, unless they are."""
-        layout = layout_of(frame)
+        colours = int(frame.colorspace), int(frame.color_range)
+        layout = (frame.height, frame.width, frame.format.name, *colours)
         if layout == self._layout:
             return
         self._layout = layout
         self._to_rgb = RgbConversion(layout)
-        self._to_gray = GrayConversion.of_layout(layout)
+        table = _gray_levels(layout)
+        self._to_gray = None if table is None else GrayConversion(table, layout[:2])
         self._small: UInt8[ndarray, "model_height model_width"] = np.empty(self._target, np.uint8)
 
 
@@ -87,3 +99,93 @@ def _another_size(before: tuple[int, int], after: tuple[int, int]) -> VideoError
         f"the size changes from {before[1]}×{before[0]} to {after[1]}×{after[0]} px",
         remedy="split the video where its size changes",
     )
+
+
+class RgbConversion:
+    """Converts pictures of one layout to RGB.
+
+    The scaler has the flags that OpenCV gives it, so that a frame has the same pixels as the one
+    that a user extracted and labelled. A filter graph keeps its pictures in a pool; a picture
+    allocated for each frame would cost more in page faults than its conversion.
+    """
+
+    def __init__(self, layout: PixelLayout) -> None:
+        height, width, pixels, colours, levels = layout
+        graph = av.filter.Graph()
+        graph.threads = 1
+        self._source = graph.add(
+            "buffer",
+            video_size=f"{width}x{height}",
+            pix_fmt=pixels,
+            time_base="1/1",
+            pixel_aspect="1/1",
+            colorspace=str(colours),
+            range=str(levels),
+        )
+        scale = graph.add("scale", flags="bicubic")
+        rgb = graph.add("format", "pix_fmts=rgb24")
+        self._sink = graph.add("buffersink")
+        graph.link_nodes(self._source, scale, rgb, self._sink).configure()
+        self._graph = graph  # its contexts hold it only weakly
+
+    def __call__(self, frame: VideoFrame) -> Picture:
+        """The frame in RGB; a view of FFmpeg's memory, which it keeps alive."""
+        self._source.push(frame)
+        rgb = self._sink.pull()
+        plane = rgb.planes[0]
+        shape, strides = (rgb.height, rgb.width, 3), (plane.line_size, 3, 1)
+        return np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=strides)
+
+
+def _pixels_of(plane: VideoPlane) -> Gray:
+    """The pixels of a plane of one byte each, without a copy."""
+    shape, strides = (plane.height, plane.width), (plane.line_size, 1)
+    return np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=strides)
+
+
+class GrayConversion:
+    """Converts pictures without colour to one channel, exactly as their RGB would be.
+
+    Where the chroma planes are neutral, red, green and blue are equal and depend on the luma alone,
+    so a table of 256 entries replaces the conversion, and one channel is resized instead of three.
+
+    Args:
+        table: The gray level of each luma.
+        shape: (height, width) of the coded pictures.
+    """
+
+    def __init__(self, table: UInt8[ndarray, 256], shape: tuple[int, int]) -> None:
+        self._table = table
+        self._gray = np.empty(shape, np.uint8)
+
+    def __call__(self, frame: VideoFrame) -> Gray | None:
+        """The gray levels of ``frame``, in memory that is used again; None if it has colour."""
+        luma, *chroma = frame.planes
+        for plane in chroma:
+            if cv2.minMaxLoc(_pixels_of(plane))[:2] != (_NEUTRAL, _NEUTRAL):
+                return None
+        return cv2.LUT(_pixels_of(luma), self._table, dst=self._gray)
+
+
+@lru_cache(maxsize=32)  # measured once per layout, not each time that a video is opened
+def _gray_levels(layout: PixelLayout) -> UInt8[ndarray, 256] | None:
+    """Read the gray level of each luma off the RGB of a picture with every luma.
+
+    None where the format has no plain luma, or the conversion to RGB is not one of each pixel
+    alone.
+    """
+    height, width, pixels, colours, levels = layout
+    if pixels not in _GRAYABLE:
+        return None
+    luma = (np.arange(height * width) % 256).astype(np.uint8).reshape(height, width)
+    ramp = av.VideoFrame(width, height, pixels)
+    ramp.colorspace, ramp.color_range = colours, levels
+    for number, plane in enumerate(ramp.planes):
+        _pixels_of(plane)[:] = _NEUTRAL if number else luma
+    picture = RgbConversion(layout)(ramp)
+    table = np.zeros(256, np.uint8)
+    table[luma] = picture[..., 0]
+    if not (picture == table[luma][..., None]).all():
+        return None
+    table.setflags(write=False)
+    return table

@@ -3,36 +3,158 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from lp_core.geometry import affine
 from lp_core.video import VideoSource
-from lp_data.augmentation.protocol import Augmented
+from lp_data.augmentation.effect import Augmented
 from lp_data.datasets.clips import ClipDataset
 from lp_data.errors import VideoError
+from lp_data.images import interpolation
 from lp_data.video import dali_backend
 from lp_data.video.dali_backend import Device
-from lp_data.video.dali_pipelines import (
-    UNCHANGED,
-    Change,
-    Clip,
-    ClipPipelines,
-    cannot_decode,
-    require_dali,
-)
 from lp_data.video.dali_source import DALISource
 from lp_data.video.excerpt import excerpt
-from lp_data.video.indexed import OTHER_READER
 from lp_data.video.pyav_source import PyAVSource
 
 _log = logging.getLogger(__name__)
+
+Clip = UInt8[Tensor, "frames 3 height width"]
+
+
+class Change(NamedTuple):
+    """What is done to all frames of a clip alike.
+
+    Attributes:
+        matrix: (2, 3) from model px before to model px after.
+        brightness: Factor of all gray levels.
+        contrast: Factor of the distance from medium gray.
+    """
+
+    matrix: Float[Tensor, "2 3"]
+    brightness: float = 1.0
+    contrast: float = 1.0
+
+
+class _Kind(NamedTuple):
+    """What pipelines differ in.
+
+    Attributes:
+        decodes: Whether frames come encoded; else they come upright and at model size.
+        transposes: Whether decoded frames are turned by a quarter.
+        averages: Whether they shrink to half or less, so that areas are averaged.
+    """
+
+    decodes: bool
+    transposes: bool = False
+    averages: bool = False
+
+
+class ClipPipelines:
+    """Decodes, turns, resizes and augments clips on one device; nothing comes back to the host.
+
+    Pipelines are built when they are needed, on the CUDA device that is the current one then.
+
+    Args:
+        image_size: (height, width) in model px.
+        device: Where DALI works.
+    """
+
+    def __init__(self, image_size: tuple[int, int], device: Device) -> None:
+        self.image_size = image_size
+        self.device: Device = device
+        self._built: dict[_Kind, Any] = {}
+
+    def of_encoded(self, source: DALISource, numbers: range, change: Change) -> Clip:
+        """Frames ``numbers`` of a video in model px, on the device.
+
+        Raises:
+            VideoError: DALI cannot decode them.
+        """
+        part = excerpt(source.path, source.index, numbers[0], numbers[-1])
+        turn = source.orientation
+        averages = interpolation(source.size, self.image_size) == cv2.INTER_AREA
+        inputs = {
+            "data": part.data,
+            "frames": np.array(numbers, np.int32) - part.first,
+            "flip_x": np.int32(turn.flip_x),
+            "flip_y": np.int32(turn.flip_y),
+        }
+        kind = _Kind(True, turn.transpose, averages)
+        return self._run(kind, inputs, change, source.path, numbers[0])
+
+    def of_frames(self, frames: UInt8[ndarray, "frames height width 3"], change: Change) -> Clip:
+        """A clip of decoded frames at model size; they go to the device once."""
+        return self._run(_Kind(False), {"pixels": frames}, change, Path("frames in memory"), 0)
+
+    def close(self) -> None:
+        """Give back the pipelines; they are built again when they are needed."""
+        self._built.clear()
+
+    def _run(
+        self, kind: _Kind, inputs: Mapping[str, Any], change: Change, path: Path, frame: int
+    ) -> Clip:
+        pipeline = self._built.pop(kind, None)  # and back unless it fails
+        if pipeline is None:
+            nodes = partial(_augmented, kind, self.image_size, self.device)
+            pipeline = dali_backend.build_pipeline(self.device, nodes)
+        changes = {
+            "matrix": _as_dali_wants(affine.invert(change.matrix)),
+            "brightness": np.float32(change.brightness),
+            "contrast": np.float32(change.contrast),
+        }
+        (frames,) = dali_backend.run_pipeline(pipeline, {**inputs, **changes}, path, frame)
+        self._built[kind] = pipeline
+        return from_dlpack(frames[0]).clone()  # DALI uses its own memory again
+
+
+def _as_dali_wants(matrix: Float[Tensor, "2 3"]) -> Float[ndarray, "2 3"]:
+    """A map in DALI's coordinates, in which the centre of the top-left pixel is (½, ½)."""
+    half = affine.translation(0.5, 0.5)
+    shifted = affine.compose(affine.invert(half), matrix, half)
+    return shifted.numpy().astype(np.float32)
+
+
+def _augmented(kind: _Kind, image_size: tuple[int, int], device: Device) -> tuple[Any]:
+    """The nodes of a pipeline: frames with their channels in front."""
+    from nvidia.dali import fn, types
+
+    if kind.decodes:
+        frames = _decoded(kind, image_size, device)
+    else:
+        frames = fn.external_source(name="pixels", layout="FHWC", dtype=types.UINT8, ndim=4)
+        frames = frames.gpu() if device == "gpu" else frames
+    matrix = fn.external_source(name="matrix", dtype=types.FLOAT, ndim=2)
+    brightness = fn.external_source(name="brightness", dtype=types.FLOAT, ndim=0)
+    contrast = fn.external_source(name="contrast", dtype=types.FLOAT, ndim=0)
+    frames = fn.warp_affine(frames, matrix=matrix, fill_value=0)
+    frames = fn.brightness_contrast(frames, brightness=brightness, contrast=contrast)
+    return (fn.transpose(frames, perm=[0, 3, 1, 2]),)
+
+
+def _decoded(kind: _Kind, image_size: tuple[int, int], device: Device) -> Any:
+    """Frames decoded, upright and at model size."""
+    from nvidia.dali import fn, types
+
+    frames = dali_backend.decoded_frames(device)
+    if kind.transposes:
+        frames = fn.transpose(frames, perm=[0, 2, 1, 3], output_layout="FHWC")
+    flip_x = fn.external_source(name="flip_x", dtype=types.INT32, ndim=0)
+    flip_y = fn.external_source(name="flip_y", dtype=types.INT32, ndim=0)
+    frames = fn.flip(frames, horizontal=flip_x, vertical=flip_y)
+    way = types.INTERP_TRIANGULAR if kind.averages else types.INTERP_LINEAR
+    return fn.resize(frames, size=image_size, interp_type=way, antialias=kind.averages)
 
 
 class DALIAugmenter:
@@ -62,9 +184,8 @@ class DALIAugmenter:
         contrast: tuple[float, float] = (0.75, 1.25),
         device: Device | None = None,
     ) -> None:
-        require_dali()
         self._ranges = (rotation, scale, brightness, contrast)
-        self._device = device or dali_backend.default_device()
+        self._device = dali_backend.chosen_device(device)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator) -> Change:
         """What to do to one clip of (height, width) ``size``, in model px."""
@@ -77,7 +198,7 @@ class DALIAugmenter:
         keypoints: Float[ndarray, "*rows keypoints 2"],
         rng: np.random.Generator,
     ) -> Augmented:
-        """Augment frames on the host; see `lp_data.augmentation.protocol.Augmenter`.
+        """Augment frames on the host; see `lp_data.augmentation.effect.Augmenter`.
 
         It builds a pipeline for each call: `DALIClips` keeps one.
         """
@@ -87,6 +208,17 @@ class DALIAugmenter:
         frames = ClipPipelines(size, self._device).of_frames(images, change)
         pixels = frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return Augmented(pixels, moved, change.matrix.numpy())
+
+
+def _about_centre(height: int, width: int, angle: float, factor: float) -> Float[Tensor, "2 3"]:
+    """Rotate and scale about the centre of the image."""
+    x, y = (width - 1) / 2, (height - 1) / 2
+    return affine.compose(
+        affine.rotation(angle, (x, y)),
+        affine.translation(-x, -y),
+        torch.tensor([[factor, 0.0, 0.0], [0.0, factor, 0.0]], dtype=torch.float64),
+        affine.translation(x, y),
+    )
 
 
 class DALIClips(ClipDataset):
@@ -102,9 +234,9 @@ class DALIClips(ClipDataset):
         videos: Video files.
         num_frames: T, how many frames a clip has.
         image_size: (height, width) in model px.
-        augmenter: What changes all frames of a clip alike; None for nothing.
+        augment: Whether to augment with `DALIAugmenter`.
         seed: The seed of the choice and of the augmentation.
-        device: Where DALI works.
+        device: Where DALI works; by default on a GPU where there is one.
 
     Raises:
         VideoError: DALI is not installed; or as `ClipDataset`.
@@ -118,16 +250,16 @@ class DALIClips(ClipDataset):
         num_frames: int,
         image_size: tuple[int, int],
         *,
-        augmenter: DALIAugmenter | None,
-        seed: int,
-        device: Device,
+        augment: bool = True,
+        seed: int = 0,
+        device: Device | None = None,
     ) -> None:
-        require_dali()
+        device = dali_backend.chosen_device(device)
         super().__init__(
             videos,
             num_frames,
             image_size,
-            augmenter=augmenter,
+            augmenter=DALIAugmenter(device=device) if augment else None,
             seed=seed,
             open_video=partial(open_with_dali, resize_to=image_size, device=device),
             in_workers=device == "cpu",
@@ -140,51 +272,19 @@ class DALIClips(ClipDataset):
         self._pipelines.close()
 
     def _load(
-        self, video: int, start: int, rng: np.random.Generator
-    ) -> tuple[Clip, Float[torch.Tensor, "2 3"]]:
+        self, video: int, boxes: object, start: int, rng: np.random.Generator
+    ) -> tuple[Clip, Float[Tensor, "2 3"]]:
         source = self._open.source(video)
         numbers = range(start, start + self.num_frames)
-        change = UNCHANGED if self.augmenter is None else self.augmenter.draw(self.image_size, rng)
+        change = Change(affine.identity())
+        if self.augmenter is not None:
+            change = self.augmenter.draw(self.image_size, rng)
         if isinstance(source, DALISource):
-            part = excerpt(source.path, source.index, numbers[0], numbers[-1])
-            try:
-                frames = self._pipelines.of_encoded(
-                    part, numbers, source.size, source.orientation, change
-                )
-            except RuntimeError as error:
-                raise cannot_decode(source.path, start, error, OTHER_READER) from error
+            frames = self._pipelines.of_encoded(source, numbers, change)
         else:
             frames = self._pipelines.of_frames(source.read(start, numbers.stop), change)
         to_model = affine.resizing(source.size, self.image_size)
         return frames, affine.compose(to_model, change.matrix)
-
-
-def dali_clips(
-    videos: Sequence[str | Path],
-    num_frames: int,
-    image_size: tuple[int, int],
-    *,
-    augment: bool = True,
-    seed: int = 0,
-    device: Device | None = None,
-) -> DALIClips:
-    """Clips for semi-supervised training, through DALI's operators wherever it has them.
-
-    Args:
-        videos: Video files.
-        num_frames: T, how many frames a clip has.
-        image_size: (height, width) in model px.
-        augment: Whether to augment with `DALIAugmenter`.
-        seed: The seed of the choice and of the augmentation.
-        device: Where DALI works; by default on a GPU where there is one.
-
-    Raises:
-        VideoError: DALI is not installed; or as `ClipDataset`.
-    """
-    require_dali()
-    device = device or dali_backend.default_device()
-    augmenter = DALIAugmenter(device=device) if augment else None
-    return DALIClips(videos, num_frames, image_size, augmenter=augmenter, seed=seed, device=device)
 
 
 def open_with_dali(
@@ -206,14 +306,3 @@ def open_with_dali(
     _log.info("%s: decoded with DALI on the %s", path, dali.device.upper())
     pyav.close()
     return dali
-
-
-def _about_centre(
-    height: int, width: int, angle: float, factor: float
-) -> Float[torch.Tensor, "2 3"]:
-    """Rotate and scale about the centre of the image."""
-    x, y = (width - 1) / 2, (height - 1) / 2
-    zoom = torch.tensor([[factor, 0.0, 0.0], [0.0, factor, 0.0]], dtype=torch.float64)
-    return affine.compose(
-        affine.rotation(angle, (x, y)), affine.translation(-x, -y), zoom, affine.translation(x, y)
-    )

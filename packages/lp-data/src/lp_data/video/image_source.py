@@ -23,34 +23,25 @@ class _ImageSource(Source):
     """What folders and stacks share: pictures that are read one at a time."""
 
     priority = 10
+    fps = Fraction(30)  # images do not say when they were taken
 
     def __init__(self, path: Path, *, resize_to: tuple[int, int] | None = None) -> None:
         super().__init__(path, resize_to)
         first = self._checked_image(0)
-        self._size = (first.shape[0], first.shape[1])
+        self.size = (first.shape[0], first.shape[1])
 
     @abstractmethod
     def _image(self, index: int) -> Image:
         """The picture of frame ``index``."""
 
-    @property
-    def fps(self) -> Fraction:
-        """30: images do not say when they were taken."""
-        return Fraction(30)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) in frame px of every image, before any ``resize_to``."""
-        return self._size
-
     def _decode(self, indices: Sequence[int], out: Frames) -> None:
         for row, index in enumerate(indices):
             image = self._checked_image(index)
-            if image.shape[:2] != self._size:
+            if image.shape[:2] != self.size:
                 raise self._error_at(
                     index,
                     f"the image is {image.shape[1]}×{image.shape[0]} px, but the first one is "
-                    f"{self._size[1]}×{self._size[0]} px",
+                    f"{self.size[1]}×{self.size[0]} px",
                     "keep images of one size in one folder or stack",
                 )
             out[row] = resize(image, self.output_size)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lp_data.errors import VideoError
 from lp_data.video.base import Source
@@ -46,19 +46,19 @@ class IndexedSource(Source):
     ) -> None:
         super().__init__(path, resize_to)
         self.index = build_index(path) if index is None else index
+        self.fps = self.index.fps
         self.damage, self.rate_note = self.index.damage, self.index.rate_note
         if index is None and self.rate_note:
             _log.info("%s: %s", path, self.rate_note)
+        self._open()
+
+    def _open(self) -> None:
+        """Open the decoder, and learn the size of the frames."""
 
     @classmethod
     def refusal(cls, path: Path) -> str | None:
         """Why ``path`` cannot be read with this reader, or None."""
         return _FOLDER if path.is_dir() else None
-
-    @property
-    def fps(self) -> Fraction:
-        """Average frames per second."""
-        return self.index.fps
 
     def __len__(self) -> int:
         return len(self.index)
@@ -68,16 +68,19 @@ class IndexedSource(Source):
 
         The file must not change in between.
         """
-        return partial(type(self), self.path, resize_to=self.resize_to, index=self.index)
+        known = {"resize_to": self.resize_to, "index": self.index, **self._more_options()}
+        return partial(type(self), self.path, **known)
+
+    def _more_options(self) -> Mapping[str, Any]:
+        """What a reader takes besides, to open the same video once more."""
+        return {}
+
+    def _refused(self, problem: str, frame: int | None = None) -> VideoError:
+        return self._error(problem, frame, OTHER_READER)
 
 
 class TimedSource(IndexedSource):
     """A file read by a program whose frames are checked by the times that it tells.
-
-    Args:
-        path: The video file.
-        resize_to: (height, width) of the frames returned, or None for their own size.
-        index: What ``build_index`` found in this very file, if that is known.
 
     Raises:
         VideoError: As `IndexedSource`; or the program could not be checked, or would show the video
@@ -86,28 +89,15 @@ class TimedSource(IndexedSource):
 
     program = "this reader"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        resize_to: tuple[int, int] | None = None,
-        index: FrameIndex | None = None,
-    ) -> None:
-        super().__init__(path, resize_to=resize_to, index=index)
+    def _open(self) -> None:
         if self.index.key is not Key.PTS:
             raise self._refused(
                 "the file does not say when its frames are shown, so that "
                 f"{self.program} cannot be checked"
             )
-        if self._is_mirrored():
+        with closing(Decoder(self.path, self.index.key, threaded=False)) as decoder:
+            mirrors = next((Orientation.of(frame).mirrors for _, frame in decoder.frames()), False)
+        if mirrors:
             raise self._refused(
                 f"the video's metadata asks for mirrored display, which {self.program} does not do"
             )
-
-    def _refused(self, problem: str, frame: int | None = None) -> VideoError:
-        where = self.path if frame is None else f"{self.path}, frame {frame}"
-        return VideoError(problem, where=where, remedy=OTHER_READER)
-
-    def _is_mirrored(self) -> bool:
-        with closing(Decoder(self.path, self.index.key, threaded=False)) as decoder:
-            return next((Orientation.of(frame).mirrors for _, frame in decoder.frames()), False)

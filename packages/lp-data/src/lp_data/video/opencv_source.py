@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 
 from lp_core.video import Frames
 from lp_data.errors import VideoError
 from lp_data.images import Image, resize
-from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import TimedSource
 
 _SAME_MS = 0.01
@@ -23,11 +21,6 @@ class OpenCVSource(TimedSource):
     time of each frame is compared with the one in the file, so that a frame that OpenCV skips or
     repeats is an error, not a shift.
 
-    Args:
-        path: The video file.
-        resize_to: (height, width) of the frames returned, or None for their own size.
-        index: What ``build_index`` found in this very file, if that is known.
-
     Raises:
         VideoError: As `TimedSource`, or OpenCV cannot open the file.
     """
@@ -35,23 +28,12 @@ class OpenCVSource(TimedSource):
     priority = 40
     program = "OpenCV"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        resize_to: tuple[int, int] | None = None,
-        index: FrameIndex | None = None,
-    ) -> None:
-        super().__init__(path, resize_to=resize_to, index=index)
+    def _open(self) -> None:
+        super()._open()
         self._capture = cv2.VideoCapture()
         self._next = len(self.index)
         first = self._frame(0)
-        self._size = (first.shape[0], first.shape[1])
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
-        return self._size
+        self.size = (first.shape[0], first.shape[1])
 
     def _release(self) -> None:
         self._capture.release()

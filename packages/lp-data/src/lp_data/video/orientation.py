@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 
-class Orientation:
+class Orientation(NamedTuple):
     """How a picture is turned for display: one of the eight right-angled ways.
 
-    Args:
+    Attributes:
         transpose: Swap rows and columns, first.
         flip_x: Mirror left and right, second.
         flip_y: Mirror top and bottom, last.
     """
 
-    def __init__(self, transpose: bool, flip_x: bool, flip_y: bool) -> None:
-        self.transpose = transpose
-        self.flip_x = flip_x
-        self.flip_y = flip_y
+    transpose: bool
+    flip_x: bool
+    flip_y: bool
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Orientation:
@@ -59,7 +58,7 @@ class Orientation:
 
     def apply(self, picture: UInt8[ndarray, ...]) -> UInt8[ndarray, ...]:
         """The picture (H, W) or (H, W, 3) as displayed; a view where it is not turned at all."""
-        if not (self.transpose or self.flip_x or self.flip_y):
+        if not any(self):
             return picture
         if self.transpose:
             picture = picture.swapaxes(0, 1)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
 from lp_core.video import Frames
 from lp_data.errors import VideoError
-from lp_data.video.convert import Converter
+from lp_data.video.convert import Converter, Picture
 from lp_data.video.decoder import Decoder
 from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import IndexedSource
-from lp_data.video.memory import trim_heap
-from lp_data.video.rgb import Picture
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -34,8 +33,8 @@ class PyAVSource(IndexedSource):
 
     Args:
         path: The video file.
-        resize_to: (height, width) of the frames returned, or None for their own size.
-        index: What ``build_index`` found in this very file, if that is known.
+        resize_to: As for `IndexedSource`.
+        index: As for `IndexedSource`.
         size: (height, width) in frame px of its frames as displayed, if that is known; else the
             first frame is decoded for it.
 
@@ -59,19 +58,12 @@ class PyAVSource(IndexedSource):
         self._next = self._damaged = _NOWHERE
         self._first: VideoFrame | None = None
         self._converter: Converter | None = None
-        self._size = size or self._look_at_first()
+        self.size = size or self._look_at_first()
         if index is None and len(self.index) > _MANY_FRAMES:
-            trim_heap()
+            _trim_heap()
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
-        return self._size
-
-    def reopening(self) -> Callable[[], PyAVSource]:
-        """What opens the same video once more, and decodes nothing before it is asked for."""
-        known = partial(type(self), self.path, resize_to=self.resize_to, index=self.index)
-        return partial(known, size=self.size)
+    def _more_options(self) -> Mapping[str, Any]:
+        return {"size": self.size}  # so that nothing is decoded before it is asked for
 
     def __reduce__(self) -> tuple[object, ...]:
         return self.reopening(), ()
@@ -92,7 +84,7 @@ class PyAVSource(IndexedSource):
                 self._converter = Converter(frame, self.resize_to, self.size)
             self._converter.write(frame, out)
         except VideoError as error:
-            raise self._error_at(index, error.problem, error.remedy) from error
+            raise self._error(error.problem, index, error.remedy) from error
 
     def _look_at_first(self) -> tuple[int, int]:
         """Decode the first frame, which is kept, and return its size as displayed."""
@@ -100,11 +92,8 @@ class PyAVSource(IndexedSource):
         try:
             self._converter = Converter(self._first, self.resize_to)
         except VideoError as error:
-            raise self._error_at(0, error.problem, error.remedy) from error
+            raise self._error(error.problem, 0, error.remedy) from error
         return self._converter.size
-
-    def _error_at(self, index: int, problem: str, remedy: str | None) -> VideoError:
-        return VideoError(problem, where=f"{self.path}, frame {index}", remedy=remedy)
 
     def _frame(self, index: int) -> VideoFrame:
         """The decoded frame ``index``, from where the decoder stands or from a keyframe."""
@@ -144,9 +133,9 @@ class PyAVSource(IndexedSource):
             frame = self._advance(index)
             if frame is not None:
                 return frame
-        raise self._error_at(
-            index,
+        raise self._error(
             f"frame {index} of the video cannot be decoded: frame {self._damaged} is damaged",
+            index,
             "re-encode the video, for example with: ffmpeg -i damaged.mp4 repaired.mp4",
         )
 
@@ -166,3 +155,13 @@ class PyAVSource(IndexedSource):
                 return
         number = self.index.number
         self._ahead = ((number(key), frame) for key, frame in decoder.frames())
+
+
+def _trim_heap() -> None:
+    """Return to the system what has been freed within the heap, where the C library can (glibc).
+
+    FFmpeg lengthens its table of an MP4 file's frames step by step, which leaves behind holes of
+    more than twice its size: about 90 bytes for each frame of the video.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,8 @@ class TorchCodecSource(TimedSource):
 
     Args:
         path: The video file.
-        resize_to: (height, width) of the frames returned, or None for their own size.
-        index: What ``build_index`` found in this very file, if that is known.
+        resize_to: As for `IndexedSource`.
+        index: As for `IndexedSource`.
         device: Where frames are decoded and resized: ``cpu``, or such as ``cuda:1``. A forked
             process cannot use CUDA.
 
@@ -64,11 +63,14 @@ class TorchCodecSource(TimedSource):
         index: FrameIndex | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        super().__init__(path, resize_to=resize_to, index=index)
         self.device = torch.device(device)
+        super().__init__(path, resize_to=resize_to, index=index)
+
+    def _open(self) -> None:
+        super()._open()
         if not self.index.seeks_by_pts:
             raise self._refused("torchcodec does not search transport streams exactly")
-        self._decoder = _open(path, self.device)
+        self._decoder = _opened(self.path, self.device)
         if len(self._decoder) != len(self.index):
             raise self._refused(
                 f"torchcodec finds {len(self._decoder)} frames, not the {len(self.index)} that "
@@ -76,17 +78,10 @@ class TorchCodecSource(TimedSource):
             )
         first, seconds = self._decoded([0])
         self._first_second = float(seconds[0])
-        self._size = (first.shape[2], first.shape[3])
+        self.size = (first.shape[2], first.shape[3])
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) in frame px of the frames as displayed, before any ``resize_to``."""
-        return self._size
-
-    def reopening(self) -> Callable[[], TorchCodecSource]:
-        """What opens the same video once more, without reading it through."""
-        index, device = self.index, self.device
-        return partial(type(self), self.path, resize_to=self.resize_to, index=index, device=device)
+    def _more_options(self) -> Mapping[str, Any]:
+        return {"device": self.device}
 
     def read_tensor(
         self, start: int, stop: int
@@ -143,7 +138,7 @@ class TorchCodecSource(TimedSource):
         return batch.data, np.asarray(batch.pts_seconds, np.float64)
 
 
-def _open(path: Path, device: torch.device) -> Any:
+def _opened(path: Path, device: torch.device) -> Any:
     from torchcodec.decoders import VideoDecoder
 
     try:
