@@ -23,10 +23,11 @@ from lp_core.poses import (
 from lp_core.poses.interchange import from_pandas, from_xarray, to_pandas, to_xarray
 from lp_io.predictions import read_predictions, write_predictions
 from lp_io.projects import LabeledImages
-from lp_io.projects.coco import read_coco_labels, write_coco_labels
+from lp_io.projects.coco import read_coco_labels
 from lp_io.projects.deeplabcut import read_deeplabcut_project
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.sleap import read_sleap_labels, write_sleap_labels
+from lp_io.tables.coco import write_coco
 
 SEVERAL = Animals(several=True)
 SUFFIXES = [".csv", ".h5", ".parquet", ".json", ".slp", ".nc"]
@@ -140,7 +141,7 @@ def test_labels_of_several_animals_in_projects(table, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projects")
     images = tuple(ImageSource(name) for name in dict.fromkeys(table.frame))
     labels = LabeledImages(replace(table, scorer="ann"), images)
-    write_coco_labels(labels, folder / "l.json")
+    write_coco(labels.table, folder / "l.json")
     assert content(read_coco_labels(folder / "l.json", several=True).table) == content(table)
     write_sleap_labels(labels, folder / "l.slp")
     with pytest.MonkeyPatch.context() as patch:

@@ -17,11 +17,12 @@ from lp_core.image_source import ImageSource
 from lp_core.poses import PoseTable, Skeleton
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
-from lp_io.projects.coco import read_coco_labels, write_coco_labels
+from lp_io.projects.coco import read_coco_labels
 from lp_io.projects.deeplabcut import is_deeplabcut_project, read_deeplabcut_project
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.detection import Kind, detect
 from lp_io.projects.sleap import read_sleap_labels, write_sleap_labels
+from lp_io.tables.coco import write_coco
 from lp_io.untrusted.content import ContentError
 
 names = st.text(
@@ -91,7 +92,7 @@ round_trip = settings(
 @given(labels=label_sets())
 def test_coco_gives_back_every_label(labels, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "labels.json"
-    assert write_coco_labels(labels, path) == []
+    assert write_coco(labels.table, path) == []
     back = read_coco_labels(path)
     assert_same(back, labels)
     assert back.left_out == ()
@@ -138,8 +139,10 @@ OCCLUDED = labelled(
 
 
 def test_an_occluded_keypoint_without_a_position_is_told(tmp_path):
-    for write, name in ((write_coco_labels, "l.json"), (write_sleap_labels, "l.slp")):
-        (note,) = write(OCCLUDED, tmp_path / name)
+    for (note,) in (
+        write_coco(OCCLUDED.table, tmp_path / "l.json"),
+        write_sleap_labels(OCCLUDED, tmp_path / "l.slp"),
+    ):
         assert note.startswith("1 occluded keypoints without a position")
     notes = write_deeplabcut_project(OCCLUDED, tmp_path / "d", task="t", final=tmp_path)
     assert [note.split(" ")[0] for note in notes] == ["that", "1"]
@@ -149,7 +152,7 @@ def test_an_occluded_keypoint_without_a_position_is_told(tmp_path):
 
 
 def test_pycocotools_reads_our_labels(tmp_path):
-    write_coco_labels(OCCLUDED, tmp_path / "labels.json", {"labeled-data/a/img3.png": (48, 64)})
+    write_coco(OCCLUDED.table, tmp_path / "labels.json", {"labeled-data/a/img3.png": (48, 64)})
     coco = COCO(str(tmp_path / "labels.json"))
     assert coco.imgs[1]["height"] == 48
     assert [each["num_keypoints"] for each in coco.loadAnns([1, 2])] == [1, 2]
@@ -183,7 +186,7 @@ def test_pandas_reads_our_deeplabcut_project(tmp_path):
 
 
 def test_what_a_file_is_is_told_by_its_content(tmp_path):
-    write_coco_labels(OCCLUDED, tmp_path / "c.json")
+    write_coco(OCCLUDED.table, tmp_path / "c.json")
     write_sleap_labels(OCCLUDED, tmp_path / "l.slp")
     write_deeplabcut_project(OCCLUDED, tmp_path / "dlc", task="t", final=tmp_path)
     assert is_deeplabcut_project(tmp_path / "dlc")

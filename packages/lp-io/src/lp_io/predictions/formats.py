@@ -9,13 +9,13 @@ from pathlib import Path
 from lp_core.atomic import atomic_write
 from lp_core.errors import PoseError, suggestion
 from lp_core.poses import Animals, Content, PoseTable, read_pose_csv, write_pose_csv
-from lp_io.predictions.coco import read_coco_predictions, write_coco_predictions
-from lp_io.predictions.movement import read_movement, write_movement
-from lp_io.predictions.sleap import read_sleap_predictions, write_sleap_predictions
+from lp_io.tables.coco import read_coco_predictions, write_coco_predictions
+from lp_io.tables.h5_reading import read_h5
+from lp_io.tables.h5_writing import write_h5
+from lp_io.tables.movement import read_movement, write_movement
+from lp_io.tables.parquet import read_parquet, write_parquet
+from lp_io.tables.sleap import read_sleap_predictions, write_sleap_predictions
 from lp_io.untrusted.content import reading, writing
-from lp_io.wide.h5_reading import read_h5
-from lp_io.wide.h5_writing import write_h5
-from lp_io.wide.parquet import read_parquet, write_parquet
 
 
 @dataclass(frozen=True)

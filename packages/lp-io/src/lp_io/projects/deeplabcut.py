@@ -16,8 +16,8 @@ from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
 from lp_core.poses import Animals, Content, PoseTable, Skeleton, concatenate, read_pose_csv
 from lp_core.video import video_suffixes
+from lp_io.animals import one_animal_each, with_scene
 from lp_io.errors import ConversionError
-from lp_io.projects.animals import one_animal_each, with_scene
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     LabeledImages,
@@ -25,8 +25,8 @@ from lp_io.projects.labels import (
     frame_number,
     last_part,
 )
+from lp_io.tables.h5_reading import read_h5
 from lp_io.untrusted.content import ContentError, reading
-from lp_io.wide.h5_reading import read_h5
 
 CONFIG = "config.yaml"
 _LABEL_FILE = "CollectedData_"

@@ -13,6 +13,7 @@ from lp_core.poses.csv_text import opened_csv_rows
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.folder import is_lightning_pose_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
+from lp_io.tables.coco import read_coco
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, reading
 
@@ -49,7 +50,8 @@ def detect(path: Path) -> Kind:
             case ".slp":
                 return _slp(path)
             case ".json":
-                return _coco(path)
+                predicted = read_coco(path).is_predicted
+                return Kind.PREDICTIONS if predicted else Kind.COCO_LABELS
             case ".csv":
                 return Kind.PREDICTIONS if "likelihood" in _coords(path) else Kind.LABEL_CSV
             case ".parquet" | ".nc" | ".h5" | ".hdf5":
@@ -101,11 +103,3 @@ def _slp(path: Path) -> Kind:
             raise ContentError("this HDF5 file is not one of SLEAP's")
         is_label = (kinds["instance_type"] == 0).any() or not len(kinds)
     return Kind.SLEAP_LABELS if is_label else Kind.PREDICTIONS
-
-
-def _coco(path: Path) -> Kind:
-    from lp_io.untrusted.coco import read_coco
-
-    content = read_coco(path)
-    scored = any({"keypoint_scores", "score"} & set(each.extra) for each in content.annotations)
-    return Kind.PREDICTIONS if scored else Kind.COCO_LABELS

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
+from lp_io.animals import first_repeated
 from lp_io.untrusted.content import ContentError
 
 LABEL_FOLDER = "labeled-data"
@@ -53,16 +54,6 @@ class LabeledImages:
         """All image and video files that the pictures can be had from, and the other videos."""
         named = (path for image in self.images for path in (image.file, image.video))
         return (*(path for path in named if path is not None), *self.videos)
-
-
-def first_repeated(names: Iterable[str]) -> str | None:
-    """The first name that occurs a second time, or None."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
 
 
 def frame_number(file_name: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,19 @@ from numpy import ndarray
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
+from lp_io.animals import first_repeated, one_animal_each
 from lp_io.errors import ConversionError
 from lp_io.extras import require
-from lp_io.projects.animals import one_animal_each
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     LabeledImages,
     distinct_names,
     existing_video,
-    first_repeated,
     folder_name,
     frame_number,
     last_part,
 )
-from lp_io.untrusted import sleap
+from lp_io.tables.sleap import image_list, opened, poses_of, write_sleap
 from lp_io.untrusted.content import ContentError, library_reading, reading
 
 
@@ -47,7 +47,7 @@ def read_sleap_labels(
             several animals.
         MissingExtraError: sleap-io is not installed.
     """
-    with reading(path, ConversionError, "a SLEAP file"), sleap.opened(path) as labels:
+    with reading(path, ConversionError, "a SLEAP file"), opened(path) as labels:
         frames = [frame for frame in labels.labeled_frames if frame.user_instances]
         frames.sort(key=lambda f: (labels.videos.index(f.video), int(f.frame_idx)))
         folders = _video_folders(labels.videos)
@@ -71,25 +71,20 @@ def read_sleap_labels(
 
 def _table(labels: Any, frames: Sequence[Any], sources: Sequence[ImageSource]) -> PoseTable:
     """A row for each labelled instance."""
-    skeleton = sleap.skeleton_of(labels)
     rows = [
         (source.name, one)
         for frame, source in zip(frames, sources, strict=True)
         for one in frame.user_instances
     ]
-    R, K = len(rows), len(skeleton)
-    points = np.array([one.points["xy"] for _, one in rows], np.float64).reshape(R, K, 2)
-    there = np.isfinite(points).all(axis=-1)
-    points[~there] = np.nan
-    visible = np.array([one.points["visible"] for _, one in rows], bool).reshape(R, K)
-    tracks = tuple(sleap.track_of(one) for _, one in rows)
-    return PoseTable(
-        skeleton,
-        points,
-        tuple(name for name, _ in rows),
-        individual=tracks if any(tracks) or len(frames) < R else None,
+    instances = [one for _, one in rows]
+    scorer = str(labels.provenance.get("scorer") or "SLEAP")
+    table = poses_of(labels, tuple(name for name, _ in rows), instances, scorer=scorer)
+    there = table.has_position
+    visible = np.array([one.points["visible"] for one in instances], bool).reshape(there.shape)
+    return replace(
+        table,
+        points=np.where(there[..., None], table.points, np.nan),
         visibility=np.where(there, np.where(visible, 2, 1), 0).astype(np.int8),
-        scorer=str(labels.provenance.get("scorer") or "SLEAP"),
     )
 
 
@@ -201,33 +196,7 @@ def write_sleap_labels(labels: LabeledImages, path: Path, *, embed: bool = False
         ContentError: SLEAP cannot keep a name, or a picture to embed has no file.
         MissingExtraError: sleap-io is not installed.
     """
-    library, table = require("sleap_io", "sleap"), labels.table
-    skeleton, tracks = sleap.as_sleap(table.skeleton), sleap.tracks_of(table)
-    videos, places = _image_lists(labels, embed=embed)
-    frames = []
-    for (_, rows), (folder, number) in zip(table.by_frame(), places, strict=True):
-        instances = [_instance(library, table, row, skeleton, tracks) for row in rows.tolist()]
-        frames.append(library.LabeledFrame(videos[folder], number, instances=instances))
-    content = library.Labels(
-        frames,
-        videos=list(videos.values()),
-        skeletons=[skeleton],
-        tracks=[track for track in tracks.values() if track is not None],
-        provenance={"scorer": table.scorer},
-    )
-    if embed:
-        with library_reading("sleap-io"):
-            content.save(str(path), verbose=False, embed="user")
-    else:
-        sleap.save(content, path)
-    lost = int(((table.codes > 0) & ~table.has_position).sum())
-    return [f"{lost} occluded keypoints without a position: SLEAP needs one"] if lost else []
-
-
-def _image_lists(
-    labels: LabeledImages, *, embed: bool
-) -> tuple[dict[str, Any], list[tuple[str, int]]]:
-    """A list of images for each folder, and for each image its folder and its place there."""
+    table = labels.table
     files: dict[str, list[str]] = {}
     places = []
     for source in labels.images:
@@ -237,18 +206,15 @@ def _image_lists(
         if embed and source.file is None:
             raise ContentError(f"the picture '{source.name}' has no file to embed")
         listed.append(str(source.file.absolute()) if source.file else source.name)
-    if embed:
-        library = require("sleap_io", "sleap")
-        return {
-            folder: library.Video.from_filename(names) for folder, names in files.items()
-        }, places
-    return {folder: sleap.image_list(names) for folder, names in files.items()}, places
-
-
-def _instance(
-    library: Any, table: PoseTable, row: int, skeleton: Any, tracks: dict[str | None, Any]
-) -> Any:
-    track = None if table.individual is None else tracks[table.individual[row]]
-    instance = library.Instance.from_numpy(table.points[row], skeleton=skeleton, track=track)
-    instance.points["visible"] = table.has_position[row] & (table.codes[row] != 1)
-    return instance
+    list_of = require("sleap_io", "sleap").Video.from_filename if embed else image_list
+    videos = {folder: list_of(names) for folder, names in files.items()}
+    write_sleap(
+        table,
+        path,
+        list(videos.values()),
+        [(videos[folder], number) for folder, number in places],
+        {"scorer": table.scorer},
+        embed=embed,
+    )
+    lost = int(((table.codes > 0) & ~table.has_position).sum())
+    return [f"{lost} occluded keypoints without a position: SLEAP needs one"] if lost else []

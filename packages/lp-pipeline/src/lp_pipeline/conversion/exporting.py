@@ -16,7 +16,6 @@ from lp_data.pictures import copy_pictures, count_neighbours
 from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
-from lp_io.projects.coco import write_coco_labels
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.exporting import begun_report, lost_sides, with_video_folders
 from lp_io.projects.folders import Videos, folder_beside, place_video
@@ -24,6 +23,7 @@ from lp_io.projects.labels import (
     frame_number,
 )
 from lp_io.projects.report import REPORT_FILE, ConversionReport
+from lp_io.tables.coco import write_coco
 from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import as_pairs
 from lp_pipeline.config.load import load_config
@@ -110,7 +110,7 @@ def export_coco(labels: LabeledImages, target: Path) -> ConversionReport:
         except LPError as error:
             report.reasons[f"sizes of images: {error.problem}"] += 1
     with writing(target, ConversionError), atomic_write(target) as temporary:
-        report.left_out += write_coco_labels(labels, temporary, sizes)
+        report.left_out += write_coco(labels.table, temporary, sizes)
     report.left_out += lost_sides(labels)
     report.left_out.append(
         f"{len(labels)} pictures: the file names them by their paths in the project"

@@ -1,14 +1,51 @@
-"""One animal for each image, out of labels that may hold several."""
+"""One animal for each frame, out of tables that may hold several."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
-from lp_core.poses import PoseTable
+from lp_core.errors import PoseError
+from lp_core.poses import Animals, PoseTable
 from lp_core.poses.grid import SINGLE, unknown_individual
 from lp_io.untrusted.content import ContentError
+
+Item = TypeVar("Item")
+
+
+def first_repeated(items: Iterable[Item]) -> Item | None:
+    """The first item that occurs a second time, or None."""
+    return next((item for item, count in Counter(items).items() if count > 1), None)
+
+
+def check_animals(
+    animals: Animals, names: Iterable[str | None], frames: Iterable[str | int], what: str
+) -> None:
+    """Refuse the wish for an animal that is not there, and several animals where one is taken.
+
+    Args:
+        animals: Which animals to take.
+        names: Those that the file names.
+        frames: The frame of each row that is taken.
+        what: What a frame is called, for the message.
+
+    Raises:
+        PoseError: No animal has the name that is wanted, or a frame has several rows.
+    """
+    known = sorted({name for name in names if name})
+    if animals.wanted is not None and animals.wanted not in known:
+        raise unknown_individual(animals.wanted, known)
+    twice = None if animals.several else first_repeated(frames)
+    if twice is not None:
+        choice = f"choose one with litpose convert --individual: {', '.join(known)}"
+        raise PoseError(
+            f"{what} {twice} has several animals; lp tracks one",
+            remedy=choice if known and animals.wanted is None else None,
+        )
 
 
 def one_animal_each(table: PoseTable, wanted: str | None) -> tuple[PoseTable, list[str]]:

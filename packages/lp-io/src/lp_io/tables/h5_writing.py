@@ -16,8 +16,8 @@ from numpy import ndarray
 from lp_core.poses import PoseTable
 from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL, wide_of
 from lp_io.extras import require
+from lp_io.tables.h5_reading import SETS
 from lp_io.untrusted.content import ContentError
-from lp_io.wide.h5_reading import SETS
 
 if TYPE_CHECKING:
     import h5py

@@ -1,0 +1,274 @@
+"""SLEAP's files through sleap-io, from anywhere and without opening a video that they name.
+
+What SLEAP has no place for (the scorer of predictions, the splits) goes into the file's provenance,
+under ``lp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
+from lp_io.animals import check_animals
+from lp_io.extras import require
+from lp_io.untrusted import hdf5, probe
+from lp_io.untrusted.content import ContentError, library_reading
+
+_OURS = "lp"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The ``sleap_io.Labels`` of a ``.slp`` file.
+
+    Raises:
+        ContentError: It is no SLEAP file, or the block finds it damaged.
+        MissingExtraError: sleap-io is not installed.
+    """
+    library = require("sleap_io", "sleap")
+    probe.check_readable(path)
+    with hdf5.opened(path, "sleap") as file:
+        if "metadata" not in file:
+            raise ContentError("this HDF5 file is not one of SLEAP's")
+        hdf5.check_members(file)
+    with library_reading("sleap-io"):
+        yield library.load_slp(str(path), open_videos=False)
+
+
+def _skeleton_of(labels: Any) -> Skeleton:
+    """The only skeleton of ``sleap_io.Labels``, with its edges and symmetries."""
+    if len(labels.skeletons) != 1:
+        raise ContentError(f"the SLEAP file has {len(labels.skeletons)} skeletons; lp takes one")
+    found = labels.skeletons[0]
+    names = tuple(str(node.name) for node in found.nodes)
+    symmetries = sorted(tuple(sorted(map(int, pair))) for pair in found.symmetry_inds)
+    return Skeleton(
+        names,
+        edges=tuple((names[int(a)], names[int(b)]) for a, b in found.edge_inds),
+        left_right=tuple((names[a], names[b]) for a, b in symmetries),
+    )
+
+
+def poses_of(labels: Any, frame: Frames, instances: Sequence[Any], *, scorer: str) -> PoseTable:
+    """A row for each of some instances.
+
+    Individuals are named where an instance has a track or a frame has several rows.
+
+    Args:
+        labels: The ``sleap_io.Labels`` that they are in.
+        frame: R frames.
+        instances: R instances.
+        scorer: Who made them.
+
+    Raises:
+        ContentError: There is not exactly one skeleton.
+    """
+    skeleton = _skeleton_of(labels)
+    tracks = tuple(map(_track_of, instances))
+    return PoseTable(
+        skeleton,
+        _stacked([one.points["xy"] for one in instances], len(instances), len(skeleton), 2),
+        frame,
+        individual=tracks if any(tracks) or len(set(frame)) < len(frame) else None,
+        scorer=scorer,
+    )
+
+
+def _track_of(instance: Any) -> str | None:
+    return None if instance.track is None else str(instance.track.name)
+
+
+def _stacked(rows: list[Any], *shape: int) -> Any:
+    return np.array(rows, dtype=np.float64).reshape(shape)
+
+
+def image_list(paths: Sequence[str]) -> Any:
+    """A ``sleap_io.Video`` of image files, none of which has to exist."""
+    more = {"type": "ImageVideo", "filename": paths[0], "filenames": list(paths)}
+    return _closed_video(list(paths), more)
+
+
+def _video_file(name: str) -> Any:
+    """A ``sleap_io.Video`` of a video file, which does not have to exist."""
+    more = {"grayscale": False, "bgr": True, "dataset": "", "input_format": ""}
+    return _closed_video(name, {"type": "MediaVideo", "filename": name, **more})
+
+
+def _closed_video(filename: str | list[str], metadata: dict[str, Any]) -> Any:
+    library = require("sleap_io", "sleap")
+    metadata = {"shape": None, **metadata}
+    return library.Video(filename=filename, open_backend=False, backend_metadata=metadata)
+
+
+def write_sleap(
+    table: PoseTable,
+    path: Path,
+    videos: Sequence[Any],
+    places: Sequence[tuple[Any, int]],
+    provenance: dict[str, Any],
+    *,
+    embed: bool = False,
+) -> None:
+    """Write labels, or predictions where the table has confidences, to ``path``, in place.
+
+    Args:
+        table: The poses.
+        path: The file.
+        videos: Every ``sleap_io.Video``.
+        places: The video of each frame of the table, and its number there.
+        provenance: What else to keep.
+        embed: Put the pictures of the frames into the file; else no video is opened.
+
+    Raises:
+        ContentError: SLEAP cannot keep the table.
+        MissingExtraError: sleap-io is not installed.
+    """
+    library = require("sleap_io", "sleap")
+    skeleton = library.Skeleton(
+        nodes=list(table.keypoint_names),
+        edges=list(table.skeleton.edges),
+        symmetries=list(table.skeleton.left_right),
+        name="animal",
+    )
+    individuals = table.individual or (None,) * len(table)
+    tracks: dict[str | None, Any] = {
+        name: library.Track(name) for name in individuals if name is not None
+    }
+
+    def instance(row: int) -> Any:
+        known = {"skeleton": skeleton, "track": tracks.get(individuals[row])}
+        return _instance(library, table, row, known)
+
+    frames = [
+        library.LabeledFrame(video, number, instances=[instance(row) for row in rows.tolist()])
+        for (_, rows), (video, number) in zip(table.by_frame(), places, strict=True)
+    ]
+    labels = library.Labels(
+        frames,
+        videos=list(videos),
+        skeletons=[skeleton],
+        tracks=list(tracks.values()),
+        provenance=provenance,
+    )
+    with library_reading("sleap-io"):
+        labels.save(str(path), verbose=False, embed="user" if embed else False)
+
+
+def _instance(library: Any, table: PoseTable, row: int, known: dict[str, Any]) -> Any:
+    points = table.points[row].astype(np.float64)
+    if table.confidence is None:
+        labelled = library.Instance.from_numpy(points, **known)
+        labelled.points["visible"] = table.has_position[row] & (table.codes[row] != 1)
+        return labelled
+    scores = table.confidence[row].astype(np.float64)
+    finite = scores[np.isfinite(scores)]
+    mean = float(finite.mean()) if len(finite) else 0.0
+    score = mean if table.score is None else float(table.score[row])
+    return library.PredictedInstance.from_numpy(points, point_scores=scores, score=score, **known)
+
+
+def write_sleap_predictions(table: PoseTable, path: Path, *, video: str = "") -> None:
+    """Write predictions to ``path``, in place.
+
+    Args:
+        table: The predictions.
+        path: The file.
+        video: The video that frame numbers count in; SLEAP opens it to show the predictions.
+
+    Raises:
+        ContentError: SLEAP cannot keep the table.
+        MissingExtraError: sleap-io is not installed.
+    """
+    if table.individual is None and len(set(table.frame)) < len(table):
+        raise ContentError("a frame number occurs twice, which SLEAP would join into one frame")
+    groups = list(table.by_frame())
+    numbers = [frame for frame, _ in groups if isinstance(frame, int)]
+    source = _video_file(video or "unknown_video.mp4")
+    if len(numbers) < len(groups):
+        source = image_list([str(frame) for frame, _ in groups])
+        numbers = list(range(len(groups)))
+    splits = None if table.split is None else [table.split[int(rows[0])] for _, rows in groups]
+    write_sleap(
+        replace(table, confidence=confidence_of(table)),
+        path,
+        [source],
+        [(source, number) for number in numbers],
+        {_OURS: {"scorer": table.scorer, "sets": splits}},
+    )
+
+
+def read_sleap_predictions(path: Path, animals: Animals) -> PoseTable:
+    """Read the predictions in one video, or in a list of images.
+
+    Args:
+        path: The file.
+        animals: Which animals to take, by the names of their tracks. Frames without them get no
+            row.
+
+    Raises:
+        ContentError: The file is no SLEAP file, or holds several videos, or no predictions.
+        PoseError: It holds several animals of which none is chosen.
+        MissingExtraError: sleap-io is not installed.
+    """
+    with opened(path) as labels:
+        frames = _predicted_frames(labels)
+        found = [
+            (place, one) for place, frame in enumerate(frames) for one in frame.predicted_instances
+        ]
+        names = [_track_of(one) for _, one in found]
+        if animals.wanted is not None and not animals.several:
+            found = [pair for pair in found if _track_of(pair[1]) == animals.wanted]
+        places, instances = [place for place, _ in found], [one for _, one in found]
+        numbers = [int(frames[place].frame_idx) for place in places]
+        check_animals(animals, names, numbers, "frame")
+        ours = _ours(labels)
+        scorer = str(ours.get("scorer") or "SLEAP")
+        table = poses_of(labels, _frames(frames, numbers), instances, scorer=scorer)
+        R, K = len(table), table.num_keypoints
+        return replace(
+            table,
+            individual=table.individual if animals.several else None,
+            score=_stacked([one.score for one in instances], R) if animals.several else None,
+            confidence=_stacked([one.points["score"] for one in instances], R, K),
+            split=_splits(ours, places, len(frames)),
+        )
+
+
+def _predicted_frames(labels: Any) -> list[Any]:
+    """The frames with predictions, by number."""
+    frames = [frame for frame in labels.labeled_frames if frame.predicted_instances]
+    if labels.labeled_frames and not frames:
+        raise ContentError(
+            "the SLEAP file holds labels, not predictions",
+            "convert it to a project, with a folder as the target",
+        )
+    videos = {id(frame.video) for frame in frames}
+    if len(videos) > 1:
+        raise ContentError(f"the SLEAP file holds predictions of {len(videos)} videos")
+    return sorted(frames, key=lambda frame: int(frame.frame_idx))
+
+
+def _frames(frames: Sequence[Any], numbers: Sequence[int]) -> Frames:
+    """Frame numbers, or the paths of the images that they count."""
+    files = frames[0].video.filename if frames else ""
+    if isinstance(files, list) and numbers and max(numbers) < len(files):
+        return tuple(str(files[number]) for number in numbers)
+    return tuple(numbers)
+
+
+def _splits(ours: dict[str, Any], places: list[int], frames: int) -> tuple[str, ...] | None:
+    found = ours.get("sets")
+    if not isinstance(found, list) or len(found) != frames:
+        return None
+    return tuple(str(found[place]) for place in places)
+
+
+def _ours(labels: Any) -> dict[str, Any]:
+    ours = labels.provenance.get(_OURS) if isinstance(labels.provenance, dict) else None
+    return ours if isinstance(ours, dict) else {}
