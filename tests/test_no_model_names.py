@@ -9,8 +9,10 @@ from lp_core.registry import MODELS, load_plugin, registered
 
 SOURCES = sorted((Path(__file__).parents[1] / "packages").glob("*/src/**/*.py"))
 NAMES = {name for name, plugin in registered(MODELS).items() if plugin.distribution == "lp-models"}
-CLASSES = {load_plugin(MODELS, name).__name__ for name in NAMES}
-CLASSES |= {load_plugin(MODELS, name).semi_supervised_class().__name__ for name in NAMES}
+KINDS = {load_plugin(MODELS, name) for name in NAMES}
+CLASSES = {
+    kind.__name__ for kind in KINDS | {kind.semi_supervised_class() for kind in KINDS} if kind
+}
 QUESTIONS = {"startswith", "endswith", "removeprefix", "removesuffix", "isinstance", "issubclass"}
 
 

@@ -27,7 +27,7 @@ class CentroidOptions(TrackerOptions):
     hidden: int = 24
 
 
-class CentroidTracker(BaseSupervisedTracker):
+class MapMeanTracker(BaseSupervisedTracker):
     """Neither target heatmaps nor the frames that a tracker of lp takes, and a loss of its own."""
 
     Options = CentroidOptions
@@ -47,7 +47,7 @@ class CentroidTracker(BaseSupervisedTracker):
 
     @classmethod
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker]:
-        return SemiSupervisedCentroidTracker
+        return SemiSupervisedMapMeanTracker
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Keypoints (N, K, 2) in model px and confidences (N, K) of N windows of frames."""
@@ -81,7 +81,7 @@ class CentroidTracker(BaseSupervisedTracker):
         }
 
 
-class SemiSupervisedCentroidTracker(SemiSupervisedTrackerMixin, CentroidTracker):
+class SemiSupervisedMapMeanTracker(SemiSupervisedTrackerMixin, MapMeanTracker):
     """The same, learning from unlabelled clips as well."""
 
     def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> LossInputs:
