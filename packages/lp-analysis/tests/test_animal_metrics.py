@@ -1,0 +1,323 @@
+"""Metrics of several animals: agreement with pycocotools, and properties that any scorer has."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.average_precision import average_precision
+from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, body_length, label_sigmas, oks
+from lp_analysis.metrics.paired_frames import Regions, pair_frames, row_scores
+from lp_core.poses import PoseTable, Skeleton, Visibility, concatenate
+
+K = 5
+SKELETON = Skeleton(tuple("abcde"))
+SIGMAS = np.array([0.03, 0.05, 0.07, 0.09, 0.11])
+few = settings(deadline=None, max_examples=25)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def scene(seed, frames=8, animals=3, noise=4.0, extra=1.0, missed=0.2, swap=0.2):
+    """Truth with hidden keypoints and named animals, and predictions with all kinds of errors."""
+    random = np.random.default_rng(seed)
+    truth, codes, t_frame, t_name, rows, score, frame, name = [], [], [], [], [], [], [], []
+    names = [f"mouse{n}" for n in range(animals)]
+    tracks = [f"track{n}" for n in range(animals)]
+    for number in range(frames):
+        if random.random() < swap:
+            tracks = list(random.permutation(tracks))
+        for place in range(random.integers(0, animals + 1)):
+            points = random.uniform(0, 120, 2) + random.normal(0, 15, (K, 2))
+            visible = random.choice([0, 1, 2], K, p=[0.2, 0.2, 0.6]).astype(np.int8)
+            visible[0] = 2
+            truth.append(points)
+            codes.append(visible)
+            t_frame.append(number)
+            t_name.append(names[place])
+            if random.random() > missed:
+                rows.append(points + random.normal(0, noise * random.random(), (K, 2)))
+                frame.append(number)
+                name.append(tracks[place])
+        for place in range(random.poisson(extra)):
+            rows.append(random.uniform(0, 120, 2) + random.normal(0, 15, (K, 2)))
+            frame.append(number)
+            name.append(f"extra{place}")
+    score = random.permutation(len(rows)) / max(len(rows), 1) + 0.001
+    points = np.array(truth).reshape(-1, K, 2)
+    return PoseTable(
+        SKELETON, points, tuple(t_frame), individual=tuple(t_name),
+        visibility=np.array(codes, np.int8).reshape(-1, K),
+    ), PoseTable(
+        SKELETON, np.array(rows).reshape(-1, K, 2), tuple(frame), individual=tuple(map(str, name)),
+        score=score,
+    )  # fmt: skip
+
+
+def shuffled(table, seed):
+    return table.rows(np.random.default_rng(seed).permutation(len(table)))
+
+
+def pycocotools_stats(truth, predicted, regions, sigmas=SIGMAS, max_detections=20):
+    """AP, AP50, AP75 and AR as pycocotools computes them; -1 where they are not defined."""
+    images = sorted({*truth.frame, *predicted.frame})
+    labels = []
+    for row in range(len(truth)):
+        visible = truth.codes[row]
+        xy = np.where(visible[:, None] > 0, truth.points[row], 0)
+        crowd = regions.ignored is not None and bool(regions.ignored[row])
+        labels.append({
+            "id": row + 1, "image_id": truth.frame[row] + 1, "category_id": 1,
+            "keypoints": np.column_stack([xy, visible]).ravel().tolist(),
+            "num_keypoints": int((visible > 0).sum()), "iscrowd": int(crowd),
+            "area": float(regions.areas[row]), "bbox": regions.boxes[row].tolist(),
+        })  # fmt: skip
+    results = [{
+        "image_id": predicted.frame[row] + 1, "category_id": 1,
+        "score": float(predicted.score[row]),
+        "keypoints": np.column_stack([predicted.points[row], np.ones(K)]).ravel().tolist(),
+    } for row in range(len(predicted))]  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "images": [{"id": image + 1} for image in images],
+            "categories": [{"id": 1, "name": "mouse"}], "annotations": labels,
+        }  # fmt: skip
+        coco.createIndex()
+        judge = COCOeval(coco, coco.loadRes(results), "keypoints")
+        judge.params.kpt_oks_sigmas = sigmas
+        judge.params.maxDets = [max_detections]
+        judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
+        judge.evaluate()
+        judge.accumulate()
+    precision, recall = judge.eval["precision"][..., 0, 0, 0], judge.eval["recall"][:, 0, 0, 0]
+    return precision.mean(), precision[0].mean(), precision[5].mean(), recall.mean()
+
+
+def annotated(truth, seed):
+    """Areas, boxes and crowds; rows of crowds may have no keypoint, as in COCO."""
+    random = np.random.default_rng(seed)
+    boxes = np.column_stack([truth.points.min(axis=1), np.ptp(truth.points, axis=1)])
+    return Regions(
+        areas=random.uniform(0.3, 1, len(truth)) * boxes[:, 2:].prod(axis=1),
+        boxes=boxes,
+        ignored=random.random(len(truth)) < 0.15,
+    )
+
+
+@few
+@given(seed=seeds, kept=st.sampled_from([1, 2, 3, 20]), empty=st.booleans())
+def test_ap_and_ar_are_those_of_pycocotools(seed, kept, empty):
+    truth, predicted = scene(seed, frames=12, animals=4, extra=2.0)
+    if not len(truth) or not len(predicted):
+        return
+    regions = annotated(truth, seed)
+    if empty:  # an animal of which only the box is annotated
+        truth.visibility[::3] = Visibility.UNLABELED
+    listed = [frame in truth.frame for frame in predicted.frame]
+    ours = average_precision(
+        [pair_frames(truth, predicted, sigmas=SIGMAS, regions=regions)], max_detections=kept
+    )
+    expected = pycocotools_stats(
+        truth, predicted.rows(np.flatnonzero(listed)), regions, max_detections=kept
+    )
+    got = np.nan_to_num([ours.ap, ours.at(0.5), ours.at(0.75), ours.ar], nan=-1)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
+def test_ap_is_that_of_pycocotools_where_scores_are_equal():
+    truth, predicted = scene(3, frames=30, animals=4, extra=0.5)
+    listed = np.flatnonzero([frame in truth.frame for frame in predicted.frame])
+    predicted = predicted.rows(listed)
+    predicted.score[:] = np.round(predicted.score, 1)
+    regions = annotated(truth, 3)
+    frames = pair_frames(truth, predicted, sigmas=SIGMAS, regions=regions)
+    ours = average_precision([frames])
+    # equal scores keep the order of the file there, and the order of `PairedFrames` here
+    expected = pycocotools_stats(truth, frames.predicted, regions)
+    np.testing.assert_allclose([ours.ap, ours.at(0.5), ours.at(0.75), ours.ar], expected, atol=1e-6)
+    assert 0.1 < ours.ap < 0.9
+
+
+def table(points, frame=None, **fields):
+    points = np.asarray(points, float)
+    names = Skeleton(tuple("abcdefghij"[: points.shape[1]]))
+    return PoseTable(names, points, tuple(frame or [0] * len(points)), **fields)
+
+
+def test_a_prediction_whose_best_animal_is_taken_may_find_its_second_best():
+    # F10: similarities [[.9, .6], [.8, .7]] match both, for AP and for counts
+    line = np.array([[0.0, 0.0], [100.0, 0.0]])
+    frames = pair_frames(table([line, line]), table([line, line], score=np.array([0.9, 0.5])))
+    frames = replace(frames, similarity=np.array([0.9, 0.8, 0.6, 0.7]))  # by truth, then prediction
+    assert frames.matches().tolist() == [0, 1]
+    assert average_precision([frames]).at(0.5) == 1.0
+
+
+def test_junk_predictions_lower_ap():
+    # F11
+    truth, predicted = scene(11, frames=20, extra=0.0)
+    junk = table(np.full((100, K, 2), 1e4) + np.arange(100)[:, None, None], [0, 1, 2, 3] * 25)
+    more = concatenate([
+        predicted,
+        PoseTable(SKELETON, junk.points, junk.frame, individual=(None,) * 100, score=np.ones(100)),
+    ])  # fmt: skip
+    before = average_precision([pair_frames(truth, predicted)])
+    after = average_precision([pair_frames(truth, more)])
+    assert 0 < after.ap < before.ap
+    assert after.ar <= before.ar
+
+
+def test_frames_without_a_prediction_are_missed():
+    # F12
+    truth, predicted = scene(12)
+    nothing = average_precision([pair_frames(truth, predicted.rows([]))])
+    assert (nothing.ap, nothing.ar) == (0.0, 0.0)
+    kept = [row for row, frame in enumerate(predicted.frame) if frame != predicted.frame[0]]
+    fewer = average_precision([pair_frames(truth, predicted.rows(kept))])
+    assert fewer.ar < average_precision([pair_frames(truth, predicted)]).ar
+
+
+def test_without_an_animal_to_find_ap_is_not_defined():
+    # F38
+    _, predicted = scene(13)
+    empty_frames = table(np.full((2, K, 2), np.nan), [0, 1])
+    for found in (predicted, predicted.rows([])):
+        result = average_precision([pair_frames(empty_frames, found)])
+        assert np.isnan([result.ap, result.at(0.5), result.ar]).all()
+        assert len(pair_frames(empty_frames, found).matches()) == 0
+
+
+def test_predictions_of_frames_that_are_not_labelled_are_not_judged():
+    truth, _ = scene(14)
+    perfect = PoseTable(SKELETON, truth.points, truth.frame, score=np.ones(len(truth)))
+    elsewhere = PoseTable(
+        SKELETON, truth.points, tuple(f + 100 for f in truth.frame), score=np.ones(len(truth))
+    )
+    assert average_precision([pair_frames(truth, concatenate([perfect, elsewhere]))]).ap == 1.0
+
+
+def test_a_frame_stated_as_empty_makes_its_predictions_false():
+    truth, _ = scene(15)
+    perfect = PoseTable(SKELETON, truth.points, truth.frame, score=np.ones(len(truth)))
+    found = table(truth.points[:1], [99], score=np.array([2.0]))
+    stated = concatenate([truth, table(np.full((1, K, 2), np.nan), [99])])
+    both = concatenate([perfect, found])
+    assert average_precision([pair_frames(truth, both)]).ap == 1.0
+    assert average_precision([pair_frames(stated, both)]).ap < 1.0
+
+
+@few
+@given(seed=seeds)
+def test_perfect_predictions_have_ap_1(seed):
+    truth, _ = scene(seed)
+    perfect = PoseTable(SKELETON, truth.points, truth.frame, score=np.ones(len(truth)))
+    result = average_precision([pair_frames(truth, perfect)])
+    if len(truth):
+        assert (result.ap, result.ar) == (1.0, 1.0)
+
+
+@few
+@given(seed=seeds, tied=st.booleans())
+def test_the_order_of_rows_changes_nothing(seed, tied):
+    truth, predicted = scene(seed)
+    if tied:
+        predicted.score[:] = np.round(predicted.score, 1)
+    one = pair_frames(truth, predicted)
+    other = pair_frames(shuffled(truth, seed), shuffled(predicted, seed + 1))
+    np.testing.assert_array_equal(one.similarity, other.similarity)
+    a, b = average_precision([one]), average_precision([other])
+    np.testing.assert_array_equal(a.precision, b.precision)
+    np.testing.assert_array_equal(a.recall, b.recall)
+
+
+@few
+@given(seed=seeds, angle=st.floats(0, 360), straight=st.booleans())
+def test_turning_the_scene_leaves_similarities_as_they_are(seed, angle, straight):
+    # F36, F34: a straight animal along an axis is as good as one that lies askew
+    truth, predicted = scene(seed, missed=0.0)
+    if straight:
+        truth.points[..., 1] = truth.points[:, :1, 1]
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    turn = np.array([[cos, sin], [-sin, cos]])
+    before = pair_frames(truth, predicted)
+    after = pair_frames(
+        replace(truth, points=truth.points @ turn),
+        replace(predicted, points=predicted.points @ turn),
+    )
+    np.testing.assert_allclose(
+        sorted(before.similarity), sorted(after.similarity), rtol=1e-6, atol=1e-12
+    )
+
+
+def test_a_straight_animal_is_found_by_a_prediction_a_few_pixels_off():
+    # F36: the box of its keypoints has no area
+    line = np.column_stack([np.linspace(0, 100, K), np.zeros(K)])
+    frames = pair_frames(table([line]), table([line + 2.0], score=np.ones(1)))
+    assert frames.similarity[0] > 0.8
+
+
+def test_similarity_follows_the_formula_of_coco():
+    truth = np.array([[[0.0, 0.0], [10.0, 0.0], [np.nan, np.nan]]])
+    predicted = np.array([[[3.0, 4.0], [np.nan, np.nan], [5.0, 5.0]]])
+    value = oks(truth, predicted, np.array([400.0]), np.array([0.1, 0.1, 0.1]))
+    np.testing.assert_allclose(value, [np.exp(-25 / (2 * 400 * 0.2**2)) / 2])
+
+
+def test_tolerances_are_told_by_repeated_labels():
+    random = np.random.default_rng(0)
+    areas = random.uniform(500, 5000, 4000)
+    true = random.uniform(0, 100, (4000, K, 2))
+    spread = SIGMAS[None, :, None] * np.sqrt(areas)[:, None, None] / np.sqrt(2)
+    labels = true + spread * random.normal(size=(2, 4000, K, 2))
+    labels[1, 0, 0] = np.nan
+    np.testing.assert_allclose(label_sigmas(labels, areas), SIGMAS, rtol=0.05)
+
+
+def test_an_animal_seen_in_part_keeps_a_size_to_match_it_by():
+    whole = np.random.default_rng(0).uniform(0, 50, (9, K, 2))
+    part = np.full((1, K, 2), np.nan)
+    part[0, 0] = 10.0
+    areas = animal_areas(np.concatenate([whole, part]))
+    assert areas[-1] == pytest.approx(np.median(areas[:-1]))
+    assert body_length(np.concatenate([whole, part])) == body_length(whole)
+    assert (animal_areas(part, length=50.0) == 500.0).all()
+    assert COCO_SIGMA == 0.072
+
+
+def test_tables_that_cannot_be_compared_are_told_so():
+    truth, predicted = scene(1)
+    images = replace(predicted, frame=tuple(f"{frame}.png" for frame in predicted.frame))
+    unranked = replace(predicted, score=None)
+    other = PoseTable(Skeleton(tuple("abcdz")), predicted.points, predicted.frame)
+    points = PoseTable(Skeleton(("a",)), truth.points[:, :1], truth.frame)
+    for labels, found, words in (
+        (truth, images, "images, and the other of the frame numbers"),
+        (truth, unranked, "neither a score nor confidences"),
+        (truth, other, "no prediction of the keypoint 'e'"),
+        (points, predicted, "no animal has two labelled keypoints"),
+    ):
+        with pytest.raises(EvaluationError, match=words):
+            pair_frames(labels, found)
+
+
+def test_an_animal_is_as_certain_as_its_keypoints_where_it_has_no_score():
+    found = table(np.zeros((2, 2, 2)), score=np.array([np.nan, 0.3]))
+    found = replace(found, confidence=np.array([[0.5, 0.7], [1.0, 1.0]]))
+    np.testing.assert_allclose(row_scores(found), [0.6, 0.3])
+
+
+def test_keypoints_of_the_scene_are_not_an_animal():
+    truth, predicted = scene(2)
+    scenery = PoseTable(SKELETON, truth.points[:1], truth.frame[:1], individual=("single",))
+    frames = pair_frames(concatenate([truth, scenery]), concatenate([predicted, scenery]))
+    assert len(frames.truth) == len(truth)
+    assert "single" not in frames.predicted.individual
