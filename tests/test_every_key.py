@@ -12,7 +12,7 @@ from lp_io.checkpoint.digest import weights_digest
 from lp_io.training_state.metrics_log import MetricsLog
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.labels import get_labels, get_skeleton
+from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.builders.losses import get_loss_factories, training_labels
 from lp_pipeline.builders.model import (
     batches_per_epoch,
@@ -117,7 +117,7 @@ class Look:
 
     def after(self):
         evaluation = self.config.eval
-        style = drawing_style(evaluation, get_skeleton(self.config))
+        style = drawing_style(self.config)
         drawn = style, evaluation.save_vids_after_training
         return videos_to_predict(self.config), chunk_length(self.config, self.kind), drawn
 

@@ -15,7 +15,7 @@ from lp_io.predictions import write_predictions
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.errors import ConfigError
-from lp_pipeline.evaluation.model_project import model_of_table, skeleton_of
+from lp_pipeline.evaluation.model_project import model_of_table, style_of
 from lp_pipeline.training.setup import set_up
 
 
@@ -65,7 +65,7 @@ def test_a_model_without_config_draws_the_skeleton_of_its_manifest(joined, proje
     edges = ((names[0], names[1]),)
     save_model(joined, load_model(joined).tracker, skeleton=Skeleton(names, edges=edges))
     (joined / "config.yaml").unlink()
-    assert skeleton_of(model_of_table(joined / "video_preds" / "test.csv")) == edges
+    assert style_of(model_of_table(joined / "video_preds" / "test.csv")).skeleton == edges
 
 
 def test_training_keeps_the_skeleton_in_the_manifest(config_file, tiny_training, tmp_path):

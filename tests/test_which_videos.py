@@ -71,7 +71,7 @@ def test_predict_check_and_training_take_the_same_videos_of_a_folder(
     mixed, project_with, tiny_training
 ):
     folder, config = project_with(mixed)
-    predicted = sort_inputs((mixed,)).videos
+    _, predicted = sort_inputs((mixed,))
     checked = check_project(folder).videos
     trained = set_up(load_config(config, tiny_training).config).data.clips.videos
     assert names(predicted) == list(RARE)
@@ -176,4 +176,4 @@ def test_the_endings_of_a_reader_that_is_plugged_in_count(tmp_path, monkeypatch)
     folder = tmp_path / "videos"
     folder.mkdir()
     (folder / "a.planar").write_bytes(b"1")
-    assert names(sort_inputs((folder,)).videos) == ["a.planar"]
+    assert names(sort_inputs((folder,))[1]) == ["a.planar"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ import torch
 from lp_analysis.confidence.calibration import fit_calibration
 from lp_core.registry import MODELS, load_plugin
 from lp_data.testing.encoding import Encoding, encode
+from lp_pipeline.display import Display
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.videos import predict_video_file
 
@@ -43,17 +47,28 @@ def video(tmp_path_factory):
     return encode(tmp_path_factory.mktemp("video") / "walk.mp4", Encoding(count=FRAMES, grain=30))
 
 
+class Falling(Display):
+    """Where work reports to while the power fails, after so many parts."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    @contextmanager
+    def task(self, description, total):
+        reports = count()
+
+        def update(completed, note=""):
+            if next(reports) == self.parts:  # the first says what was taken over
+                raise PowerCut
+
+        yield update
+
+
 def predict(tracker, video, table, *, chunk, stop_after=None, **options):
     """Predict; with ``stop_after``, the power fails after so many parts."""
-    parts = []
-
-    def also(source, part):
-        parts.append(len(part.keypoints))
-        if len(parts) == stop_after:
-            raise PowerCut
-
     handler = PredictionHandler(tracker, device="cpu", chunk=chunk)
-    return predict_video_file(handler, video, table, scorer="s", also=also, **options)
+    display = Falling(stop_after)
+    return predict_video_file(handler, video, table, scorer="s", display=display, **options)
 
 
 def content(folder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -18,11 +17,10 @@ from lp_core.devices import Precision
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
 from lp_data.regions import read_boxes
-from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.cuts import CutPredictor
+from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.handler import PredictionHandler
 
 Frame = UInt8[ndarray, "height width 3"]
@@ -134,14 +132,12 @@ class Model:
             VideoError: The file is not a video that can be read exactly.
             BoxFileError: The boxes cannot be read, or are not those of the video.
         """
-        with ExitStack() as stack:
-            if boxes is not None:
-                found = read_boxes([Path(boxes)])
-                parts = list(CutPredictor(self.handler, Path(path), found, stack, reader).predict())
-            else:
-                size = self.handler.read_size
-                source = stack.enter_context(open_video(path, reader=reader, resize_to=size))
-                parts = list(self.handler.predict_video(source))
+        found = None if boxes is None else read_boxes([Path(boxes)])
+        with opened_to_predict(self.handler, Path(path), reader=reader, boxes=found) as (
+            _,
+            predict,
+        ):
+            parts = list(predict(0))
         return Prediction(
             torch.cat([part.keypoints for part in parts]),
             torch.cat([part.confidences for part in parts]),

@@ -60,7 +60,6 @@ class Demo:
             display.message(
                 f"  {what:<20} {error:.2f} px, {share:.1f} % of the animal's body length"
             )
-        display.message(f"labelled video: {folder / VIDEO}")
         display.message(f"error plot:     {folder / ERROR_PLOT}")
         display.message(f"predictions:    {folder / TABLE}")
         display.message(f"done in {minutes:.1f} minutes. What to try next:")
@@ -117,25 +116,14 @@ def _train(folder: Path, display: Display) -> Model:
 def _predict(model: Model, project: SyntheticProject, folder: Path, display: Display) -> None:
     """The held-out video: its table and the labelled video."""
     from lp_analysis.rendering.style import DrawingStyle
-    from lp_pipeline.prediction.drawing import render_prediction
-    from lp_pipeline.prediction.videos import predict_video_file
+    from lp_pipeline.prediction.videos import VideoPredictor
 
-    predict_video_file(
-        model.handler,
-        project.test_video,
-        folder / TABLE,
-        scorer=model.scorer,
-        calibration=model.calibration,
-        display=display,
-    )
     style = DrawingStyle(confidence_threshold=0.1, trail=6, legend=True, skeleton=project.skeleton)
-    render_prediction(
-        project.test_video,
-        folder / TABLE,
-        folder / VIDEO,
-        style=style,
-        display=display,
+    predictor = VideoPredictor(
+        model.handler, model.scorer, model.calibration, {}, style, display=display
     )
+    predictor.predict(project.test_video, folder / TABLE)
+    predictor.draw(project.test_video, folder / TABLE, folder / VIDEO)
 
 
 def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str, float]:

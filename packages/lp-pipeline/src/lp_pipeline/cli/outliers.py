@@ -76,14 +76,15 @@ class Outliers:
         )
         from lp_data.video.open import open_video
         from lp_io.predictions import VideoPredictions
-        from lp_pipeline.evaluation.model_project import eval_options, pose_metrics_of
+        from lp_pipeline.evaluation.model_project import PoseMetrics, find_project, style_of
 
-        pose_metrics = pose_metrics_of(self.model_dir)
+        project = find_project(self.model_dir)
+        pose_metrics = PoseMetrics() if project is None else project.pose_metrics
         for note in pose_metrics.notes:
             display.message(f"note: {note}")
         confidence, threshold = ShownConfidence.of_table(table), self.threshold
         if threshold is None:
-            threshold = eval_options(self.model_dir).confidence_thresh_for_vid
+            threshold = style_of(self.model_dir).confidence_threshold
         with open_video(self.video, reader=self.reader) as source:
             predictions = VideoPredictions(table, len(source))
             if predictions.note:
@@ -128,7 +129,7 @@ def _check(request: Outliers, table: Path, folder: Path) -> None:
 
 def _check_weights(request: Outliers, table: Path) -> None:
     """Refuse predictions in the model directory that are of earlier weights."""
-    from lp_pipeline.evaluation.evaluate_model import outdated_tables
+    from lp_pipeline.evaluation.model_project import outdated_tables
 
     if request.predictions is None and outdated_tables(request.model_dir, [table]):
         raise EvaluationError(
@@ -163,9 +164,9 @@ def _write_clips(
 ) -> None:
     from lp_analysis.rendering.prediction_video import draw_predictions
     from lp_analysis.rendering.style import DrawingStyle
-    from lp_pipeline.evaluation.model_project import skeleton_of
+    from lp_pipeline.evaluation.model_project import style_of
 
-    style = DrawingStyle(trail=4, legend=True, skeleton=skeleton_of(request.model_dir))
+    style = DrawingStyle(trail=4, legend=True, skeleton=style_of(request.model_dir).skeleton)
     with display.task("clips", len(clips)) as update:
         for number, (part, path) in enumerate(clips.items(), 1):
             draw_predictions(source, predictions, path, style=style, frames=part)

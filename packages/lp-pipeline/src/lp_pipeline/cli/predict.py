@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
-from lp_core.errors import LPError, suggestion
+from lp_core.errors import LPError
 from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
 from lp_pipeline.cli.session import check_output_folder, refuse_same_names, start_session
 from lp_pipeline.display import Display, terminal_display
 from lp_pipeline.errors import PredictionError
-
-if TYPE_CHECKING:
-    from lp_pipeline.cli.predict_one import InputPredictor
-    from lp_pipeline.model import Model
 
 
 @dataclass(frozen=True)
@@ -70,14 +66,16 @@ class Predict:
             LPError: Something could not be predicted; all the rest is.
         """
         start_session()
-        inputs = sort_inputs(self.inputs)
+        label_files, videos = sort_inputs(self.inputs)
         if self.output_dir is not None:
             check_output_folder(self.output_dir)
+        from lp_pipeline.cli.predict_one import InputPredictor
+
         display = terminal_display()
-        predictor = _predictor(self, display)
+        predictor = InputPredictor.of(self, display)
         works = [
-            *((file, partial(predictor.predict_labels, file)) for file in inputs.label_files),
-            *((video, partial(predictor.predict_video, video)) for video in inputs.videos),
+            *((file, partial(predictor.predict_labels, file)) for file in label_files),
+            *((video, partial(predictor.predict_video, video)) for video in videos),
         ]
         try:
             do_all(works, display)
@@ -89,56 +87,8 @@ class Predict:
                 display.message(predictor.tally.text)
 
 
-def _predictor(request: Predict, display: Display) -> InputPredictor:
-    """The model, ready for inputs, having said what its tables will hold."""
-    from lp_analysis.confidence.stored import stated_radius
-    from lp_pipeline.cli.predict_one import InputPredictor
-    from lp_pipeline.evaluation.model_project import pose_metrics_of
-
-    model = _model(request)
-    if model.calibration is not None:
-        display.message(
-            "*_calibrated_confidence.csv: the probability that a keypoint lies "
-            f"{stated_radius(model.calibration)} of the truth"
-        )
-    pose_metrics = pose_metrics_of(request.model_dir)
-    for note in pose_metrics.notes:
-        display.message(f"note: {note}")
-    return InputPredictor(model, request, pose_metrics.metrics, display)
-
-
-def _model(request: Predict) -> Model:
-    """The model directory's tracker, on the device and in the precision asked for.
-
-    Raises:
-        PredictionError: There is no such precision.
-    """
-    from lp_core.devices import Precision
-    from lp_pipeline.model import Model
-
-    if request.precision not in get_args(Precision):
-        raise PredictionError(
-            f"unknown precision '{request.precision}'",
-            remedy=suggestion(request.precision, get_args(Precision)),
-        )
-    return Model.from_dir(
-        request.model_dir,
-        device=request.device,
-        precision=cast("Precision", request.precision),
-        chunk=request.batch_size,
-    )
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The inputs by kind: label files, and videos or what counts as one."""
-
-    label_files: tuple[Path, ...]
-    videos: tuple[Path, ...]
-
-
-def sort_inputs(paths: Sequence[Path]) -> Inputs:
-    """Tell label files from videos.
+def sort_inputs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Tell label files from videos and what counts as one.
 
     Raises:
         PredictionError: A path is not there, or is neither, or two would share their output.
@@ -163,31 +113,7 @@ def sort_inputs(paths: Sequence[Path]) -> Inputs:
     remedy = "predict them one by one, each with another --output-dir"
     refuse_same_names(labels, remedy)
     refuse_same_names(videos, remedy)
-    return Inputs(tuple(labels), tuple(videos))
-
-
-@dataclass
-class Tally:
-    """What was predicted in all."""
-
-    videos: int = 0
-    frames: int = 0
-    seconds: float = 0.0
-
-    def add(self, frames: int, seconds: float) -> None:
-        """Count one more video."""
-        self.videos += 1
-        self.frames += frames
-        self.seconds += seconds
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        speed = self.frames / max(self.seconds, 1e-9)
-        return (
-            f"{self.videos} videos: {self.frames} frames in {self.seconds:.1f} s, "
-            f"{speed:.0f} per second"
-        )
+    return labels, videos
 
 
 def do_all(works: Sequence[tuple[Path, Callable[[], None]]], display: Display) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -74,44 +75,31 @@ class Render:
             RenderingError: The output is there already, or an option makes no sense.
         """
         start_session()
-        from lp_analysis.confidence.shown import ShownConfidence
-        from lp_analysis.rendering.draw import parse_edge
-        from lp_analysis.rendering.style import DrawingStyle
-        from lp_data.video.open import open_video
         from lp_io.model_directory import labeled_video_path
-        from lp_io.predictions import VideoPredictions
-        from lp_pipeline.evaluation.model_project import eval_options, model_of_table, skeleton_of
-        from lp_pipeline.prediction.drawing import draw_with_progress
+        from lp_pipeline.evaluation.model_project import model_of_table, style_of
+        from lp_pipeline.prediction.drawing import draw_video
 
-        display = terminal_display()
         path = self.output or labeled_video_path(self.table)
         _check_output(self, path)
-        model_dir = model_of_table(self.table)
-        options = eval_options(model_dir)
-        threshold = options.confidence_thresh_for_vid
-        style = DrawingStyle(
-            colormap=self.colormap or options.colormap,
-            confidence_threshold=threshold if self.threshold is None else self.threshold,
-            trail=self.trail,
-            radius=self.radius,
-            legend=self.legend,
-            skeleton=skeleton_of(model_dir),
+        usual = style_of(model_of_table(self.table))
+        threshold = usual.confidence_threshold if self.threshold is None else self.threshold
+        draw_video(
+            self.video,
+            self.table,
+            path,
+            style=replace(
+                usual,
+                colormap=self.colormap or usual.colormap,
+                confidence_threshold=threshold,
+                trail=self.trail,
+                radius=self.radius,
+                legend=self.legend,
+            ),
+            reader=self.reader,
+            edges=self.skeleton or (),
+            frames=partial(chosen_frames, self),
+            display=terminal_display(),
         )
-        confidence = ShownConfidence.of_table(self.table)
-        with open_video(self.video, reader=self.reader) as source:
-            predictions = VideoPredictions(self.table, len(source), confidence)
-            names = predictions.keypoint_names
-            drawn = draw_with_progress(
-                source,
-                predictions,
-                path,
-                skeleton=[parse_edge(text, names) for text in self.skeleton or ()],
-                style=style,
-                frames=chosen_frames(self, len(source)),
-                display=display,
-            )
-        display.message(f"labelled video: {path} ({drawn.frames} frames)")
-        display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))
 
 
 def _check_output(request: Render, path: Path) -> None:

@@ -23,11 +23,8 @@ from lp_pipeline.display import SILENT, Display, terminal_display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 
 if TYPE_CHECKING:
-    from lp_analysis.labeled_predictions import LabeledPrediction
     from lp_pipeline.config.load import LoadedConfig
     from lp_pipeline.training.setup import TrainingSetup
-
-HELD_OUT = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,7 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
     if is_secondary_process():
         return
     from lp_pipeline.evaluation.after_training import follow_up
+    from lp_pipeline.evaluation.evaluate_model import show_errors
 
     try:
         made = follow_up(setup, loaded.config, model_dir, display=display)
@@ -126,21 +124,6 @@ def default_model_dir() -> Path:
     """A folder named after the moment."""
     now = datetime.now().astimezone()
     return Path("outputs") / now.strftime("%Y-%m-%d") / now.strftime("%H-%M-%S")
-
-
-def show_errors(result: LabeledPrediction, display: Display) -> None:
-    """Show the table of pixel errors, and the mean over the frames held out."""
-    from lp_analysis.labeled_predictions import mean_error
-    from lp_analysis.metrics.summary import PixelErrorSummary
-    from lp_analysis.terminal_tables import pixel_error_table
-
-    names = result.labels.keypoint_names
-    summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
-    display.show(pixel_error_table(summary))
-    held_out = mean_error(result, HELD_OUT)
-    display.message(
-        f"mean pixel error over held-out frames (validation and test): {held_out:.2f} px"
-    )
 
 
 def _say_where(model_dir: Path, tables: list[Path], display: Display) -> None:

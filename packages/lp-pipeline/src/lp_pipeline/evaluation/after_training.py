@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
-from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
 from lp_core.errors import LPError
 from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint import read_manifest
 from lp_io.model_directory import labeled_video_path, video_table
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.labels import get_skeleton, other_label_files
+from lp_pipeline.builders.labels import other_label_files
 from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
@@ -33,14 +30,11 @@ from lp_pipeline.evaluation.evaluate_model import (
     predict_project_labels,
     write_project_evaluation,
 )
-from lp_pipeline.evaluation.model_project import (
-    ModelProject,
-    pose_metrics_of,
-)
-from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.drawing import drawing_style, render_prediction
+from lp_pipeline.evaluation.model_project import ModelProject
+from lp_pipeline.evaluation.model_report import reason_of, write_model_report
+from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.videos import VideoResult, predict_video_file
+from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.setup import TrainingSetup
 
 
@@ -50,10 +44,12 @@ class Attempts:
 
     Attributes:
         display: Where to say what failed.
+        strict: Raise what fails instead.
         failed: What was not made, each with how to make it.
     """
 
     display: Display
+    strict: bool = False
     failed: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
@@ -69,9 +65,11 @@ class Attempts:
             with explained_memory_errors(TrainingError, smaller):
                 yield
         except (LPError, OSError) as error:
+            if self.strict:
+                raise
             self.failed.append((what, remedy))
             self.display.message(f"warning: {what}: not made, since it failed")
-            self.display.message(f"  {_reason(error)}")
+            self.display.message(f"  {reason_of(error)}")
 
     def say_how_to_go_on(self) -> None:
         """Tell what is missing, and the commands that make it."""
@@ -82,12 +80,16 @@ class Attempts:
             self.display.message(f"  {what}; once that is mended: {remedy}")
 
 
-def _reason(error: LPError | OSError) -> str:
-    """What went wrong and where, without what to do about it."""
-    if isinstance(error, LPError):
-        return f"{error.problem} ({error.where})" if error.where else error.problem
-    reason = error.strerror or str(error)
-    return f"{reason} ({error.filename})" if error.filename else reason
+class Aftermath(NamedTuple):
+    """What was made of a trained tracker.
+
+    Attributes:
+        labels: The predictions of the project's labels; None where that failed.
+        tables: The tables of the predicted videos.
+    """
+
+    labels: LabeledPrediction | None
+    tables: list[Path]
 
 
 def evaluate_training(
@@ -104,28 +106,9 @@ def evaluate_training(
     Raises:
         LPError: A part of it failed.
     """
-    handler = _handler(setup.tracker, config, config.training.test_batch_size)
-    result = _evaluate_own_labels(handler, model_dir, display)
-    project = ModelProject.from_dir(model_dir)
-    for file in project.other_label_files():
-        evaluate_label_file(project, handler, file, data_dir=project.data_dir, display=display)
-    write_model_report(project, result, display=display)
+    result = _evaluate_labels(setup, config, model_dir, Attempts(display, strict=True))
+    assert result is not None  # else it had been raised
     return result
-
-
-@dataclass(frozen=True)
-class Aftermath:
-    """What was made of a trained tracker.
-
-    Attributes:
-        labels: The predictions of the project's labels; None where that failed.
-        tables: The tables of the predicted videos.
-        complete: Whether nothing failed.
-    """
-
-    labels: LabeledPrediction | None
-    tables: list[Path]
-    complete: bool
 
 
 def follow_up(
@@ -140,8 +123,20 @@ def follow_up(
         display: Where to report to.
     """
     attempts = Attempts(display)
+    result = _evaluate_labels(setup, config, model_dir, attempts)
+    tables = _predict_videos(setup.tracker, config, model_dir, attempts)
+    if tables and result is not None:
+        _write_report(result, model_dir, attempts)
+    attempts.say_how_to_go_on()
+    return Aftermath(result, tables)
+
+
+def _evaluate_labels(
+    setup: TrainingSetup, config: Config, model_dir: Path, attempts: Attempts
+) -> LabeledPrediction | None:
+    """Predict and evaluate the project's label files, and write the report."""
     handler = _handler(setup.tracker, config, config.training.test_batch_size)
-    evaluate = f"litpose evaluate {quoted(model_dir)}"
+    evaluate, display = f"litpose evaluate {quoted(model_dir)}", attempts.display
     result: LabeledPrediction | None = None
     with attempts.step("predictions and errors of the labelled frames", evaluate):
         result = _evaluate_own_labels(handler, model_dir, display)
@@ -151,11 +146,7 @@ def follow_up(
             evaluate_label_file(project, handler, file, data_dir=project.data_dir, display=display)
     if result is not None:
         _write_report(result, model_dir, attempts)
-    tables = predict_videos(setup.tracker, config, model_dir, attempts=attempts)
-    if tables and result is not None:
-        _write_report(result, model_dir, attempts)
-    attempts.say_how_to_go_on()
-    return Aftermath(result, tables, not attempts.failed)
+    return result
 
 
 def _handler(tracker: BaseSupervisedTracker, config: Config, chunk: int) -> PredictionHandler:
@@ -188,32 +179,24 @@ def _write_report(result: LabeledPrediction, model_dir: Path, attempts: Attempts
         write_model_report(ModelProject.from_dir(model_dir), result, display=attempts.display)
 
 
-def predict_videos(
-    tracker: BaseSupervisedTracker, config: Config, model_dir: Path, *, attempts: Attempts
+def _predict_videos(
+    tracker: BaseSupervisedTracker, config: Config, model_dir: Path, attempts: Attempts
 ) -> list[Path]:
     """Predict the config's videos into ``video_preds/``, and draw them if the config says so.
 
     What a run that was stopped has made of the same weights is kept, and gone on with.
-
-    Args:
-        tracker: The trained tracker.
-        config: The config.
-        model_dir: The model directory.
-        attempts: Takes what fails, so that one video does not stop the others.
-
-    Returns:
-        The tables of the videos that were predicted.
     """
     videos = videos_to_predict(config)
     if not videos:
         return []
+    project = ModelProject.from_dir(model_dir)
+    timings = {timing.video: timing for timing in stored_timings(project.manifest)}
     handler = _handler(tracker, config, chunk_length(config, type(tracker)))
-    timings = {timing.video: timing for timing in stored_timings(read_manifest(model_dir))}
     done = []
     for video in videos:
         remedy = f"litpose predict {quoted(model_dir)} {quoted(video)}"
         with attempts.step(f"predictions of {video.name}", remedy):
-            timing = _predict_video(handler, config, model_dir, video, attempts.display)
+            timing = _predict_video(_predictor(project, handler, attempts.display), project, video)
             if timing is not None:
                 timings[video.name] = timing
             done.append(video)
@@ -221,53 +204,42 @@ def predict_videos(
     return [video_table(model_dir, video) for video in done]
 
 
+def _predictor(
+    project: ModelProject, handler: PredictionHandler, display: Display
+) -> VideoPredictor:
+    return VideoPredictor(
+        handler,
+        scorer_name(project.config.model.model_type),
+        stored_calibration(project.manifest),
+        project.pose_metrics.metrics,
+        replace(drawing_style(project.config), legend=True),
+        project.config.dali.reader,
+        display,
+    )
+
+
 def _predict_video(
-    handler: PredictionHandler, config: Config, model_dir: Path, video: Path, display: Display
+    predictor: VideoPredictor, project: ModelProject, video: Path
 ) -> VideoTiming | None:
     """One video's table, its metrics and, if asked for, the drawing; what is there is kept.
 
     Returns:
         How long the prediction took; None where the table was there already.
     """
-    table, timing = video_table(model_dir, video), None
-    boxes = boxes_of_video(config, video)
+    table, timing = video_table(project.folder, video), None
+    handler, boxes = predictor.handler, boxes_of_video(project.config, video)
     digest = boxes.digest if boxes else None
-    if not (table.is_file() and is_made_from(table, video, handler.weights_digest, digest)):
-        start = time.perf_counter()
-        result = predict_video_file(
-            handler,
-            video,
-            table,
-            scorer=scorer_name(config.model.model_type),
-            reader=config.dali.reader,
-            calibration=stored_calibration(read_manifest(model_dir)),
-            display=display,
-            resume=True,
-            boxes=boxes,
+    if table.is_file() and is_made_from(table, video, handler.weights_digest, digest):
+        predictor.write_metrics(table)
+    else:
+        result = predictor.predict(video, table, resume=True, boxes=boxes)
+        timing = VideoTiming(
+            video=video.name,
+            frames=result.frames - result.resumed,
+            seconds=round(result.seconds, 2),
+            device=handler.device.type,
         )
-        timing = _timing(result, video, time.perf_counter() - start, handler)
-        if result.damage:
-            display.message(f"warning: {video.name}: {result.damage}")
-    write_metric_tables(table, pose_metrics_of(model_dir).metrics)
     drawing = labeled_video_path(table)
-    if config.eval.save_vids_after_training and not is_newer(drawing, table):
-        render_prediction(
-            video,
-            table,
-            drawing,
-            style=drawing_style(config.eval, get_skeleton(config), legend=True),
-            confidence=ShownConfidence.of_table(table),
-            display=display,
-        )
+    if project.config.eval.save_vids_after_training and not is_newer(drawing, table):
+        predictor.draw(video, table, drawing)
     return timing
-
-
-def _timing(
-    result: VideoResult, video: Path, seconds: float, handler: PredictionHandler
-) -> VideoTiming:
-    return VideoTiming(
-        video=video.name,
-        frames=result.frames - result.resumed,
-        seconds=round(seconds, 2),
-        device=handler.device.type,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from lp_analysis.confidence.stored import stored_calibration
@@ -10,29 +10,90 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.plots import write_error_plot
 from lp_analysis.labeled_predictions import (
     LabeledPrediction,
+    mean_error,
     read_labeled_prediction,
     write_labeled_prediction,
 )
-from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
 from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
+from lp_analysis.terminal_tables import pixel_error_table
+from lp_core.text import quoted
 from lp_data.labels import read_labels
-from lp_io.checkpoint.digest import stored_weights_digest
-from lp_io.model_directory import (
-    ERROR_PLOT,
-    PIXEL_ERROR_SUMMARY,
-    PREDICTIONS,
-    metrics_log,
-    video_tables,
-)
+from lp_io.model_directory import ERROR_PLOT, PIXEL_ERROR_SUMMARY, PREDICTIONS, video_tables
 from lp_io.predictions import scorer_name
-from lp_io.predictions.source import is_of_other_weights
+from lp_pipeline.builders.labels import other_label_files
 from lp_pipeline.builders.videos import get_boxes
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.evaluation.model_project import ModelProject
+from lp_pipeline.evaluation.model_project import ModelProject, outdated_tables, training_curves
+from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import predict_labels
+
+_HELD_OUT = ("validation", "test")
+
+
+def evaluate_project(
+    project: ModelProject, handler: Callable[[], PredictionHandler], display: Display
+) -> None:
+    """Evaluate the training's labels, label files beside them, and predicted videos.
+
+    Where the images are not at hand, the predictions that the model directory holds are evaluated.
+
+    Args:
+        project: The model directory.
+        handler: Makes what runs its tracker.
+        display: Where the errors are shown.
+
+    Raises:
+        EvaluationError: There are neither images nor predictions of the weights as they are now.
+        LPError: Another file cannot be read or written.
+    """
+    if project.has_images:
+        runs = handler()
+        result = predict_project_labels(project, runs, display=display)
+        write_project_evaluation(project, result)
+        for file in other_label_files(project.config):
+            show_label_file(project, runs, file, project.data_dir, display)
+    else:
+        result = _stored_project_labels(project, display)
+        write_project_evaluation(project, result)
+    tables = _evaluate_video_tables(project)
+    for table in outdated_tables(project.folder, tables):
+        display.message(
+            f"warning: other weights have predicted {table} than the model has now: the report "
+            f"leaves it out; litpose predict {quoted(project.folder)} VIDEO --overwrite predicts "
+            "it again"
+        )
+    report = write_model_report(project, result, display=display)
+    show_errors(result, display)
+    for table in tables:
+        display.message(f"metrics of a predicted video: beside {table}")
+    display.message(f"report: {report}")
+
+
+def show_label_file(
+    project: ModelProject,
+    handler: PredictionHandler,
+    file: Path,
+    data_dir: Path | None,
+    display: Display,
+) -> None:
+    """`evaluate_label_file`, and show its errors."""
+    result, path = evaluate_label_file(project, handler, file, data_dir=data_dir, display=display)
+    show_errors(result, display)
+    display.message(f"{file.name}: {len(result.labels)} images -> {path}")
+
+
+def show_errors(result: LabeledPrediction, display: Display) -> None:
+    """Show the table of pixel errors, and the mean over the frames held out."""
+    names = result.labels.keypoint_names
+    summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
+    display.show(pixel_error_table(summary))
+    held_out = mean_error(result, _HELD_OUT)
+    display.message(
+        f"mean pixel error over held-out frames (validation and test): {held_out:.2f} px"
+    )
 
 
 def predict_project_labels(
@@ -53,15 +114,8 @@ def predict_project_labels(
     )
 
 
-def stored_project_labels(project: ModelProject) -> LabeledPrediction:
-    """The predictions of the labelled frames as ``predictions.csv`` holds them.
-
-    With them the metrics can be computed where the images are not.
-
-    Raises:
-        EvaluationError: The table is missing, or lacks a labelled image or a keypoint.
-        PoseError: It is damaged.
-    """
+def _stored_project_labels(project: ModelProject, display: Display) -> LabeledPrediction:
+    """The predictions of the labelled frames as ``predictions.csv`` holds them."""
     path = project.folder / PREDICTIONS
     if not path.is_file():
         raise EvaluationError(
@@ -69,7 +123,19 @@ def stored_project_labels(project: ModelProject) -> LabeledPrediction:
             where=f"{project.data_dir}, {path}",
             remedy="say where the images are by --data-dir",
         )
-    return read_labeled_prediction(path, project.labels, project.sets)
+    result = read_labeled_prediction(path, project.labels, project.sets)
+    if outdated_tables(project.folder, [path]):
+        raise EvaluationError(
+            "other weights have predicted this table than the model has now, and the labelled "
+            "images are not there",
+            where=path,
+            remedy="say where the images are by --data-dir",
+        )
+    display.message(
+        f"note: the labelled images are not in {project.data_dir}, so nothing is predicted again: "
+        "the metrics are those of predictions.csv; --data-dir says where the images are"
+    )
+    return result
 
 
 def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -> PixelErrorSummary:
@@ -88,16 +154,6 @@ def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -
     curves = training_curves(project)
     write_error_plot(folder / ERROR_PLOT, result.errors, names, result.sets, curves=curves)
     return summary
-
-
-def training_curves(project: ModelProject) -> TrainingCurves | None:
-    """What the training logged; None where the log is gone.
-
-    Raises:
-        EvaluationError: The log is damaged.
-    """
-    log = metrics_log(project.folder)
-    return read_training_curves(log) if log.is_file() else None
 
 
 def _write(project: ModelProject, result: LabeledPrediction, path: Path) -> None:
@@ -146,23 +202,10 @@ def evaluate_label_file(
     return result, path
 
 
-def evaluate_video_tables(project: ModelProject) -> list[Path]:
-    """Compute the metric tables of all predicted videos again, from their predictions alone.
-
-    Returns:
-        The tables of predictions.
-
-    Raises:
-        LPError: A table cannot be read, or a metric table cannot be written.
-    """
+def _evaluate_video_tables(project: ModelProject) -> list[Path]:
+    """Compute the metric tables of all predicted videos again, from their predictions alone."""
     tables = video_tables(project.folder)
     for table in tables:
         metrics = project.pose_metrics.metrics
         write_metric_tables(table, {"temporal_norm": TemporalNorm(), **metrics})
     return tables
-
-
-def outdated_tables(folder: Path, tables: Sequence[Path]) -> list[Path]:
-    """Those tables of a model directory that other weights have predicted than it has now."""
-    now = stored_weights_digest(folder) if tables else None
-    return [table for table in tables if is_of_other_weights(table, now)]

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import filecmp
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
 from lp_analysis.metrics.frame_metrics import PoseSpace, PoseSpaceError
 from lp_analysis.metrics.summary import UNSPLIT
+from lp_analysis.rendering.style import DrawingStyle
 from lp_core.errors import LossError
 from lp_core.losses.contract import LearnsFromLabels, TrainingLabels
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
+from lp_io.checkpoint.digest import stored_weights_digest
 from lp_io.checkpoint.files import MANIFEST_NAME
-from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, PREDICTIONS
+from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, PREDICTIONS, metrics_log
+from lp_io.predictions.source import is_of_other_weights
 from lp_pipeline.builders.labels import (
     OUT_OF_DISTRIBUTION,
-    get_skeleton,
     label_names,
-    other_label_files,
 )
 from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
-from lp_pipeline.config.schema import Config, EvalConfig
+from lp_pipeline.config.schema import Config
+from lp_pipeline.prediction.drawing import drawing_style
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,9 @@ class ModelProject:
         return Path(self.config.data.data_dir or ".")
 
     @property
-    def label_names(self) -> tuple[Path, ...]:
-        """The names of the label files as the config has them."""
-        return label_names(self.config)
+    def label_copies(self) -> list[Path]:
+        """Where the training put its copies of the label files."""
+        return [self.folder / name.name for name in label_names(self.config)]
 
     @cached_property
     def labels(self) -> PoseTable:
@@ -144,15 +147,14 @@ class ModelProject:
             EvaluationError: The copy of a label file is gone.
             PoseError: It is damaged.
         """
-        copies = [self.folder / name.name for name in self.label_names]
-        for copy in copies:
+        for copy in self.label_copies:
             if not copy.is_file():
                 raise EvaluationError(
                     "the model directory has lost its copy of the labels",
                     where=copy,
                     remedy="copy the label file there, or name a label file to evaluate",
                 )
-        return read_label_files(copies).select_keypoints(self.manifest.keypoint_names)
+        return read_label_files(self.label_copies).select_keypoints(self.manifest.keypoint_names)
 
     @cached_property
     def use_of_images(self) -> dict[str, str]:
@@ -193,6 +195,9 @@ class ModelProject:
         """The PCA metrics that the config asks for, learned from the training frames' labels."""
         if not asked_pose_losses(self.config):
             return PoseMetrics()
+        if not all(copy.is_file() for copy in self.label_copies):
+            note = "no PCA metrics: the model directory has no copy of the labels"
+            return PoseMetrics(notes=(note,))
         train = [row for row, use in enumerate(self.sets) if use == "train"]
         return fit_pose_metrics(self.config, self.labels, train)
 
@@ -201,65 +206,17 @@ class ModelProject:
         """Whether the first labelled image is where it should be."""
         return find_file(self.data_dir, self.labels.image_paths[0]) is not None
 
-    def other_label_files(self) -> list[Path]:
-        """Label files beside the project's own with frames of another distribution."""
-        return other_label_files(self.config)
-
     def predictions_of(self, label_file: Path) -> Path:
         """Where the predictions of another label file go.
 
         ``predictions_new.csv`` and ``predictions_test.csv`` are those of the label files named
         after the project's one label file; any other has a folder of its own.
         """
-        if len(self.label_names) == 1:
-            for name in OUT_OF_DISTRIBUTION:
-                if label_file.stem == f"{self.label_names[0].stem}_{name}":
-                    return self.folder / f"predictions_{name}.csv"
+        own = label_names(self.config)
+        for name in OUT_OF_DISTRIBUTION if len(own) == 1 else ():
+            if label_file.stem == f"{own[0].stem}_{name}":
+                return self.folder / f"predictions_{name}.csv"
         return self.folder / IMAGE_FOLDER / label_file.stem / PREDICTIONS
-
-
-def pose_metrics_of(folder: Path) -> PoseMetrics:
-    """The PCA metrics of a model directory; none where it holds nothing but the weights.
-
-    Raises:
-        LPError: Its config or its labels are damaged.
-    """
-    if not (folder / CONFIG_FILE).is_file():
-        return PoseMetrics()
-    project = ModelProject.from_dir(folder)
-    copies = [folder / name.name for name in project.label_names]
-    if not all(copy.is_file() for copy in copies):
-        return PoseMetrics(notes=("no PCA metrics: the model directory has no copy of the labels",))
-    return project.pose_metrics
-
-
-def splits_of(folder: Path, images: Sequence[str], image_dir: Path) -> tuple[str, ...] | None:
-    """`ModelProject.use_of` of a model directory; None where it holds nothing but the weights.
-
-    Raises:
-        LPError: Its config or its manifest is damaged.
-    """
-    if not (folder / CONFIG_FILE).is_file():
-        return None
-    return ModelProject.from_dir(folder).use_of(images, image_dir)
-
-
-def skeleton_of(folder: Path | None) -> tuple[tuple[str, str], ...]:
-    """The pairs of keypoints that drawings join: those of the config, else of the manifest.
-
-    Args:
-        folder: A model directory; None for predictions that lie in none.
-
-    Raises:
-        LPError: The config or the manifest is damaged.
-    """
-    config = config_of(folder)
-    if config is not None and config.data.skeleton:
-        return get_skeleton(config)
-    if folder is None or not (folder / MANIFEST_NAME).is_file():
-        return ()
-    skeleton = read_manifest(folder).skeleton
-    return () if skeleton is None else skeleton.edges
 
 
 def model_of_table(table: Path) -> Path | None:
@@ -268,22 +225,43 @@ def model_of_table(table: Path) -> Path | None:
     return next((folder for folder in folders if (folder / MANIFEST_NAME).is_file()), None)
 
 
-def config_of(folder: Path | None) -> Config | None:
-    """The config of a model directory; None where it has none.
+def find_project(folder: Path | None) -> ModelProject | None:
+    """A model directory with its config; None where it holds nothing but the weights.
 
     Raises:
-        ConfigError: The config is damaged.
+        LPError: Its config or its manifest is damaged.
     """
-    if folder is None or not (folder / CONFIG_FILE).is_file():
-        return None
-    return load_config(folder / CONFIG_FILE).config
+    known = folder is not None and (folder / CONFIG_FILE).is_file()
+    return ModelProject.from_dir(folder) if folder and known else None
 
 
-def eval_options(folder: Path | None) -> EvalConfig:
-    """How a model directory's config wants predictions drawn; the defaults where it has none.
+def style_of(folder: Path | None) -> DrawingStyle:
+    """How the config of a model directory wants predictions drawn; the defaults where it has none.
+
+    Without a skeleton in the config, that of the manifest is drawn.
 
     Raises:
-        ConfigError: The config is damaged.
+        LPError: The config or the manifest is damaged.
     """
-    config = config_of(folder)
-    return EvalConfig() if config is None else config.eval
+    project = find_project(folder)
+    style = drawing_style(Config() if project is None else project.config)
+    if style.skeleton or folder is None or not (folder / MANIFEST_NAME).is_file():
+        return style
+    skeleton = read_manifest(folder).skeleton
+    return style if skeleton is None else replace(style, skeleton=skeleton.edges)
+
+
+def training_curves(project: ModelProject) -> TrainingCurves | None:
+    """What the training logged; None where the log is gone.
+
+    Raises:
+        EvaluationError: The log is damaged.
+    """
+    log = metrics_log(project.folder)
+    return read_training_curves(log) if log.is_file() else None
+
+
+def outdated_tables(folder: Path, tables: Sequence[Path]) -> list[Path]:
+    """Those tables of a model directory that other weights have predicted than it has now."""
+    now = stored_weights_digest(folder) if tables else None
+    return [table for table in tables if is_of_other_weights(table, now)]

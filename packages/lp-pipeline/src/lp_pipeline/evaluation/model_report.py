@@ -21,11 +21,7 @@ from lp_io.training_state.progress import training_seconds
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.builders.videos import folder_videos
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.evaluation.evaluate_model import (
-    outdated_tables,
-    training_curves,
-)
-from lp_pipeline.evaluation.model_project import ModelProject
+from lp_pipeline.evaluation.model_project import ModelProject, outdated_tables, training_curves
 from lp_pipeline.prediction.drawing import drawing_style
 
 T = TypeVar("T")
@@ -54,8 +50,7 @@ def write_model_report(
         result.errors, result.labels.keypoint_names, result.sets
     )
     videos = predicted_videos(project)
-    sections = _Sections(display)
-    curves = sections.made("training curves", lambda: training_curves(project))
+    curves = _section("training curves", lambda: training_curves(project), display)
     with display.task("report", 1) as update:
         path = write_training_report(
             result,
@@ -67,7 +62,7 @@ def write_model_report(
             calibration=stored_calibration(project.manifest),
             with_images=project.has_images,
             skeleton=get_skeleton(project.config),
-            videos=_reported(project, videos, sections),
+            videos=_reported(project, videos, display),
             timings=_timings(project),
         )
         update(1)
@@ -86,31 +81,32 @@ def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
     return [(video, table) for video, table in pairs if table not in outdated]
 
 
-class _Sections:
-    """Makes the parts of a report; one that fails is told, and does not stop the others."""
+def reason_of(error: LPError | OSError) -> str:
+    """What went wrong and where, without what to do about it."""
+    if isinstance(error, LPError):
+        return f"{error.problem} ({error.where})" if error.where else error.problem
+    reason = error.strerror or str(error)
+    return f"{reason} ({error.filename})" if error.filename else reason
 
-    def __init__(self, display: Display) -> None:
-        self.display = display
 
-    def made(self, name: str, make: Callable[[], T]) -> T | None:
-        """What ``make`` gives, or None."""
-        try:
-            return make()
-        except (LPError, OSError) as error:
-            reason = error.problem if isinstance(error, LPError) else error
-            place = f" ({error.where})" if isinstance(error, LPError) and error.where else ""
-            self.display.message(f"note: the report has no {name}: {reason}{place}")
-            return None
+def _section(name: str, make: Callable[[], T], display: Display) -> T | None:
+    """A part of the report; None, and a note, where it cannot be made."""
+    try:
+        return make()
+    except (LPError, OSError) as error:
+        display.message(f"note: the report has no {name}: {reason_of(error)}")
+        return None
 
 
 def _reported(
-    project: ModelProject, videos: Sequence[tuple[Path, Path]], sections: _Sections
+    project: ModelProject, videos: Sequence[tuple[Path, Path]], display: Display
 ) -> list[ReportedVideo]:
-    style = drawing_style(project.config.eval, get_skeleton(project.config))
-    metrics = project.pose_metrics.metrics
+    style, metrics = drawing_style(project.config), project.pose_metrics.metrics
     parts = [
-        sections.made(
-            f"section on {video.name}", partial(reported_video, video, table, metrics, style)
+        _section(
+            f"section on {video.name}",
+            partial(reported_video, video, table, metrics, style),
+            display,
         )
         for video, table in videos[:_MOST_VIDEOS]
     ]

@@ -1,16 +1,18 @@
-"""Predict a video of which each frame is cut to boxes."""
+"""Open a video to predict it: whole frames, or each frame cut to boxes."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from lp_core.batches import Prediction
 from lp_core.regions import Region, collect, ownership
+from lp_core.video import VideoSource
 from lp_data.regions import Boxes, CutVideo
 from lp_data.video.open import open_video
 from lp_pipeline.errors import PredictionError
@@ -18,66 +20,68 @@ from lp_pipeline.prediction.handler import PredictionHandler
 
 _log = logging.getLogger(__name__)
 
+PredictFrom = Callable[[int], Iterator[Prediction]]
+"""Predicts the frames of an open video from a `PredictionHandler.seam` on."""
 
-class CutPredictor:
-    """Runs the tracker on each box of each frame; what it finds becomes one row for each frame.
+
+@contextmanager
+def opened_to_predict(
+    handler: PredictionHandler, video: Path, *, reader: str = "auto", boxes: Boxes | None = None
+) -> Iterator[tuple[VideoSource, PredictFrom]]:
+    """Open a video, and give it with what predicts it.
+
+    With boxes, the tracker runs on each box of each frame; what it finds becomes one row for each
+    frame.
 
     Args:
         handler: Runs the tracker.
         video: The video.
-        boxes: Those of its frames.
-        stack: Closes what is opened.
         reader: A registered video reader, or ``auto``.
-
-    Attributes:
-        source: The video with its frames cut to the first of their boxes.
+        boxes: Those of its frames; None for whole frames. See `lp_core.regions.collect`.
 
     Raises:
         VideoError: The video cannot be read.
         BoxFileError: The boxes are not those of the video.
         PredictionError: The boxes are of several animals.
     """
-
-    def __init__(
-        self,
-        handler: PredictionHandler,
-        video: Path,
-        boxes: Boxes,
-        stack: ExitStack,
-        reader: str = "auto",
-    ) -> None:
-        self._handler = handler
-        sources = [stack.enter_context(open_video(video, reader=reader))]
-        tracks = boxes.of_video(len(sources[0]))
-        self._refuse_several([track[0] for track in tracks], boxes)
-        sources += [stack.enter_context(open_video(video, reader=reader)) for _ in tracks[1:]]
-        self._cuts = [
+    with ExitStack() as stack:
+        size = handler.read_size if boxes is None else None
+        source = stack.enter_context(open_video(video, reader=reader, resize_to=size))
+        if boxes is None:
+            yield source, partial(handler.predict_video, source)
+            return
+        tracks = boxes.of_video(len(source))
+        first = [track[0] for track in tracks]
+        _refuse_several(first, boxes)
+        sources = [
+            source,
+            *(stack.enter_context(open_video(video, reader=reader)) for _ in tracks[1:]),
+        ]
+        cuts = [
             CutVideo(source, [region.box for region in track], handler.image_size)
             for source, track in zip(sources, tracks, strict=True)
         ]
-        self._owned = ownership(
-            [track[0] for track in tracks], handler.tracker.options.keypoint_names
-        )
-        self.source = self._cuts[0]
-        over = sum(cut.number_over_edge for cut in self._cuts)
-        if over:
+        if over := sum(cut.number_over_edge for cut in cuts):
             _log.warning("%s: %d boxes reach over the edge of the frame, where their images are "
                          "black", video.name, over)  # fmt: skip
+        owned = ownership(first, handler.tracker.options.keypoint_names)
 
-    def predict(self, start: int = 0) -> Iterator[Prediction]:
-        """As `PredictionHandler.predict_video`."""
-        parts = [self._handler.predict_video(cut, start) for cut in self._cuts]
-        for found in zip(*parts, strict=True):
-            keypoints = torch.stack([each.keypoints for each in found])
-            confidences = torch.stack([each.confidences for each in found])
-            yield Prediction(*collect(keypoints, confidences, self._owned))
+        def predict(start: int) -> Iterator[Prediction]:
+            parts = [handler.predict_video(cut, start) for cut in cuts]
+            for found in zip(*parts, strict=True):
+                keypoints = torch.stack([each.keypoints for each in found])
+                confidences = torch.stack([each.confidences for each in found])
+                yield Prediction(*collect(keypoints, confidences, owned))
 
-    def _refuse_several(self, regions: Sequence[Region], boxes: Boxes) -> None:
-        names = sorted({str(region.individual) for region in regions})
-        if len(names) > 1:
-            raise PredictionError(
-                f"the boxes are of several individuals: {', '.join(names)}",
-                where=boxes.files,
-                remedy="predict them one by one, each with a file of its own boxes and another "
-                "--output-dir",
-            )
+        yield cuts[0], predict
+
+
+def _refuse_several(regions: Sequence[Region], boxes: Boxes) -> None:
+    names = sorted({str(region.individual) for region in regions})
+    if len(names) > 1:
+        raise PredictionError(
+            f"the boxes are of several individuals: {', '.join(names)}",
+            where=boxes.files,
+            remedy="predict them one by one, each with a file of its own boxes and another "
+            "--output-dir",
+        )

@@ -5,84 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lp_analysis.rendering.draw import Edge
-from lp_analysis.rendering.prediction_video import DrawnVideo, draw_predictions
+from lp_analysis.confidence.shown import ShownConfidence
+from lp_analysis.rendering.draw import parse_edge
+from lp_analysis.rendering.prediction_video import draw_predictions
 from lp_analysis.rendering.style import DrawingStyle
-from lp_core.video import VideoSource
 from lp_data.video.open import open_video
 from lp_io.predictions import VideoPredictions
-from lp_io.predictions.video import Likelihood
-from lp_pipeline.config.schema import EvalConfig
+from lp_pipeline.builders.labels import get_skeleton
+from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 
 
-def render_prediction(
+def draw_video(
     video: Path,
     table: Path,
     path: Path,
     *,
+    style: DrawingStyle,
     reader: str = "auto",
-    style: DrawingStyle | None = None,
-    confidence: Callable[[Likelihood], Likelihood] | None = None,
+    edges: Sequence[str] = (),
+    frames: Callable[[int], range] = range,
     display: Display = SILENT,
-) -> DrawnVideo:
-    """Write the labelled video of a table in a file.
+) -> None:
+    """Write the labelled video of a table in a file, and tell how many keypoints are drawn.
 
     Args:
         video: The video.
         table: Its predictions, in any of the formats.
         path: The MP4 to write.
-        reader: A registered video reader, or ``auto``.
         style: How to draw.
-        confidence: What is taken for the confidence instead of the likelihood.
+        reader: A registered video reader, or ``auto``.
+        edges: Keypoints to join, each as ``FIRST-SECOND``; none takes the skeleton of the style.
+        frames: Gives the consecutive frames to draw, of that many.
         display: Where to report to.
 
     Raises:
         LPError: The video or the table cannot be read, or they do not belong together.
     """
+    confidence = ShownConfidence.of_table(table)
     with open_video(video, reader=reader) as source:
         predictions = VideoPredictions(table, len(source), confidence)
-        return draw_with_progress(source, predictions, path, style=style, display=display)
+        if predictions.note:
+            display.message(f"note: {predictions.note}; they are drawn without keypoints")
+        chosen = frames(len(source))
+        with display.task("labelled video", len(chosen)) as update:
+            drawn = draw_predictions(
+                source,
+                predictions,
+                path,
+                skeleton=[parse_edge(text, predictions.keypoint_names) for text in edges],
+                style=style,
+                frames=chosen,
+                on_progress=update,
+            )
+    display.message(f"labelled video: {path} ({drawn.frames} frames)")
+    display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))
 
 
-def draw_with_progress(
-    source: VideoSource,
-    predictions: VideoPredictions,
-    path: Path,
-    *,
-    skeleton: Sequence[Edge] = (),
-    style: DrawingStyle | None = None,
-    frames: range | None = None,
-    display: Display,
-) -> DrawnVideo:
-    """`draw_predictions`, while the display shows a bar; it is told of frames without a row."""
-    if predictions.note:
-        display.message(f"note: {predictions.note}; they are drawn without keypoints")
-    with display.task("labelled video", len(source if frames is None else frames)) as update:
-        return draw_predictions(
-            source,
-            predictions,
-            path,
-            skeleton=skeleton,
-            style=style,
-            frames=frames,
-            on_progress=update,
-        )
-
-
-def drawing_style(
-    options: EvalConfig, skeleton: tuple[tuple[str, str], ...] = (), *, legend: bool = False
-) -> DrawingStyle:
-    """How the config wants predictions drawn.
-
-    Args:
-        options: Its section ``eval``.
-        skeleton: Pairs of keypoint names to join by a line.
-        legend: Whether a panel names the keypoints.
-    """
+def drawing_style(config: Config) -> DrawingStyle:
+    """How a config wants predictions drawn."""
     return DrawingStyle(
-        colormap=options.colormap,
-        confidence_threshold=options.confidence_thresh_for_vid,
-        skeleton=skeleton,
-        legend=legend,
+        colormap=config.eval.colormap,
+        confidence_threshold=config.eval.confidence_thresh_for_vid,
+        skeleton=get_skeleton(config),
     )

@@ -1,12 +1,12 @@
-"""Predict a video into Lightning Pose's files: coordinates, and how far keypoints jump."""
+"""Predict videos into Lightning Pose's files: coordinates, metrics, and labelled videos."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,21 @@ import torch
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.confidence.stored import calibrated_file
-from lp_analysis.metrics.frame_metrics import TemporalNorm
-from lp_analysis.metrics.metric_files import metric_file, metric_path
+from lp_analysis.metrics.frame_metrics import FrameMetric, TemporalNorm
+from lp_analysis.metrics.metric_files import metric_file, metric_path, write_metric_tables
+from lp_analysis.rendering.style import DrawingStyle
 from lp_core.atomic import remove_leftovers
 from lp_core.batches import Prediction
 from lp_core.listing import file_marks
 from lp_core.poses import Content, confidence_of, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
-from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter
 from lp_io.predictions.source import write_source
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.cuts import CutPredictor
+from lp_pipeline.prediction.cuts import opened_to_predict
+from lp_pipeline.prediction.drawing import draw_video
 from lp_pipeline.prediction.handler import PredictionHandler
 
 
@@ -38,14 +39,67 @@ class VideoResult:
     Attributes:
         path: The table of coordinates.
         frames: Rows written, which is the number of frames of the video.
+        seconds: How long the frames that are not `resumed` took.
         damage: What is wrong with the file although its readable frames were predicted; or None.
         resumed: Of the rows, those that an interrupted run had predicted.
     """
 
     path: Path
     frames: int
+    seconds: float
     damage: str | None
-    resumed: int = 0
+    resumed: int
+
+
+@dataclass(frozen=True)
+class VideoPredictor:
+    """Predicts videos with one tracker, each into a table, those of its metrics, and a drawing.
+
+    Attributes:
+        handler: Runs the tracker.
+        scorer: Goes into the tables' first header row.
+        calibration: That of the model, if it carries one.
+        metrics: What is computed of the predictions, by name.
+        style: How to draw.
+        reader: A registered video reader, or ``auto``.
+        display: Where to report to.
+    """
+
+    handler: PredictionHandler
+    scorer: str
+    calibration: ConfidenceCalibration | None
+    metrics: Mapping[str, FrameMetric]
+    style: DrawingStyle
+    reader: str = "auto"
+    display: Display = SILENT
+
+    def predict(
+        self, video: Path, table: Path, *, resume: bool = False, boxes: Boxes | None = None
+    ) -> VideoResult:
+        """Write a video's table of coordinates, and those of metrics; see `predict_video_file`."""
+        result = predict_video_file(
+            self.handler,
+            video,
+            table,
+            scorer=self.scorer,
+            reader=self.reader,
+            calibration=self.calibration,
+            display=self.display,
+            resume=resume,
+            boxes=boxes,
+        )
+        if result.damage:
+            self.display.message(f"warning: {video.name}: {result.damage}")
+        self.write_metrics(table)
+        return result
+
+    def write_metrics(self, table: Path) -> None:
+        """Write the tables of metrics beside a table of predictions."""
+        write_metric_tables(table, self.metrics)
+
+    def draw(self, video: Path, table: Path, path: Path) -> None:
+        """Write the labelled video of a table."""
+        draw_video(video, table, path, style=self.style, reader=self.reader, display=self.display)
 
 
 def predict_video_file(
@@ -57,7 +111,6 @@ def predict_video_file(
     reader: str = "auto",
     calibration: ConfidenceCalibration | None = None,
     display: Display = SILENT,
-    also: Callable[[VideoSource, Prediction], None] | None = None,
     resume: bool = False,
     boxes: Boxes | None = None,
 ) -> VideoResult:
@@ -73,33 +126,24 @@ def predict_video_file(
         reader: A registered video reader, or ``auto``.
         calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
         display: Where to report to.
-        also: Called with the source and each part of the predictions, in order; those that were
-            taken over included.
         resume: Go on where an interrupted run of the same model on the same video stopped. The
             files become the same, bit for bit, as without the interruption.
-        boxes: On which parts of each frame the tracker looks; None for whole frames. See
-            `lp_core.regions.collect`.
+        boxes: On which parts of each frame the tracker looks; None for whole frames.
 
     Raises:
         BoxFileError: The boxes are not those of the video.
         VideoError: The video cannot be read exactly.
         PredictionError: The number of rows is not the number of frames.
     """
+    started = time.monotonic()
     with ExitStack() as stack:
-        source: VideoSource
-        predict: Callable[[int], Iterator[Prediction]]
-        if boxes is None:
-            size = handler.read_size
-            source = stack.enter_context(open_video(video, reader=reader, resize_to=size))
-            predict = partial(handler.predict_video, source)
-        else:
-            cuts = CutPredictor(handler, video, boxes, stack, reader)
-            source, predict = cuts.source, cuts.predict
+        opened = opened_to_predict(handler, video, reader=reader, boxes=boxes)
+        source, predict_from = stack.enter_context(opened)
         writer = PredictionCsvWriter(
             table,
             handler.tracker.options.keypoint_names,
             scorer=scorer,
-            identity=prediction_identity(handler, source, video, boxes),
+            identity=_identity(handler, source, video, boxes),
             resume=resume,
         )
         coordinates = stack.enter_context(writer)
@@ -109,26 +153,26 @@ def predict_video_file(
         update = stack.enter_context(display.task(video.name, len(source)))
         for part in _written_parts(coordinates):
             append_beside(part)
-            if also is not None:
-                also(source, part)
         update(resumed)
-        for part in predict(resumed):
+        for part in predict_from(resumed):
             coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
             append_beside(part)
-            if also is not None:
-                also(source, part)
             update(coordinates.complete_rows)
-        rows = coordinates.complete_rows
-        if rows != len(source):
-            raise PredictionError(
-                f"{rows} frames were predicted, but the video has {len(source)}",
-                where=video,
-                remedy="this is a fault of the video reader; please report it",
-            )
-        result = VideoResult(table, rows, getattr(source, "damage", None), resumed)
+        _check_complete(coordinates, source, video)
+        damage = getattr(source, "damage", None)
     said = None if calibration is None else calibration.to_dict()
     write_source(table, video, handler.weights_digest, said, boxes=boxes.digest if boxes else None)
-    return result
+    seconds = time.monotonic() - started
+    return VideoResult(table, coordinates.complete_rows, seconds, damage, resumed)
+
+
+def _check_complete(coordinates: PredictionCsvWriter, source: VideoSource, video: Path) -> None:
+    if coordinates.complete_rows != len(source):
+        raise PredictionError(
+            f"{coordinates.complete_rows} frames were predicted, but the video has {len(source)}",
+            where=video,
+            remedy="this is a fault of the video reader; please report it",
+        )
 
 
 def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:
@@ -162,18 +206,12 @@ def _files_beside(
         yield append
 
 
-def prediction_identity(
-    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None = None
+def _identity(
+    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None
 ) -> str:
     """A text that differs where predictions of a video may differ in any bit.
 
     The number of threads is left out: a cluster may give a resumed job others.
-
-    Args:
-        handler: Runs the tracker.
-        source: The opened video.
-        video: The file or the folder.
-        boxes: Those of its frames; None for whole frames.
     """
     return json.dumps(
         {
