@@ -62,7 +62,7 @@ class RegionSource(Protocol):
     """
 
     def regions(self, frame: str | int) -> tuple[Region, ...]:
-        """The regions of a frame, at least one.
+        """The regions of a frame; none where it shows no animal.
 
         Args:
             frame: The path of an image relative to the project folder, or the number of a frame of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict, cast
 
@@ -19,7 +20,7 @@ from lp_core.batches import LabeledBatch
 from lp_core.geometry import affine
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable, Visibility
-from lp_core.regions import Region, RegionSource, WholeFrame
+from lp_core.regions import Box, Region, RegionSource, WholeFrame
 from lp_data.augmentation.effect import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
@@ -79,6 +80,10 @@ class LabeledDataset(Dataset[LabeledSample]):
         image_size: (height, width) in model px.
         regions: On which parts of each image the tracker looks; None for the whole. Each part is an
             image of its own, with the rows of the whole; keypoints outside it are not on the image.
+            A row without a position and without a region is left out.
+        jitter: How far a region is moved at random along each axis where images are augmented, as a
+            share of its size; the image then shows what is there, and not black. Regions are square
+            to the model's image, with sides that 4 divides.
         instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
@@ -102,6 +107,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         image_size: tuple[int, int],
         *,
         regions: RegionSource | None = None,
+        jitter: float | None = None,
         instances: Literal["one", "many"] = "one",
         context_frames: int = 1,
         augmenter: Augmenter | None = None,
@@ -120,6 +126,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         self.image_size = image_size
         self.context_frames = context_frames
         self.augmenter = augmenter
+        self._surroundings = None if jitter is None else _Surroundings(jitter, image_size)
         self._codes = table.codes
         self.seed = seed
         self._counts_draws = True
@@ -134,21 +141,30 @@ class LabeledDataset(Dataset[LabeledSample]):
         numbers = {path: number for number, path in enumerate(dict.fromkeys(table.image_paths))}
         self._frames = [numbers[path] for path, _, _ in parts]
         self.regions: tuple[Region, ...] = tuple(region for _, _, region in parts)
+        boxes = [region.box for region in self.regions]
+        if self._surroundings is not None:
+            boxes = [self._surroundings.box(box) for box in boxes]
+        self._boxes = boxes
         windows = [
-            [(name, region.box) for name in context_window(self.data_dir, path, context_frames)]
-            for path, _, region in parts
+            [(name, box) for name in context_window(self.data_dir, path, context_frames)]
+            for (path, _, _), box in zip(parts, boxes, strict=True)
         ]
         images = dict.fromkeys(image for window in windows for image in window)
         unique = {image: position for position, image in enumerate(images)}
         self._windows = np.array([[unique[image] for image in window] for window in windows])
         self._cache: ImageCache = open_cache(
             [image_file(self.data_dir, name) for name, _ in unique],
-            image_size,
+            self._read_size,
             budget=cache_budget,
             folder=cache_folder,
             processes=processes,
             boxes=None if regions is None else [box for _, box in unique],
         )
+
+    @property
+    def _read_size(self) -> tuple[int, int]:
+        """(height, width) of the cached images."""
+        return self._surroundings.size if self._surroundings else self.image_size
 
     def __len__(self) -> int:
         """N, the number of images: as many as regions, or files without regions."""
@@ -200,14 +216,19 @@ class LabeledDataset(Dataset[LabeledSample]):
         rows = self._rows[sample]
         rows = rows[self._shows_animal[rows]]
         images, frame_size = self._images(sample)
-        to_model = cutting(frame_size, self.regions[sample].box, self.image_size)
+        to_model = cutting(frame_size, self._boxes[sample], self._read_size)
         keypoints = _moved(self.table.points[rows], to_model)
         visibility = self._codes[rows].astype(np.int64)
+        rng = None
         if self.augmenter is not None:
             rng = sample_rng(self.seed, self._epoch.number, sample, draw)
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
             visibility = visibility if permutation is None else visibility[:, permutation]
+        if self._surroundings is not None:
+            images, moved = self._surroundings.cut(images, rng)
+            keypoints = _moved(keypoints, moved)
+            to_model = affine.compose(to_model, moved)
         here = _on_image(keypoints, self.image_size)
         if draw and not self._counts_draws:
             here, visibility = np.zeros_like(here), np.zeros_like(visibility)
@@ -234,6 +255,45 @@ class LabeledDataset(Dataset[LabeledSample]):
         images = [each.image for each in cached]
         frames = images[0][None] if len(images) == 1 else np.stack(images)
         return frames, cached[len(cached) // 2].frame_size
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What is around a region: a quarter of its size on each side, seen where the region moves.
+
+    Attributes:
+        jitter: How far it moves at most along each axis, as a share of its size.
+        image_size: (height, width) in model px of the region.
+    """
+
+    jitter: float
+    image_size: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in model px of the region with its surroundings."""
+        height, width = self.image_size
+        return height + 2 * (height // 4), width + 2 * (width // 4)
+
+    def box(self, box: Box | None) -> Box:
+        """The region with its surroundings, in frame px."""
+        assert box is not None  # whole frames have none
+        across, down = box.width // 4, box.height // 4
+        return Box(box.x - across, box.y - down, box.width + 2 * across, box.height + 2 * down)
+
+    def cut(
+        self, images: UInt8[ndarray, "F H W 3"], rng: np.random.Generator | None
+    ) -> tuple[UInt8[ndarray, "F h w 3"], Float[Tensor, "2 3"]]:
+        """The region, moved at random if there is a generator, and the map to it in model px."""
+        height, width = self.image_size
+        x, y = width // 4, height // 4
+        if rng is not None:
+            reach = [min(round(self.jitter * side), side // 4) for side in (width, height)]
+            x, y = (
+                int(start + rng.integers(-most, most + 1))
+                for start, most in zip((x, y), reach, strict=True)
+            )
+        return images[:, y : y + height, x : x + width], affine.cropping(float(x), float(y))
 
 
 def _moved(keypoints: Float[ndarray, "R K 2"], matrix: Tensor) -> Float[ndarray, "R K 2"]:
@@ -267,7 +327,8 @@ def _parts(
             if on_it:
                 parts.append((path, on_it, region))
                 seen.update(on_it)
-    lost = next((row for row in range(len(table)) if row not in seen), None)
+    known = table.has_position.any(axis=1)
+    lost = next((row for row in range(len(table)) if known[row] and row not in seen), None)
     if lost is not None:
         raise BoxFileError(
             f"no region is of the individual '{names[lost]}'",

@@ -1,6 +1,16 @@
-"""Regions of frames: files of boxes, and the cutting of frames to boxes."""
+"""Regions of frames: files of boxes, crops on animals, and the cutting of frames."""
 
 from lp_data.regions.box_file import Boxes, read_boxes
+from lp_data.regions.centred import CentredRegions, centred_box, crop_side
 from lp_data.regions.cutting import CutVideo, cut, cutting
 
-__all__ = ["Boxes", "CutVideo", "cut", "cutting", "read_boxes"]
+__all__ = [
+    "Boxes",
+    "CentredRegions",
+    "CutVideo",
+    "centred_box",
+    "crop_side",
+    "cut",
+    "cutting",
+    "read_boxes",
+]
