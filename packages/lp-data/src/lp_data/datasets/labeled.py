@@ -327,7 +327,7 @@ def _parts(
             if on_it:
                 parts.append((path, on_it, region))
                 seen.update(on_it)
-    known = table.has_position.any(axis=1)
+    known = np.asarray(table.has_position.any(axis=1))
     lost = next((row for row in range(len(table)) if known[row] and row not in seen), None)
     if lost is not None:
         raise BoxFileError(

@@ -1,0 +1,123 @@
+"""The rows of a video on their way to a table."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lp_core.errors import PoseError
+from lp_core.poses import PoseTable, Skeleton
+from lp_core.poses.table import concatenate
+from lp_io.predictions import read_predictions
+from lp_io.predictions.rows import RowFile, write_individuals
+
+NAMES = ("a", "b")
+
+
+def rows(frames):
+    """One row for each entry, with numbers that tell where it is from."""
+    place = np.arange(len(frames), dtype=np.float64)[:, None, None]
+    points = (
+        np.array(frames, dtype=np.float64)[:, None, None] * 10 + place / 8 + np.zeros((1, 2, 2))
+    )
+    return PoseTable(
+        Skeleton(NAMES),
+        points,
+        tuple(frames),
+        score=place[:, 0, 0] / 8,
+        confidence=np.full((len(frames), 2), 0.5),
+    )
+
+
+def written(path, parts, *, identity="", resume=False):
+    with RowFile(path, NAMES, identity=identity, resume=resume) as file:
+        for frames, numbers in parts:
+            file.append(rows(frames), numbers)
+        return concatenate(list(file.chunks()))
+
+
+@settings(max_examples=25, deadline=None)
+@given(counts=st.lists(st.integers(0, 3), min_size=1, max_size=30), size=st.integers(1, 7))
+def test_every_row_comes_back_in_the_order_of_frames(tmp_path_factory, counts, size):
+    parts = []
+    for start in range(0, len(counts), size):
+        numbers = range(start, min(start + size, len(counts)))
+        parts.append(
+            ([frame for frame in reversed(numbers) for _ in range(counts[frame])], numbers)
+        )
+    table = written(tmp_path_factory.mktemp("rows") / "v.csv", parts)
+    assert table.frame == tuple(f for f, n in enumerate(counts) for _ in range(max(1, n)))
+    found = np.isfinite(table.points).all(axis=(1, 2))
+    assert found.sum() == sum(counts)
+    np.testing.assert_array_equal(table.points[found][:, 0, 0] // 10, np.array(table.frame)[found])
+    assert np.isnan(table.score[~found]).all()
+
+
+def interrupted(path):
+    with RowFile(path, NAMES, identity="") as file:
+        file.append(rows([0, 0, 1]), range(2))
+        file.append(rows([2]), range(2, 4))
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_file_goes_on_where_it_stopped(tmp_path):
+    path = tmp_path / "v.csv"
+    whole = written(tmp_path / "w.csv", [([0, 0, 1], range(2)), ([3, 2], range(2, 4))])
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(path)
+    torn = next(tmp_path.glob(".v.csv.*.rows"))
+    torn.write_bytes(torn.read_bytes()[:-5])
+    with RowFile(path, NAMES, identity="", resume=True) as file:
+        assert file.frames == 2
+        file.keep(2)
+        file.append(rows([3, 2]), range(2, 4))
+        again = concatenate(list(file.chunks()))
+    np.testing.assert_array_equal(again.points, whole.points)
+    assert again.frame == whole.frame
+
+
+def test_rows_of_another_model_are_not_taken_over(tmp_path):
+    path = tmp_path / "v.csv"
+    written(path, [([0], range(1))], identity="old")
+    with RowFile(path, NAMES, identity="new", resume=True) as file:
+        assert list(file.chunks()) == []
+        file.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+SEVERAL = ("m", "n", "untracked_0")
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_tracked_and_untracked_rows_come_back_from_the_csv(tmp_path, size):
+    """F39: no row is lost or invented on the way to the table, whatever track it has."""
+    table, path = rows([0, 0, 2, 3]), tmp_path / "v.csv"
+    slots = np.array([1, 2, 0, 2])
+    parts = []
+    for start in range(0, 4, size):
+        numbers = range(start, start + size)
+        own = np.flatnonzero(np.isin(table.frame, numbers))
+        parts.append((numbers, table.rows(own), slots[own]))
+    write_individuals(path, parts, table.skeleton, SEVERAL, scorer="s")
+    read = read_predictions(path, several=True)
+    assert read.frame == (0, 0, 1, 2, 3)
+    assert read.individual == ("n", None, None, "m", None)
+    found = np.isfinite(read.points).all(axis=(1, 2))
+    np.testing.assert_allclose(read.points[found], table.points)
+
+
+def test_one_animal_has_a_row_for_each_frame_and_no_name(tmp_path):
+    table, path = rows([0, 2]), tmp_path / "v.csv"
+    write_individuals(path, [(range(3), table, np.zeros(2, int))], table.skeleton, None, scorer="s")
+    read = read_predictions(path)
+    assert (read.frame, read.individual) == ((0, 1, 2), None)
+    np.testing.assert_array_equal(np.isnan(read.points).all(axis=(1, 2)), [False, True, False])
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(PoseError, match=r"file.*"),
+        RowFile(tmp_path / "file" / "v.csv", NAMES, identity=""),
+    ):
+        pass
