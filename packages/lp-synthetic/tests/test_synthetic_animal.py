@@ -11,10 +11,10 @@ from numpy import ndarray
 from lp_core.poses import Visibility
 from lp_synthetic import SyntheticSettings
 from lp_synthetic.backdrop import Backdrop
+from lp_synthetic.behaviour import behave
 from lp_synthetic.body import see_body
-from lp_synthetic.camera import Camera
-from lp_synthetic.canvas import Box
-from lp_synthetic.labelling import Notes, label_table
+from lp_synthetic.camera import Box, MirrorCamera
+from lp_synthetic.labelling import label_table, notes_of
 from lp_synthetic.look import FAMILIAR
 from lp_synthetic.painter import Painter
 from lp_synthetic.pose import animate
@@ -26,7 +26,8 @@ SIDE = 256
 
 @pytest.fixture(scope="module")
 def poses() -> ndarray:
-    return animate(np.random.default_rng(5), 90, 30.0, 40.0, 1.05)[0]
+    rng = np.random.default_rng(5)
+    return animate(rng, behave(rng, 150, 30.0, 40.0), 30.0)[60:]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_bones_keep_their_length(poses: ndarray) -> None:
 
 
 def test_the_animal_moves_but_stays_in_the_picture(poses: ndarray) -> None:
-    pixels, _ = Camera(SIDE, SIDE).project(poses[:, keypoint_joints()])
+    pixels, _ = MirrorCamera(SIDE, SIDE).project(poses[:, keypoint_joints()])
     assert pixels.std(axis=0).min() > 0.5
     assert np.mean((pixels > 0) & (pixels < SIDE - 1)) > 0.98
 
@@ -59,7 +60,7 @@ def test_paws_stand_on_the_floor_in_both_views(poses: ndarray) -> None:
 
 def test_the_mirror_shows_the_underside(poses: ndarray) -> None:
     # What is nearer to the camera is lower in the mirror; heights do not matter there.
-    camera = Camera(SIDE, SIDE)
+    camera = MirrorCamera(SIDE, SIDE)
     near, far = camera.project(np.array([[0.0, -20.0, 5.0], [0.0, 20.0, 5.0]]))[0]
     assert near[1, 1] > far[1, 1] + 30.0
     low, high = camera.project(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 40.0]]))[0]
@@ -69,7 +70,7 @@ def test_the_mirror_shows_the_underside(poses: ndarray) -> None:
 
 @pytest.mark.parametrize("view", [0, 1])
 def test_every_keypoint_lies_on_the_painted_animal(poses: ndarray, view: int) -> None:
-    camera = Camera(SIDE, SIDE)
+    camera = MirrorCamera(SIDE, SIDE)
     painter = Painter(camera, FAMILIAR, np.random.default_rng(0))
     body = see_body(camera, poses[::15], FAMILIAR.size)
     keypoints = camera.project(poses[::15][:, keypoint_joints()])[0][:, :, view]
@@ -83,7 +84,7 @@ def test_every_keypoint_lies_on_the_painted_animal(poses: ndarray, view: int) ->
 
 def test_what_the_animal_hides_is_behind_it(poses: ndarray) -> None:
     """Seen from its right side, the left ear is hidden far more often than the right one."""
-    camera = Camera(SIDE, SIDE)
+    camera = MirrorCamera(SIDE, SIDE)
     painter = Painter(camera, FAMILIAR, np.random.default_rng(0))
     body = see_body(camera, poses[::9], FAMILIAR.size)
     pixels = camera.project(poses[::9][:, keypoint_joints()])[0][:, :, 0]
@@ -97,8 +98,7 @@ def test_what_the_animal_hides_is_behind_it(poses: ndarray) -> None:
 
 
 def test_labels_know_all_three_codes(session: Session) -> None:
-    shots = {frame: session.shoot(frame) for frame in session.labeled}
-    notes = {frame: Notes(shot.codes, shot.unguessable) for frame, shot in shots.items()}
+    notes = {frame: notes_of(session.shoot(frame)) for frame in session.labeled}
     table = label_table(session, notes)
     assert set(np.unique(table.codes)) == set(Visibility)
     assert np.mean(table.codes == Visibility.VISIBLE) > 0.7
@@ -119,6 +119,6 @@ def test_no_two_frames_are_alike(session: Session) -> None:
 def test_the_brightest_walls_can_be_drawn() -> None:
     white = (255.0, 255.0, 255.0)
     look = replace(FAMILIAR, wall=white, ceiling=white, skin=white)
-    still = Backdrop(Camera(SIDE, SIDE), look, np.random.default_rng(0)).still
+    still = Backdrop(MirrorCamera(SIDE, SIDE), look, np.random.default_rng(0)).still
     assert still.min() >= 0
     assert still.max() == 255

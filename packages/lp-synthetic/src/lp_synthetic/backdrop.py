@@ -1,4 +1,4 @@
-"""What stays or slides behind and before the animal: walls, floor, clutter, posts and lamp."""
+"""What stays or slides behind and before the animals: walls, floor, clutter, posts and lamp."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from lp_synthetic.camera import Camera
+from lp_synthetic.camera import Camera, MirrorCamera
 from lp_synthetic.drawing import BLOBS, draw_discs, draw_strip
 from lp_synthetic.look import Look, with_brightness
 from lp_synthetic.texture import fractal_noise, vignette
@@ -21,14 +21,17 @@ _GUESSED_WITHIN = 2.5
 class Backdrop:
     """The arena of one session.
 
+    An open field is a bare floor with look-alike blobs; the other arena has a back wall, posts, and
+    a glass floor above its mirror.
+
     Args:
         camera: The camera.
         look: Colours, light and clutter.
         rng: Source of textures and places.
 
     Attributes:
-        still: What is behind the animal and does not move, (H, W, 3).
-        cover: Coverage of posts and struts before the animal, 0 to 255, (H, W).
+        still: What is behind the animals and does not move, (H, W, 3).
+        cover: Coverage of posts and struts before the animals, 0 to 255, (H, W).
         cover_colour: Their colour, (H, W, 3).
         lamps: Brightness of the scene for the lamp's two extreme places, (H, W) each.
     """
@@ -37,52 +40,53 @@ class Backdrop:
         self.camera = camera
         self._look = look
         self.still = self._walls(rng).astype(np.float32)
-        self.cover, self.cover_colour = self._posts(rng)
+        self.cover = np.zeros((camera.height, camera.width), np.uint8)
+        self.cover_colour = np.zeros(self.still.shape, np.float32)
+        self._sliding = np.zeros((0, camera.width), np.float32)
+        if isinstance(camera, MirrorCamera):
+            self.cover, self.cover_colour = self._posts(camera, rng)
+            self._sliding = self._glass(camera, rng)
         self.lamps = self._lamps()
-        self._sliding = self._glass(rng)
         # How far inside a post or strut each pixel lies, in px.
         self._depth_inside = cv2.distanceTransform(
             (self.cover > 127).astype(np.uint8), cv2.DIST_L2, 5
         )
 
-    def glass(self, slid: Float[ndarray, " 2"]) -> Float[ndarray, "rows width"]:
-        """Brightness of scratches and prints on the glass floor, in the rows of the mirror.
+    def behind(self, slid: Float[ndarray, " 2"]) -> Float[ndarray, "h w 3"]:
+        """What is behind the animals, with the scratches and prints on the glass floor.
 
         Args:
             slid: How far the floor has moved in the world (x, y).
         """
-        scale = self.camera.scale
-        right, up = (round(float(value) * scale) for value in slid)
-        return np.roll(self._sliding, (-up, right), axis=(0, 1))
+        picture = self.still.copy()
+        if rows := len(self._sliding):
+            right, up = (round(float(value) * self.camera.scale) for value in slid)
+            glass = np.roll(self._sliding, (-up, right), axis=(0, 1))
+            picture[len(picture) - rows :] += glass[..., None]
+        return picture
 
-    def covers(self, points: Float[ndarray, "n 2"]) -> Bool[ndarray, " n"]:
-        """Whether a post or strut hides each point of the frame; False outside the frame."""
-        return self._inside(points) > 0.0
+    def depth_at(self, points: Float[ndarray, "*batch 2"]) -> Float[ndarray, "*batch"]:
+        """How far inside a post or strut each point (frame px) lies, in px; 0 where none is."""
+        return sampled(self._depth_inside, points)
 
-    def unguessable(self, points: Float[ndarray, "n 2"]) -> Bool[ndarray, " n"]:
-        """Whether each point is so far behind a post that a human could not place it."""
-        return self._inside(points) > max(1.0, _GUESSED_WITHIN * self.camera.scale)
-
-    def _inside(self, points: Float[ndarray, "n 2"]) -> Float[ndarray, " n"]:
-        x, y = np.rint(points).astype(int).T
-        within = (x >= 0) & (y >= 0) & (x < self.camera.width) & (y < self.camera.height)
-        depth = np.zeros(len(points))
-        depth[within] = self._depth_inside[y[within], x[within]]
-        return depth
+    def unguessable(self, depth: Float[ndarray, "*batch"]) -> Bool[ndarray, "*batch"]:
+        """Whether points so deep behind a post could not be placed by a human."""
+        return depth > max(1.0, _GUESSED_WITHIN * self.camera.scale)
 
     def _walls(self, rng: np.random.Generator) -> UInt8[ndarray, "h w 3"]:
-        """Back wall above, ceiling in the mirror below, each with look-alike blobs."""
+        """Back wall and, in the mirror, ceiling; or the floor. Each with look-alike blobs."""
         camera, look = self.camera, self._look
-        split, coarse = camera.split_row, 44.0 * camera.scale
+        coarse = 44.0 * camera.scale
         image = np.empty((camera.height, camera.width, 3), np.float32)
-        wall = fractal_noise(rng, split, camera.width, coarse, stretch=2.5)
-        ceiling = fractal_noise(rng, camera.height - split, camera.width, 0.7 * coarse)
-        image[:split] = np.array(look.wall) * (1 + look.texture * wall)[..., None]
-        image[split:] = np.array(look.ceiling) * (1 + look.texture * ceiling)[..., None]
+        kinds = ((look.wall, coarse, 2.5), (look.ceiling, 0.7 * coarse, 1.0))
+        for panel, (colour, coarsest, stretch) in zip(camera.panels, kinds, strict=False):
+            texture = fractal_noise(rng, *panel.shape, coarsest, stretch=stretch)
+            image[panel.slices] = np.array(colour) * (1 + look.texture * texture)[..., None]
         picture = np.clip(image, 0, 255).astype(np.uint8)
-        self._scatter(picture[:split], rng)
-        self._scatter(picture[split:], rng)
-        self._edges(picture)
+        for panel in camera.panels:
+            self._scatter(picture[panel.slices], rng)
+        if isinstance(camera, MirrorCamera):
+            self._edges(picture, camera)
         return picture
 
     def _scatter(self, panel: UInt8[ndarray, "h w 3"], rng: np.random.Generator) -> None:
@@ -98,9 +102,8 @@ class Backdrop:
                 with_brightness(self._look.skin, rng.uniform(0.6, 0.95)),
             )
 
-    def _edges(self, picture: UInt8[ndarray, "h w 3"]) -> None:
+    def _edges(self, picture: UInt8[ndarray, "h w 3"], camera: MirrorCamera) -> None:
         """Edge of the glass floor, and the frame of the mirror."""
-        camera = self.camera
         split = camera.split_row
         near = camera.project(np.array([0.0, -40.0, 0.0]))[0][0, 1]
         slab = max(1, round(_FLOOR_ROWS * camera.scale))
@@ -111,10 +114,10 @@ class Backdrop:
         picture[split : split + rim] = with_brightness(self._look.ceiling, 1.7)
 
     def _posts(
-        self, rng: np.random.Generator
+        self, camera: MirrorCamera, rng: np.random.Generator
     ) -> tuple[UInt8[ndarray, "h w"], Float[ndarray, "h w 3"]]:
         """Uprights before the animal above, struts below the glass floor in the mirror."""
-        camera, look = self.camera, self._look
+        look = self._look
         cover = np.zeros((camera.height, camera.width), np.uint8)
         gleam = np.zeros((camera.height, camera.width), np.float32)
         split = camera.split_row
@@ -139,16 +142,18 @@ class Backdrop:
     def _lamps(self) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
         camera, look = self.camera, self._look
         dim = np.ones((camera.height, 1), np.float32)
-        dim[camera.split_row :] = look.mirror
+        for mirror in camera.panels[1:]:
+            dim[mirror.slices[0]] = look.mirror
         left, right = (
             (dim * vignette(camera.height, camera.width, look.lamp[0] + side, look.lamp[1]))
             for side in (-0.4, 0.4)
         )
         return left * np.float32(look.light), right * np.float32(look.light)
 
-    def _glass(self, rng: np.random.Generator) -> Float[ndarray, "rows width"]:
+    def _glass(
+        self, camera: MirrorCamera, rng: np.random.Generator
+    ) -> Float[ndarray, "rows width"]:
         """Scratches and faint prints on the floor, as a tile."""
-        camera = self.camera
         shape = (camera.height - camera.split_row, camera.width)
         prints = np.zeros(shape, np.uint8)
         for number in range(10):
@@ -158,3 +163,12 @@ class Backdrop:
             draw(prints, centres + place, radii, int(rng.integers(60, 160)))
         smear = 9.0 * np.abs(fractal_noise(rng, *shape, 22.0 * camera.scale, stretch=4.0))
         return (prints * np.float32(0.14) + smear).astype(np.float32)
+
+
+def sampled(image: ndarray, points: Float[ndarray, "*batch 2"]) -> Float[ndarray, "*batch"]:
+    """The pixels of a picture (h, w) that points (frame px) lie in; 0 outside of it."""
+    x, y = np.moveaxis(np.rint(points).astype(int), -1, 0)
+    within = (x >= 0) & (y >= 0) & (x < image.shape[1]) & (y < image.shape[0])
+    values = np.zeros(x.shape)
+    values[within] = image[y[within], x[within]]
+    return values

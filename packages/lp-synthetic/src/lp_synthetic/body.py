@@ -44,7 +44,7 @@ class SeenPart:
 
 @dataclass(frozen=True)
 class SeenBody:
-    """The body in several poses, as both views see it.
+    """The body in several poses, as all views see it.
 
     Attributes:
         pixels: Frame px (x, y) of all balls and centre lines, per pose and view.
@@ -54,10 +54,10 @@ class SeenBody:
         slices: Which of the points are which part's.
     """
 
-    pixels: Float[ndarray, "poses points 2 2"]
-    radii: Float[ndarray, "poses points 2"]
-    behind: dict[str, Float[ndarray, "poses 2"]]
-    eyes: Bool[ndarray, "poses 2 2"]
+    pixels: Float[ndarray, "poses points views 2"]
+    radii: Float[ndarray, "poses points views"]
+    behind: dict[str, Float[ndarray, "poses views"]]
+    eyes: Bool[ndarray, "poses 2 views"]
     slices: dict[str, slice]
 
     def part(self, name: str, pose: int, view: int) -> SeenPart:
@@ -80,7 +80,7 @@ def see_body(camera: Camera, poses: Poses, size: float) -> SeenBody:
         size: Size of the animal relative to the skeleton's units.
 
     Returns:
-        All parts in both views.
+        All parts in all views.
     """
     parts = _flesh(poses, size)
     slices, start = {}, 0
@@ -93,7 +93,7 @@ def see_body(camera: Camera, poses: Poses, size: float) -> SeenBody:
     eyes = depth[:, slices["eyes"]] < (axis - 2.0 * size)[:, None]
     return SeenBody(
         pixels,
-        radii[:, None] * camera.pixels_per_unit(depth),
+        np.maximum(radii[:, None] * camera.pixels_per_unit(depth), camera.thinnest),
         _behind(camera.project(poses)[1]),
         eyes,
         slices,
@@ -182,10 +182,12 @@ def _eye(poses: Poses, size: float, out: float) -> Float[ndarray, "poses 2 3"]:
     return neck + ahead * forward + out * (side + above * np.cross(forward, left))
 
 
-def _behind(depth: Float[ndarray, "poses joints 2"]) -> dict[str, Float[ndarray, "poses 2"]]:
+def _behind(
+    depth: Float[ndarray, "poses joints views"],
+) -> dict[str, Float[ndarray, "poses views"]]:
     """How far each part is behind the piece of the spine that it grows from."""
 
-    def of(*names: str) -> Float[ndarray, "poses 2"]:
+    def of(*names: str) -> Float[ndarray, "poses views"]:
         return depth[:, [joint_index(name) for name in names]].mean(axis=1)
 
     behind = {ear: of(ear) - of("neck") for ear in EARS}

@@ -1,18 +1,18 @@
-"""The camera and the mirror below the glass floor.
+"""The cameras: one beside a glass floor with a mirror below it, one above an open field.
 
-World space: x to the right of the frame, y away from the camera, z up, the floor at z = 0, in the
-units of ``skeleton``. The camera looks along +y. A mirror at 45° below the floor, the plane
-y − z = c, shows it the animal from below: the mirror image of (x, y, z) is (x, z + c, y − c), and
-it is that point that the pinhole projects.
+World space: x to the right of the frame, z up, the floor at z = 0, in the units of ``skeleton``.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+
+from lp_synthetic.skeleton import BODY_LENGTH
 
 _DISTANCE = 1400.0
 _CAMERA_HEIGHT = -33.5
@@ -22,21 +22,123 @@ _SPLIT_ROW = 107
 
 
 @dataclass(frozen=True)
-class Camera:
-    """A pinhole camera that sees the arena directly and in a mirror.
+class Box:
+    """A part of the frame: columns ``left`` to ``right − 1``, rows ``top`` to ``bottom − 1``."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel lies in it."""
+        return self.right <= self.left or self.bottom <= self.top
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index the frame with."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def origin(self) -> Float[ndarray, " 2"]:
+        """Frame px (x, y) of its first pixel."""
+        return np.array([self.left, self.top], dtype=float)
+
+    def clipped(self, other: Box) -> Box:
+        """The part that lies in another box too."""
+        return Box(
+            max(self.left, other.left),
+            max(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        )
+
+    def inside(self, other: Box) -> tuple[slice, slice]:
+        """Rows and columns, to index the pixels of a box that holds this one."""
+        return (
+            slice(self.top - other.top, self.bottom - other.top),
+            slice(self.left - other.left, self.right - other.left),
+        )
+
+    def holds(self, points: Float[ndarray, "*batch 2"]) -> ndarray:
+        """Whether each point (frame px) lies in one of its pixels."""
+        low, high = self.origin - 0.5, self.origin + self.shape[::-1] - 0.5
+        return ((points > low) & (points < high)).all(axis=-1)
+
+
+def box_around(points: Float[ndarray, "n 2"], margin: float) -> Box:
+    """The smallest box that holds all points and a margin around them."""
+    low = np.floor(points.min(axis=0) - margin).astype(int)
+    high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
+    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+
+@dataclass(frozen=True)
+class Camera(ABC):
+    """A pinhole camera that sees the arena in V views, each in a panel of the frame.
 
     Attributes:
         height: Height of the frame in frame px.
         width: Width of the frame in frame px.
+        scale: Frame px per unit of length, at the distance for which the camera is built.
+        thinnest: Smallest radius of a part of the animal, in frame px.
     """
 
     height: int
     width: int
+    scale: float
+    thinnest: float = 0.0
 
     @property
-    def scale(self) -> float:
-        """Frame px per unit of length, where the animal is seen directly."""
-        return min(self.height, self.width) / _DESIGN_SIDE
+    @abstractmethod
+    def panels(self) -> tuple[Box, ...]:
+        """Where in the frame each view is."""
+
+    @abstractmethod
+    def _seen(self, points: Float[ndarray, "*batch 3"]) -> tuple[ndarray, ndarray, ndarray]:
+        """How far each point is to the right of the optical axis, above it, and along it.
+
+        Each (*batch, V).
+        """
+
+    def project(
+        self, points: Float[ndarray, "*batch 3"]
+    ) -> tuple[Float[ndarray, "*batch views 2"], Float[ndarray, "*batch views"]]:
+        """Project world points into all views.
+
+        Args:
+            points: World coordinates.
+
+        Returns:
+            Frame px (x, y) in each view, and the length of the way along the optical axis: what is
+            nearer hides what is farther.
+        """
+        right, up, depth = self._seen(points)
+        pixels_per_unit = self.pixels_per_unit(depth)
+        x = (self.width - 1) / 2 + pixels_per_unit * right
+        y = (self.height - 1) / 2 - pixels_per_unit * up
+        return np.stack([x, y], axis=-1), depth
+
+    def pixels_per_unit(self, depth: Float[ndarray, "*any"]) -> Float[ndarray, "*any"]:
+        """Frame px per unit of length at a depth that ``project`` returned."""
+        return self.scale * _DISTANCE / depth
+
+
+class MirrorCamera(Camera):
+    """Looks along +y at a glass floor, and into a mirror below it that shows the underside.
+
+    The mirror at 45° is the plane y − z = c: the mirror image of (x, y, z) is (x, z + c, y − c),
+    and it is that point that the pinhole projects.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__(height, width, min(height, width) / _DESIGN_SIDE)
 
     @property
     def split_row(self) -> int:
@@ -44,35 +146,36 @@ class Camera:
         middle = (_DESIGN_SIDE - 1) / 2
         return round((self.height - 1) / 2 + (_SPLIT_ROW - middle) * self.scale)
 
-    def project(
-        self, points: Float[ndarray, "*batch 3"]
-    ) -> tuple[Float[ndarray, "*batch 2 2"], Float[ndarray, "*batch 2"]]:
-        """Project world points into both views.
+    @property
+    def panels(self) -> tuple[Box, ...]:
+        """The direct view above, the mirror below."""
+        split = self.split_row
+        return Box(0, 0, self.width, split), Box(0, split, self.width, self.height)
 
-        Args:
-            points: World coordinates.
-
-        Returns:
-            Frame px (x, y) in the direct view and in the mirror, and the length of the way along
-            the optical axis in either view: what is nearer hides what is farther.
-        """
-        seen = np.stack([points, mirror_image(points)], axis=-2)
-        depth = seen[..., 1] + _DISTANCE
-        pixels_per_unit = self.scale * _DISTANCE / depth
-        x = (self.width - 1) / 2 + pixels_per_unit * seen[..., 0]
-        y = (self.height - 1) / 2 - pixels_per_unit * (seen[..., 2] - _CAMERA_HEIGHT)
-        return np.stack([x, y], axis=-1), depth
-
-    def pixels_per_unit(self, depth: Float[ndarray, "*any"]) -> Float[ndarray, "*any"]:
-        """Frame px per unit of length at a depth that ``project`` returned."""
-        return self.scale * _DISTANCE / depth
-
-    def view_at(self, y: Float[ndarray, "*any"]) -> ndarray:
-        """Which view a row of the frame belongs to: 0 direct, 1 mirror."""
-        return (y >= self.split_row - 0.5).astype(int)
+    def _seen(self, points: Float[ndarray, "*batch 3"]) -> tuple[ndarray, ndarray, ndarray]:
+        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        image = np.stack([x, z + _MIRROR_OFFSET, y - _MIRROR_OFFSET], axis=-1)
+        seen = np.stack([points, image], axis=-2)
+        return seen[..., 0], seen[..., 2] - _CAMERA_HEIGHT, seen[..., 1] + _DISTANCE
 
 
-def mirror_image(points: Float[ndarray, "*batch 3"]) -> Float[ndarray, "*batch 3"]:
-    """Reflect world points in the mirror plane y − z = c."""
-    x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    return np.stack([x, z + _MIRROR_OFFSET, y - _MIRROR_OFFSET], axis=-1)
+class OverheadCamera(Camera):
+    """Looks down on an open field, the y axis up the frame; the whole frame is its one view.
+
+    Args:
+        height: Height of the frame in frame px.
+        width: Width of the frame in frame px.
+        body_px: Length of an animal from nose to tail base on the floor, in frame px.
+    """
+
+    def __init__(self, height: int, width: int, body_px: float) -> None:
+        super().__init__(height, width, body_px / BODY_LENGTH, thinnest=0.8)
+
+    @property
+    def panels(self) -> tuple[Box, ...]:
+        """The whole frame."""
+        return (Box(0, 0, self.width, self.height),)
+
+    def _seen(self, points: Float[ndarray, "*batch 3"]) -> tuple[ndarray, ndarray, ndarray]:
+        right, up, height = np.moveaxis(points[..., None, :], -1, 0)
+        return right, up, _DISTANCE - height

@@ -11,61 +11,9 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from lp_synthetic.body import SeenPart
+from lp_synthetic.camera import Box, box_around
 from lp_synthetic.drawing import Points, Radii, Shape, draw_discs
 from lp_synthetic.look import Colour
-
-
-@dataclass(frozen=True)
-class Box:
-    """A part of the frame: columns ``left`` to ``right − 1``, rows ``top`` to ``bottom − 1``."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(height, width)."""
-        return self.bottom - self.top, self.right - self.left
-
-    @property
-    def empty(self) -> bool:
-        """Whether no pixel lies in it."""
-        return self.right <= self.left or self.bottom <= self.top
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index the frame with."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    @property
-    def origin(self) -> Float[ndarray, " 2"]:
-        """Frame px (x, y) of its first pixel."""
-        return np.array([self.left, self.top], dtype=float)
-
-    def clipped(self, other: Box) -> Box:
-        """The part that lies in another box too."""
-        return Box(
-            max(self.left, other.left),
-            max(self.top, other.top),
-            min(self.right, other.right),
-            min(self.bottom, other.bottom),
-        )
-
-    def inside(self, other: Box) -> tuple[slice, slice]:
-        """Rows and columns, to index the pixels of a box that holds this one."""
-        return (
-            slice(self.top - other.top, self.bottom - other.top),
-            slice(self.left - other.left, self.right - other.left),
-        )
-
-
-def box_around(points: Float[ndarray, "n 2"], margin: float) -> Box:
-    """The smallest box that holds all points and a margin around them."""
-    low = np.floor(points.min(axis=0) - margin).astype(int)
-    high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
-    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
 @dataclass(frozen=True)

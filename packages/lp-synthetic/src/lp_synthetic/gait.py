@@ -15,7 +15,7 @@ _LONGEST_REACH = 19.0
 
 
 def walk(
-    motion: Motion, roots: Float[ndarray, "frames 4 3"], fps: float
+    motion: Motion, roots: Float[ndarray, "frames 4 3"], fps: float, splay: float = 0.0
 ) -> Float[ndarray, "frames 4 3"]:
     """Place the four paws.
 
@@ -27,6 +27,7 @@ def walk(
         motion: Motion of the body.
         roots: World positions of shoulders and hips, in the order of ``LIMBS``.
         fps: Frames per second.
+        splay: How much farther than usual the paws stand to the side.
 
     Returns:
         World positions of the paws.
@@ -37,7 +38,7 @@ def walk(
     rate = (motion.speed + turning) / stride
     duty = 0.68 - 0.2 * haste
     phase = _limb_phases(np.cumsum(rate) / fps, haste)
-    rest = _rest_positions(motion, roots)
+    rest = _rest_positions(motion, roots, splay)
     ahead = motion.direction * (0.5 * stride * duty * np.clip(motion.speed / 40.0, 0, 1))[:, None]
 
     paws = np.empty_like(roots)
@@ -69,13 +70,14 @@ def _limb_phases(
 
 
 def _rest_positions(
-    motion: Motion, roots: Float[ndarray, "frames 4 3"]
+    motion: Motion, roots: Float[ndarray, "frames 4 3"], splay: float
 ) -> Float[ndarray, "frames 4 2"]:
     """Where the paws stand when the animal does."""
     forward = motion.direction[:, None]
     left = np.stack([-forward[..., 1], forward[..., 0]], axis=-1)
     stance = np.array([LIMB_BUILD[limb].stance for limb in LIMBS])
-    return roots[..., :2] + stance[:, :1] * forward + stance[:, 1:] * left
+    aside = stance[:, 1:] + splay * np.sign(stance[:, 1:])
+    return roots[..., :2] + stance[:, :1] * forward + aside * left
 
 
 def _ease(progress: Float[ndarray, " limbs"]) -> Float[ndarray, " limbs"]:

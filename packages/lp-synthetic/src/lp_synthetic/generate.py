@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -14,11 +14,19 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from lp_core.errors import unwritable
-from lp_core.poses import write_pose_csv
-from lp_data.labels import join_tables
+from lp_core.poses import concatenate, write_pose_csv
+from lp_core.poses.csv_text import write_csv
 from lp_data.video.writer import VideoWriter
+from lp_synthetic.camera import MirrorCamera
 from lp_synthetic.errors import SyntheticProjectError
-from lp_synthetic.labelling import Notes, label_table, truth_table
+from lp_synthetic.labelling import (
+    BOX_COLUMNS,
+    Notes,
+    box_rows,
+    label_table,
+    notes_of,
+    truth_table,
+)
 from lp_synthetic.project import (
     LABEL_FILE,
     OOD_LABEL_FILE,
@@ -52,7 +60,7 @@ def generate_project(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> SyntheticProject:
-    """Make up a project to try lp on: a mouse on a glass floor with a mirror below it.
+    """Make up a project to try lp on: a mouse above a mirror, or mice in an open field.
 
     It is an ordinary Lightning Pose project (``CollectedData.csv``, ``labeled-data``, ``videos``,
     and ``CollectedData_new.csv`` with frames of another look), and has besides ``videos_test``,
@@ -79,11 +87,26 @@ def generate_project(
     count = _Count(sum(len(session.rendered) for session in everything), progress)
     with _built_beside(folder) as beside:
         notes = {session.name: _record(beside, session, count) for session in everything}
-        tables = [label_table(session, notes[session.name]) for session in training]
-        write_pose_csv(join_tables(tables), beside / LABEL_FILE)
-        write_pose_csv(label_table(ood, notes[ood.name]), beside / OOD_LABEL_FILE)
+        _write_labels(beside / LABEL_FILE, training, notes)
+        _write_labels(beside / OOD_LABEL_FILE, [ood], notes)
         write_project_file(beside, settings, _body_length(training))
     return read_project(folder)
+
+
+def _write_labels(path: Path, sessions: list[Session], notes: dict[str, dict[int, Notes]]) -> None:
+    """The labels of some sessions, and the boxes of the animals in the labelled frames."""
+    tables = [label_table(session, notes[session.name]) for session in sessions]
+    write_pose_csv(concatenate(tables), path)
+    boxes: list[tuple[object, ...]] = []
+    for session in sessions:
+        names = {frame: session.image_path(frame) for frame in session.labeled}
+        boxes += box_rows(session, notes[session.name], names)
+    _write_boxes(path.with_name(f"{path.stem}_boxes.csv"), sessions[0], boxes)
+
+
+def _write_boxes(path: Path, session: Session, rows: Iterable[tuple[object, ...]]) -> None:
+    if not isinstance(session.camera, MirrorCamera):
+        write_csv(path, [BOX_COLUMNS, *rows], SyntheticProjectError, "the file of boxes")
 
 
 class _Count:
@@ -105,7 +128,7 @@ def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
         video = stack.enter_context(_writer(folder, session)) if session.video else None
         for frame in session.rendered:
             shot = session.shoot(frame)
-            notes[frame] = Notes(shot.codes, shot.unguessable)
+            notes[frame] = notes_of(shot)
             if video is not None:
                 video.write(shot.image)
             if frame in images:
@@ -113,6 +136,8 @@ def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
             count.tick()
     if session.video:
         write_pose_csv(truth_table(session, notes), folder / f"truth/{session.name}.csv")
+        rows = box_rows(session, notes, {frame: frame for frame in notes})
+        _write_boxes(folder / f"truth/{session.name}_boxes.csv", session, rows)
     return notes
 
 
@@ -134,7 +159,8 @@ def _body_length(sessions: list[Session]) -> float:
     """Mean distance from nose to tail base in the direct view of the labelled frames, frame px."""
     nose, tail = KEYPOINTS.index("nose"), KEYPOINTS.index("tail_base")
     keypoints = np.concatenate([session.keypoints[list(session.labeled)] for session in sessions])
-    return float(np.linalg.norm(keypoints[:, nose] - keypoints[:, tail], axis=-1).mean().round(3))
+    body = keypoints[:, :, nose] - keypoints[:, :, tail]
+    return float(np.linalg.norm(body, axis=-1).mean().round(3))
 
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from lp_synthetic.body import BELLY, EARS, TAIL, TRUNK, SeenBody, SeenPart
-from lp_synthetic.camera import Camera
-from lp_synthetic.canvas import Box, Canvas, Trace
+from lp_synthetic.camera import Box, Camera
+from lp_synthetic.canvas import Canvas, Trace
 from lp_synthetic.drawing import Points, Radii, Shape, discs, strip
 from lp_synthetic.look import Colour, Look, mixed, with_brightness
 from lp_synthetic.skeleton import KEYPOINTS, LIMBS
@@ -98,6 +98,7 @@ class Painter:
             if name == TRUNK and trace is not None:
                 belly = body.part(BELLY, pose, view)
                 canvas.tint(belly, self._look.belly, 4.0 * self._scale, trace)
+                self._dye(canvas, body.part(TRUNK, pose, view), trace)
                 self._face(canvas, body, pose, view)
         colour = canvas.colour * self._light(canvas, body.part(TRUNK, pose, view), view)[..., None]
         alpha = canvas.alpha * np.float32(1 / 255)
@@ -131,6 +132,13 @@ class Painter:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT,
         )
+
+    def _dye(self, canvas: Canvas, trunk: SeenPart, trace: Trace) -> None:
+        """The marks on the back."""
+        for low, high, dye in self._look.marks:
+            first, last = (round(along * (len(trunk.radii) - 1)) for along in (low, high))
+            band = SeenPart(trunk.centres[first:last], trunk.radii[first:last])
+            canvas.tint(band, dye, 1.5 * self._scale, trace)
 
     def _face(self, canvas: Canvas, body: SeenBody, pose: int, view: int) -> None:
         """Snout, and the eyes that face the view."""

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_synthetic.behaviour import Motion, behave, smooth, wander
+from lp_synthetic.behaviour import Motion, smooth, wander
 from lp_synthetic.gait import walk
 from lp_synthetic.skeleton import (
     CHEST_TO_NECK,
@@ -28,43 +28,26 @@ _STRETCH_LIMIT = 0.985
 Joints = dict[str, Float[ndarray, "frames 3"]]
 
 
+def warm_up(fps: float) -> int:
+    """Frames after which nothing in a pose depends on how the animal began."""
+    return max(2 * TAIL_SEGMENTS + 4, round(_WARM_UP_SECONDS * fps))
+
+
 def animate(
-    rng: np.random.Generator, frames: int, fps: float, max_turn: float, size: float = 1.0
-) -> tuple[Float[ndarray, "frames joints 3"], Motion]:
-    """Draw the poses of one session.
+    rng: np.random.Generator, motion: Motion, fps: float, splay: float = 0.0
+) -> Float[ndarray, "frames joints 3"]:
+    """World positions of an animal's joints, in the order of ``JOINTS``.
 
     Args:
         rng: Source of all choices.
-        frames: Number of frames.
+        motion: Motion of the body.
         fps: Frames per second.
-        max_turn: Largest heading away from +x, in degrees.
-        size: Size of the animal relative to the skeleton's units.
-
-    Returns:
-        World positions of the joints, in the order of ``JOINTS``, and the motion of the body in
-        the same frames.
+        splay: How much farther than usual the paws stand to the side.
     """
-    warm_up = max(2 * TAIL_SEGMENTS + 4, round(_WARM_UP_SECONDS * fps))
-    motion = behave(rng, frames + warm_up, fps, max_turn)
     joints = _trunk(rng, motion, fps)
     joints |= _tail(rng, joints["tail_base"], motion, fps)
-    joints |= _limbs(joints, motion, fps)
-    poses = np.stack([joints[name] for name in JOINTS], axis=1)[warm_up:]
-    kept = Motion(
-        motion.speed[warm_up:] * size,
-        motion.heading[warm_up:],
-        motion.position[warm_up:],
-        motion.floor_velocity[warm_up:],
-    )
-    return _resize(poses, kept.position, size), kept
-
-
-def _resize(
-    poses: Float[ndarray, "frames joints 3"], centre: Float[ndarray, "frames 2"], size: float
-) -> Float[ndarray, "frames joints 3"]:
-    """Make the animal larger or smaller about the point of the floor below it."""
-    anchor = np.concatenate([centre, np.zeros((len(centre), 1))], axis=-1)[:, None]
-    return anchor + size * (poses - anchor)
+    joints |= _limbs(joints, motion, fps, splay)
+    return np.stack([joints[name] for name in JOINTS], axis=1)
 
 
 def _trunk(rng: np.random.Generator, motion: Motion, fps: float) -> Joints:
@@ -123,10 +106,10 @@ def _tail(
     return joints
 
 
-def _limbs(joints: Joints, motion: Motion, fps: float) -> Joints:
+def _limbs(joints: Joints, motion: Motion, fps: float, splay: float) -> Joints:
     """Hips and shoulders, paws by the gait, and the joints between by two-bone geometry."""
     roots = np.stack([_root(joints, limb) for limb in LIMBS], axis=1)
-    paws = walk(motion, roots, fps)
+    paws = walk(motion, roots, fps, splay)
     forward = np.concatenate([motion.direction, np.zeros((len(roots), 1))], axis=-1)
     limbs: Joints = {}
     for number, limb in enumerate(LIMBS):

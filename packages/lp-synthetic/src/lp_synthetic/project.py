@@ -27,7 +27,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class SyntheticProject:
-    """A Lightning Pose project whose truth is known.
+    """A project whose truth is known: labels as Lightning Pose and DeepLabCut have them.
 
     Attributes:
         folder: The project's folder.
@@ -38,7 +38,11 @@ class SyntheticProject:
         ood_video: A held-out video of another look.
         truth: Per video stem the label file with the truth of every frame; its rows are named by
             the number of the frame. Codes: 0 outside the view, 1 hidden, 2 visible.
-        keypoint_names: Names of the keypoints, first those of the direct view.
+        boxes: Per video stem the boxes of the instance masks, see `lp_synthetic.labelling`; empty
+            where the animal is not filmed from above. Those of the label files are beside them,
+            named ``CollectedData_boxes.csv`` and ``CollectedData_new_boxes.csv``.
+        individuals: Names of several animals; empty for one.
+        keypoint_names: Names of the keypoints of one animal, first those of the direct view.
         skeleton: Pairs of keypoint names to join by a line.
         mirrored_column_matches: Per view the columns of its keypoints (multi-view PCA).
         columns_for_singleview_pca: Columns of the keypoints that suit single-view PCA.
@@ -53,6 +57,8 @@ class SyntheticProject:
     test_video: Path
     ood_video: Path
     truth: dict[str, Path]
+    boxes: dict[str, Path]
+    individuals: tuple[str, ...]
     keypoint_names: tuple[str, ...]
     skeleton: tuple[tuple[str, str], ...]
     mirrored_column_matches: list[list[int]]
@@ -139,9 +145,11 @@ def _project(folder: Path, settings: SyntheticSettings, body_length_px: float) -
         test_video=folder / TEST_VIDEO,
         ood_video=folder / OOD_VIDEO,
         truth={stem: folder / f"truth/{stem}.csv" for stem in stems},
-        keypoint_names=tuple(keypoint_names()),
-        skeleton=tuple(skeleton_edges()),
-        mirrored_column_matches=mirrored_column_matches(),
-        columns_for_singleview_pca=singleview_columns(),
+        boxes={stem: folder / f"truth/{stem}_boxes.csv" for stem in stems if settings.overhead},
+        individuals=settings.individuals,
+        keypoint_names=tuple(keypoint_names(settings.views)),
+        skeleton=tuple(skeleton_edges(settings.views)),
+        mirrored_column_matches=mirrored_column_matches(settings.views),
+        columns_for_singleview_pca=singleview_columns(settings.views),
         body_length_px=body_length_px,
     )

@@ -1,60 +1,81 @@
-"""Render frames: the animal in the arena, with shadow, motion blur, lamp and noise."""
+"""Render frames: the animals in the arena, with shadow, motion blur, lamp and noise."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Int8, UInt8
 from numpy import ndarray
 
-from lp_synthetic.backdrop import Backdrop
+from lp_core.poses import Visibility
+from lp_synthetic.backdrop import Backdrop, sampled
 from lp_synthetic.body import see_body
-from lp_synthetic.camera import Camera
-from lp_synthetic.canvas import Box, box_around
-from lp_synthetic.look import Look
+from lp_synthetic.camera import Camera, box_around
+from lp_synthetic.look import Look, marked_looks
 from lp_synthetic.painter import Painter, Painting
 from lp_synthetic.skeleton import keypoint_joints
-
-OUT_OF_VIEW, OCCLUDED, VISIBLE = 0, 1, 2
 
 _MARGIN = 24.0
 _SHARP_WITHIN = 6.0
 _BLUR_STEP = 4.0
 _MOST_EXPOSURES = 5
 _SHADOW = 0.4
+_SOLID = 0.5
+_GUESSED_WITHIN = 9.0
+
+
+_NOBODY = -1
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A rendered frame and what is true of it.
+    """A rendered frame and what is true of it; keypoints in the order of ``keypoint_names``.
 
     Attributes:
         image: RGB.
-        visibility: 0 out of view, 1 occluded, 2 visible; per keypoint and view.
-        unguessable: Whether a human could not place the keypoint, per keypoint and view.
+        codes: 0 outside the view, 1 hidden, 2 visible; per animal and keypoint.
+        unguessable: Whether a human could not place the keypoint.
+        owner: The animal that each pixel shows, -1 where it shows none: the instance masks.
+        areas: How many pixels of the frame each animal would cover if no other lay on it.
     """
 
     image: UInt8[ndarray, "h w 3"]
-    visibility: Int[ndarray, "keypoints 2"]
-    unguessable: ndarray
+    codes: Int[ndarray, "animals keypoints"]
+    unguessable: Bool[ndarray, "animals keypoints"]
+    owner: Int8[ndarray, "h w"]
+    areas: Int[ndarray, " animals"]
 
 
 class Scene:
-    """The arena and the animal of one session, ready to be photographed.
+    """The arena and the animals of one session, ready to be photographed.
 
     Args:
         camera: The camera.
-        look: Colours, light, clutter and the animal's size.
+        look: Colours, light, clutter and the animals' size.
         rng: Source of textures and places.
+        animals: How many there are.
+        marked: Whether each has its own colour and marks.
     """
 
-    def __init__(self, camera: Camera, look: Look, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        look: Look,
+        rng: np.random.Generator,
+        animals: int = 1,
+        *,
+        marked: bool = False,
+    ) -> None:
         self._camera = camera
         self._look = look
         self._backdrop = Backdrop(camera, look, rng)
-        self._painter = Painter(camera, look, rng)
+        if marked:
+            self._painters = [Painter(camera, own, rng) for own in marked_looks(look, animals)]
+        else:
+            self._painters = [Painter(camera, look, rng)] * animals
         self._noise = self._camera_noise(rng)
         cover = self._backdrop.cover.ravel()
         self._post_pixels = np.flatnonzero(cover)
@@ -66,7 +87,8 @@ class Scene:
 
     def photograph(
         self,
-        poses: Float[ndarray, "3 joints 3"],
+        poses: Float[ndarray, "animals 3 joints 3"],
+        order: Sequence[int],
         slid: Float[ndarray, " 2"],
         lamp: tuple[float, float],
         rng: np.random.Generator,
@@ -75,34 +97,74 @@ class Scene:
 
         Args:
             poses: World joints in the frame before, in this one and in the one after.
+            order: The animals from the lowest to the uppermost.
             slid: How far the floor has moved in the world (x, y).
             lamp: Place of the lamp, 0 to 1, and its brightness.
             rng: Source of the camera's noise.
 
         Returns:
-            The frame; keypoints are where ``poses[1]`` has them.
+            The frame; keypoints are where ``poses[:, 1]`` has them.
         """
-        exposures = self._exposures(poses)
-        body = see_body(self._camera, exposures, self._look.size)
-        image = self._backdrop.still.copy()
-        image[self._camera.split_row :] += self._backdrop.glass(slid)[..., None]
-        keypoints = self._camera.project(poses[1, keypoint_joints()])[0]
-        hidden = np.zeros(keypoints.shape[:2], bool)
-        joints = self._camera.project(exposures)[0]
-        for view in range(2):
-            box = self._box(joints[:, :, view], view)
-            if box.empty:
-                continue
-            shots = [self._painter.paint(body, i, view, box) for i in range(len(exposures))]
-            hidden[:, view] = shots[len(shots) // 2].hides(keypoints[:, view])
-            self._compose(image, shots, view)
+        image = self._backdrop.behind(slid)
+        keypoints = self._camera.project(poses[:, 1, keypoint_joints()])[0]
+        hidden = np.zeros(keypoints.shape[:3], bool)
+        owner = np.full(image.shape[:2], _NOBODY, np.int8)
+        areas = np.zeros(len(poses), int)
+        for animal in order:
+            exposures = self._exposures(poses[animal])
+            body = see_body(self._camera, exposures, self._look.size)
+            joints = self._camera.project(exposures)[0]
+            for view, panel in enumerate(self._camera.panels):
+                around = box_around(joints[:, :, view].reshape(-1, 2), _MARGIN * self._camera.scale)
+                box = around.clipped(panel)
+                if box.empty:
+                    continue
+                shots = [
+                    self._painters[animal].paint(body, i, view, box) for i in range(len(exposures))
+                ]
+                middle = shots[len(shots) // 2]
+                hidden[animal, :, view] = middle.hides(keypoints[animal, :, view])
+                solid = middle.alpha > _SOLID
+                owner[box.slices][solid] = animal
+                areas[animal] += np.count_nonzero(solid)
+                self._compose(image, shots, view)
         self._add_posts(image)
-        picture = self._expose(image, lamp, rng)
-        flat = keypoints.reshape(-1, 2)
-        hidden |= self._backdrop.covers(flat).reshape(hidden.shape)
-        visibility = np.where(hidden, OCCLUDED, VISIBLE)
-        visibility[~self._in_view(keypoints)] = OUT_OF_VIEW
-        return Frame(picture, visibility, self._backdrop.unguessable(flat).reshape(hidden.shape))
+        owner[self._backdrop.cover > 127] = _NOBODY
+        covered, unguessable = self._covered(keypoints, owner, order)
+        codes = np.where(hidden | covered, Visibility.OCCLUDED, Visibility.VISIBLE)
+        for view, panel in enumerate(self._camera.panels):
+            codes[:, :, view][~panel.holds(keypoints[:, :, view])] = Visibility.UNLABELED
+        flat = (len(poses), -1)
+        return Frame(
+            self._expose(image, lamp, rng),
+            codes.swapaxes(1, 2).reshape(flat),
+            unguessable.swapaxes(1, 2).reshape(flat),
+            owner,
+            areas,
+        )
+
+    def _covered(
+        self,
+        keypoints: Float[ndarray, "animals keypoints views 2"],
+        owner: Int8[ndarray, "h w"],
+        order: Sequence[int],
+    ) -> tuple[ndarray, ndarray]:
+        """Whether a post or another animal hides each keypoint, and whether it does so too deeply.
+
+        Too deep is what a human could not place; each (animals, keypoints, views).
+        """
+        depth = self._backdrop.depth_at(keypoints)
+        unguessable = self._backdrop.unguessable(depth)
+        height = np.full(len(order) + 1, -1)  # the last one is that of nobody
+        height[list(order)] = range(len(order))
+        heights, guessed = height[owner], max(1.0, _GUESSED_WITHIN * self._camera.scale)
+        for animal in order[:-1]:
+            above = (heights > height[animal]).view(np.uint8)
+            if sampled(above, keypoints[animal]).any():
+                below = sampled(cv2.distanceTransform(above, cv2.DIST_L2, 3), keypoints[animal])
+                depth[animal] = np.maximum(depth[animal], below)
+                unguessable[animal] |= below > guessed
+        return depth > 0, unguessable
 
     def _exposures(
         self, poses: Float[ndarray, "3 joints 3"]
@@ -118,24 +180,6 @@ class Scene:
         count = min(_MOST_EXPOSURES, 2 * round(travel / (2 * _BLUR_STEP)) + 1)
         t = np.linspace(-0.5, 0.5, count)[:, None, None] * self._look.shutter
         return now + 0.5 * t * (after - before) + 0.5 * t * t * (after - 2.0 * now + before)
-
-    def _panel(self, view: int) -> Box:
-        split = self._camera.split_row
-        top, bottom = ((0, split), (split, self._camera.height))[view]
-        return Box(0, top, self._camera.width, bottom)
-
-    def _box(self, joints: Float[ndarray, "exposures joints 2"], view: int) -> Box:
-        around = box_around(joints.reshape(-1, 2), _MARGIN * self._camera.scale)
-        return around.clipped(self._panel(view))
-
-    def _in_view(self, keypoints: Float[ndarray, "keypoints 2 2"]) -> ndarray:
-        """Whether each keypoint lies in the panel of its view."""
-        x, y = keypoints[..., 0], keypoints[..., 1]
-        inside = (x > -0.5) & (x < self._camera.width - 0.5)
-        split = self._camera.split_row
-        inside[:, 0] &= (y[:, 0] > -0.5) & (y[:, 0] < split - 0.5)
-        inside[:, 1] &= (y[:, 1] >= split - 0.5) & (y[:, 1] < self._camera.height - 0.5)
-        return inside
 
     def _compose(self, image: Float[ndarray, "h w 3"], shots: list[Painting], view: int) -> None:
         """Lay the mean of all exposures, and its shadow, on the picture."""

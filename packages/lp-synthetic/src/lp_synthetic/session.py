@@ -1,35 +1,18 @@
-"""The sessions of a project: how the animal moves, how it looks, what a labeller would note."""
+"""The sessions of a project: how animals move, how they look, what a labeller would note."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float
 from numpy import ndarray
 
-from lp_synthetic.behaviour import Motion, wander
-from lp_synthetic.camera import Camera
+from lp_synthetic.behaviour import wander
+from lp_synthetic.camera import Camera, MirrorCamera, OverheadCamera
 from lp_synthetic.look import FAMILIAR, UNFAMILIAR, Look, vary
-from lp_synthetic.pose import animate
+from lp_synthetic.performance import in_open_field, on_moving_floor
 from lp_synthetic.scene import Frame, Scene
 from lp_synthetic.settings import CONTEXT, SyntheticSettings
-from lp_synthetic.skeleton import VIEWS, keypoint_joints
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One rendered frame; keypoints in the order of ``keypoint_names``.
-
-    Attributes:
-        image: RGB.
-        codes: 0 outside the view, 1 hidden, 2 visible.
-        unguessable: Whether a human could not place the keypoint.
-    """
-
-    image: UInt8[ndarray, "height width 3"]
-    codes: Int[ndarray, " keypoints"]
-    unguessable: Bool[ndarray, " keypoints"]
+from lp_synthetic.skeleton import keypoint_joints, keypoint_names, skeleton_edges
 
 
 class Session:
@@ -45,10 +28,13 @@ class Session:
         look: The look that it varies.
 
     Attributes:
+        individuals: Names of several animals; empty for one.
+        keypoint_names: Names of the keypoints of one animal.
+        edges: Pairs of them to join by a line.
         labeled: The frames that are labelled, in rising order.
-        poses: (frames, joints, 3) world positions of the joints.
-        keypoints: (frames, keypoints, 2) frame px in the order of ``keypoint_names``, whether
-            they can be seen or not.
+        keypoints: (frames, animals, keypoints, 2) frame px in the order of ``keypoint_names``,
+            whether they can be seen or not.
+        order: (frames, animals) the animals from the lowest to the uppermost.
     """
 
     def __init__(
@@ -65,14 +51,20 @@ class Session:
         rng = np.random.default_rng(seed)
         look = vary(look, rng)
         self.name, self.frames, self.video, self.fps = name, frames, video, settings.fps
-        self.camera = Camera(settings.height, settings.width)
-        rate = float(settings.fps)
-        self.poses, motion = animate(rng, frames, rate, float(settings.max_turn), look.size)
-        self.keypoints = _keypoints(self.camera, self.poses)
+        self.individuals = settings.individuals
+        self.keypoint_names = tuple(keypoint_names(settings.views))
+        self.edges = tuple(skeleton_edges(settings.views))
+        self.camera: Camera = MirrorCamera(settings.height, settings.width)
+        if settings.overhead:
+            self.camera = OverheadCamera(settings.height, settings.width, settings.animal_px)
+            acted = in_open_field(rng, settings, frames, look.size, self.camera)
+        else:
+            acted = on_moving_floor(rng, settings, frames, look.size)
+        self._poses, self._slid, self.order = acted.poses, acted.slid, acted.order
+        self.keypoints = _keypoints(self.camera, self._poses)
         self.labeled = _spread(rng, frames, labels)
-        self._slid = _floor_slid(motion, look.size, rate)
-        self._lamps = _lamps(rng, look, frames, rate)
-        self._scene = Scene(self.camera, look, rng)
+        self._lamps = _lamps(rng, look, frames, float(settings.fps))
+        self._scene = Scene(self.camera, look, rng, settings.animals, marked=settings.marked)
         self._seed = seed
 
     @property
@@ -90,15 +82,17 @@ class Session:
         """Where a frame's image lies within the project."""
         return f"labeled-data/{self.name}/img{frame:08d}.png"
 
-    def shoot(self, frame: int) -> Shot:
+    def shoot(self, frame: int) -> Frame:
         """Render one frame."""
         around = np.clip([frame - 1, frame, frame + 1], 0, self.frames - 1)
         place, brightness = self._lamps[frame].tolist()
-        rng = np.random.default_rng([*self._seed, frame])
-        picture: Frame = self._scene.photograph(
-            self.poses[around], self._slid[frame], (place, brightness), rng
+        return self._scene.photograph(
+            self._poses[:, around],
+            self.order[frame].tolist(),
+            self._slid[frame],
+            (place, brightness),
+            np.random.default_rng([*self._seed, frame]),
         )
-        return Shot(picture.image, picture.visibility.T.ravel(), picture.unguessable.T.ravel())
 
 
 def training_sessions(settings: SyntheticSettings) -> list[Session]:
@@ -143,23 +137,17 @@ def unfamiliar_session(settings: SyntheticSettings) -> Session:
 
 
 def _keypoints(
-    camera: Camera, poses: Float[ndarray, "frames joints 3"]
-) -> Float[ndarray, "frames keypoints 2"]:
-    pixels, _ = camera.project(poses[:, keypoint_joints()])
-    return np.concatenate([pixels[:, :, view] for view in range(len(VIEWS))], axis=1)
+    camera: Camera, poses: Float[ndarray, "animals frames joints 3"]
+) -> Float[ndarray, "frames animals keypoints 2"]:
+    pixels = np.moveaxis(camera.project(poses[:, :, keypoint_joints()])[0], 3, 2)
+    animals, frames = pixels.shape[:2]
+    return pixels.reshape(animals, frames, -1, 2).swapaxes(0, 1)
 
 
 def _spread(rng: np.random.Generator, frames: int, count: int) -> tuple[int, ...]:
     """``count`` frames spread over a session, one at random from each stretch of it."""
     stretches = np.array_split(np.arange(CONTEXT, frames - CONTEXT), count) if count else []
     return tuple(int(rng.choice(stretch)) for stretch in stretches)
-
-
-def _floor_slid(motion: Motion, size: float, fps: float) -> Float[ndarray, "frames 2"]:
-    """How far the floor has moved in the world; paws in stance move along with it."""
-    slid = np.cumsum(motion.floor_velocity, axis=0) / fps
-    # The animal is resized about the point of the floor below it, which moves too.
-    return (1.0 - size) * motion.position - size * slid
 
 
 def _lamps(

@@ -6,6 +6,7 @@ camera.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 VIEWS = ("top", "bot")
@@ -107,6 +108,9 @@ NECK_TO_NOSE = 37.0
 NECK_TO_EAR = (8.0, 13.0, 13.0)
 TAIL_SEGMENT = 9.0
 
+BODY_LENGTH = PELVIS_TO_TAIL + PELVIS_TO_CHEST + CHEST_TO_NECK + NECK_TO_NOSE
+"""From the tail base to the nose of a stretched animal."""
+
 
 def joint_index(name: str) -> int:
     """Where a joint stands in a pose array."""
@@ -118,23 +122,28 @@ def keypoint_joints() -> list[int]:
     return [joint_index(_KEYPOINT_JOINTS.get(name, name)) for name in KEYPOINTS]
 
 
-def keypoint_names() -> list[str]:
-    """Names of all keypoints of a frame: those of the direct view, then those of the mirror."""
-    return [f"{name}_{view}" for view in VIEWS for name in KEYPOINTS]
+def keypoint_names(views: Sequence[str] = VIEWS) -> list[str]:
+    """Names of all keypoints of a frame, view by view; without a suffix where there is one view."""
+    return [_in_view(name, view) for view in views or ("",) for name in KEYPOINTS]
 
 
-def mirrored_column_matches() -> list[list[int]]:
+def mirrored_column_matches(views: Sequence[str] = VIEWS) -> list[list[int]]:
     """For each view the columns of its keypoints, matched by position (multi-view PCA)."""
     count = len(KEYPOINTS)
-    return [list(range(view * count, (view + 1) * count)) for view in range(len(VIEWS))]
+    return [list(range(view * count, (view + 1) * count)) for view in range(len(views))]
 
 
-def singleview_columns() -> list[int]:
-    """Columns of the keypoints that suit single-view PCA, in both views."""
-    names = keypoint_names()
-    return [names.index(f"{name}_{view}") for view in VIEWS for name in SINGLE_VIEW_PCA]
+def singleview_columns(views: Sequence[str] = VIEWS) -> list[int]:
+    """Columns of the keypoints that suit single-view PCA, in all views."""
+    names = keypoint_names(views)
+    return [names.index(_in_view(n, view)) for view in views or ("",) for n in SINGLE_VIEW_PCA]
 
 
-def skeleton_edges() -> list[tuple[str, str]]:
-    """Pairs of keypoint names to join by a line, in both views."""
-    return [(f"{a}_{view}", f"{b}_{view}") for view in VIEWS for a, b in SKELETON]
+def skeleton_edges(views: Sequence[str] = VIEWS) -> list[tuple[str, str]]:
+    """Pairs of keypoint names to join by a line, in all views."""
+    pairs = [(view, pair) for view in views or ("",) for pair in SKELETON]
+    return [(_in_view(a, view), _in_view(b, view)) for view, (a, b) in pairs]
+
+
+def _in_view(name: str, view: str) -> str:
+    return f"{name}_{view}" if view else name

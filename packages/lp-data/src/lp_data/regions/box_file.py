@@ -2,7 +2,8 @@
 
 A header and then one row for each box: in front the path of an image or the number of a frame,
 then columns ``x``, ``y``, ``h``, ``w`` in any order, the upper left corner and the size in frame
-px. Ours are three more, each optional: ``individual``, ``view`` and ``score``.
+px. Ours are three more, each optional: ``individual``, ``view`` and ``score``. The columns ``area``
+and ``whole_area``, which synthetic projects have, may be there and are not read.
 
 Boxes and frames are joined by name, never by position. The pixels whose columns are from x to
 x + w - 1 and whose rows are from y to y + h - 1 belong to a box; edges between pixels are rounded
@@ -26,6 +27,7 @@ from lp_data.errors import BoxFileError
 
 _BOX = ("x", "y", "h", "w")
 _OPTIONAL = ("individual", "view", "score")
+_UNUSED = ("area", "whole_area")
 _WORDS = "box file"
 
 
@@ -165,7 +167,8 @@ def _read(path: Path, view: str | None) -> Iterator[tuple[str | int, _Found]]:
 def _columns(path: Path, header: list[str], view: str | None) -> dict[str, int]:
     """Where the columns are."""
     place = f"{path}, line 1"
-    known = [*_BOX, *(name for name in _OPTIONAL if view is None or name != "view")]
+    optional = (*_OPTIONAL, *_UNUSED)
+    known = [*_BOX, *(name for name in optional if view is None or name != "view")]
     for number, name in enumerate(header[1:], 1):
         if name in known and name not in header[1:number]:
             continue

@@ -20,7 +20,7 @@ from lp_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from lp_pipeline.model import Model
-    from lp_synthetic import SyntheticProject
+    from lp_synthetic import SyntheticProject, SyntheticSettings
 
 MODEL_FOLDER = "model"
 PROJECT_FOLDER = "project"
@@ -35,6 +35,9 @@ class Demo:
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("demo")
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier demo.")] = False
     seed: Annotated[int, typer.Option(help="Another seed makes another animal.")] = 0
+    animals: Annotated[
+        int, typer.Option(help="Animals in every frame, 1 to 6; of several, only make the project.")
+    ] = 1
 
     def run(self) -> None:
         """Generate, train, predict, compare, and say where everything is.
@@ -46,9 +49,13 @@ class Demo:
         start_session()
         display = terminal_display()
         started = time.monotonic()
-        folder = self.folder
+        folder, settings = self.folder, self._settings()
         _clear(folder, overwrite=self.overwrite)
-        project = _generate(folder / PROJECT_FOLDER, self.seed, display)
+        project = _generate(folder / PROJECT_FOLDER, settings, display)
+        if project.individuals:
+            names = ", ".join(project.individuals)
+            display.message(f"a project with the animals {names}: {project.folder}")
+            return
         model = _train(folder, display)
         _predict(model, project, folder, display)
         errors = _compare(model, project, folder)
@@ -69,6 +76,13 @@ class Demo:
         )
         display.message("  litpose train YOUR_CONFIG.yaml data.data_dir=YOUR_PROJECT")
 
+    def _settings(self) -> SyntheticSettings:
+        from lp_synthetic import SyntheticSettings
+
+        if self.animals == 1:
+            return SyntheticSettings(seed=self.seed)
+        return SyntheticSettings.several(self.animals, self.seed)
+
 
 def _clear(folder: Path, *, overwrite: bool) -> None:
     """Make room for the demo."""
@@ -85,14 +99,14 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
     shutil.rmtree(folder)
 
 
-def _generate(folder: Path, seed: int, display: Display) -> SyntheticProject:
+def _generate(folder: Path, settings: SyntheticSettings, display: Display) -> SyntheticProject:
     """The synthetic project."""
-    from lp_synthetic import SyntheticSettings, generate_project
+    from lp_synthetic import generate_project
 
     with display.task("making a synthetic project", 100) as update:
         return generate_project(
             folder,
-            SyntheticSettings(seed=seed),
+            settings,
             progress=lambda done, total: update(100 * done // total),
         )
 
