@@ -89,7 +89,7 @@ def test_no_labelled_frame(train, own_project):
 
 
 def test_a_number_of_keypoints_that_disagrees(train, own_project):
-    check(train(own_project, "data.num_keypoints=3"), "data.num_keypoints is 3")
+    check(train(own_project, "data.num_keypoints=3"), "data.num_keypoints: 3")
 
 
 def test_an_output_folder_that_cannot_be_written(litpose, config_file, tiny_training, tmp_path):

@@ -100,7 +100,7 @@ def test_a_wrong_item_of_a_list_is_told_with_its_own_line(tmp_path):
         ("training: {ckpt_every_n_epochs: 7}", "not a multiple of check_val_every_n_epoch, 5"),
         ("data: {csv_file: [a/C.csv, D.csv, b/C.csv]}", "same name, a/C.csv and b/C.csv"),
         ("data: {image_resize_dims: {height: 128}}", "width: not set, but height is"),
-        ("data: {num_keypoints: 3, keypoint_names: [a, b]}", "3, but keypoint_names has 2 names"),
+        ("data: {num_keypoints: 3, keypoint_names: [a, b]}", "3, but there are 2 keypoints"),
         ("data: {num_keypoints: 3, columns_for_singleview_pca: [3]}", "keypoints count 0 to 2"),
         ("data: {keypoint_names: [a, b], mirrored_column_matches: [[0], [2]]}", "no keypoint 2"),
     ],

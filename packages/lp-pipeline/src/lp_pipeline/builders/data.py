@@ -49,23 +49,6 @@ def get_dataset(
     )
 
 
-def video_folder(config: Config) -> Path:
-    """The folder of unlabelled videos.
-
-    Raises:
-        ConfigError: None is given, or it is not there.
-    """
-    folder = video_dir(config)
-    if folder is None:
-        raise ConfigError(
-            "semi-supervised training needs unlabelled videos, but data.video_dir is not set",
-            remedy="set data.video_dir, or leave model.losses_to_use empty",
-        )
-    if not folder.exists():
-        raise ConfigError("the folder of videos is not there", where=f"data.video_dir: {folder}")
-    return folder
-
-
 def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> ClipDataset:
     """Unlabelled clips for semi-supervised training, as long as the tracker's kind needs.
 
@@ -74,23 +57,24 @@ def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Cli
         PredictionError: There is no video in it.
         VideoError: A video cannot be read with ``dali.reader``, or all are too short.
     """
+    folder, clips = video_dir(config), config.dali
+    if folder is None:
+        raise ConfigError(
+            "semi-supervised training needs unlabelled videos, but data.video_dir is not set",
+            remedy="set data.video_dir, or leave model.losses_to_use empty",
+        )
     with_context = tracker_class.context_frames > 1
-    length = (
-        config.dali.context.train.batch_size
-        if with_context
-        else config.dali.base.train.sequence_length
-    )
     return build_clips(
-        list_videos(video_folder(config)),
-        length,
+        list_videos(folder),
+        clips.context.train.batch_size if with_context else clips.base.train.sequence_length,
         image_size(config),
-        reader=config.dali.reader,
-        seed=config.dali.general.seed,
-        boxes=partial(clip_boxes, config) if config.data.bbox_file else None,
+        reader=clips.reader,
+        seed=clips.general.seed,
+        boxes=partial(_clip_boxes, config) if config.data.bbox_file else None,
     )
 
 
-def clip_boxes(config: Config, video: Path) -> Boxes:
+def _clip_boxes(config: Config, video: Path) -> Boxes:
     """The boxes of an unlabelled video, ``<video>_bbox.csv`` beside it."""
     boxes = boxes_of_video(config, video)
     assert boxes is not None  # the config has boxes

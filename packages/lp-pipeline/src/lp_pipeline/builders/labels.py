@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lp_core.errors import suggestion
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_core.poses.skeleton import Pair
 from lp_data.labels import read_label_files
+from lp_pipeline.config.checks import check_keypoints
 from lp_pipeline.config.paths import csv_files
+from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config, DataConfig
-from lp_pipeline.errors import ConfigError
 
 OUT_OF_DISTRIBUTION = ("new", "test")
 """Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
@@ -28,7 +28,7 @@ def get_labels(config: Config) -> PoseTable:
     Raises:
         PoseError: A label file is malformed or lacks a keypoint.
         ConfigError: The number of keypoints is not the one that the config states, or it names
-            columns beyond them.
+            keypoints that are not there.
     """
     files = csv_files(config)
     uniform = config.training.uniform_heatmaps_for_nan_keypoints
@@ -36,26 +36,18 @@ def get_labels(config: Config) -> PoseTable:
     table = read_label_files(files, missing=missing)
     if config.data.keypoint_names:
         table = table.select_keypoints(config.data.keypoint_names)
-    stated = config.data.num_keypoints
-    if stated is not None and stated != table.num_keypoints:
-        raise ConfigError(
-            f"data.num_keypoints is {stated}, but the labels have {table.num_keypoints} keypoints",
-            where=", ".join(str(file) for file in files),
-            remedy=f"set data.num_keypoints to {table.num_keypoints}, or remove it",
-        )
-    _check_columns(config.data, table.num_keypoints)
-    return replace(table, skeleton=_skeleton(config.data, table.keypoint_names))
+    names = table.keypoint_names
+    report = Report(Path(", ".join(map(str, files))))
+    check_keypoints(config.data.model_copy(update={"keypoint_names": list(names)}), report)
+    report.raise_if_any()
+    return replace(table, skeleton=_skeleton(config.data, names))
 
 
 def _skeleton(data: DataConfig, names: tuple[str, ...]) -> Skeleton:
     """The keypoints, with the pairs and the mirrored groups that the config names."""
     views = data.mirrored_column_matches or []
-    groups = tuple(tuple(names[column] for column in group) for group in zip(*views, strict=False))
+    groups = tuple(tuple(names[column] for column in group) for group in zip(*views, strict=True))
     edges, sides = as_pairs(data.skeleton), as_pairs(data.left_right)
-    for key, pairs in (("data.skeleton", edges), ("data.left_right", sides)):
-        for name in [name for pair in pairs for name in pair if name not in names][:1]:
-            remedy = suggestion(name, names)
-            raise ConfigError(f"there is no keypoint '{name}'", where=key, remedy=remedy)
     return Skeleton(names, edges=edges, left_right=sides, mirrored=groups)
 
 
@@ -67,22 +59,6 @@ def get_skeleton(config: Config) -> tuple[Pair, ...]:
 def as_pairs(pairs: list[list[str]] | None) -> tuple[Pair, ...]:
     """Pairs of keypoint names that a config lists."""
     return tuple((first, second) for first, second in pairs or ())
-
-
-def _check_columns(data: DataConfig, count: int) -> None:
-    """Refuse columns that the labels do not have."""
-    views = data.mirrored_column_matches or []
-    named = {
-        "data.columns_for_singleview_pca": list(data.columns_for_singleview_pca or []),
-        "data.mirrored_column_matches": [column for view in views for column in view],
-    }
-    for key, columns in named.items():
-        beyond = [column for column in columns if column >= count]
-        if beyond:
-            raise ConfigError(
-                f"there is no keypoint {beyond[0]}: those of the labels count 0 to {count - 1}",
-                where=key,
-            )
 
 
 def image_size(config: Config) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from lp_core.poses import PoseTable
 from lp_core.registry import LOSSES, load_plugin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
-from lp_pipeline.config.plugins import HEATMAP_LOSS
+from lp_pipeline.config.plugins import supervised_loss_name
 from lp_pipeline.config.schema import Config
 
 
@@ -38,29 +38,6 @@ def build_loss(config: Config, name: str) -> Loss:
         raise LossError(f"what is registered as '{name}' is not a loss class")
     values = config.losses.get(name) or {}
     return loss_class(read_options(loss_class.Options, values, place=f"losses.{name}"))
-
-
-def supervised_loss_name(config: Config, tracker_class: type[BaseSupervisedTracker]) -> str:
-    """The loss that supervises.
-
-    That is ``model.heatmap_loss_type``, or the tracker's first loss where it lists none between
-    heatmaps.
-
-    Raises:
-        LossError: The tracker lists no loss, or losses between heatmaps, but not this one.
-    """
-    choices = tracker_class.supervised_losses
-    if not choices:
-        raise LossError(f"{tracker_class.__name__} names no loss that supervises it")
-    heatmap = [name for name in choices if name.startswith(HEATMAP_LOSS)]
-    wanted = f"{HEATMAP_LOSS}{config.model.heatmap_loss_type}"
-    if not heatmap or wanted in choices:
-        return wanted if heatmap else choices[0]
-    raise LossError(
-        f"{tracker_class.__name__} does not learn by {wanted}",
-        where="model.heatmap_loss_type",
-        remedy=f"it takes: {', '.join(name.removeprefix(HEATMAP_LOSS) for name in heatmap)}",
-    )
 
 
 def training_labels(
@@ -94,8 +71,7 @@ def get_loss_factories(
     """The factories, ready to use.
 
     Raises:
-        LossError: A loss cannot run with this tracker, supervises although it is listed as
-            unsupervised, or cannot learn from these labels.
+        LossError: A loss cannot run with this tracker, or cannot learn from these labels.
     """
     name = config.model.model_type
     names = (supervised_loss_name(config, tracker_class), *tracker_class.auxiliary_losses)
@@ -111,13 +87,6 @@ def get_loss_factories(
     chosen = [build_loss(config, loss) for loss in config.model.losses_to_use or []]
     if not chosen:
         return LossFactories(supervised, None)
-    for loss in chosen:
-        if loss.supervised:
-            raise LossError(
-                f"the loss '{loss.name}' needs labels, so it cannot learn from unlabelled video",
-                where="model.losses_to_use",
-                remedy="the supervised loss is always used; list only unsupervised ones",
-            )
     unsupervised = LossFactory(
         chosen, tracker_class.unlabeled_outputs, tracker=f"the tracker '{name}' on unlabelled video"
     )

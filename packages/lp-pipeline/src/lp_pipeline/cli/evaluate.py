@@ -58,11 +58,10 @@ class Evaluate:
             raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
         _check_files(self.label_files or ())
         from lp_pipeline.evaluation.evaluate_model import evaluate_project, show_label_file
-        from lp_pipeline.evaluation.model_project import ModelProject
+        from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 
         project = ModelProject.from_dir(self.model_dir, data_dir=self.data_dir)
-        for note in project.pose_metrics.notes:
-            display.message(f"note: {note}")
+        told_pose_metrics(project, display)
         remedy = f"lower --batch-size (now {self.batch_size})"
         with explained_memory_errors(EvaluationError, remedy):
             if not self.label_files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from lp_pipeline.cli.session import check_output_folder, start_session
 from lp_pipeline.display import Display, terminal_display
 
 if TYPE_CHECKING:
+    from lp_analysis.metrics.suspicious import Suspicion
     from lp_core.video import VideoSource
     from lp_io.predictions import VideoPredictions
 
@@ -62,26 +64,17 @@ class Outliers:
                 there already.
         """
         start_session()
-        display = terminal_display()
         table = self.predictions or video_table(self.model_dir, self.video)
         folder = self.output_dir or table.parent / "outliers" / self.video.stem
         _check(self, table, folder)
-        _check_weights(self, table)
         from lp_analysis.confidence.shown import ShownConfidence
-        from lp_analysis.metrics.suspicious import (
-            clip_name,
-            suspicious_frames,
-            video_metrics,
-            write_suspicions,
-        )
+        from lp_analysis.metrics.suspicious import suspicious_frames, video_metrics
         from lp_data.video.open import open_video
         from lp_io.predictions import VideoPredictions
-        from lp_pipeline.evaluation.model_project import PoseMetrics, find_project, style_of
+        from lp_pipeline.evaluation.model_project import find_project, style_of, told_pose_metrics
 
-        project = find_project(self.model_dir)
-        pose_metrics = PoseMetrics() if project is None else project.pose_metrics
-        for note in pose_metrics.notes:
-            display.message(f"note: {note}")
+        display = terminal_display()
+        pose_metrics = told_pose_metrics(find_project(self.model_dir), display)
         confidence, threshold = ShownConfidence.of_table(table), self.threshold
         if threshold is None:
             threshold = style_of(self.model_dir).confidence_threshold
@@ -90,25 +83,21 @@ class Outliers:
             if predictions.note:
                 display.message(f"note: {predictions.note}; they are not judged")
             metrics = video_metrics(
-                predictions, pose_metrics.metrics, threshold=threshold, confidence=confidence
+                predictions, pose_metrics, threshold=threshold, confidence=confidence
             )
             found = suspicious_frames(metrics, self.count, apart=self.length)
-            stretches = _stretches(self, source, [item.frame for item in found])
-            names = {part: clip_name(part) for part in stretches}
-            _remove_earlier(folder)
-            clips = {part: folder / name for part, name in names.items()}
             drawn = predictions.with_confidence(confidence)
-            _write_clips(self, source, drawn, clips, display)
-            fps = source.fps
-        write_suspicions(folder / TABLE, found, fps, names)
+            written = _write(self, source, drawn, found, folder, display)
         display.message(
             f"{len(found)} suspicious frames of {metrics.frames}, by {', '.join(metrics.values)}"
         )
         display.message(confidence.told(metrics.confident, threshold, "judged"))
-        display.message(f"{'table and clips' if names else 'table'}: {folder}")
+        display.message(f"{written}: {folder}")
 
 
 def _check(request: Outliers, table: Path, folder: Path) -> None:
+    from lp_pipeline.evaluation.model_project import outdated_tables
+
     check_output_folder(folder)
     if not request.model_dir.is_dir():
         raise EvaluationError("there is no such model directory", where=request.model_dir)
@@ -125,12 +114,6 @@ def _check(request: Outliers, table: Path, folder: Path) -> None:
         raise EvaluationError(
             "the outliers are there already", where=folder, remedy="--overwrite finds them again"
         )
-
-
-def _check_weights(request: Outliers, table: Path) -> None:
-    """Refuse predictions in the model directory that are of earlier weights."""
-    from lp_pipeline.evaluation.model_project import outdated_tables
-
     if request.predictions is None and outdated_tables(request.model_dir, [table]):
         raise EvaluationError(
             "other weights have predicted this table than the model has now",
@@ -140,34 +123,35 @@ def _check_weights(request: Outliers, table: Path) -> None:
         )
 
 
-def _stretches(request: Outliers, source: VideoSource, frames: list[int]) -> list[range]:
-    """What the clips show."""
-    from lp_analysis.metrics.suspicious import clips_around
-
-    return clips_around(frames, request.length, len(source)) if request.clips else []
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Remove the clips that the table of an earlier run names, which the new one would not."""
-    from lp_analysis.metrics.suspicious import named_clips
-
-    for clip in named_clips(folder / TABLE):
-        (folder / clip).unlink(missing_ok=True)
-
-
-def _write_clips(
+def _write(
     request: Outliers,
     source: VideoSource,
     predictions: VideoPredictions,
-    clips: dict[range, Path],
+    found: Sequence[Suspicion],
+    folder: Path,
     display: Display,
-) -> None:
+) -> str:
+    """Write the clips and the table, and return what was written."""
+    from lp_analysis.metrics.suspicious import (
+        clip_name,
+        clips_around,
+        named_clips,
+        write_suspicions,
+    )
     from lp_analysis.rendering.prediction_video import draw_predictions
     from lp_analysis.rendering.style import DrawingStyle
     from lp_pipeline.evaluation.model_project import style_of
 
+    frames = [item.frame for item in found]
+    parts = clips_around(frames, request.length, len(source)) if request.clips else []
+    for clip in named_clips(folder / TABLE):  # those of an earlier run
+        (folder / clip).unlink(missing_ok=True)
     style = DrawingStyle(trail=4, legend=True, skeleton=style_of(request.model_dir).skeleton)
-    with display.task("clips", len(clips)) as update:
-        for number, (part, path) in enumerate(clips.items(), 1):
+    with display.task("clips", len(parts)) as update:
+        for number, part in enumerate(parts, 1):
+            path = folder / clip_name(part)
             draw_predictions(source, predictions, path, style=style, frames=part)
             update(number)
+    names = {part: clip_name(part) for part in parts}
+    write_suspicions(folder / TABLE, found, source.fps, names)
+    return "table and clips" if parts else "table"

@@ -25,9 +25,9 @@ from lp_pipeline.errors import PredictionError
 from lp_pipeline.evaluation.evaluate_model import show_errors
 from lp_pipeline.evaluation.model_project import (
     ModelProject,
-    PoseMetrics,
     find_project,
     style_of,
+    told_pose_metrics,
 )
 from lp_pipeline.model import Model
 from lp_pipeline.prediction.labeled import predict_labels
@@ -83,14 +83,11 @@ class InputPredictor:
                 "*_calibrated_confidence.csv: the probability that a keypoint lies "
                 f"{stated_radius(model.calibration)} of the truth"
             )
-        pose_metrics = PoseMetrics() if project is None else project.pose_metrics
-        for note in pose_metrics.notes:
-            display.message(f"note: {note}")
         predictor = VideoPredictor(
             model.handler,
             model.scorer,
             model.calibration,
-            pose_metrics.metrics,
+            told_pose_metrics(project, display),
             replace(style_of(request.model_dir), legend=True),
             request.reader,
             display,

@@ -10,45 +10,37 @@ from pydantic import ValidationError
 
 from lp_core.errors import nearest_name
 from lp_core.options import range_words
-from lp_pipeline.config.fields import config_fields
-from lp_pipeline.config.report import KeyPath, Report
+from lp_pipeline.config.fields import choices, config_fields
+from lp_pipeline.config.report import KeyPath, Report, section_of
 from lp_pipeline.config.schema import OWN_MESSAGE, Config, ModelConfig, Section
 
 
-def resolve_interpolations(values: dict[str, Any], report: Report) -> None:
-    """Replace ``${...}`` in the nested ``values`` by what it refers to, defaults included.
+def resolve_interpolations(report: Report) -> None:
+    """Replace ``${...}`` in the values by what it refers to, defaults included.
 
-    Args:
-        values: What is given; keys whose references lead nowhere are taken out.
-        report: Takes those references.
+    Keys whose references lead nowhere are reported and taken out.
     """
+    values = report.values
     if not _has_interpolation(values):
         return
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     tree = OmegaConf.create(Config().model_dump())
-    given = [path for path in config_fields() if _section_of(values, path) is not None]
+    given = [path for path in config_fields() if section_of(values, path) is not None]
     for path in given:
         try:
-            _section_of(tree, path)[path[-1]] = _section_of(values, path)[path[-1]]
+            section_of(tree, path)[path[-1]] = section_of(values, path)[path[-1]]
         except (OmegaConfBaseException, RecursionError) as error:
             report.problem(path, f"not a valid interpolation: {_first_line(error)}")
     for path in given:
-        section = _section_of(values, path)
+        section = section_of(values, path)
         try:
-            section[path[-1]] = _resolved(_section_of(tree, path), path[-1])
+            section[path[-1]] = _resolved(section_of(tree, path), path[-1])
         except OmegaConfBaseException as error:
             remedy = f"give {'.'.join(path)}=VALUE on the command line"
             report.problem(path, _first_line(error), remedy)
             del section[path[-1]]
-
-
-def _section_of(values: Any, path: KeyPath) -> Any:
-    """The mapping that holds the key at ``path``; None where it is not given."""
-    for name in path[:-1]:
-        values = values.get(name) if hasattr(values, "get") else None
-    return values if hasattr(values, "get") and path[-1] in values else None
 
 
 def _has_interpolation(value: Any) -> bool:
@@ -89,9 +81,9 @@ _EXPECTED = {
 """What a value should be, by the first word of pydantic's type of the error."""
 
 
-def gather_model_options(values: dict[str, Any], report: Report) -> None:
+def gather_model_options(report: Report) -> None:
     """Move keys directly under ``model`` that the schema does not know into ``model.options``."""
-    model = values.get("model")
+    model = report.values.get("model")
     if not isinstance(model, dict):
         return
     options = model.get("options")
@@ -139,7 +131,7 @@ def _told(path: KeyPath, details: Mapping[str, Any]) -> tuple[str, str | None]:
     if kind == OWN_MESSAGE:
         return details["msg"], None
     if kind == "literal_error":
-        return _unknown_word(value, typing.get_args(config_fields()[path].annotation))
+        return _unknown_word(value, choices(config_fields()[path].annotation))
     if _BOUNDS & set(details.get("ctx", ())):
         remedy = "this is a share from 0 to 1" if details["ctx"].get("le") == 1 < value else None
         return f"must be {_limits(path)}, got {value:g}", remedy
@@ -152,14 +144,12 @@ def _told(path: KeyPath, details: Mapping[str, Any]) -> tuple[str, str | None]:
     return f"expected {_EXPECTED[kind.split('_')[0]]}, got {shown}{hint}", None
 
 
-def _unknown_word(value: Any, words: tuple[Any, ...]) -> tuple[str, str]:
+def _unknown_word(value: Any, literals: list[Any]) -> tuple[str, str]:
     """Message and remedy for a word that is none of those that a key takes."""
-    # of a key that may be null, the words are one of the choices
-    words = next((typing.get_args(item) for item in words if typing.get_args(item)), words)
-    by_lower = {word.lower(): word for word in words}
+    by_lower = {word.lower(): word for item in literals for word in typing.get_args(item)}
     guess = by_lower.get(nearest_name(str(value).lower(), by_lower) or "")
     hint = f"did you mean '{guess}'? " if guess else ""
-    return f"unknown value '{value}'", f"{hint}known: {', '.join(words)}"
+    return f"unknown value '{value}'", f"{hint}known: {', '.join(by_lower.values())}"
 
 
 def _limits(path: KeyPath) -> str:

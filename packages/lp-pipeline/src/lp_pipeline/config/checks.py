@@ -8,7 +8,7 @@ from typing import Any
 
 from lp_core.errors import suggestion
 from lp_pipeline.config.report import Report, key_path
-from lp_pipeline.config.schema import Config, EvalConfig
+from lp_pipeline.config.schema import Config, DataConfig, EvalConfig
 
 _SLACK = 1e-9  # 0.9 + 0.1 may be a little above 1 in binary
 
@@ -26,8 +26,7 @@ def check_values(config: Config, report: Report) -> None:
     checks: tuple[Callable[[Config, Report], None], ...] = (
         _check_size,
         _check_csv_file,
-        _check_keypoints,
-        _check_mirrored,
+        lambda config, report: check_keypoints(config.data, report),
         _check_split,
         _check_length,
         _check_one_of_two,
@@ -63,26 +62,38 @@ def _check_csv_file(config: Config, report: Report) -> None:
         )
 
 
-def _check_keypoints(config: Config, report: Report) -> None:
-    names, number = config.data.keypoint_names, config.data.num_keypoints
-    twice = sorted({name for name in names or [] if (names or []).count(name) > 1})
-    if twice:
+def check_keypoints(data: DataConfig, report: Report) -> None:
+    """Report keypoints, or indices of keypoints, that are wrong as far as their names are known."""
+    names, number = data.keypoint_names, data.num_keypoints
+    if twice := _repeated(names or []):
         report.problem("data.keypoint_names", f"'{twice[0]}' is named twice")
     if names and number is not None and len(names) != number:
-        report.problem("data.num_keypoints", f"{number}, but keypoint_names has {len(names)} names")
-    _check_columns(config, report, "data.columns_for_singleview_pca", _columns(config))
-    _check_pairs(config, report, "data.skeleton", config.data.skeleton or [])
-    left_right = config.data.left_right or []
-    _check_pairs(config, report, "data.left_right", left_right)
-    sides = [name for pair in left_right for name in sorted(set(pair))]
-    twice = sorted({name for name in sides if sides.count(name) > 1})
-    if twice:
+        remedy = f"set it to {len(names)}, or remove it"
+        report.problem(
+            "data.num_keypoints", f"{number}, but there are {len(names)} keypoints", remedy
+        )
+    count, views = len(names) if names else number, data.mirrored_column_matches or []
+    columns = data.columns_for_singleview_pca or []
+    _check_columns("data.columns_for_singleview_pca", columns, count, report)
+    _check_pairs("data.skeleton", data.skeleton or [], names, report)
+    _check_pairs("data.left_right", data.left_right or [], names, report)
+    if twice := _repeated([name for pair in data.left_right or [] for name in sorted(set(pair))]):
         report.problem("data.left_right", f"'{twice[0]}' is in two pairs", "give each keypoint one")
+    key = "data.mirrored_column_matches"
+    if len(views) == 1:
+        report.problem(key, "one view has nothing to agree with", "give two lists or more, or null")
+    lengths = [len(view) for view in views]
+    if len(set(lengths)) > 1:
+        report.problem(key, f"the views must list as many keypoints each, got {lengths}")
+    _check_columns(key, [column for view in views for column in view], count, report)
 
 
-def _check_pairs(config: Config, report: Report, key: str, pairs: list[list[str]]) -> None:
+def _repeated(items: Sequence[Any]) -> list[Any]:
+    return sorted({item for item in items if items.count(item) > 1})
+
+
+def _check_pairs(key: str, pairs: list[list[str]], names: list[str] | None, report: Report) -> None:
     """Every pair is one of different keypoints."""
-    names = config.data.keypoint_names
     for pair in pairs if report.sound(key) else []:
         if len(pair) != 2 or pair[0] == pair[1]:
             remedy = "give pairs of different keypoints, such as [[nose, tail]]"
@@ -93,34 +104,15 @@ def _check_pairs(config: Config, report: Report, key: str, pairs: list[list[str]
             report.problem(key, f"there is no keypoint '{unknown[0]}'", remedy)
 
 
-def _columns(config: Config) -> Sequence[int]:
-    return config.data.columns_for_singleview_pca or []
-
-
-def _check_columns(config: Config, report: Report, key: str, columns: Sequence[int]) -> None:
+def _check_columns(key: str, columns: Sequence[int], number: int | None, report: Report) -> None:
     """Columns are indices of keypoints, each at most once."""
-    names = config.data.keypoint_names
-    number = len(names) if names else config.data.num_keypoints
     for column in columns:
         if column < 0 or (number is not None and column >= number):
             known = f"0 to {number - 1}" if number else "0 and up"
             report.problem(key, f"there is no keypoint {column}", f"keypoints count {known}")
             return
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
+    if twice := _repeated(columns):
         report.problem(key, f"the keypoint {twice[0]} is given twice")
-
-
-def _check_mirrored(config: Config, report: Report) -> None:
-    key, views = "data.mirrored_column_matches", config.data.mirrored_column_matches
-    if views is None:
-        return
-    if len(views) < 2:
-        report.problem(key, "one view has nothing to agree with", "give two lists or more, or null")
-    lengths = [len(view) for view in views]
-    if len(set(lengths)) > 1:
-        report.problem(key, f"the views must list as many keypoints each, got {lengths}")
-    _check_columns(config, report, key, [column for view in views for column in view])
 
 
 def _check_split(config: Config, report: Report) -> None:
@@ -181,7 +173,7 @@ def _check_checkpoints(config: Config, report: Report) -> None:
         report.problem(
             "training.ckpt_every_n_epochs",
             f"{every} is not a multiple of check_val_every_n_epoch, {validate}",
-            "checkpoints are kept after a validation",
+            "a checkpoint keeps the metrics of a validation in its own epoch",
         )
 
 

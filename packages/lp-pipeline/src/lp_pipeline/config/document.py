@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lp_pipeline.config.fields import holds_text, is_plain_text, swallowed
-from lp_pipeline.config.report import KeyPath, Problem, key_path
+from lp_pipeline.config.report import KeyPath, Problem, Report, key_path
 from lp_pipeline.errors import ConfigError
 
 LARGEST_FILE = 4 * 2**20
@@ -55,23 +54,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-@dataclass
-class Document:
-    """The values of a YAML file, and where they stand.
-
-    Attributes:
-        values: Nested mappings; a key that is wrong is left out.
-        places: ``file:line`` of each key and list item.
-        problems: What is wrong with single keys.
-    """
-
-    values: dict[str, Any] = field(default_factory=dict)
-    places: dict[KeyPath, str] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-
-def read_document(path: Path) -> Document:
-    """Read the YAML file ``path``.
+def read_document(path: Path) -> Report:
+    """The values in the YAML file ``path``, their places, and what is wrong with single keys.
 
     Raises:
         ConfigError: It cannot be read, is no YAML, or does not hold a mapping.
@@ -85,24 +69,20 @@ def read_document(path: Path) -> Document:
             where=f"{path}:{node.start_mark.line + 1}",
             remedy="write 'section:' and its keys below, as in default.yaml",
         )
-    document = Document()
-    document.values = _Conversion(str(path), document).mapping(node, (), 0)
-    return document
+    report = Report(path)
+    report.values = _Conversion(str(path), report).mapping(node, (), 0)
+    return report
 
 
-def parse_value(text: str, place: str, path: KeyPath) -> Any:
-    """The YAML value in ``text``, such as that of an override, for the key at ``path``.
-
-    Raises:
-        ConfigError: It is no YAML.
-    """
+def _parsed(text: str, place: str, path: KeyPath) -> Any:
+    """The YAML value in ``text``, that of an override of the key at ``path``."""
     if is_plain_text(path, text):
         return text.strip()
     node = _compose(text, place, lines=False)
-    document = Document()
-    value = None if node is None else _Conversion(place, document, lines=False).value(node, path, 0)
-    if document.problems:
-        problem, key = document.problems[0], ".".join(path)
+    report = Report(Path(place))
+    value = None if node is None else _Conversion(place, report, lines=False).value(node, path, 0)
+    if report.problems:
+        problem, key = report.problems[0], ".".join(path)
         message = problem.message.removeprefix(f"{key}: ").removeprefix(f"{key}.")
         raise ConfigError(message, where=place, remedy=problem.remedy)
     return value
@@ -183,9 +163,9 @@ def _kind(node: Node) -> str:
 class _Conversion:
     """Nodes to values; aliases are followed, within bounds."""
 
-    def __init__(self, file: str, document: Document, *, lines: bool = True) -> None:
+    def __init__(self, file: str, report: Report, *, lines: bool = True) -> None:
         self.file = file
-        self.document = document
+        self.report = report
         self.lines = lines
         self.left = _MOST_VALUES
         self.constructor = yaml.SafeLoader("")
@@ -197,7 +177,7 @@ class _Conversion:
     def problem(self, path: KeyPath, node: Node, message: str, remedy: str | None = None) -> None:
         """Remember what is wrong at a node."""
         text = f"{'.'.join(path)}: {message}" if path else message
-        self.document.problems.append(Problem(self.place(node), text, remedy, path))
+        self.report.problems.append(Problem(self.place(node), text, remedy, path))
 
     def value(self, node: Node, path: KeyPath, depth: int) -> Any:
         """The value of any node."""
@@ -216,7 +196,7 @@ class _Conversion:
     def item(self, index: int, node: Node, path: KeyPath, depth: int) -> Any:
         """One item of a list."""
         inner = (*path, str(index))
-        self.document.places[inner] = self.place(node)
+        self.report.places[inner] = self.place(node)
         return self.value(node, inner, depth + 1)
 
     def scalar(self, node: Node, path: KeyPath) -> Any:
@@ -261,7 +241,7 @@ class _Conversion:
                 self.problem(inner, key_node, message, "keep one of the two")
                 continue
             lines[key] = key_node.start_mark.line + 1
-            self.document.places[inner] = self.place(key_node)
+            self.report.places[inner] = self.place(key_node)
             values[key] = self.value(value_node, inner, depth + 1)
         return values
 
@@ -289,11 +269,11 @@ class _Conversion:
 ORIGIN = "override"
 
 
-def apply_override(document: Document, text: str) -> None:
-    """Set one key of ``document``; what is wrong with the override is added to its problems.
+def apply_override(report: Report, text: str) -> None:
+    """Set one key of the values; what is wrong with the override is added to the problems.
 
     Args:
-        document: The values to change. A mapping is merged into the one that is there; anything
+        report: The values to change. A mapping is merged into the one that is there; anything
             else replaces it.
         text: A dotted key, ``=``, and a value in YAML, such as ``model.losses_to_use=[temporal]``.
             Nothing after ``=`` is null. Of keys that hold text, the characters are the value,
@@ -305,53 +285,45 @@ def apply_override(document: Document, text: str) -> None:
     if not equals or not all(key_path(key)) or key.startswith(("-", "+", "~")):
         bare = key.lstrip("-+~") or "training.max_epochs"
         example = f"{bare}={value_text or 'VALUE'}"
-        document.problems.append(
+        report.problems.append(
             Problem(place, "an override has the form key=value", f"such as {example}")
         )
         return
     try:
-        value = parse_value(value_text, place, key_path(key))
+        value = _parsed(value_text, place, key_path(key))
     except ConfigError as error:
-        document.problems.append(Problem(place, f"{key}: {error.problem}", error.remedy))
+        report.problems.append(Problem(place, f"{key}: {error.problem}", error.remedy))
         return
-    _set(document, key_path(key), value, place)
+    _set(report, key_path(key), value, place)
 
 
-def _set(document: Document, path: KeyPath, value: Any, place: str) -> None:
+def _set(report: Report, path: KeyPath, value: Any, place: str) -> None:
     """Put ``value`` at ``path``, making the sections around it."""
-    section = document.values
+    section = report.values
     for length, name in enumerate(path[:-1], start=1):
         inner = section.get(name)
         if inner is None:
             inner = section[name] = {}
         if not isinstance(inner, dict):
             outer = ".".join(path[:length])
-            document.problems.append(
+            report.problems.append(
                 Problem(place, f"{'.'.join(path)}: {outer} has no keys inside", None, path)
             )
             return
         section = inner
     before = section.get(path[-1])
     if isinstance(value, dict) and isinstance(before, dict):
-        document.places[path] = place
+        report.places[path] = place
         for name, item in value.items():
-            _set(document, (*path, str(name)), item, place)
+            _set(report, (*path, str(name)), item, place)
         return
-    _forget(document, path)
+    report.forget(path)
     section[path[-1]] = value
-    _remember(document, path, value, place)
+    _remember(report, path, value, place)
 
 
-def _forget(document: Document, path: KeyPath) -> None:
-    """Drop what was known of a key that is replaced."""
-    depth = len(path)
-    document.problems = [item for item in document.problems if item.key[:depth] != path]
-    for known in [item for item in document.places if item[:depth] == path]:
-        del document.places[known]
-
-
-def _remember(document: Document, path: KeyPath, value: Any, place: str) -> None:
-    document.places[path] = place
+def _remember(report: Report, path: KeyPath, value: Any, place: str) -> None:
+    report.places[path] = place
     if isinstance(value, dict):
         for name, item in value.items():
-            _remember(document, (*path, str(name)), item, place)
+            _remember(report, (*path, str(name)), item, place)

@@ -84,34 +84,38 @@ def config_fields() -> dict[KeyPath, ConfigField]:
     return dict(_walk(Config, ()))
 
 
-_TEXTS: tuple[Any, ...] = (str, str | None)
-_LISTS: tuple[Any, ...] = (list[str], list[str] | None)
-_NESTED: tuple[Any, ...] = (list[list[str]], list[list[str]] | None)
-_TEXT_OR_LIST = frozenset({("data", "csv_file"), ("data", "bbox_file")})
-"""Keys of any type, of which a single value is text."""
-
 _YAML = re.compile(
     r"""\s*(?:['"\[{].*|~|null|true|false|yes|no|on|off)?\s*""", re.IGNORECASE | re.DOTALL
 )
 
 
 def holds_text(path: KeyPath) -> bool:
-    """Whether a single value at this place is text: that of a key, or an item of its list."""
-    known, around = config_fields().get(path), config_fields().get(path[:-1])
-    if known is not None:
-        return known.annotation in _TEXTS or path in _TEXT_OR_LIST or _is_word(known.annotation)
-    if around is not None:
-        return around.annotation in _LISTS or path[:-1] in _TEXT_OR_LIST
-    outer = config_fields().get(path[:-2])
-    return outer is not None and outer.annotation in _NESTED
+    """Whether a single value at this place is text: that of a key, or an item in its value."""
+    for depth in range(3):
+        known = config_fields().get(path[: len(path) - depth])
+        if known is not None:
+            return _is_text(known.annotation, depth)
+    return False
 
 
-def _is_word(annotation: Any) -> bool:
-    """Whether the type is a choice of words, or null."""
-    if typing.get_origin(annotation) is typing.Literal:
-        return True
-    words = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
-    return bool(words) and all(typing.get_origin(kind) is typing.Literal for kind in words)
+def _is_text(annotation: Any, depth: int) -> bool:
+    """Whether a single value of the type, or ``depth`` levels inside its value, is text."""
+    groups = [item for item in choices(annotation) if typing.get_origin(item) in (list, dict)]
+    if depth:
+        return any(_is_text(typing.get_args(item)[-1], depth - 1) for item in groups)
+    single = [item for item in choices(annotation) if item not in groups]
+    words = [item is str or typing.get_origin(item) is typing.Literal for item in single]
+    return bool(words) and all(words)
+
+
+def choices(annotation: Any) -> list[Any]:
+    """The types that a value may have, null left out."""
+    kind, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if kind is typing.Annotated:
+        return choices(inner[0])
+    if kind in (types.UnionType, typing.Union):
+        return [choice for item in inner for choice in choices(item)]
+    return [] if annotation is types.NoneType else [annotation]
 
 
 def is_plain_text(path: KeyPath, text: str) -> bool:

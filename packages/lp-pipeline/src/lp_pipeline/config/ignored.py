@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lp_pipeline.config.report import KeyPath, Report, key_path
+from lp_pipeline.config.report import KeyPath, Report, key_path, section_of
 
 _NO_HYDRA = "there is no Hydra here; give overrides as key=value on the command line"
 _MULTI_VIEW = "it belongs to multi-view projects, and this is a single-view tool"
@@ -66,11 +66,12 @@ ABSENT: dict[str, str] = {
 """Trackers of Lightning Pose that are not here, with the reason."""
 
 
-def drop_ignored(values: dict[str, Any], report: Report) -> None:
-    """Take the ignored and the refused keys out of the nested ``values``.
+def drop_ignored(report: Report) -> None:
+    """Take the ignored and the refused keys out of the values.
 
-    Those that say more than null, false or nothing become notes and problems of ``report``.
+    Those that say more than null, false or nothing become notes and problems.
     """
+    values = report.values
     for key, (reason, remedy) in REFUSED.items():
         if _take(values, key_path(key)):
             report.problem(key, reason, remedy)
@@ -92,9 +93,5 @@ def _says_something(value: Any) -> bool:
 
 def _take(values: dict[str, Any], path: KeyPath) -> Any:
     """Remove a key and return its value; None where there is none."""
-    section: Any = values
-    for name in path[:-1]:
-        section = section.get(name)
-        if not isinstance(section, dict):
-            return None
-    return section.pop(path[-1], None)
+    section = section_of(values, path)
+    return None if section is None else section.pop(path[-1])

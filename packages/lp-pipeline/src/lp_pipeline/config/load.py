@@ -14,7 +14,6 @@ from lp_pipeline.config.checks import check_values, value_of
 from lp_pipeline.config.completion import complete
 from lp_pipeline.config.document import (
     ORIGIN,
-    Document,
     apply_override,
     dump_value,
     escaped,
@@ -80,11 +79,13 @@ def load_config(
     Raises:
         ConfigError: Anything is wrong; the message tells all problems, each with its place.
     """
-    document = read_document(path)
+    report = read_document(path)
     for text in overrides:
-        apply_override(document, text)
-    report = Report(path, document.places, document.problems)
-    config = _assemble(document, report)
+        apply_override(report, text)
+    drop_ignored(report)
+    gather_model_options(report)
+    resolve_interpolations(report)
+    config = validated(report.values, report)
     complete(config, report)
     check_values(config, report)
     check_plugins(config, report)
@@ -96,13 +97,6 @@ def load_config(
     report.raise_if_any()
     notes = [str(note) for note in sorted(report.notes, key=report.line)]
     return LoadedConfig(config, path, _origins(config, report), notes)
-
-
-def _assemble(document: Document, report: Report) -> Config:
-    drop_ignored(document.values, report)
-    gather_model_options(document.values, report)
-    resolve_interpolations(document.values, report)
-    return validated(document.values, report)
 
 
 def _note_hardware(config: Config, report: Report) -> None:

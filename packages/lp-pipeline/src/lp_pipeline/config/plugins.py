@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lp_core.errors import LPError, suggestion
+from lp_core.errors import LossError, LPError, suggestion
 from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
 from lp_pipeline.config.checks import value_of
@@ -24,7 +24,7 @@ SET_ELSEWHERE = {
 }
 """Options of trackers that have a key of their own outside ``model``."""
 
-HEATMAP_LOSS = "heatmap_"
+_HEATMAP_LOSS = "heatmap_"
 """What the names of the losses begin with that ``model.heatmap_loss_type`` chooses among."""
 
 _LOSS_TYPE = "model.heatmap_loss_type"
@@ -91,18 +91,39 @@ def _changed(config: Config, report: Report, keys: Iterable[str]) -> list[str]:
 
 def _check_loss_type(config: Config, tracker: Any, report: Report) -> None:
     """Refuse a loss between heatmaps that the tracker does not list among its own."""
-    name, wanted = config.model.model_type, config.model.heatmap_loss_type
-    listed = [loss.removeprefix(HEATMAP_LOSS) for loss in tracker.supervised_losses]
-    heatmap = [loss for loss in tracker.supervised_losses if loss.startswith(HEATMAP_LOSS)]
-    if not heatmap:
-        own = ", ".join(tracker.supervised_losses)
-        report.note(_LOSS_TYPE, f"without effect: the tracker '{name}' learns by {own}")
-    elif wanted not in listed and report.sound(_LOSS_TYPE):
-        report.problem(
-            _LOSS_TYPE,
-            f"the tracker '{name}' does not learn by {HEATMAP_LOSS}{wanted}",
-            f"it takes: {', '.join(loss.removeprefix(HEATMAP_LOSS) for loss in heatmap)}",
-        )
+    listed = tracker.supervised_losses
+    if not any(loss.startswith(_HEATMAP_LOSS) for loss in listed):
+        name = config.model.model_type
+        note = f"without effect: the tracker '{name}' learns by {', '.join(listed)}"
+        report.note(_LOSS_TYPE, note)
+    elif report.sound(_LOSS_TYPE):
+        try:
+            supervised_loss_name(config, tracker)
+        except LossError as error:
+            report.problem(_LOSS_TYPE, error.problem, error.remedy)
+
+
+def supervised_loss_name(config: Config, tracker_class: Any) -> str:
+    """The loss that supervises.
+
+    That is ``model.heatmap_loss_type``, or the tracker's first loss where it lists none between
+    heatmaps.
+
+    Raises:
+        LossError: The tracker lists no loss, or losses between heatmaps, but not this one.
+    """
+    choices, name = tracker_class.supervised_losses, config.model.model_type
+    if not choices:
+        raise LossError(f"the tracker '{name}' names no loss that supervises it")
+    heatmap = [name for name in choices if name.startswith(_HEATMAP_LOSS)]
+    wanted = f"{_HEATMAP_LOSS}{config.model.heatmap_loss_type}"
+    if not heatmap or wanted in choices:
+        return wanted if heatmap else choices[0]
+    raise LossError(
+        f"the tracker '{name}' does not learn by {wanted}",
+        where="model.heatmap_loss_type",
+        remedy=f"it takes: {', '.join(name.removeprefix(_HEATMAP_LOSS) for name in heatmap)}",
+    )
 
 
 def _check_model_options(config: Config, kind: type, report: Report) -> None:

@@ -1,10 +1,11 @@
-"""What is wrong with a config, and where: collected, then told at once."""
+"""The values of a config that is read, and what is wrong with it: collected, then told at once."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lp_pipeline.errors import ConfigError
 
@@ -15,6 +16,13 @@ KeyPath = tuple[str, ...]
 def key_path(dotted: str) -> KeyPath:
     """The path of a dotted key."""
     return tuple(dotted.split("."))
+
+
+def section_of(values: Any, path: KeyPath) -> Any:
+    """The mapping within nested ``values`` that holds the key at ``path``; None without it."""
+    for name in path[:-1]:
+        values = values.get(name) if hasattr(values, "get") else None
+    return values if hasattr(values, "get") and path[-1] in values else None
 
 
 @dataclass(frozen=True)
@@ -40,16 +48,19 @@ class Problem:
 
 @dataclass
 class Report:
-    """The places of all keys that were given, and what was found about them.
+    """The values that were given, their places, and what was found about them.
 
     Attributes:
         path: The file.
-        places: Where each key was given, as ``file:line`` or ``override``; defaults are absent.
+        values: Nested mappings; a key that is wrong is left out.
+        places: Where each key and list item was given, as ``file:line`` or ``override``; defaults
+            are absent.
         problems: What is wrong.
         notes: Remarks about keys that are accepted, such as why one has no effect.
     """
 
     path: Path
+    values: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
@@ -77,8 +88,10 @@ class Report:
         self.notes.append(Problem(self.place(path), f"{dotted}: {text}", key=path))
 
     def forget(self, path: KeyPath) -> None:
-        """Drop the places of a key, and of all inside it."""
-        for known in [item for item in self.places if item[: len(path)] == path]:
+        """Drop what is known of a key, and of all inside it."""
+        depth = len(path)
+        self.problems = [item for item in self.problems if item.key[:depth] != path]
+        for known in [item for item in self.places if item[:depth] == path]:
             del self.places[known]
 
     def written(self, path: KeyPath) -> KeyPath:

@@ -30,7 +30,7 @@ from lp_pipeline.evaluation.evaluate_model import (
     predict_project_labels,
     write_project_evaluation,
 )
-from lp_pipeline.evaluation.model_project import ModelProject
+from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import reason_of, write_model_report
 from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.prediction.handler import PredictionHandler
@@ -168,8 +168,7 @@ def _evaluate_own_labels(
     result = predict_project_labels(ModelProject.from_dir(model_dir), handler, display=display)
     calibrate_model(model_dir, result)
     project = ModelProject.from_dir(model_dir)  # the manifest knows the calibration now
-    for note in project.pose_metrics.notes:
-        display.message(f"note: {note}")
+    told_pose_metrics(project, display)
     write_project_evaluation(project, result)
     return result
 

@@ -30,6 +30,7 @@ from lp_pipeline.builders.labels import (
 from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.schema import Config
+from lp_pipeline.display import Display
 from lp_pipeline.prediction.drawing import drawing_style
 
 
@@ -233,6 +234,16 @@ def find_project(folder: Path | None) -> ModelProject | None:
     """
     known = folder is not None and (folder / CONFIG_FILE).is_file()
     return ModelProject.from_dir(folder) if folder and known else None
+
+
+def told_pose_metrics(
+    project: ModelProject | None, display: Display
+) -> Mapping[str, PoseSpaceError]:
+    """The PCA metrics of a model directory by name, having said why one is missing."""
+    found = PoseMetrics() if project is None else project.pose_metrics
+    for note in found.notes:
+        display.message(f"note: {note}")
+    return found.metrics
 
 
 def style_of(folder: Path | None) -> DrawingStyle:
