@@ -8,10 +8,10 @@ from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.drawing import (
     contact_sheet,
     draw_keypoints,
-    keypoint_colours,
     overlay_heatmaps,
+    rainbow,
 )
-from lp_data.augmentation.preview import preview_clip, preview_images
+from lp_data.datasets.sheets import preview_clip, preview_images
 from lp_data.errors import AugmentationError
 
 GRAY = np.full((40, 60, 3), 90, np.uint8)
@@ -31,7 +31,7 @@ def test_circle_is_drawn_around_its_keypoint_and_none_for_a_missing_one():
 
 
 def test_each_keypoint_has_a_colour_of_its_own():
-    assert len(set(keypoint_colours(20))) == 20
+    assert len(set(map(tuple, rainbow(20)))) == 20
 
 
 def test_heatmap_colours_its_place_and_a_map_of_zeros_nothing():

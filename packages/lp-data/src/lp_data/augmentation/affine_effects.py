@@ -22,7 +22,6 @@ class Affine(AffineEffect):
     """Scale and rotate about the middle of the image, then move it.
 
     Args:
-        probability: How often it happens.
         rotation: Degrees, clockwise as seen.
         scale: Factor, the same for both axes.
         translation: Share of the width and, drawn separately, of the height.
@@ -54,7 +53,6 @@ class CropAndPad(AffineEffect):
     """Move each side of the image in or out by its own amount, and stretch the rest to its size.
 
     Args:
-        probability: How often it happens.
         amount: Share of the height or width, for each side: negative crops, positive pads with
             black.
     """
@@ -76,7 +74,6 @@ class Rot90(AffineEffect):
     """Turn by quarters of a full turn; an image that is not square is stretched back to its size.
 
     Args:
-        probability: How often it happens.
         turns: Numbers of clockwise quarter turns to choose from, each as likely.
     """
 
@@ -104,11 +101,7 @@ def _quarter_turns(turns: int, size: tuple[int, int]) -> Float[Tensor, "2 3"]:
 
 @dataclass(frozen=True, kw_only=True)
 class HorizontalFlip(AffineEffect):
-    """Mirror left to right; keypoints that are named left and right swap their names.
-
-    Args:
-        probability: How often it happens.
-    """
+    """Mirror left to right; keypoints that are named left and right swap their names."""
 
     mirrors: ClassVar[bool] = True
 
@@ -119,11 +112,7 @@ class HorizontalFlip(AffineEffect):
 
 @dataclass(frozen=True, kw_only=True)
 class VerticalFlip(AffineEffect):
-    """Mirror top to bottom; as in any mirror image, names of left and right swap.
-
-    Args:
-        probability: How often it happens.
-    """
+    """Mirror top to bottom; as in any mirror image, names of left and right swap."""
 
     mirrors: ClassVar[bool] = True
 

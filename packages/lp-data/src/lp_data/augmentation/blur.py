@@ -23,7 +23,6 @@ class MotionBlur(PhotometricEffect):
     The kernel is symmetric, so that what is at a keypoint stays at the keypoint.
 
     Args:
-        probability: How often it happens.
         size: Length of the line and side of the kernel in px, odd.
         angle: Direction of the line in degrees, 0 along x.
     """
@@ -53,7 +52,6 @@ class Emboss(PhotometricEffect):
     """A relief lit from the top left, mixed into the image.
 
     Args:
-        probability: How often it happens.
         alpha: Share of the relief in the mixture, from 0 to 1.
         strength: How deep the relief is.
     """

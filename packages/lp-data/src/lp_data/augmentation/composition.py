@@ -44,17 +44,9 @@ class Composition:
         keypoints: Float[ndarray, "*rows keypoints 2"],
         rng: np.random.Generator,
     ) -> Augmented:
-        """Augment frames that belong together, all in the same way.
+        """Augment frames: see `lp_data.augmentation.effect.Augmenter`.
 
-        Args:
-            images: (F, H, W, 3) RGB, model px; left as they are.
-            keypoints: (..., K, 2) model px, NaN where missing; left as they are. (0, 2) for a clip
-                without labels.
-            rng: The only source of randomness.
-
-        Returns:
-            The augmented frames and keypoints. A keypoint that left the image is NaN. The matrix
-            leaves out warps, which move nothing far.
+        A keypoint that left the image is NaN. The matrix leaves out warps, which move nothing far.
         """
         size = (images.shape[1], images.shape[2])
         chances = rng.random(len(self.effects)).tolist()
@@ -69,7 +61,8 @@ class Composition:
         for effect in happening:
             if isinstance(effect, PhotometricEffect):
                 frames = effect.apply(frames, rng)
-        permutation = self._swapped(happening)
+        mirrored = sum(effect.mirrors for effect in happening) % 2  # two flips mirror nothing
+        permutation = self.permutation if mirrored else None
         if permutation is not None and keypoints.shape[-2]:
             keypoints = keypoints[..., permutation, :]
         return Augmented(as_rgb(frames), keypoints, geometry.matrix, permutation)
@@ -78,10 +71,6 @@ class Composition:
         """The same augmenter without the effects that change colours."""
         kept = tuple(e for e in self.effects if not isinstance(e, PhotometricEffect))
         return replace(self, effects=kept)
-
-    def _swapped(self, happening: Sequence[Effect]) -> Int[ndarray, " keypoints"] | None:
-        """The permutation, if what happens makes a mirror image; two flips make none."""
-        return self.permutation if sum(effect.mirrors for effect in happening) % 2 else None
 
 
 def _draw_geometry(

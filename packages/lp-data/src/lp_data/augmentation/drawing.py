@@ -21,17 +21,13 @@ Keypoints = Float[ndarray, "_ 2"]
 Edge = tuple[int, int]
 GAP = 4
 SUBPIXEL_BITS = 4
-RED_TO_VIOLET = 0.85
-"""Share of the circle of hues that colours are from, so that the last differs from the first."""
+RED_TO_VIOLET = 0.85  # share of the circle of hues, so that the last colour differs from the first
 
 
-def keypoint_colours(count: int) -> list[tuple[int, int, int]]:
+def rainbow(count: int) -> list[list[int]]:
     """``count`` RGB colours, alike only for neighbours in the list."""
-    colours = []
-    for index in range(count):
-        red, green, blue = colorsys.hsv_to_rgb(RED_TO_VIOLET * index / count, 1, 1)
-        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return colours
+    hues = np.linspace(0, RED_TO_VIOLET, count, endpoint=False).tolist()
+    return [[round(255 * value) for value in colorsys.hsv_to_rgb(hue, 1, 1)] for hue in hues]
 
 
 def draw_keypoints(
@@ -53,7 +49,7 @@ def draw_keypoints(
         if np.isfinite(ends).all():
             start, end = (np.rint(ends * scale)).astype(int).tolist()
             cv2.line(drawn, start, end, (255, 255, 255), 1, cv2.LINE_AA, SUBPIXEL_BITS)
-    for point, colour in zip(keypoints, keypoint_colours(len(keypoints)), strict=True):
+    for point, colour in zip(keypoints, rainbow(len(keypoints)), strict=True):
         if np.isfinite(point).all():
             x, y = (round(float(value) * scale) for value in point)
             for value, thickness in (((0, 0, 0), 3), (colour, 1)):
@@ -75,7 +71,7 @@ def overlay_heatmaps(
     """
     size = (image.shape[1], image.shape[0])
     shown = image.astype(np.float32)
-    for heatmap, colour in zip(heatmaps, keypoint_colours(len(heatmaps)), strict=True):
+    for heatmap, colour in zip(heatmaps, rainbow(len(heatmaps)), strict=True):
         peak = float(heatmap.max())
         if peak > 0:
             weights = cv2.resize((heatmap * (opacity / peak)).astype(np.float32), size)[..., None]

@@ -42,7 +42,7 @@ class Augmented(NamedTuple):
 
 @runtime_checkable
 class Augmenter(Protocol):
-    """Augments one image, or all frames of a clip or context window with one geometry."""
+    """Augments one image, or all frames of a clip or context window, with one geometry."""
 
     def __call__(
         self,
@@ -54,7 +54,8 @@ class Augmenter(Protocol):
 
         Args:
             images: (F, H, W, 3) RGB, model px; left as they are.
-            keypoints: (..., K, 2) model px, NaN where missing; left as they are.
+            keypoints: (..., K, 2) model px, NaN where missing; left as they are. (0, 2) for a clip
+                without labels.
             rng: The only source of randomness.
 
         Returns:

@@ -26,7 +26,6 @@ class ElasticDeformation(WarpEffect):
     have, and is bilinear in between: the same statistics for a sixteenth of the work at sigma 5.
 
     Args:
-        probability: How often it happens.
         alpha: Strength; the shifts' standard deviation is alpha / (sigma √(12 π)) px, 0.33 px at
             alpha 10, sigma 5.
         sigma: Standard deviation of the blur in model px.

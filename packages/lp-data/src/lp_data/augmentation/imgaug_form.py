@@ -8,8 +8,8 @@ is a choice. An argument that is left out takes the default of our effect, which
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from lp_core.errors import suggestion, unknown_name
 from lp_data.augmentation.values import is_number
@@ -18,20 +18,14 @@ from lp_data.errors import AugmentationError
 Options = dict[str, object]
 
 
-@dataclass(frozen=True)
-class _Argument:
-    """The option that an argument of imgaug sets; None where it makes no difference here."""
+class _Transform(NamedTuple):
+    """An effect, and imgaug's arguments in their order with the options that they set.
 
-    option: str | None
-    convert: Callable[[object], object] = lambda value: value
-
-
-@dataclass(frozen=True)
-class _Transform:
-    """An effect, and imgaug's arguments in their order; None for those without a counterpart."""
+    An argument without a counterpart has None, and one that makes no difference here `_IGNORED`.
+    """
 
     effect: str
-    arguments: Mapping[str, _Argument | None]
+    arguments: Mapping[str, str | None]
 
 
 def _choices(value: object) -> object:
@@ -48,55 +42,42 @@ def _as_number(value: object) -> object:
     return float(value) if isinstance(value, bool) else value
 
 
-_IGNORED = _Argument(None)
-_COARSE = {
-    "p": _Argument("fraction"),
-    "size_px": None,
-    "size_percent": _Argument("resolution"),
-}
-_EQUALIZE = _Transform("histogram_equalization", {})
-_ADAPTIVE = _Transform(
-    "clahe",
-    {"clip_limit": _Argument("clip_limit"), "tile_grid_size_px": _Argument("tiles")},
+_CONVERSIONS: Mapping[str, Callable[[object], object]] = MappingProxyType(
+    {"turns": _choices, "per_channel": _as_number}
 )
+_IGNORED = ""
+_COARSE = {"p": "fraction", "size_px": None, "size_percent": "resolution"}
+_EQUALIZE = _Transform("histogram_equalization", {})
+_ADAPTIVE = _Transform("clahe", {"clip_limit": "clip_limit", "tile_grid_size_px": "tiles"})
 
 _TRANSFORMS: MappingProxyType[str, _Transform] = MappingProxyType(
     {
         "Affine": _Transform(
             "affine",
             {
-                "scale": _Argument("scale"),
-                "translate_percent": _Argument("translation"),
+                "scale": "scale",
+                "translate_percent": "translation",
                 "translate_px": None,
-                "rotate": _Argument("rotation"),
+                "rotate": "rotation",
             },
         ),
-        "Rotate": _Transform("affine", {"rotate": _Argument("rotation")}),
-        "Rot90": _Transform("rot90", {"k": _Argument("turns", _choices), "keep_size": _IGNORED}),
+        "Rotate": _Transform("affine", {"rotate": "rotation"}),
+        "Rot90": _Transform("rot90", {"k": "turns", "keep_size": _IGNORED}),
         "CropAndPad": _Transform(
-            "crop_and_pad",
-            {"px": None, "percent": _Argument("amount"), "keep_size": _IGNORED},
+            "crop_and_pad", {"px": None, "percent": "amount", "keep_size": _IGNORED}
         ),
-        "Fliplr": _Transform("horizontal_flip", {"p": _Argument("probability")}),
-        "Flipud": _Transform("vertical_flip", {"p": _Argument("probability")}),
-        "ElasticTransformation": _Transform(
-            "elastic", {"alpha": _Argument("alpha"), "sigma": _Argument("sigma")}
-        ),
-        "MotionBlur": _Transform(
-            "motion_blur", {"k": _Argument("size"), "angle": _Argument("angle")}
-        ),
-        "CoarseDropout": _Transform(
-            "coarse_dropout", {**_COARSE, "per_channel": _Argument("per_channel", _as_number)}
-        ),
+        "Fliplr": _Transform("horizontal_flip", {"p": "probability"}),
+        "Flipud": _Transform("vertical_flip", {"p": "probability"}),
+        "ElasticTransformation": _Transform("elastic", {"alpha": "alpha", "sigma": "sigma"}),
+        "MotionBlur": _Transform("motion_blur", {"k": "size", "angle": "angle"}),
+        "CoarseDropout": _Transform("coarse_dropout", {**_COARSE, "per_channel": "per_channel"}),
         "CoarseSalt": _Transform("coarse_salt", _COARSE),
         "CoarsePepper": _Transform("coarse_pepper", _COARSE),
         "AllChannelsHistogramEqualization": _EQUALIZE,
         "HistogramEqualization": _EQUALIZE,
         "AllChannelsCLAHE": _ADAPTIVE,
         "CLAHE": _ADAPTIVE,
-        "Emboss": _Transform(
-            "emboss", {"alpha": _Argument("alpha"), "strength": _Argument("strength")}
-        ),
+        "Emboss": _Transform("emboss", {"alpha": "alpha", "strength": "strength"}),
     }
 )
 
@@ -118,7 +99,6 @@ def from_imgaug(spec: Mapping[str, object]) -> list[Options]:
 
 
 def _translate(name: str, entry: object) -> Options:
-    """One transform as an effect with its options."""
     if name not in _TRANSFORMS:
         raise unknown_name("augmentation of imgaug", name, _TRANSFORMS)
     entry = {} if entry is None else entry
@@ -148,11 +128,11 @@ def _options(name: str, transform: _Transform, entry: Mapping[str, object]) -> O
     named = {**dict(zip(transform.arguments, args, strict=False)), **kwargs}
     options: Options = {}
     for key, value in named.items():
-        argument = transform.arguments.get(key)
-        if argument is None:
+        option = transform.arguments.get(key)
+        if option is None:
             raise _no_counterpart(name, transform, f"argument '{key}'")
-        if argument.option is not None:
-            options[argument.option] = argument.convert(value)
+        if option != _IGNORED:
+            options[option] = _CONVERSIONS[option](value) if option in _CONVERSIONS else value
     return options
 
 

@@ -22,11 +22,7 @@ MIDDLE_GRAY = 127.5
 
 @dataclass(frozen=True, kw_only=True)
 class HistogramEqualization(PhotometricEffect):
-    """Spread the gray values of each channel evenly over 0 to 255.
-
-    Args:
-        probability: How often it happens.
-    """
+    """Spread the gray values of each channel evenly over 0 to 255."""
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Equalise each channel of each frame; nothing is drawn."""
@@ -38,7 +34,6 @@ class CLAHE(PhotometricEffect):
     """Contrast-limited adaptive histogram equalisation of each channel (Zuiderveld, 1994).
 
     Args:
-        probability: How often it happens.
         clip_limit: How far contrast may be raised.
         tiles: Number of tiles along each axis.
     """
@@ -59,7 +54,6 @@ class BrightnessContrast(PhotometricEffect):
     """Stretch gray values about middle gray by the contrast, then multiply by the brightness.
 
     Args:
-        probability: How often it happens.
         brightness: Factor.
         contrast: Factor.
     """
@@ -83,7 +77,6 @@ class ShotNoise(PhotometricEffect):
     deviation 1/2 whatever its mean (Anscombe, 1948).
 
     Args:
-        probability: How often it happens.
         factor: f, gray levels per photon.
     """
 

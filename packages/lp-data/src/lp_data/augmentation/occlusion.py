@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
@@ -25,7 +25,12 @@ def _coarse_size(size: tuple[int, int], resolution: float) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Coarse(PhotometricEffect):
-    """What the effects on a coarse grid of cells have in common."""
+    """An effect on a coarse grid of cells.
+
+    Args:
+        fraction: Share of the cells that are hit.
+        resolution: Cells per px: 0.05 gives squares of 20 px.
+    """
 
     fraction: Annotated[Value, within(0, 1)] = 0.01
     resolution: Annotated[Value, within(0.001, 1)] = (0.05, 0.1)
@@ -36,9 +41,6 @@ class CoarseDropout(_Coarse):
     """Cells of a coarse grid turn black.
 
     Args:
-        probability: How often it happens.
-        fraction: Share of the cells that turn black.
-        resolution: Cells per px: 0.3 gives squares of about 3 px.
         per_channel: How often, from 0 to 1, each colour channel loses cells of its own.
     """
 
@@ -63,14 +65,19 @@ class CoarseDropout(_Coarse):
 
 @dataclass(frozen=True, kw_only=True)
 class _CoarseNoise(_Coarse):
-    """Cells of a coarse grid fill with noise."""
+    """Cells of a coarse grid fill with noise, far from middle gray."""
+
+    bright: ClassVar[bool]
 
     def apply(self, images: Frames, rng: np.random.Generator) -> Frames:
         """Fill the same cells of all frames with the same noise."""
         changed = images.copy()
         for rows, columns in self._cells(images.shape[1:3], rng):
             block = changed[:, rows, columns]
-            block[...] = self._noise(block.shape[1:3], rng)[..., None]
+            size = block.shape[1:3]
+            drawn = np.frombuffer(rng.bytes(math.prod(size)), np.uint8)
+            distances = _distances_from_gray()[drawn].reshape(*size, 1)
+            block[...] = 128 + distances if self.bright else 127 - distances
         return changed
 
     def _cells(
@@ -86,12 +93,6 @@ class _CoarseNoise(_Coarse):
                 slice(column * width // columns, (column + 1) * width // columns),
             )
 
-    def _noise(
-        self, size: tuple[int, ...], rng: np.random.Generator
-    ) -> UInt8[ndarray, "height width"]:
-        """Gray values for one cell."""
-        raise NotImplementedError
-
 
 @cache
 def _distances_from_gray() -> UInt8[ndarray, " 256"]:
@@ -100,43 +101,15 @@ def _distances_from_gray() -> UInt8[ndarray, " 256"]:
     return np.asarray(np.rint(127 * np.abs(np.cos(np.pi * quantiles))), dtype=np.uint8)
 
 
-def _far_from_gray(
-    size: tuple[int, ...], rng: np.random.Generator
-) -> UInt8[ndarray, "height width"]:
-    """Independent distances from middle gray, mostly large."""
-    drawn = np.frombuffer(rng.bytes(math.prod(size)), np.uint8)
-    return _distances_from_gray()[drawn].reshape(size)
-
-
 @dataclass(frozen=True, kw_only=True)
 class CoarseSalt(_CoarseNoise):
-    """Cells of a coarse grid fill with bright noise, like reflections.
+    """Cells of a coarse grid fill with bright noise, like reflections, mostly near white."""
 
-    Args:
-        probability: How often it happens.
-        fraction: Share of the cells that are hit.
-        resolution: Cells per px: 0.05 gives squares of 20 px.
-    """
-
-    def _noise(
-        self, size: tuple[int, ...], rng: np.random.Generator
-    ) -> UInt8[ndarray, "height width"]:
-        """Gray values from 128 to 255, mostly near 255."""
-        return 128 + _far_from_gray(size, rng)
+    bright = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoarsePepper(_CoarseNoise):
-    """Cells of a coarse grid fill with dark noise, like dirt.
+    """Cells of a coarse grid fill with dark noise, like dirt, mostly near black."""
 
-    Args:
-        probability: How often it happens.
-        fraction: Share of the cells that are hit.
-        resolution: Cells per px: 0.05 gives squares of 20 px.
-    """
-
-    def _noise(
-        self, size: tuple[int, ...], rng: np.random.Generator
-    ) -> UInt8[ndarray, "height width"]:
-        """Gray values from 127 down to 0, mostly near 0."""
-        return 127 - _far_from_gray(size, rng)
+    bright = False

@@ -1,17 +1,27 @@
-"""Contact sheets of what a dataset gives to the network, as it is and augmented."""
+"""Contact sheets of what training does to images and clips, to be looked at.
+
+All images here are (H, W, 3) RGB uint8, keypoints (K, 2) in px of the image that they belong to.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from lp_data.augmentation.drawing import Edge, Image, Keypoints, contact_sheet
-from lp_data.augmentation.preview import HeatmapsOf, preview_clip, preview_images
+from lp_data.augmentation.drawing import (
+    Edge,
+    Image,
+    Keypoints,
+    contact_sheet,
+    draw_keypoints,
+    overlay_heatmaps,
+)
+from lp_data.augmentation.effect import Augmenter
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 
@@ -20,6 +30,10 @@ COLUMNS = 6
 """Frames shown of each clip."""
 
 _BETWEEN = 16
+
+Frames = UInt8[ndarray, "frames height width 3"]
+HeatmapsOf = Callable[[Keypoints, tuple[int, int]], Float[ndarray, "keypoints cells_y cells_x"]]
+"""Gives heatmaps for keypoints in an image of (height, width)."""
 
 
 def labelled_sheet(
@@ -66,9 +80,93 @@ def clip_sheet(clips: ClipDataset, seed: int) -> Image:
     return contact_sheet([[sheet] for sheet in sheets], gap=_BETWEEN)
 
 
-def _samples(
-    dataset: LabeledDataset,
-) -> list[tuple[UInt8[ndarray, "frames height width 3"], Keypoints]]:
+def preview_images(
+    samples: Sequence[tuple[Image, Keypoints]],
+    augmenter: Augmenter,
+    rng: np.random.Generator,
+    *,
+    copies: int = 4,
+    heatmaps_of: HeatmapsOf | None = None,
+    edges: Sequence[Edge] = (),
+) -> Image:
+    """A sheet with one row for each image: as it is, then augmented ``copies`` times.
+
+    Args:
+        samples: Images and their keypoints, model px.
+        augmenter: What training does to them.
+        rng: The only source of randomness.
+        copies: Augmented versions of each image.
+        heatmaps_of: Gives the targets of augmented keypoints; they are laid over the image.
+        edges: Pairs of keypoints, counted from 0, to join by a line.
+    """
+    return contact_sheet(
+        [
+            [
+                _labelled(frames[0], moved, heatmaps_of, edges)
+                for frames, moved in _versions(image[None], points, augmenter, rng, copies)
+            ]
+            for image, points in samples
+        ]
+    )
+
+
+def preview_clip(
+    frames: Frames,
+    augmenter: Augmenter,
+    rng: np.random.Generator,
+    *,
+    keypoints: Keypoints | None = None,
+    copies: int = 3,
+    columns: int = 8,
+    heatmaps_of: HeatmapsOf | None = None,
+    edges: Sequence[Edge] = (),
+) -> Image:
+    """A sheet of a clip or context window: as it is, then augmented, one row each.
+
+    Args:
+        frames: (F, H, W, 3) consecutive frames, model px.
+        augmenter: As for `preview_images`; so ``rng``, ``heatmaps_of`` and ``edges``.
+        rng: The only source of randomness.
+        keypoints: (K, 2) of the frame in the middle, where it is labelled.
+        copies: Augmented versions.
+        columns: Frames shown, evenly spread over the clip.
+        heatmaps_of: Of the frame in the middle.
+        edges: Of the frame in the middle.
+    """
+    points = np.empty((0, 2)) if keypoints is None else keypoints
+    chosen = np.unique(np.linspace(0, len(frames) - 1, columns).round().astype(int))
+    middle = len(frames) // 2
+    if keypoints is not None:
+        chosen = np.unique(np.append(chosen, middle))
+    return contact_sheet(
+        [
+            [
+                _labelled(images[i], moved, heatmaps_of, edges) if i == middle else images[i]
+                for i in chosen
+            ]
+            for images, moved in _versions(frames, points, augmenter, rng, copies)
+        ]
+    )
+
+
+def _versions(
+    frames: Frames, points: Keypoints, augmenter: Augmenter, rng: np.random.Generator, copies: int
+) -> list[tuple[Frames, Keypoints]]:
+    """Frames and their keypoints as they are, and then augmented ``copies`` times."""
+    augmented = [augmenter(frames, points, rng) for _ in range(copies)]
+    return [(frames, points), *((each.images, each.keypoints) for each in augmented)]
+
+
+def _labelled(
+    image: Image, keypoints: Keypoints, heatmaps_of: HeatmapsOf | None, edges: Sequence[Edge]
+) -> Image:
+    """An image with its keypoints and, if they are given, its heatmaps."""
+    if heatmaps_of is not None and len(keypoints):
+        image = overlay_heatmaps(image, heatmaps_of(keypoints, image.shape[:2]))
+    return draw_keypoints(image, keypoints, edges=edges if len(keypoints) else ())
+
+
+def _samples(dataset: LabeledDataset) -> list[tuple[Frames, Keypoints]]:
     """The windows of all rows, of one frame without context, and the keypoints in model px."""
     samples = [dataset[row] for row in range(len(dataset))]
     return [
@@ -80,7 +178,5 @@ def _samples(
     ]
 
 
-def _pixels(
-    frames: UInt8[Tensor, "frames 3 height width"],
-) -> UInt8[ndarray, "frames height width 3"]:
+def _pixels(frames: UInt8[Tensor, "frames 3 height width"]) -> Frames:
     return frames.permute(0, 2, 3, 1).contiguous().numpy()

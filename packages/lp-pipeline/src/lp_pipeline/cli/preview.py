@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lp_core.poses import PoseTable
     from lp_core.trackers.supervised import BaseSupervisedTracker
-    from lp_data.augmentation.preview import HeatmapsOf
+    from lp_data.datasets.sheets import HeatmapsOf
     from lp_pipeline.config.schema import Config
 
 _ENDINGS = (".png",)
