@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
-
-
-class _Failure:
-    """An error that the thread met, to be raised where its items are used."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
 
 
 class _End:
@@ -26,34 +19,12 @@ def prefetch(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
 
     If the user of the items stops early, the thread stops after the item that it is making.
     """
-    ready: queue.Queue[T | _Failure | _End] = queue.Queue(maxsize=ahead)
-    stopped = threading.Event()
-
-    def put(item: T | _Failure | _End) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(_End())
-        except BaseException as error:  # raised again where the items are used
-            put(_Failure(error))
-
-    thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
+    iterator = iter(items)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     try:
-        while not isinstance(item := ready.get(), _End):
-            if isinstance(item, _Failure):
-                raise item.error
+        ready = deque(pool.submit(next, iterator, _End()) for _ in range(ahead))
+        while not isinstance(item := ready.popleft().result(), _End):
+            ready.append(pool.submit(next, iterator, _End()))
             yield item
     finally:
-        stopped.set()
-        thread.join()
+        pool.shutdown(cancel_futures=True)
