@@ -64,8 +64,7 @@ class Source(ABC):
             IndexError: The range is not within 0 and ``len(self)``.
             VideoError: A frame of the range cannot be decoded.
         """
-        if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"frames {start} to {stop} of a video with {len(self)} frames")
+        self._check_range(start, stop)
         return self._collect(range(start, stop))
 
     def read_indices(self, indices: Sequence[int]) -> Frames:
@@ -81,10 +80,7 @@ class Source(ABC):
                 raise IndexError(f"frame {i} of a video with {len(self)} frames")
         distinct = sorted(set(wanted))
         frames = self._collect(distinct)
-        if distinct == wanted:
-            return frames
-        row = {index: k for k, index in enumerate(distinct)}
-        return frames[[row[i] for i in wanted]]
+        return frames if distinct == wanted else frames[np.searchsorted(distinct, wanted)]
 
     def chunks(self, size: int) -> Iterator[Frames]:
         """All frames in order, ``size`` at a time; the last chunk may be shorter.
@@ -115,6 +111,10 @@ class Source(ABC):
     ) -> VideoError:
         where = self.path if frame is None else f"{self.path}, frame {frame}"
         return VideoError(problem, where=where, remedy=remedy)
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"frames {start} to {stop} of a video with {len(self)} frames")
 
     def _collect(self, indices: Sequence[int]) -> Frames:
         if self._closed:

@@ -49,9 +49,8 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
         return container, stream
     container.close()
     if isinstance(stream, VideoStream):
-        raise VideoError(
-            "no decoder for this video's codec", where=path, remedy="re-encode it as H.264"
-        )
+        problem = "no decoder for this video's codec"
+        raise VideoError(problem, where=path, remedy="re-encode it as H.264")
     raise VideoError("the file has no video stream", where=path)
 
 
@@ -65,21 +64,12 @@ def _check_file(path: Path) -> None:
 
 
 def _unreadable(path: Path, error: av.FFmpegError) -> VideoError:
+    lost = "the file ends before its index (no moov atom), so no frame of it can be found"
     if lacks_movie_box(path):
-        return VideoError(
-            "truncated video: the file ends before its index (no moov atom), so no frame of it can "
-            "be found",
-            where=path,
-            remedy=_REMEDY_TRUNCATED,
-        )
+        return VideoError(f"truncated video: {lost}", where=path, remedy=_REMEDY_TRUNCATED)
     if is_cut_off(path):
-        return VideoError(
-            "truncated video: the file ends within its header",
-            where=path,
-            remedy=_REMEDY_TRUNCATED,
-        )
+        problem = "truncated video: the file ends within its header"
+        return VideoError(problem, where=path, remedy=_REMEDY_TRUNCATED)
     if isinstance(error, av.InvalidDataError | av.EOFError | av.ArgumentError):
-        return VideoError(
-            "not a video, or a damaged one: no known format matches", where=path, remedy=None
-        )
+        return VideoError("not a video, or a damaged one: no known format matches", where=path)
     return VideoError(f"the video cannot be opened: {error.strerror}", where=path)

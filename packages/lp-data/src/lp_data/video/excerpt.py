@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -23,8 +23,7 @@ from lp_data.video.index import FrameIndex
 _TICKS = 40  # time between two frames of an excerpt, in ms: their order is all that counts
 
 
-@dataclass(frozen=True, eq=False)
-class Excerpt:
+class Excerpt(NamedTuple):
     """A small video file in memory.
 
     Attributes:

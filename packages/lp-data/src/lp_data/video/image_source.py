@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,12 @@ STACKS = frozenset({".tif", ".tiff"})
 
 
 class _ImageSource(Source):
-    """What folders and stacks share: pictures that are read one at a time."""
+    """What folders and stacks share: pictures that are read one at a time.
+
+    Args:
+        path: The folder or the file.
+        resize_to: (height, width) of the frames returned, or None for their own size.
+    """
 
     priority = 10
     fps = Fraction(30)  # images do not say when they were taken
@@ -38,10 +44,10 @@ class _ImageSource(Source):
         for row, index in enumerate(indices):
             image = self._checked_image(index)
             if image.shape[:2] != self.size:
-                raise self._error_at(
-                    index,
+                raise self._error(
                     f"the image is {image.shape[1]}×{image.shape[0]} px, but the first one is "
                     f"{self.size[1]}×{self.size[0]} px",
+                    index,
                     "keep images of one size in one folder or stack",
                 )
             out[row] = resize(image, self.output_size)
@@ -50,13 +56,7 @@ class _ImageSource(Source):
         try:
             return self._image(index)
         except ImageFileError as error:
-            raise self._error_at(index, error.problem, error.remedy) from error
-
-    def _error_at(self, index: int, problem: str, remedy: str | None) -> VideoError:
-        return VideoError(problem, where=f"{self._place(index)}, frame {index}", remedy=remedy)
-
-    def _place(self, index: int) -> Path:
-        return self.path
+            raise self._error(error.problem, index, error.remedy) from error
 
     def _release(self) -> None:
         """Nothing stays open between images."""
@@ -64,10 +64,6 @@ class _ImageSource(Source):
 
 class ImageFolderSource(_ImageSource):
     """The images of a folder, one a frame, in the order of `find_images`; or a single image.
-
-    Args:
-        path: The folder, or the image file.
-        resize_to: (height, width) of the frames returned, or None for their own size.
 
     Raises:
         VideoError: There is no image in it, or the first one cannot be read.
@@ -95,16 +91,15 @@ class ImageFolderSource(_ImageSource):
     def _image(self, index: int) -> Image:
         return read_image(self.files[index])
 
-    def _place(self, index: int) -> Path:
-        return self.files[index]
+    def _error(
+        self, problem: str, frame: int | None = None, remedy: str | None = None
+    ) -> VideoError:
+        place = self.path if frame is None else f"{self.files[frame]}, frame {frame}"
+        return VideoError(problem, where=place, remedy=remedy)
 
 
 class ImageStackSource(_ImageSource):
     """The pages of a TIFF file, one a frame.
-
-    Args:
-        path: The file.
-        resize_to: (height, width) of the frames returned, or None for their own size.
 
     Raises:
         VideoError: It is not a TIFF file, or its first page cannot be read.
@@ -132,10 +127,7 @@ class ImageStackSource(_ImageSource):
 
 
 def _count_pages(path: Path) -> int:
-    try:
-        pages = int(cv2.imcount(str(path)))
-    except cv2.error:
-        pages = 0
-    if pages == 0:
-        raise VideoError("the file cannot be decoded as an image stack", where=path)
-    return pages
+    with suppress(cv2.error):
+        if pages := int(cv2.imcount(str(path))):
+            return pages
+    raise VideoError("the file cannot be decoded as an image stack", where=path)

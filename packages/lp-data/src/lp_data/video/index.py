@@ -101,7 +101,8 @@ def build_index(path: Path) -> FrameIndex:
     """
     table = scan_packets(path)
     cut_off = table.last_is_partial or is_cut_off(path) or table.lacks_last_frames
-    promised = table.promised_frames if cut_off or table.counts_shown else 0
+    # An MP4 counts the frames that its edit list hides, too; a whole one has all its packets.
+    promised = table.promised_frames if cut_off or "mp4" not in table.container else 0
     index, lost = _index_of_packets(path, table, cut_off) if table.names_frames else None, 0
     if index is None:
         cut_off = cut_off or _ends_within_a_frame(path, table)
@@ -142,10 +143,8 @@ def _from_first_decodable(path: Path, index: FrameIndex, *, streamed: bool) -> F
     """Drop frames before the first decodable one, as in a recording cut out of a stream.
 
     A file that is not ``streamed`` begins with a frame that can be decoded. If it cannot, it is
-    damaged, and the frames up to the next such one keep their places.
-
-    Returns:
-        The index; None where the first frames come in another order, so that the times are false.
+    damaged, and the frames up to the next such one keep their places. None where the first frames
+    come in another order, so that the times are false.
     """
     with closing(Decoder(path, index.key, threaded=False)) as decoder:
         named = (index.number(key) for key, frame in decoder.frames() if not frame.is_corrupt)
@@ -181,8 +180,10 @@ def _index_of_decoded(path: Path, table: PacketTable, cut_off: bool) -> tuple[Fr
     decoded = np.array(names, np.int64)
     keys = decoded[:end]
     if table.one_frame_each and key is Key.DTS:
+        # Packets in the middle that yielded no frame keep a place, so that none behind shifts:
+        # exact up to the few frames that the codec reorders. Reading that place is an error.
         missing = np.setdiff1d(table.dts[table.shown & (table.dts < keys.max(initial=-1))], decoded)
-        keys = _with_places_for(missing, keys)
+        keys = np.insert(keys, np.searchsorted(np.sort(keys), missing), missing)
     starts = np.isin(keys, table.dts[table.key]) & (key is Key.DTS)
     starts[:1] = False
     keyframes, seek_at = _from_zero(np.flatnonzero(starts)), _from_zero(keys[starts])
@@ -213,19 +214,7 @@ def _end_of_whole(whole: Bool[ndarray, " frames"], reorder: int) -> int:
     """
     start = max(len(whole) - reorder - 1, 0)
     damaged = np.flatnonzero(~whole[start:])
-    if len(damaged):
-        return start + int(damaged[0])
-    return len(whole)
-
-
-def _with_places_for(
-    missing: Int64[ndarray, " missing"], keys: Int64[ndarray, " decoded"]
-) -> Int64[ndarray, " frames"]:
-    """Give packets in the middle that yielded no frame a place, so that no frame behind shifts.
-
-    Reading that place is an error; it is exact up to the few frames that the codec reorders.
-    """
-    return np.insert(keys, np.searchsorted(np.sort(keys), missing), missing)
+    return start + int(damaged[0]) if len(damaged) else len(whole)
 
 
 def _from_zero(later: Int64[ndarray, " later"]) -> Int64[ndarray, " all"]:
@@ -234,24 +223,18 @@ def _from_zero(later: Int64[ndarray, " later"]) -> Int64[ndarray, " all"]:
 
 
 def _without_undecodable_tail(path: Path, index: FrameIndex) -> tuple[FrameIndex, int]:
-    """Drop the frames from the first one after the last keyframe that cannot be decoded whole.
-
-    Returns:
-        The index of what is left, and the number of frames dropped.
-    """
-    if len(index) == 0:
-        return index, 0
-    for place in reversed(range(len(index.keyframes))):
+    """Drop, and count, the frames from the first after the last keyframe that is not whole."""
+    for place in reversed(range(len(index.keyframes) if len(index) else 0)):
         end = _clean_run(path, index, place)
         if end > index.keyframes[place]:
             kept = index.keyframes < end
-            dropped = len(index) - end
-            return replace(
+            left = replace(
                 index,
                 keys=index.keys[:end],
                 keyframes=index.keyframes[kept],
                 seek_at=index.seek_at[kept],
-            ), dropped
+            )
+            return left, len(index) - end
     return replace(index, keys=index.keys[:0]), len(index)
 
 

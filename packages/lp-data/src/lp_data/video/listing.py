@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from lp_core.listing import visible
 from lp_core.video import video_suffixes
@@ -18,8 +18,7 @@ _log = logging.getLogger(__name__)
 _MOST_NAMES = 5
 
 
-@dataclass(frozen=True)
-class FolderListing:
+class FolderListing(NamedTuple):
     """What a folder holds of one kind; hidden files count as not there.
 
     Attributes:
@@ -52,8 +51,7 @@ def find_videos(folder: Path) -> FolderListing:
         OSError: The folder cannot be read.
         PluginError: A reader cannot be imported.
     """
-    suffixes = video_suffixes()
-    return _split(folder, lambda path: path.suffix.lower() in suffixes and not path.is_dir())
+    return _split(folder, video_suffixes())
 
 
 def find_images(folder: Path) -> FolderListing:
@@ -62,9 +60,9 @@ def find_images(folder: Path) -> FolderListing:
     Raises:
         OSError: The folder cannot be read.
     """
-    found = _split(folder, lambda path: path.suffix.lower() in IMAGE_FILES and not path.is_dir())
+    found = _split(folder, IMAGE_FILES)
     ordered = sorted(found.files, key=lambda file: (_natural(file.name), file.name))
-    return FolderListing(folder, tuple(ordered), found.left_out)
+    return found._replace(files=tuple(ordered))
 
 
 def list_videos(path: Path) -> list[Path]:
@@ -118,14 +116,11 @@ def _no_video(found: FolderListing) -> VideoError:
     return VideoError(f"there is no video in this folder{holds}", where=found.folder, remedy=remedy)
 
 
-def _split(folder: Path, is_wanted: Callable[[Path], bool]) -> FolderListing:
+def _split(folder: Path, suffixes: Collection[str]) -> FolderListing:
     entries = visible(folder)
-    wanted = [is_wanted(path) for path in entries]
-    files, others = (
-        tuple(path for path, is_file in zip(entries, wanted, strict=True) if is_file is kind)
-        for kind in (True, False)
-    )
-    return FolderListing(folder, files, others)
+    files = tuple(p for p in entries if p.suffix.lower() in suffixes and not p.is_dir())
+    known = set(files)
+    return FolderListing(folder, files, tuple(p for p in entries if p not in known))
 
 
 def _natural(name: str) -> list[str | int]:

@@ -60,7 +60,7 @@ class OpenCVSource(TimedSource):
         self._first_ms = 0.0
 
     def _grab_next(self) -> None:
-        """Decode one frame further, and see that it is the one that comes next in the file."""
+        """Decode one frame further, and check that it is the next one of the file."""
         index = self._next
         if not self._capture.grab():
             raise self._lost(index, f"OpenCV finds no frame {index}")

@@ -68,8 +68,7 @@ class PacketTable:
     def has_exact_pts(self) -> bool:
         """Whether every shown packet has a presentation time of its own.
 
-        AVI stores none; what FFmpeg makes up for it is right only where nothing is reordered. Where
-        time goes back, as between recordings that were appended to each other, it orders nothing.
+        AVI stores none; what FFmpeg makes up for it is right only where nothing is reordered.
         """
         if ("avi" in self.container and self.reorder) or self.goes_back:
             return False
@@ -91,15 +90,6 @@ class PacketTable:
         return _all_distinct(self.dts) and not self.goes_back
 
     @property
-    def counts_shown(self) -> bool:
-        """Whether ``promised`` is the number of frames that a complete file shows.
-
-        An MP4 counts the frames that its edit list hides, too; its packets are complete if the file
-        is.
-        """
-        return "mp4" not in self.container
-
-    @property
     def promised_frames(self) -> int:
         """How many frames the header claims.
 
@@ -113,7 +103,7 @@ class PacketTable:
 
     @property
     def goes_back(self) -> bool:
-        """Whether a packet has an earlier decoding time than one before it."""
+        """Whether decoding time goes back, as between recordings appended to each other."""
         known = self.dts[self.dts != _NONE]
         return bool((known[1:] < known[:-1]).any())
 

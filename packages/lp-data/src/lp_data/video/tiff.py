@@ -9,19 +9,12 @@ from typing import BinaryIO, NamedTuple
 
 
 class _Layout(NamedTuple):
-    """How a kind of TIFF file is written.
+    """How a kind of TIFF file is written."""
 
-    Attributes:
-        first: Where the place of the first page's directory is.
-        places: The format of places, for `struct`.
-        counts: The format of the number of a directory's entries.
-        entry: Bytes of an entry.
-    """
-
-    first: int
-    places: str
-    counts: str
-    entry: int
+    first: int  # where the place of the first page's directory is
+    places: str  # the format of places, for `struct`
+    counts: str  # the format of the number of a directory's entries
+    entry: int  # bytes of an entry
 
 
 _LAYOUTS = {
@@ -46,10 +39,8 @@ def lacks_pages(path: Path) -> bool:
             directory = _number(file, place, layout.places)
             if directory == 0:
                 return False
-            if directory is None:
-                return True
-            entries = _number(file, directory, layout.counts)
-            if entries is None:
+            entries = _number(file, directory, layout.counts) if directory else None
+            if directory is None or entries is None:
                 return True
             place = directory + struct.calcsize(layout.counts) + entries * layout.entry
     return False

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float, Float64, UInt8
 from numpy import ndarray
 from torch import Tensor
+from torch.nn import functional
 
 from lp_core.video import Frames
 from lp_data.errors import VideoError
-from lp_data.images import resize
-from lp_data.resizing import resize_on_device
+from lp_data.images import interpolation, resize
 from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import OTHER_READER, TimedSource
 
@@ -92,8 +93,7 @@ class TorchCodecSource(TimedSource):
             IndexError: The range is not within 0 and ``len(self)``.
             VideoError: A frame of the range cannot be decoded.
         """
-        if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"frames {start} to {stop} of a video with {len(self)} frames")
+        self._check_range(start, stop)
         empty = torch.empty((0, 3, *self.output_size), dtype=torch.uint8, device=self.device)
         parts = (
             resize_on_device(part, self.output_size) for part in self._parts(range(start, stop))
@@ -136,6 +136,42 @@ class TorchCodecSource(TimedSource):
                 f"torchcodec cannot decode this: {_first_line(error)}", indices[0]
             ) from error
         return batch.data, np.asarray(batch.pts_seconds, np.float64)
+
+
+def resize_on_device(
+    frames: UInt8[Tensor, "frames 3 height width"], size: tuple[int, int]
+) -> UInt8[Tensor, "frames 3 rows columns"]:
+    """Resize frames; the map of coordinates is `lp_core.geometry.affine.resizing`.
+
+    Areas are averaged, or pixels interpolated bilinearly, by the same rule as on the host. Gray
+    levels may differ by 1 from there, where OpenCV rounds in between.
+
+    Args:
+        frames: (T, 3, H, W) in frame px.
+        size: (height, width) in model px.
+
+    Returns:
+        (T, 3, height, width) in model px, on the same device.
+    """
+    source = (frames.shape[2], frames.shape[3])
+    if source == size:
+        return frames
+    if interpolation(source, size) == cv2.INTER_AREA:
+        rows = _area_weights(source[0], size[0]).to(frames.device, non_blocking=True)
+        columns = _area_weights(source[1], size[1]).to(frames.device, non_blocking=True)
+        resized = rows @ frames.float() @ columns.T
+    else:
+        resized = functional.interpolate(frames.float(), size, mode="bilinear")
+    return resized.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _area_weights(source: int, target: int) -> Float[Tensor, "target source"]:
+    """The share that each pixel has of the area of each resized one."""
+    scale = source / target
+    starts = torch.arange(target, dtype=torch.float64)[:, None] * scale
+    pixels = torch.arange(source, dtype=torch.float64)[None]
+    overlap = torch.minimum(starts + scale, pixels + 1) - torch.maximum(starts, pixels)
+    return (overlap.clamp(min=0) / scale).float()
 
 
 def _opened(path: Path, device: torch.device) -> Any:
