@@ -9,7 +9,7 @@ import yaml
 
 from lp_core.poses import Content, read_pose_csv
 from lp_data.check import check_project
-from lp_data.check.text import report_text
+from lp_data.check.report import report_text
 from lp_pipeline.cli.predict import sort_inputs
 from lp_pipeline.config.load import load_config
 from lp_pipeline.training.setup import set_up

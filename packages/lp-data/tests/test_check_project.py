@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lp_data.check import check_project
-from lp_data.check.text import report_text
+from lp_data.check.report import report_text
 from lp_data.errors import DataError
 
 HEADER = "scorer,ann,ann,ann,ann\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\n"

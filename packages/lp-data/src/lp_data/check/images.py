@@ -26,11 +26,7 @@ class _Seen(NamedTuple):
 def check_images(
     table: PoseTable, data_dir: Path
 ) -> tuple[list[tuple[int, int] | None], list[Problem]]:
-    """Decode every image.
-
-    Args:
-        table: The labels.
-        data_dir: The folder that their paths are relative to.
+    """Decode every image of ``table``, whose paths are relative to ``data_dir``.
 
     Returns:
         For each row (height, width) in frame px, or None where the image cannot be read; and what
@@ -65,17 +61,10 @@ def _same_pictures(table: PoseTable, seen: Sequence[_Seen]) -> list[Problem]:
     first: dict[tuple[object, bytes], int] = {}
     problems = []
     for row, each in enumerate(seen):
-        if each.error is not None:
-            continue
         earlier = first.setdefault((each.size, each.digest), row)
-        if earlier != row:
-            problems.append(
-                Problem(
-                    "warning",
-                    f"'{table.image_paths[row]}' and '{table.image_paths[earlier]}' are the same "
-                    "picture",
-                    f"{table.place(earlier)}; {table.place(row)}",
-                    "keep one of the rows, or a test frame may also be a training frame",
-                )
-            )
+        if earlier != row and each.error is None:
+            problem = f"'{table.image_paths[row]}' and '{table.image_paths[earlier]}' are the same"
+            where = f"{table.place(earlier)}; {table.place(row)}"
+            remedy = "keep one of the rows, or a test frame may also be a training frame"
+            problems.append(Problem("warning", f"{problem} picture", where, remedy))
     return problems

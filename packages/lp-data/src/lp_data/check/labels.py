@@ -12,9 +12,6 @@ from lp_core.poses import PoseTable, Visibility
 from lp_data.check.report import KeypointSummary, Problem
 from lp_data.labels import join_tables, scan_labels
 
-_HEADER_START = b"scorer"
-_USUAL_NAME = "collecteddata"
-
 
 def find_label_files(project: Path) -> list[Path]:
     """The CSV files in the project folder that are named, or begin, as label files do."""
@@ -22,11 +19,11 @@ def find_label_files(project: Path) -> list[Path]:
 
 
 def _is_meant_as_labels(path: Path) -> bool:
-    if path.name.lower().startswith(_USUAL_NAME):
+    if path.name.lower().startswith("collecteddata"):
         return True
     with path.open("rb") as file:
         start = file.read(16)
-    return start.removeprefix(b"\xef\xbb\xbf").lower().startswith(_HEADER_START)
+    return start.removeprefix(b"\xef\xbb\xbf").lower().startswith(b"scorer")
 
 
 def check_label_files(paths: Sequence[Path]) -> tuple[PoseTable | None, list[Problem]]:
@@ -56,23 +53,15 @@ def check_keypoints(
 ) -> tuple[list[KeypointSummary], list[Problem]]:
     """Count how often each keypoint is labelled.
 
-    Args:
-        table: The labels.
-        expected: The names in the config, where there is one.
-
     Returns:
-        The counts; and the keypoints that are never labelled, or that only one of the label files
-        and the config knows.
+        The counts; and the keypoints that are never labelled, or that are ``expected`` by the
+        config and in no label file.
     """
-    codes = table.codes
-    summaries = [
-        KeypointSummary(
-            name,
-            visible=int((codes[:, column] == Visibility.VISIBLE).sum()),
-            occluded=int((codes[:, column] == Visibility.OCCLUDED).sum()),
-        )
-        for column, name in enumerate(table.keypoint_names)
-    ]
+    visible, occluded = (
+        (table.codes == code).sum(axis=0).tolist()
+        for code in (Visibility.VISIBLE, Visibility.OCCLUDED)
+    )
+    summaries = list(map(KeypointSummary, table.keypoint_names, visible, occluded))
     problems = [
         Problem(
             "warning",

@@ -16,16 +16,10 @@ Sizes = Sequence[tuple[int, int] | None]
 """For each row (height, width) of its image in frame px, or None where unknown."""
 
 _FEW = 2
-_MISSING = "leave both cells of a missing keypoint empty"
 
 
 def check_positions(table: PoseTable, sizes: Sizes) -> list[Problem]:
-    """Positions that are not on their image, and positions that are not pixels of it.
-
-    Args:
-        table: The labels.
-        sizes: See `Sizes`.
-    """
+    """Positions that are not on their image, and positions that are not pixels of it."""
     shares = _shares(table)
     swapped, rows = _swapped(table, sizes)
     problems = [*([shares] if shares else []), *_zeros(table), *swapped]
@@ -74,7 +68,7 @@ def _zeros(table: PoseTable) -> list[Problem]:
             f"{count} labels in {len(rows)} rows are at exactly (0, 0), which often stands for a "
             "missing keypoint; the tracker would learn the corner",
             f"{table.place(int(rows[0]))} and others ({names}{more})",
-            _MISSING,
+            "leave both cells of a missing keypoint empty",
         )
     ]
 
@@ -124,8 +118,5 @@ def _swapped(table: PoseTable, sizes: Sizes) -> tuple[list[Problem], set[int]]:
 
 def _fit_exchanged(table: PoseTable, rows: Sequence[int], sizes: Sizes) -> bool:
     """Whether all labels are on their images once x and y are exchanged."""
-    return not any(
-        _outside(table.points[row][:, ::-1], size).any()
-        for row in rows
-        if (size := sizes[row]) is not None
-    )
+    known = ((table.points[row][:, ::-1], sizes[row]) for row in rows)
+    return not any(size and _outside(points, size).any() for points, size in known)

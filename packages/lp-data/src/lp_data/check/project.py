@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lp_core.listing import visible
@@ -35,7 +36,7 @@ def check_project(
         keypoint_names: The keypoints that the config names, if it does.
 
     Returns:
-        The report; `lp_data.check.text.report_text` turns it into text.
+        The report; `lp_data.check.report.report_text` turns it into text.
 
     Raises:
         DataError: The project is not a folder.
@@ -51,54 +52,39 @@ def check_project(
         problems.append(_no_label_file(project, others))
     folder = project / (video_dir or "videos")
     videos, beside_videos, video_problems = check_videos(folder)
-    if table is None:
-        return ProjectReport(
-            project,
-            tuple(files),
-            others,
-            videos=tuple(videos),
-            beside_videos=beside_videos,
-            problems=(*problems, *video_problems),
-        )
-    keypoints, keypoint_problems = check_keypoints(table, keypoint_names)
-    sizes, image_problems = check_images(table, project)
-    return ProjectReport(
-        project=project,
-        label_files=tuple(files),
-        other_tables=others,
-        num_frames=len(table),
-        num_labelled_frames=_num_labelled(table),
-        keypoints=tuple(keypoints),
-        image_sizes=Counter(size for size in sizes if size is not None),
-        neighbours=prove_neighbours(table.image_paths, project, videos_by_name(folder)),
+    report = ProjectReport(project, tuple(files), others, problems=tuple(problems))
+    if table is not None:
+        report = _with_labels(report, table, folder, keypoint_names)
+    return replace(
+        report,
         videos=tuple(videos),
         beside_videos=beside_videos,
-        problems=(
-            *problems,
-            *keypoint_problems,
-            *image_problems,
-            *check_positions(table, sizes),
-            *video_problems,
-        ),
+        problems=(*report.problems, *video_problems),
     )
 
 
-def _num_labelled(table: PoseTable) -> int:
-    return int((table.codes > 0).any(axis=1).sum())
+def _with_labels(
+    report: ProjectReport, table: PoseTable, videos: Path, names: Sequence[str] | None
+) -> ProjectReport:
+    keypoints, problems = check_keypoints(table, names)
+    sizes, image_problems = check_images(table, report.project)
+    position_problems = check_positions(table, sizes)
+    return replace(
+        report,
+        num_frames=len(table),
+        num_labelled_frames=int((table.codes > 0).any(axis=1).sum()),
+        keypoints=tuple(keypoints),
+        image_sizes=Counter(size for size in sizes if size is not None),
+        neighbours=prove_neighbours(table.image_paths, report.project, videos_by_name(videos)),
+        problems=(*report.problems, *problems, *image_problems, *position_problems),
+    )
 
 
 def _no_label_file(project: Path, others: Sequence[Path]) -> Problem:
+    problem, place = "there is no label file", str(project)
+    remedy = "put a CSV file of labels into the folder, such as CollectedData.csv"
     if others:
-        names = ", ".join(path.name for path in others)
-        return Problem(
-            "error",
-            "there is no label file: no CSV file begins with the rows scorer, bodyparts and coords",
-            f"{project} ({names})",
-            "give the label file these rows, or name it CollectedData.csv to have it checked",
-        )
-    return Problem(
-        "error",
-        "there is no label file",
-        str(project),
-        "put a CSV file of labels into the folder, such as CollectedData.csv",
-    )
+        problem += ": no CSV file begins with the rows scorer, bodyparts and coords"
+        place += f" ({', '.join(path.name for path in others)})"
+        remedy = "give the label file these rows, or name it CollectedData.csv to have it checked"
+    return Problem("error", problem, place, remedy)

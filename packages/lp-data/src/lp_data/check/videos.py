@@ -18,12 +18,8 @@ def check_videos(video_dir: Path) -> tuple[list[VideoSummary], str, list[Problem
         The videos that can be opened; the names of what else is in the folder; and what is wrong.
     """
     if not video_dir.is_dir():
-        problem = Problem(
-            "warning",
-            "there is no folder of videos",
-            str(video_dir),
-            "set data.video_dir; training with labels only does not need it",
-        )
+        remedy = "set data.video_dir; training with labels only does not need it"
+        problem = Problem("warning", "there is no folder of videos", str(video_dir), remedy)
         return [], "", [problem]
     found = find_videos(video_dir)
     summaries, problems = [], _unused(found)
@@ -54,14 +50,12 @@ def _unused(found: FolderListing) -> list[Problem]:
 
 def _look(path: Path) -> tuple[VideoSummary, list[Problem]]:
     """What the video is, and what is wrong with it although it can be read."""
-    remedies = {
-        "damage": "record or copy it again; the frames before the damage can be used",
-        "rate_note": "",
-    }
     with open_video(path) as source:
         summary = VideoSummary(path, _codec(path), source.size, len(source), source.fps)
-        said = {getattr(source, name, None): remedy for name, remedy in remedies.items()}
-    return summary, [Problem("warning", p, str(path), remedy) for p, remedy in said.items() if p]
+        damage, note = (getattr(source, name, None) for name in ("damage", "rate_note"))
+    remedy = "record or copy it again; the frames before the damage can be used"
+    said = [Problem("warning", damage, str(path), remedy)] if damage else []
+    return summary, said + ([Problem("warning", note, str(path))] if note else [])
 
 
 def _codec(path: Path) -> str:

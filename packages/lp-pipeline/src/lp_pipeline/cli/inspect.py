@@ -29,7 +29,7 @@ class Check:
     def run(self) -> None:
         """Print the problems of a project, and a summary; exit with 2 if one stops training."""
         from lp_data.check import check_project
-        from lp_data.check.text import report_text
+        from lp_data.check.report import report_text
         from lp_io.projects.hints import conversion_hint
 
         project = self.project
