@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lp_core.poses import Content, read_pose_csv
-from lp_data.testing.lengthen import lengthen
+from lp_data.testing.encoding import lengthen
 from lp_io.checkpoint import load_model, save_model
 
 LONG = 400

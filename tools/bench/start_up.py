@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lp_data.testing.lengthen import lengthen
+from lp_data.testing.encoding import lengthen
 
 FRAMES = 10
 READ = """

@@ -20,8 +20,7 @@ from pathlib import Path
 
 from lp_core.video import VideoSource
 from lp_data.datasets.clips import ClipDataset
-from lp_data.testing.encoding import Encoding, encode
-from lp_data.testing.lengthen import lengthen
+from lp_data.testing.encoding import Encoding, encode, lengthen
 from lp_data.video.open import open_video
 
 CLIP = 16

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lp_data.testing.lengthen import lengthen
+from lp_data.testing.encoding import lengthen
 
 DECODE = """
 import sys

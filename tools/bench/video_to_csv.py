@@ -39,7 +39,7 @@ ALLOCATORS = {
 
 def shortened(video: Path, frames: int, path: Path) -> Path:
     """A video of so many frames."""
-    from lp_data.testing.lengthen import lengthen
+    from lp_data.testing.encoding import lengthen
 
     return lengthen(video, frames, path)
 

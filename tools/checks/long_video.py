@@ -23,8 +23,7 @@ from pathlib import Path
 import torch
 
 from lp_core.registry import MODELS, load_plugin
-from lp_data.testing.encoding import Encoding, encode
-from lp_data.testing.lengthen import lengthen
+from lp_data.testing.encoding import Encoding, encode, lengthen
 from lp_io.checkpoint import save_model
 
 SHORT = 1_000

@@ -10,9 +10,8 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from lp_data.errors import VideoError
-from lp_data.testing.codes import read_codes
-from lp_data.testing.damage import scramble, truncate
-from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.encoding import Encoding, encode, read_codes
+from lp_data.testing.hostile import scramble, truncate
 from lp_data.video.open import open_video
 
 SHORT = {"preset": "ultrafast", "crf": "18", "g": "10"}

@@ -17,8 +17,7 @@ from lp_data.datasets.clips import ClipDataset, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
 from lp_data.split import split_rows
-from lp_data.testing.codes import read_codes
-from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.encoding import Encoding, encode, read_codes
 from lp_data.testing.hostile import HOSTILE
 from lp_data.video import dali_backend
 from lp_data.video.dali_clips import DALIAugmenter, DALIClips, open_with_dali

@@ -11,7 +11,7 @@ import pytest
 
 from lp_core.video import VideoSource
 from lp_data.errors import VideoError
-from lp_data.testing.codes import draw_code, read_codes
+from lp_data.testing.encoding import draw_code, read_codes
 from lp_data.video.open import open_video
 from lp_data.video.tiff import lacks_pages
 

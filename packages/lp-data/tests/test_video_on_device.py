@@ -11,8 +11,7 @@ import torch
 
 from lp_data.errors import VideoError
 from lp_data.images import resize
-from lp_data.testing.codes import read_codes
-from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.encoding import Encoding, encode, read_codes
 from lp_data.testing.hostile import HOSTILE
 from lp_data.video.torchcodec_source import TorchCodecSource, resize_on_device
 

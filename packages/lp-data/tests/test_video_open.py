@@ -17,10 +17,8 @@ import torch
 from lp_core.errors import UnknownNameError
 from lp_data.errors import VideoError
 from lp_data.images import resize
-from lp_data.testing.codes import read_codes
-from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.encoding import Encoding, encode, lengthen, read_codes
 from lp_data.testing.hostile import HOSTILE
-from lp_data.testing.lengthen import lengthen
 from lp_data.video.index import build_index
 from lp_data.video.open import open_video
 from lp_data.video.pyav_source import PyAVSource

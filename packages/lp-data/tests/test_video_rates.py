@@ -7,9 +7,8 @@ from fractions import Fraction
 import av
 import pytest
 
-from lp_data.testing.codes import read_codes
-from lp_data.testing.damage import truncate
-from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.encoding import Encoding, encode, read_codes
+from lp_data.testing.hostile import truncate
 from lp_data.video.open import open_video
 
 MS = Fraction(1, 1000)

@@ -10,7 +10,7 @@ import pytest
 from lp_core.registry import VIDEO_READERS, load_plugin, registered
 from lp_core.video import VideoSource
 from lp_data.errors import VideoError
-from lp_data.testing.codes import read_codes
+from lp_data.testing.encoding import read_codes
 from lp_data.testing.hostile import HOSTILE, HostileVideo
 from lp_data.video.open import open_video
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lp_data.errors import VideoError
-from lp_data.testing.codes import draw_code, read_codes
+from lp_data.testing.encoding import draw_code, read_codes
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
 

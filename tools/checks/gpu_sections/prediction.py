@@ -66,7 +66,7 @@ def agreement(options: argparse.Namespace) -> Found:
 
 def bench_video(options: argparse.Namespace, frames: int) -> Path:
     """A long H.264 video of 256×256 frames, made of the test video's packets."""
-    from lp_data.testing.lengthen import lengthen
+    from lp_data.testing.encoding import lengthen
 
     _, video = synthetic_project(options)
     return lengthen(video, frames, options.folder / f"bench{frames}.mp4")

@@ -41,7 +41,7 @@ class Problem(NamedTuple):
         return cls(severity, error.problem, error.where or "", error.remedy or "")
 
     @property
-    def kind(self) -> tuple[str, str, str]:
+    def kind(self) -> tuple[str, ...]:
         """What problems of one kind have in common: the words, without names and numbers."""
         words = (_PARTICULARS.sub("…", text) for text in (self.problem, self.remedy))
         return (self.severity, *words)
@@ -149,7 +149,7 @@ def report_text(report: ProjectReport, *, verbose: bool = False) -> str:
 
 def _grouped(problems: Sequence[Problem]) -> list[str]:
     """The problems, of many of one kind only the first and how many there are."""
-    kinds: dict[tuple[str, str, str], list[Problem]] = {}
+    kinds: dict[tuple[str, ...], list[Problem]] = {}
     for problem in problems:
         kinds.setdefault(problem.kind, []).append(problem)
     parts: list[str] = []

@@ -1,4 +1,4 @@
-"""Encode numbered pictures in every awkward way that PyAV's codecs allow."""
+"""Pictures that carry their own number, encoded in every awkward way that PyAV's codecs allow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,39 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from lp_data.testing.codes import Picture, draw_code
+from lp_core.video import Frames
+
+Picture = UInt8[ndarray, "height width 3"]
+
+_ROWS, _COLUMNS = 3, 4
+CODES = 2 ** (_ROWS * _COLUMNS)
+"""How many different numbers a picture can carry."""
+_ON, _OFF = np.array([255, 220, 120], np.uint8), np.array([30, 20, 60], np.uint8)
+
+
+def draw_code(number: int, height: int, width: int) -> Picture:
+    """A picture of light and dark blocks that spell ``number`` in binary, as RGB.
+
+    Args:
+        number: 0 to ``CODES - 1``.
+        height: In pixels; blocks should be no smaller than a codec's transform, say 8 px.
+        width: In pixels.
+    """
+    bits = (number >> np.arange(_ROWS * _COLUMNS)) & 1
+    rows = np.arange(height) * _ROWS // height
+    columns = np.arange(width) * _COLUMNS // width
+    blocks = bits.reshape(_ROWS, _COLUMNS)[rows][:, columns]
+    return np.where(blocks[..., None] == 1, _ON, _OFF)
+
+
+def read_codes(frames: Frames) -> list[int]:
+    """The numbers that ``frames`` carry, whatever their size, colour or compression."""
+    count, height, width, _ = frames.shape
+    gray = frames.astype(np.float32).mean(axis=3)
+    rows = ((np.arange(_ROWS) + 0.5) * height / _ROWS).astype(int)
+    columns = ((np.arange(_COLUMNS) + 0.5) * width / _COLUMNS).astype(int)
+    bits = gray[:, rows][:, :, columns].reshape(count, _ROWS * _COLUMNS) > 128
+    return [int(n) for n in bits @ (1 << np.arange(_ROWS * _COLUMNS))]
 
 
 def _same(number: int) -> int:
@@ -112,3 +145,29 @@ def _write_sound(container: OutputContainer, stream: AudioStream, seconds: Fract
         silence.sample_rate, silence.pts = 48_000, start
         container.mux(stream.encode(silence))
     container.mux(stream.encode(None))
+
+
+def lengthen(video: Path, frames: int, path: Path) -> Path:
+    """Write ``frames`` frames, made of the packets of a video again and again; none is encoded.
+
+    Args:
+        video: A video of at least two frames, of a constant rate.
+        frames: How many frames to write.
+        path: The file to write; its suffix decides the container.
+
+    Returns:
+        ``path``.
+    """
+    with av.open(str(video)) as source, av.open(str(path), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [packet for packet in source.demux(stream) if packet.dts is not None]
+        times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+        turn = len(times) * min(later - earlier for (_, earlier), (_, later) in pairwise(times))
+        for number in range(frames):
+            turns, place = divmod(number, len(packets))
+            packet, (pts, dts) = packets[place], times[place]
+            packet.stream, packet.time_base = copy, stream.time_base or packet.time_base
+            packet.pts, packet.dts = pts + turns * turn, dts + turns * turn
+            target.mux(packet)
+    return path
