@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lp_io.errors import TrainingStateError
 from lp_io.training_state import TrainingStateIO, read_training_state, write_training_state
-from lp_io.training_state.random_state import capture_random_state, restore_random_state
+from lp_io.training_state.saver import capture_random_state, restore_random_state
 
 scalars = (
     st.none()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -13,28 +14,29 @@ class JSONContentError(ValueError):
     """Text that is not strict JSON; the message says why."""
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise JSONContentError("a key is given twice")
-    return found
-
-
-def _refuse_constant(name: str) -> Any:
-    raise JSONContentError(f"{name} is not a JSON number")
-
-
-def parse(text: bytes | str) -> Any:
+def parse(text: bytes | str, decode: Callable[[dict[str, Any]], Any] = dict) -> Any:
     """The value of a strict JSON text.
+
+    Args:
+        text: The text.
+        decode: What to make of each object, the innermost first.
 
     Raises:
         JSONContentError: It is not JSON, repeats a key, holds NaN or infinity, or is nested so
             deeply that no tool would have written it.
     """
+
+    def decoded(pairs: list[tuple[str, Any]]) -> Any:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise JSONContentError("a key is given twice")
+        return decode(found)
+
+    def refuse(constant: str) -> Any:
+        raise JSONContentError(f"{constant} is not a JSON number")
+
     try:
-        return json.loads(
-            text, object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
-        )
+        return json.loads(text, object_pairs_hook=decoded, parse_constant=refuse)
     except JSONContentError:
         raise
     except RecursionError as error:

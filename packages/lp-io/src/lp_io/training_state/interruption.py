@@ -44,18 +44,15 @@ class StopWhenAsked(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave Ctrl-C to whom it belonged."""
-        self._give_back()
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Leave Ctrl-C to whom it belonged."""
-        self._give_back()
-
-    def _give_back(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        self.teardown(trainer, pl_module, "fit")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if not self.may_wait:

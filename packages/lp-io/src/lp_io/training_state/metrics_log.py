@@ -23,13 +23,10 @@ _ROWS = "lp_metrics_rows"
 
 
 class MetricsLog(Logger):
-    """A Lightning logger that writes ``metrics.csv`` in the layout of Lightning's ``CSVLogger``.
+    """A Lightning logger that writes ``metrics.csv`` as Lightning's ``CSVLogger`` does.
 
     Unlike that one it keeps the rows of a training that is resumed, and its file is whole at any
     moment.
-
-    Args:
-        folder: Where the file goes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +53,7 @@ class MetricsLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row, unless it is the last row once more."""
+        """Add a row, unless it repeats the last one."""
         row = {name: str(value) for name, value in metrics.items()}
         row["step"] = str(len(self.rows) if step is None else step)
         if not self.rows or row != self.rows[-1]:
@@ -99,11 +96,7 @@ class MetricsLog(Logger):
 
 
 class KeepMetrics(Callback):
-    """Lets every training state know how many rows of the log it has seen.
-
-    Args:
-        log: The log.
-    """
+    """Lets every training state know how many rows of the log it has seen."""
 
     def __init__(self, log: MetricsLog) -> None:
         self.log_ = log

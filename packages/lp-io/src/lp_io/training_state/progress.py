@@ -87,12 +87,10 @@ def training_seconds(folder: Path) -> float:
 
 def _errors(trainer: Trainer) -> str:
     """The errors that are known so far."""
-    metrics = trainer.callback_metrics
+    names = {"train_pixel_error": "train", "val_pixel_error": "validation"}
     found = {
-        name: float(metrics[key])
-        for key, name in (("train_pixel_error", "train"), ("val_pixel_error", "validation"))
-        if key in metrics
+        names[key]: float(trainer.callback_metrics[key])
+        for key in names
+        if key in trainer.callback_metrics
     }
-    return "".join(
-        f"  {name} {value:.1f} px" for name, value in found.items() if math.isfinite(value)
-    )
+    return "".join(f"  {name} {px:.1f} px" for name, px in found.items() if math.isfinite(px))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
@@ -15,7 +17,6 @@ from torch.utils.data import DataLoader
 from lp_io.errors import TrainingStateError
 from lp_io.tensor_file import UNFINISHED
 from lp_io.training_state.checkpoint_io import TrainingStateIO
-from lp_io.training_state.random_state import capture_random_state, restore_random_state
 from lp_io.training_state.storage import read_training_state
 
 SUFFIX = ".state.safetensors"
@@ -41,7 +42,7 @@ def latest_training_state(folder: str | Path) -> Path | None:
 
 
 def _states(folder: Path) -> list[Path]:
-    """The training states in a folder, in the order of their steps."""
+    """In the order of their steps."""
     return sorted(folder.glob(f"step-*{SUFFIX}"))
 
 
@@ -153,7 +154,7 @@ class TrainingStateSaver(Checkpoint):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Remember them until the training starts: building loaders and models draws from them."""
+        """Keep them until the training starts: building loaders and models draws from them."""
         self._restored = checkpoint.get(_KEY)
 
     def _save(self, trainer: Trainer) -> None:
@@ -231,3 +232,38 @@ def _own_generators(loaders: Any) -> None:
     for loader in CombinedLoader(loaders).flattened:
         if isinstance(loader, DataLoader) and loader.generator is None:
             loader.generator = torch.Generator()
+
+
+def capture_random_state() -> dict[str, Any]:
+    """The states of Python's, NumPy's and torch's global generators, on every device in use."""
+    version, words, spare = random.getstate()
+    state: dict[str, Any] = {
+        "python": [version, torch.tensor(words), spare],
+        "numpy": _with_key(np.random.get_state(legacy=False), np.int64),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Bring back what `capture_random_state` gave, as far as the devices are there."""
+    version, words, spare = state["python"]
+    random.setstate((version, tuple(words.tolist()), spare))
+    np.random.set_state(_with_key(state["numpy"], np.uint32))
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        devices = min(len(state["cuda"]), torch.cuda.device_count())
+        for device, cuda_state in enumerate(state["cuda"][:devices]):
+            torch.cuda.set_rng_state(cuda_state, device)
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
+
+
+def _with_key(state: Any, kind: type[np.integer]) -> Any:
+    """NumPy's state with its numbers in another type; files of tensors hold no uint32."""
+    inner = state["state"]
+    return {**state, "state": {**inner, "key": inner["key"].astype(kind)}}

@@ -1,12 +1,20 @@
-"""A training state as one safetensors file: its tensors, and in the header all else as JSON."""
+"""A training state as one safetensors file: its tensors, and in the header all else as JSON.
+
+Texts, whole numbers, truth values, None, finite floats, lists, and mappings from texts are JSON's
+own. Anything else is a JSON mapping with the key ``$``, which names its kind; what cannot be said
+so is refused, never turned into something alike.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,11 +22,15 @@ from lp_core.atomic import atomic_write
 from lp_core.errors import unwritable_as
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
-from lp_io.tensor_file import read_tensor_file, tensor_bytes, write_tensor_file
-from lp_io.training_state.tree import Encoder, decode
+from lp_io.tensor_file import dtype_name, read_tensor_file, tensor_bytes, write_tensor_file
 
 FORMAT = "lp-training-state"
 FORMAT_VERSION = "1"
+
+_KIND, _VALUE = "$", "value"
+_PLAIN = (str, int, bool, type(None))
+_MAPPINGS: dict[str, type] = {"dict": dict, "ordered": OrderedDict}
+_SPECIAL_FLOATS = ("nan", "inf", "-inf")
 
 
 class EncodedState:
@@ -30,21 +42,17 @@ class EncodedState:
             them before the state is written.
 
     Raises:
-        TrainingStateError: The state holds something else.
+        TrainingStateError: The state holds something else; the message says where.
     """
 
     def __init__(self, state: Mapping[str, Any], *, copy: bool) -> None:
-        encoder = Encoder()
-        self._text = strict_json.dump(encoder.encode(dict(state)))
-        self._tensors = encoder.tensors
+        self._tensors: dict[str, Tensor] = {}
+        self._text = strict_json.dump(self._encoded(dict(state), "state"))
         if copy:
-            self._tensors = {name: _on_host(tensor) for name, tensor in encoder.tensors.items()}
+            self._tensors = {name: _on_host(tensor) for name, tensor in self._tensors.items()}
 
     def write(self, path: Path) -> None:
-        """Write the state; the file takes its name when it is on the disk.
-
-        Args:
-            path: The file; an existing one is replaced.
+        """Write the state, replacing an existing file; it takes its name when it is on the disk.
 
         Raises:
             TrainingStateError: The file cannot be written.
@@ -59,6 +67,65 @@ class EncodedState:
         with unwritable_as(TrainingStateError, what, path), atomic_write(path) as temporary:
             write_tensor_file(temporary, self._tensors, metadata)
 
+    def _encoded(self, value: Any, place: str) -> Any:
+        """``value`` as JSON; ``place`` is where it is, for names and messages."""
+        if type(value) in _PLAIN:
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else _tagged("float", str(value))
+        if type(value) is list:
+            return self._items(value, place)
+        if type(value) in (tuple, torch.Size):
+            return _tagged("tuple", self._items(value, place))
+        if type(value) in (dict, OrderedDict):
+            return self._mapping(value, place)
+        return self._array(value, place)
+
+    def _items(self, values: Any, place: str) -> list[Any]:
+        return [self._encoded(value, f"{place}/{number}") for number, value in enumerate(values)]
+
+    def _mapping(self, value: Mapping[Any, Any], place: str) -> Any:
+        if type(value) is dict and all(type(key) is str and key != _KIND for key in value):
+            return {key: self._encoded(item, f"{place}/{key}") for key, item in value.items()}
+        pairs = [
+            [self._encoded(key, f"{place}, key"), self._encoded(item, f"{place}/{key}")]
+            for key, item in value.items()
+        ]
+        return _tagged("ordered" if type(value) is OrderedDict else "dict", pairs)
+
+    def _array(self, value: Any, place: str) -> Any:
+        if isinstance(value, Tensor):
+            return _tagged("tensor", self._store(value.detach(), place))
+        if isinstance(value, np.generic | np.ndarray):
+            kind = "array" if isinstance(value, np.ndarray) else "scalar"
+            try:
+                return _tagged(kind, self._store(torch.from_numpy(np.array(value)), place))
+            except TypeError:  # an element type that torch does not know
+                pass
+        raise TrainingStateError(
+            f"a {type(value).__module__}.{type(value).__qualname__} cannot be stored in a training "
+            "state",
+            where=place,
+            remedy="give the callback or data module a state of plain values and tensors",
+        )
+
+    def _store(self, tensor: Tensor, place: str) -> str:
+        """Keep a tensor, and give the name under which it is kept."""
+        if tensor.layout != torch.strided or dtype_name(tensor.dtype) is None:
+            raise TrainingStateError(
+                f"a tensor of type {tensor.dtype} and layout {tensor.layout} cannot be stored",
+                where=place,
+            )
+        name = place
+        while name in self._tensors:  # a key may hold the separator
+            name += "'"
+        self._tensors[name] = tensor
+        return name
+
+
+def _tagged(kind: str, value: Any) -> dict[str, Any]:
+    return {_KIND: kind, _VALUE: value}
+
 
 def _on_host(tensor: Tensor) -> Tensor:
     """A copy in the host's memory, in the order of the file."""
@@ -67,19 +134,11 @@ def _on_host(tensor: Tensor) -> Tensor:
 
 
 def write_training_state(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Write a training state; it takes its name when it is on the disk.
-
-    Args:
-        path: The file; an existing one is replaced.
-        state: Nested mappings, lists and tuples of plain values, tensors and arrays.
-
-    Raises:
-        TrainingStateError: The state holds something else, or the file cannot be written.
-    """
+    """Write a training state; see `EncodedState`."""
     EncodedState(state, copy=False).write(Path(path))
 
 
-def read_training_state(path: str | Path) -> dict[str, Any]:
+def read_training_state(path: str | Path) -> Any:
     """Read what `write_training_state` wrote; tensors are on the CPU.
 
     Raises:
@@ -105,8 +164,33 @@ def read_training_state(path: str | Path) -> dict[str, Any]:
         raise TrainingStateError(
             "the training state was changed or damaged since it was written", where=path
         )
-    state: dict[str, Any] = decode(strict_json.parse(text), file.tensors)
+    try:
+        state: dict[str, Any] = strict_json.parse(
+            text, lambda value: _untagged(value, file.tensors)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingStateError("the training state is not consistent", where=path) from error
     return state
+
+
+def _untagged(found: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+    """What a JSON mapping, whose values are decoded already, stands for."""
+    if _KIND not in found:
+        return found
+    kind, value = found[_KIND], found[_VALUE]
+    if kind == "float" and value in _SPECIAL_FLOATS:
+        return float(value)
+    if kind == "tuple":
+        return tuple(value)
+    if kind in _MAPPINGS:
+        return _MAPPINGS[kind](value)
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "array":
+        return tensors[value].numpy()
+    if kind == "scalar":
+        return tensors[value].numpy()[()]
+    raise ValueError(kind)
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
