@@ -1,12 +1,11 @@
 """Saved models: ``model.safetensors`` with ``manifest.json`` beside it."""
 
-from lp_io.checkpoint.classes import get_model_class
+from lp_io.checkpoint.building import get_model_class
 from lp_io.checkpoint.files import read_manifest
 from lp_io.checkpoint.loading import (
     LeftOut,
     LoadedModel,
     load_model,
-    load_weights,
     read_weights,
     take_weights,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "annotate_model",
     "get_model_class",
     "load_model",
-    "load_weights",
     "read_manifest",
     "read_weights",
     "save_model",

@@ -1,8 +1,9 @@
-"""Build the tracker that a manifest describes, with no weights of its own yet."""
+"""From a tracker to the name under which it is registered, and from a manifest to a tracker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
@@ -13,11 +14,86 @@ from lp_core.losses.contract import Loss
 from lp_core.losses.factory import LossFactory
 from lp_core.optimization import OptimizationOptions
 from lp_core.options import OptionError, read_options
-from lp_core.registry import LOSSES, load_plugin
+from lp_core.registry import (
+    LOSSES,
+    MODELS,
+    Plugin,
+    PluginError,
+    load_plugin,
+    name_of,
+    registered,
+)
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint.classes import get_model_class
 from lp_io.checkpoint.manifest import LossRecord, Manifest
 from lp_io.errors import CheckpointError
+
+TrackerClass = type[BaseSupervisedTracker]
+
+
+def get_model_class(model: str | Manifest) -> TrackerClass:
+    """The supervised tracker class of a name registered in ``lp.models``, or of a saved model.
+
+    Raises:
+        UnknownNameError: Nothing is registered under the name; the message lists what is.
+        CheckpointError: The saved model's class is not installed; the message says which
+            distribution to install.
+        PluginError: What is registered cannot be imported, or is not a tracker class.
+    """
+    name = model if isinstance(model, str) else model.model_type
+    try:
+        target = load_plugin(MODELS, name)
+    except UnknownNameError as error:
+        if isinstance(model, str):
+            raise
+        source = model.distribution
+        raise CheckpointError(
+            f"the model was saved by {source.name} {source.version} as '{name}', "
+            "which is not installed",
+            remedy=f"pip install '{source.name}=={source.version}'",
+        ) from error
+    if not (isinstance(target, type) and issubclass(target, BaseSupervisedTracker)):
+        plugin = registered(MODELS)[name]
+        raise PluginError(
+            f"the model type '{name}' is not a subclass of BaseSupervisedTracker",
+            where=f"{plugin.distribution}, {plugin.target}",
+        )
+    return target
+
+
+def registration_of(
+    kind: TrackerClass,
+) -> tuple[TrackerClass, Plugin]:
+    """The supervised class of a tracker class, which may be its twin, and how it is registered.
+
+    Raises:
+        CheckpointError: It is not registered, so that a saved model could not be loaded again.
+    """
+    for base in kind.__mro__:
+        if not issubclass(base, BaseSupervisedTracker):
+            continue
+        if base is kind or base.semi_supervised_class() is kind:
+            plugin = _plugin_of(base)
+            if plugin is not None:
+                return base, plugin
+    raise CheckpointError(
+        f"{kind.__name__} is not registered as a model, so it could not be loaded again",
+        remedy=f'add  mine = "{kind.__module__}:{kind.__qualname__}"  under '
+        '[project.entry-points."lp.models"] in your pyproject.toml, and install it',
+    )
+
+
+def _plugin_of(kind: TrackerClass) -> Plugin | None:
+    """How exactly this class is registered, under its own module or one that re-exports it."""
+    plugins = registered(MODELS)
+    name = name_of(MODELS, kind)
+    if name is not None:
+        return plugins[name]
+    for plugin in plugins.values():
+        same = plugin.target.partition(":")[2] == kind.__qualname__
+        if same and load_plugin(MODELS, plugin.name) is kind:
+            return plugin
+    return None
+
 
 _DRAWING = frozenset(
     {
@@ -31,10 +107,7 @@ _DRAWING = frozenset(
 
 
 class WithoutDrawing(TorchFunctionMode):
-    """Leaves the weights of new layers as they are in memory, since they are about to be replaced.
-
-    Drawing them takes longer than reading them.
-    """
+    """Leaves new weights undrawn, which takes longer than reading those that replace them."""
 
     def __torch_function__(
         self,
@@ -44,9 +117,10 @@ class WithoutDrawing(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Skip what draws random numbers in place."""
+        keywords = kwargs or {}
         if func in _DRAWING:
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else keywords["tensor"]
+        return func(*args, **keywords)
 
 
 def build_tracker(
@@ -76,11 +150,9 @@ def build_tracker(
                 manifest.unsupervised_losses, kind.unlabeled_outputs, kind
             )
             kind = _twin(kind)
-    with torch.random.fork_rng(devices=[]):  # loading does not change what is drawn after it
-        if draw_weights:
-            return kind(options, **keywords)
-        with WithoutDrawing():
-            return kind(options, **keywords)
+    drawing = nullcontext() if draw_weights else WithoutDrawing()
+    with torch.random.fork_rng(devices=[]), drawing:  # what is drawn after loading stays the same
+        return kind(options, **keywords)
 
 
 def _options(kind: type[Any], values: Any, manifest: Manifest) -> Any:
@@ -95,7 +167,7 @@ def _options(kind: type[Any], values: Any, manifest: Manifest) -> Any:
         ) from error
 
 
-def _twin(kind: type[BaseSupervisedTracker]) -> type[BaseSupervisedTracker]:
+def _twin(kind: TrackerClass) -> TrackerClass:
     twin = kind.semi_supervised_class()
     if twin is None:
         raise CheckpointError(f"{kind.__name__} has no semi-supervised twin, as it had when saved")
@@ -103,7 +175,7 @@ def _twin(kind: type[BaseSupervisedTracker]) -> type[BaseSupervisedTracker]:
 
 
 def _factory(
-    records: Sequence[LossRecord], provided: frozenset[str], kind: type[BaseSupervisedTracker]
+    records: Sequence[LossRecord], provided: frozenset[str], kind: TrackerClass
 ) -> LossFactory | None:
     if not records:
         return None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint.classes import get_model_class
+from lp_io.checkpoint.building import get_model_class
 from lp_io.checkpoint.files import read_saved_model, without_losses
 from lp_io.tensor_file import tensor_bytes
 

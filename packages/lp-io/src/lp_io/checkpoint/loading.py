@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import build_tracker
@@ -64,14 +64,14 @@ def load_model(
         folder: The model directory.
         device: Where to put the tracker.
         dtype: Its floating-point type; None keeps that of the file.
-        strict: Refuse weights that do not fit the installed tracker class. If not, those that do
-            not fit are left out and listed, and keep their initial values.
+        strict: Refuse weights that do not fit the installed tracker class; if not, those are left
+            out and listed, and keep their initial values.
         with_losses: Also build its losses, with what they learnt from the labels, and the
             semi-supervised twin if it was trained as one; only then can it be trained further.
 
     Raises:
-        CheckpointError: There is no saved model, it cannot be trusted, it does not fit the
-            installed tracker class, or that class is not installed.
+        CheckpointError: There is no saved model, it cannot be trusted, or it does not fit the
+            tracker class that is installed, if any.
     """
     folder = Path(folder)
     manifest, weights = read_saved_model(folder)
@@ -100,24 +100,6 @@ def read_weights(source: str | Path) -> dict[str, Tensor]:
     return without_losses(tensors)
 
 
-def load_weights(tracker: BaseSupervisedTracker, source: str | Path) -> tuple[LeftOut, ...]:
-    """Start a tracker from the weights of a saved model, as far as they fit.
-
-    What the losses of the saved model learnt from its labels is not taken over.
-
-    Args:
-        tracker: The tracker to start; it keeps its device and floating-point type.
-        source: The saved model's directory, or a ``.safetensors`` file.
-
-    Returns:
-        What was left out on either side, with the reason.
-
-    Raises:
-        CheckpointError: There is no saved model, it cannot be trusted, or nothing of it fits.
-    """
-    return take_weights(tracker, read_weights(source), source)
-
-
 def take_weights(
     tracker: BaseSupervisedTracker, tensors: Mapping[str, Tensor], source: str | Path
 ) -> tuple[LeftOut, ...]:
@@ -125,7 +107,7 @@ def take_weights(
 
     Args:
         tracker: The tracker to start; it keeps its device and floating-point type.
-        tensors: Weights by the names of the tracker's state.
+        tensors: Weights by the names of the tracker's state, such as those of `read_weights`.
         source: Where they come from, for messages.
 
     Returns:
@@ -152,24 +134,21 @@ def _fill(
 ) -> tuple[LeftOut, ...]:
     """Put the tensors into the tracker."""
     left_out = _misfits(tracker, tensors)
+    misfit = f"the weights do not fit the installed {type(tracker).__name__}"
     if strict and left_out:
         more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
         raise CheckpointError(
-            f"the weights do not fit the installed {type(tracker).__name__}: "
-            f"'{left_out[0].name}' {left_out[0].reason}{more}",
+            f"{misfit}: '{left_out[0].name}' {left_out[0].reason}{more}",
             where=path,
             remedy="install the version that saved the model, or load it with strict=False",
         )
+    # Taking the tensors themselves saves a copy, but would part parameters that are tied.
+    every = sum(1 for _ in tracker.named_parameters(remove_duplicate=False))
+    has_ties = every != sum(1 for _ in tracker.parameters())
     try:
-        # Taking the tensors themselves saves a copy, but would part parameters that are tied.
-        tracker.load_state_dict(
-            _without(tensors, left_out), strict=strict, assign=not _has_ties(tracker)
-        )
+        tracker.load_state_dict(_without(tensors, left_out), strict=strict, assign=not has_ties)
     except RuntimeError as error:
-        raise CheckpointError(
-            f"the weights do not fit the installed {type(tracker).__name__}: {str(error)[:300]}",
-            where=path,
-        ) from error
+        raise CheckpointError(f"{misfit}: {str(error)[:300]}", where=path) from error
     return left_out
 
 
@@ -200,12 +179,6 @@ def _words(tensor: Tensor) -> str:
 def _without(tensors: Mapping[str, Tensor], left_out: tuple[LeftOut, ...]) -> dict[str, Tensor]:
     names = {item.name for item in left_out}
     return {name: tensor for name, tensor in tensors.items() if name not in names}
-
-
-def _has_ties(module: nn.Module) -> bool:
-    """Whether two names mean one parameter."""
-    every = sum(1 for _ in module.named_parameters(remove_duplicate=False))
-    return every != sum(1 for _ in module.parameters())
 
 
 def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:

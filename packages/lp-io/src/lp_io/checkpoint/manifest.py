@@ -28,13 +28,7 @@ class Distribution(_Record):
 
 
 class LossRecord(_Record):
-    """A loss that the tracker learnt with.
-
-    Attributes:
-        name: The name under which it is registered in ``lp.losses``.
-        options: Its options as plain values.
-        distribution: What registers it.
-    """
+    """A loss that the tracker learnt with, by its name in ``lp.losses``, and what registers it."""
 
     name: str
     options: Mapping[str, Any]
@@ -50,13 +44,7 @@ class TensorRecord(_Record):
 
 
 class WeightsRecord(_Record):
-    """The weights file that the manifest belongs to.
-
-    Attributes:
-        sha256: Hash of the whole file, in hexadecimal.
-        size: Bytes of the whole file.
-        tensors: What it holds, in alphabetical order.
-    """
+    """The weights file that the manifest belongs to, its hash in hexadecimal and size in bytes."""
 
     sha256: str
     size: int
@@ -121,11 +109,7 @@ def manifest_text(manifest: Manifest) -> str:
 
 
 def parse_manifest(text: bytes | str, *, where: str) -> Manifest:
-    """The manifest that a text holds, whichever version of the format it has.
-
-    Args:
-        text: The content of ``manifest.json``.
-        where: The file, for messages.
+    """The manifest that the text of the file ``where`` holds, whichever version of the format.
 
     Raises:
         CheckpointError: It is not a manifest, is damaged, or is of a newer format.

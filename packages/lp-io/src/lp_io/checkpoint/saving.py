@@ -17,9 +17,9 @@ from lp_core.errors import unwritable, unwritable_as
 from lp_core.losses.factory import LossFactory
 from lp_core.options import plain_options
 from lp_core.poses import Skeleton
-from lp_core.registry import LOSSES, registered
+from lp_core.registry import LOSSES, Plugin, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint.classes import registration_of
+from lp_io.checkpoint.building import registration_of
 from lp_io.checkpoint.files import (
     MANIFEST_NAME,
     NEW_MANIFEST_NAME,
@@ -41,16 +41,9 @@ from lp_io.errors import CheckpointError
 from lp_io.tensor_file import sha256_of, write_tensor_file
 
 _PACKAGES = (
-    "lp-core",
-    "lp-data",
-    "lp-io",
-    "lp-models",
-    "lp-pipeline",
-    "numpy",
-    "pytorch-lightning",
-    "timm",
+    "lp-core", "lp-data", "lp-io", "lp-models", "lp-pipeline", "numpy", "pytorch-lightning", "timm",
     "torch",
-)
+)  # fmt: skip
 
 
 def save_model(
@@ -75,9 +68,6 @@ def save_model(
         metrics: Figures by name.
         extra: Further plain values to keep.
 
-    Returns:
-        The manifest that was written.
-
     Raises:
         CheckpointError: The tracker is not registered, its weights are not finite, or the files
             cannot be written.
@@ -98,7 +88,7 @@ def save_model(
         manifest = Manifest(
             model_type=plugin.name,
             semi_supervised=type(tracker) is not kind,
-            distribution=Distribution(name=plugin.distribution, version=plugin.version),
+            distribution=_distribution(plugin),
             options=plain_options(tracker.options),
             optimization=plain_options(tracker.optimization),
             keypoint_names=tracker.options.keypoint_names,
@@ -128,9 +118,6 @@ def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
     Args:
         folder: The model directory.
         extra: Plain values by name; they replace those of the same name.
-
-    Returns:
-        The manifest that was written.
 
     Raises:
         CheckpointError: There is no saved model, its manifest cannot be trusted, a value is not
@@ -177,18 +164,20 @@ def _loss_records(factory: LossFactory | None) -> tuple[LossRecord, ...]:
     if factory is None:
         return ()
     plugins = registered(LOSSES)
-    records = []
-    for name, loss in factory.losses.items():
-        plugin = plugins.get(name)
-        source = (plugin.distribution, plugin.version) if plugin else ("unknown", "unknown")
-        records.append(
-            LossRecord(
-                name=name,
-                options=plain_options(loss.options),
-                distribution=Distribution(name=source[0], version=source[1]),
-            )
+    return tuple(
+        LossRecord(
+            name=name,
+            options=plain_options(loss.options),
+            distribution=_distribution(plugins.get(name)),
         )
-    return tuple(records)
+        for name, loss in factory.losses.items()
+    )
+
+
+def _distribution(plugin: Plugin | None) -> Distribution:
+    if plugin is None:
+        return Distribution(name="unknown", version="unknown")
+    return Distribution(name=plugin.distribution, version=plugin.version)
 
 
 def _package_versions(others: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint.classes import registration_of
+from lp_io.checkpoint.building import registration_of
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
 from lp_io.lightning_pose.layouts import efficientnet_weight, resnet_weight
@@ -149,7 +149,7 @@ def tracker_weights(
         }
     except ConversionError as error:
         raise misfit(tracker, checkpoint, error.problem) from error
-    adapter = ADAPTERS.get(registration_of(type(tracker)).plugin.name)
+    adapter = ADAPTERS.get(registration_of(type(tracker))[1].name)
     take_head = adapter.head if adapter else _same_head
     head = take_head(tracker, _part(checkpoint.weights, _HEAD))
     return {
