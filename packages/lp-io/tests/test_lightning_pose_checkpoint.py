@@ -177,7 +177,7 @@ def test_damaged_files_are_refused(tmp_path):
     _with_pickle(_save(path), pickled, zipfile.ZIP_DEFLATED)
     with pytest.raises(ConversionError, match="not laid out"):
         read_lightning_pose_checkpoint(path)
-    with pytest.raises(ConversionError, match="no such checkpoint"):
+    with pytest.raises(ConversionError, match="no such file"):
         read_lightning_pose_checkpoint(tmp_path / "missing.ckpt")
     with pytest.raises(ConversionError, match="cannot be read"):
         read_lightning_pose_checkpoint(tmp_path)

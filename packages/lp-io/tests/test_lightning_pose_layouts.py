@@ -9,8 +9,7 @@ from lp_core.backbones.build import build_backbone
 from lp_core.backbones.contract import BackboneRequest
 from lp_core.registry import BACKBONES, registered
 from lp_io.errors import ConversionError
-from lp_io.lightning_pose.layouts import efficientnet_weight, resnet_weight
-from lp_io.lightning_pose.weights import LAYOUTS
+from lp_io.lightning_pose.weights import LAYOUTS, efficientnet_weight, resnet_weight
 
 
 class Bottleneck(nn.Module):

@@ -1,9 +1,10 @@
 """Model directories of Lightning Pose, read without running anything of them."""
 
-from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint, read_lightning_pose_checkpoint
-from lp_io.lightning_pose.folder import (
+from lp_io.lightning_pose.checkpoint import (
+    LightningPoseCheckpoint,
     find_lightning_pose_checkpoint,
     is_lightning_pose_model_dir,
+    read_lightning_pose_checkpoint,
 )
 from lp_io.lightning_pose.weights import (
     check_backbone,

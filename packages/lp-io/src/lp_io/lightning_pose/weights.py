@@ -1,7 +1,12 @@
-"""The weights of a checkpoint of Lightning Pose, by the names of our trackers."""
+"""The weights of a checkpoint of Lightning Pose, by the names of our trackers.
+
+Lightning Pose cuts torchvision's networks into a numbered sequence of their parts. Our backbones
+are timm's networks, whose architectures are the same.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +20,64 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import registration_of
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
-from lp_io.lightning_pose.layouts import efficientnet_weight, resnet_weight
 
 Weights = Mapping[str, Tensor]
 
 _BACKBONE, _HEAD = "backbone.", "head."
-PARTS = (_BACKBONE, _HEAD)
-"""Prefixes of the names of the weights that a tracker needs."""
-
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 """The normalization of Lightning Pose, whatever the backbone."""
+
+_RESNET_PARTS = {"0": "conv1", "1": "bn1", "4": "layer1"}
+_RESNET_PARTS |= {"5": "layer2", "6": "layer3", "7": "layer4"}
+"""Part 2 is an activation and part 3 a pooling; neither has weights."""
+
+_STEM = {"0": "conv_stem", "1": "bn1"}
+_TOP = {"0": "conv_head", "1": "bn2"}
+_SQUEEZE = {"fc1": "se.conv_reduce", "fc2": "se.conv_expand"}
+_BLOCK = re.compile(r"0\.(\d+)\.(\d+)\.block\.(\d+)\.(\w+)\.(\w+)")
+_ENDS = re.compile(r"0\.(0|8)\.(0|1)\.(\w+)")
+
+
+def resnet_weight(name: str) -> str:
+    """The name in our backbone of a ResNet's weight, such as ``4.0.conv1.weight``.
+
+    Raises:
+        ConversionError: A ResNet has no such weight.
+    """
+    part, _, rest = name.partition(".")
+    if part not in _RESNET_PARTS or not rest:
+        raise ConversionError(f"'{name}' is not a weight of a ResNet")
+    return f"model.{_RESNET_PARTS[part]}.{rest}"
+
+
+def efficientnet_weight(name: str) -> str:
+    """The name in our backbone of an EfficientNet's weight, such as ``0.2.1.block.0.0.weight``.
+
+    Raises:
+        ConversionError: An EfficientNet has no such weight.
+    """
+    if match := _ENDS.fullmatch(name):
+        part, layer, kind = match.groups()
+        return f"model.{(_STEM if part == '0' else _TOP)[layer]}.{kind}"
+    if match := _BLOCK.fullmatch(name):
+        stage, block, step, layer, kind = match.groups()
+        place = _in_block(int(step), layer, widens=int(stage) > 1)
+        if place is not None and 1 <= int(stage) <= 7:
+            return f"model.blocks.{int(stage) - 1}.{block}.{place}.{kind}"
+    raise ConversionError(f"'{name}' is not a weight of an EfficientNet")
+
+
+def _in_block(step: int, layer: str, *, widens: bool) -> str | None:
+    """Where the layer of a step belongs in a block; those of the first stage do not widen."""
+    convolutions = ("conv_pw", "conv_dw", "", "conv_pwl") if widens else ("conv_dw", "", "conv_pw")
+    if step >= len(convolutions):
+        return None
+    if not convolutions[step]:
+        return _SQUEEZE.get(layer)
+    normalizations = [number for number, name in enumerate(convolutions) if name]
+    names = {"0": convolutions[step], "1": f"bn{normalizations.index(step) + 1}"}
+    return names.get(layer)
+
 
 _RESNETS = (
     *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)),
@@ -95,11 +148,7 @@ ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
 
 
 def get_adapter(model_type: str, where: str | Path) -> Adapter:
-    """The adapter of a model type.
-
-    Args:
-        model_type: The model type of a config of Lightning Pose.
-        where: Where it is named, for the message.
+    """The adapter of a model type, which is named at ``where`` in a config of Lightning Pose.
 
     Raises:
         ConversionError: Models of this type cannot be converted.
@@ -114,11 +163,7 @@ def get_adapter(model_type: str, where: str | Path) -> Adapter:
 
 
 def check_backbone(name: str, where: str | Path) -> Callable[[str], str]:
-    """The layout of a backbone's weights: from their names in Lightning Pose to ours.
-
-    Args:
-        name: The backbone.
-        where: Where it is named, for the message.
+    """The layout of the weights of a backbone that is named at ``where``; see `LAYOUTS`.
 
     Raises:
         ConversionError: Its weights cannot be converted.
@@ -143,17 +188,16 @@ def tracker_weights(
         ConversionError: They are not those of the tracker's backbone.
     """
     layout = check_backbone(tracker.options.backbone, f"{checkpoint.path}, model.backbone")
+    backbone = _part(checkpoint.weights, _BACKBONE)
     try:
-        backbone = {
-            layout(name): value for name, value in _part(checkpoint.weights, _BACKBONE).items()
-        }
+        named = {f"{_BACKBONE}{layout(name)}": value for name, value in backbone.items()}
     except ConversionError as error:
-        raise misfit(tracker, checkpoint, error.problem) from error
+        raise _misfit(tracker, checkpoint, error.problem) from error
     adapter = ADAPTERS.get(registration_of(type(tracker))[1].name)
     take_head = adapter.head if adapter else _same_head
     head = take_head(tracker, _part(checkpoint.weights, _HEAD))
     return {
-        **{f"{_BACKBONE}{name}": value for name, value in backbone.items()},
+        **named,
         **{f"{_HEAD}{name}": value for name, value in head.items()},
         **{
             f"normalization.{name}": torch.tensor(values).reshape(-1, 1, 1)
@@ -163,23 +207,9 @@ def tracker_weights(
 
 
 def _part(weights: Weights, prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
-
-
-def misfit(
-    tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint, problem: str
-) -> ConversionError:
-    """The error of a checkpoint whose weights are not those of the tracker."""
-    return ConversionError(
-        f"the weights do not fit {type(tracker).__name__} with a {tracker.options.backbone}: "
-        f"{problem}",
-        where=checkpoint.path,
-        remedy="check that config.yaml and tb_logs are of the same training",
-    )
+    """The weights of a part, by their names in it."""
+    start = len(prefix)
+    return {name[start:]: value for name, value in weights.items() if name.startswith(prefix)}
 
 
 def fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) -> list[str]:
@@ -191,19 +221,7 @@ def fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) ->
     Raises:
         ConversionError: They are not exactly the tracker's.
     """
-    weights = tracker_weights(tracker, checkpoint)
-    _check_all_fit(tracker, weights, checkpoint)
-    tracker.load_state_dict(weights)
-    return [name for name in checkpoint.weights if not name.startswith(PARTS)]
-
-
-def _check_all_fit(
-    tracker: BaseSupervisedTracker,
-    weights: Weights,
-    checkpoint: LightningPoseCheckpoint,
-) -> None:
-    """Refuse weights that are not exactly the tracker's."""
-    own = tracker.state_dict()
+    weights, own = tracker_weights(tracker, checkpoint), tracker.state_dict()
     problems = [f"'{name}' is missing" for name in own if name not in weights]
     problems += [f"'{name}' belongs nowhere" for name in weights if name not in own]
     problems += [
@@ -213,4 +231,17 @@ def _check_all_fit(
     ]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise misfit(tracker, checkpoint, f"{problems[0]}{more}")
+        raise _misfit(tracker, checkpoint, f"{problems[0]}{more}")
+    tracker.load_state_dict(weights)
+    return [name for name in checkpoint.weights if not name.startswith((_BACKBONE, _HEAD))]
+
+
+def _misfit(
+    tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint, problem: str
+) -> ConversionError:
+    return ConversionError(
+        f"the weights do not fit {type(tracker).__name__} with a {tracker.options.backbone}: "
+        f"{problem}",
+        where=checkpoint.path,
+        remedy="check that config.yaml and tb_logs are of the same training",
+    )

@@ -11,7 +11,7 @@ from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_core.poses.csv_text import opened_csv_rows
 from lp_io.errors import ConversionError
-from lp_io.lightning_pose.folder import is_lightning_pose_model_dir
+from lp_io.lightning_pose import is_lightning_pose_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
 from lp_io.tables.coco import read_coco
 from lp_io.untrusted import hdf5
