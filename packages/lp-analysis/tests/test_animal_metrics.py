@@ -1,4 +1,4 @@
-"""Metrics of several animals: agreement with pycocotools, and properties that any scorer has."""
+"""Metrics of several animals: agreement with pycocotools and trackeval, and what any scorer has."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.average_precision import average_precision
+from lp_analysis.metrics.identities import count_identities, total
 from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, body_length, label_sigmas, oks
 from lp_analysis.metrics.paired_frames import Regions, pair_frames, row_scores
 from lp_core.poses import PoseTable, Skeleton, Visibility, concatenate
@@ -26,17 +27,18 @@ few = settings(deadline=None, max_examples=25)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def scene(seed, frames=8, animals=3, noise=4.0, extra=1.0, missed=0.2, swap=0.2):
+def scene(seed, frames=8, animals=3, noise=4.0, extra=1.0, missed=0.2, swap=0.2, room=120.0):
     """Truth with hidden keypoints and named animals, and predictions with all kinds of errors."""
     random = np.random.default_rng(seed)
     truth, codes, t_frame, t_name, rows, score, frame, name = [], [], [], [], [], [], [], []
+    body = random.normal(0, 15, (K, 2))
     names = [f"mouse{n}" for n in range(animals)]
     tracks = [f"track{n}" for n in range(animals)]
     for number in range(frames):
         if random.random() < swap:
             tracks = list(random.permutation(tracks))
         for place in range(random.integers(0, animals + 1)):
-            points = random.uniform(0, 120, 2) + random.normal(0, 15, (K, 2))
+            points = random.uniform(0, room, 2) + body + random.normal(0, 2, (K, 2))
             visible = random.choice([0, 1, 2], K, p=[0.2, 0.2, 0.6]).astype(np.int8)
             visible[0] = 2
             truth.append(points)
@@ -48,7 +50,7 @@ def scene(seed, frames=8, animals=3, noise=4.0, extra=1.0, missed=0.2, swap=0.2)
                 frame.append(number)
                 name.append(tracks[place])
         for place in range(random.poisson(extra)):
-            rows.append(random.uniform(0, 120, 2) + random.normal(0, 15, (K, 2)))
+            rows.append(random.uniform(0, room, 2) + random.normal(0, 15, (K, 2)))
             frame.append(number)
             name.append(f"extra{place}")
     score = random.permutation(len(rows)) / max(len(rows), 1) + 0.001
@@ -321,3 +323,193 @@ def test_keypoints_of_the_scene_are_not_an_animal():
     frames = pair_frames(concatenate([truth, scenery]), concatenate([predicted, scenery]))
     assert len(frames.truth) == len(truth)
     assert "single" not in frames.predicted.individual
+
+
+def trackeval_results(frames):
+    """What trackeval says of one video: the fields of its three metrics."""
+    from trackeval.metrics import CLEAR, HOTA, Identity
+
+    def numbers(table):
+        names = [(row, None) if n is None else n for row, n in enumerate(table.individual)]
+        known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([known[name] for name in names], int), len(known)
+
+    (truth, truths), (found, tracks) = numbers(frames.truth), numbers(frames.predicted)
+    matrices = {n: matrix for n, _, matrix in frames.matrices(frames.similarity)}
+    steps = range(len(frames.frames))
+    rows = [np.flatnonzero(frames.truth_frame == step) for step in steps]
+    columns = [np.flatnonzero(frames.predicted_frame == step) for step in steps]
+    data = {
+        "num_timesteps": len(steps), "num_gt_ids": truths, "num_tracker_ids": tracks,
+        "num_gt_dets": len(truth), "num_tracker_dets": len(found),
+        "gt_ids": [truth[some] for some in rows], "tracker_ids": [found[some] for some in columns],
+        "similarity_scores": [
+            matrices.get(step, np.zeros((len(rows[step]), len(columns[step])))) for step in steps
+        ],
+    }  # fmt: skip
+    quiet = {"PRINT_CONFIG": False}
+    judges = {"HOTA": HOTA(), "CLEAR": CLEAR(quiet), "Identity": Identity(quiet)}
+    return {name: judge.eval_sequence(data) for name, judge in judges.items()}, judges
+
+
+_TRACKEVAL = {
+    "IDF1": ("Identity", "IDF1"), "IDP": ("Identity", "IDP"), "IDR": ("Identity", "IDR"),
+    "MOTA": ("CLEAR", "MOTA"), "switches": ("CLEAR", "IDSW"), "fragments": ("CLEAR", "Frag"),
+    "HOTA": ("HOTA", "HOTA"), "DetA": ("HOTA", "DetA"), "AssA": ("HOTA", "AssA"),
+}  # fmt: skip
+
+
+@few
+@given(
+    seed=seeds,
+    missed=st.sampled_from([0.0, 0.2, 1.0]),
+    untracked=st.booleans(),
+    room=st.sampled_from([120.0, 8.0]),  # in little room animals may be confused
+)
+def test_identities_are_those_of_trackeval(seed, missed, untracked, room):
+    truth, predicted = scene(seed, frames=25, animals=4, missed=missed, room=room)
+    if untracked:
+        names = [None if row % 7 == 0 else name for row, name in enumerate(predicted.individual)]
+        predicted = replace(predicted, individual=tuple(names))
+    frames = pair_frames(truth, predicted)
+    ours = count_identities(frames).metrics()
+    theirs, _ = trackeval_results(frames)
+    for name, (judge, field) in _TRACKEVAL.items():
+        np.testing.assert_allclose(
+            np.nan_to_num(ours[name][0]), np.mean(theirs[judge][field]), atol=1e-6, err_msg=name
+        )
+    for values, field in zip(
+        count_identities(frames).hota(), ("HOTA", "DetA", "AssA"), strict=True
+    ):
+        np.testing.assert_allclose(np.nan_to_num(values[0]), theirs["HOTA"][field], atol=1e-6)
+
+
+def test_identities_of_several_videos_are_those_of_trackeval():
+    videos = [pair_frames(*scene(seed, frames=20)) for seed in (1, 2, 3)]
+    results = [trackeval_results(frames) for frames in videos]
+    pooled = total([count_identities(frames) for frames in videos], np.ones((1, 3))).metrics()
+    judges = results[0][1]
+    for name, (judge, field) in _TRACKEVAL.items():
+        one_by_one = {str(n): result[judge] for n, (result, _) in enumerate(results)}
+        expected = judges[judge].combine_sequences(one_by_one)[field]
+        np.testing.assert_allclose(pooled[name][0], np.mean(expected), atol=1e-6, err_msg=name)
+
+
+def walk(tracks, frames=10, apart=200.0):
+    """Truth of animals that stand still, and predictions on them: a track of each per frame."""
+    body = np.random.default_rng(0).normal(0, 15, (K, 2))
+    truth, found = [], []
+    for frame in range(frames):
+        for place in range(len(tracks)):
+            truth.append((body + place * apart, frame, f"mouse{place}"))
+            name = tracks[place][frame]
+            if name != ".":
+                found.append((body + place * apart, frame, name))
+    return (
+        PoseTable(SKELETON, np.array([p for p, _, _ in rows]).reshape(-1, K, 2),
+                  tuple(f for _, f, _ in rows), individual=tuple(n for _, _, n in rows),
+                  score=np.ones(len(rows)))
+        for rows in (truth, found)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tracks", "switches", "fragments", "losses"),
+    [
+        (("aaaaaaaaaa", "bbbbbbbbbb"), 0, 0, 0),
+        (("aaaaabbbbb", "bbbbbaaaaa"), 2, 0, 0),
+        (("aaa...aaaa", "bbbbbbbbbb"), 0, 1, 1),
+        (("aaa...cccc", "bbbbbbbbbb"), 1, 1, 1),
+        (("aaa.......", "bbbbbbbbbb"), 0, 0, 1),
+        (("aaa...aaaa",), 0, 0, 1),  # as in trackeval, frames without a prediction do not fragment
+    ],
+)
+def test_switches_fragments_and_losses_are_counted(tracks, switches, fragments, losses):
+    counts = count_identities(pair_frames(*walk(tracks)), fps=4.0)
+    assert (counts.switches, counts.fragments, counts.losses) == (switches, fragments, losses)
+    metrics = counts.metrics()
+    assert metrics["switches_per_minute"] == pytest.approx(switches / (10 / 4 / 60))
+    matched = 10 * len(tracks) - sum(track.count(".") for track in tracks)
+    assert metrics["seconds_between_errors"] == matched / 4 / max(switches + losses, 1)
+
+
+def test_every_frame_of_a_sparsely_labelled_video_stands_for_its_share_of_time():
+    truth, found = walk(("aaaaa", "bbbbb"), frames=5)
+    sparse = [replace(t, frame=tuple(30 * f for f in t.frame)) for t in (truth, found)]
+    assert count_identities(pair_frames(*sparse), fps=10.0).seconds == pytest.approx(12.1)
+    assert np.isnan(count_identities(pair_frames(truth, found)).seconds)
+
+
+@few
+@given(seed=seeds)
+def test_neither_names_nor_the_order_of_rows_change_identities(seed):
+    truth, predicted = scene(seed, frames=15)
+    other = shuffled(predicted, seed)
+    other = replace(other, individual=tuple(f"x{hash(n) % 10**9}" for n in other.individual))
+    before = count_identities(pair_frames(truth, predicted), fps=30.0)
+    after = count_identities(pair_frames(shuffled(truth, seed), other), fps=30.0)
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@few
+@given(seed=seeds)
+def test_perfect_tracks_have_identities_of_1(seed):
+    truth, _ = scene(seed)
+    metrics = count_identities(
+        pair_frames(truth, replace(truth, score=np.ones(len(truth))))
+    ).metrics()
+    if len(truth):
+        assert all(metrics[n] == 1 for n in ("IDF1", "IDP", "IDR", "MOTA", "HOTA", "DetA", "AssA"))
+        assert metrics["switches"] == 0
+
+
+def test_identities_of_nothing_are_defined():
+    truth, predicted = scene(1)
+    nobody = replace(truth.rows([]), score=np.zeros(0))
+    empty_frames = PoseTable(
+        SKELETON, np.full((9, K, 2), np.nan), tuple(range(9)), individual=(None,) * 9
+    )
+    missed = count_identities(pair_frames(truth, nobody)).metrics()
+    assert (missed["IDF1"], missed["IDR"], missed["HOTA"], missed["MOTA"]) == (0, 0, 0, 0)
+    false = count_identities(pair_frames(empty_frames, predicted)).metrics()
+    assert (false["IDF1"], false["IDP"], false["HOTA"]) == (0, 0, 0)
+    nothing = count_identities(pair_frames(empty_frames, nobody)).metrics()
+    assert np.isnan([nothing[name] for name in ("IDF1", "IDP", "IDR", "MOTA", "HOTA")]).all()
+    assert nothing["switches"] == 0
+    assert np.isnan([missed["IDP"], false["IDR"]]).all()
+
+
+def test_one_animal_without_a_name_is_one_track():
+    truth, _ = scene(1, animals=1)
+    table = replace(truth, individual=None, score=np.ones(len(truth)))
+    assert count_identities(pair_frames(table, table)).metrics()["IDF1"] == 1
+
+
+def test_individuals_that_cannot_be_told_apart_are_refused():
+    truth, predicted = walk(("aa", "bb"), frames=2)
+    frames = pair_frames(truth, replace(predicted, individual=None))
+    with pytest.raises(EvaluationError, match="several predicted animals without names"):
+        count_identities(frames)
+    twins = replace(truth, individual=("mouse0",) * 4)
+    with pytest.raises(EvaluationError, match="'mouse0' is there twice in frame 0"):
+        count_identities(pair_frames(twins, predicted))
+
+
+def test_animals_in_a_crowd_are_neither_missed_nor_false():
+    truth, predicted = walk(("aa", "bb", "cc"), frames=2)
+    crowd = np.array([name == "mouse1" for name in truth.individual])
+    frames = pair_frames(truth, predicted, regions=Regions(ignored=crowd))
+    counts = count_identities(frames)
+    assert (counts.tp, counts.fp, counts.fn) == (4, 0, 0)
+    missing = pair_frames(truth, predicted.rows([0, 3]), regions=Regions(ignored=crowd))
+    counts = count_identities(missing)
+    assert (counts.tp, counts.fp, counts.fn) == (2, 0, 2)
+
+
+def test_an_animal_in_front_of_a_crowd_is_found():
+    truth, predicted = walk(("aa", "bb"), frames=2, apart=0.0)
+    crowd = np.array([name == "mouse1" for name in truth.individual])
+    one = predicted.rows([0, 2])
+    counts = count_identities(pair_frames(truth, one, regions=Regions(ignored=crowd)))
+    assert (counts.tp, counts.fp, counts.fn) == (2, 0, 0)

@@ -94,6 +94,38 @@ class PairedFrames:
             chosen.append(start + rows * matrix.shape[1] + columns)
         return np.concatenate(chosen)
 
+    def without_ignored(self, threshold: float = 0.5) -> PairedFrames:
+        """Without rows to ignore, and predictions that match such a row at best."""
+        if not self.ignored.any():
+            return self
+        near = self.ignored[self.pairs[:, 0]] & (self.similarity >= threshold)
+        judged = replace(
+            self, similarity=np.where(self.ignored[self.pairs[:, 0]], 0, self.similarity)
+        )
+        beside = np.zeros(len(self.predicted), bool)
+        beside[self.pairs[near, 1]] = True
+        matched = judged.matches(threshold)
+        beside[matched[matched >= 0]] = False
+        return self._only(~self.ignored, ~beside)
+
+    def _only(
+        self, truth: Bool[ndarray, " truth"], predicted: Bool[ndarray, " predicted"]
+    ) -> PairedFrames:
+        kept = truth[self.pairs[:, 0]] & predicted[self.pairs[:, 1]]
+        number = np.cumsum(truth) - 1, np.cumsum(predicted) - 1
+        return replace(
+            self,
+            truth=self.truth.rows(np.flatnonzero(truth)),
+            predicted=self.predicted.rows(np.flatnonzero(predicted)),
+            scores=self.scores[predicted],
+            truth_frame=self.truth_frame[truth],
+            predicted_frame=self.predicted_frame[predicted],
+            ignored=self.ignored[truth],
+            crowd=self.crowd[truth],
+            pairs=np.stack([n[p] for n, p in zip(number, self.pairs[kept].T, strict=True)], axis=1),
+            similarity=self.similarity[kept],
+        )
+
     def matches(self, threshold: float = 0.5) -> Int[ndarray, " truth"]:
         """For each labelled animal the predicted one that it is matched with, -1 for none.
 

@@ -1,0 +1,253 @@
+"""Whether predicted tracks keep the identities of labelled animals: IDF1, switches, HOTA.
+
+R labelled and P predicted animals of a video, N pairs of them in one frame, A thresholds of HOTA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.optimize import linear_sum_assignment
+
+from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.paired_frames import PairedFrames
+from lp_core.poses import PoseTable
+
+ALPHAS = np.arange(0.05, 0.99, 0.05)
+"""Similarities from which on HOTA counts a pair as a match."""
+
+_CONTINUED = 1000.0  # more than any sum of similarities
+_EPS = np.finfo(float).eps
+
+
+class IdentityCounts(NamedTuple):
+    """What identities are judged by, (B,) each: in a video, B being 1, or in B sets of videos.
+
+    Attributes:
+        idtp, idfp, idfn: Rows right, of predictions only and of labels only, when each labelled
+            individual stands for at most one track, so that most rows are right.
+        tp, fp, fn: Rows matched, false and missed, when matches of the frame before are continued.
+        switches: Labelled individuals that are matched by another track than when last matched.
+        fragments: Labelled individuals that are matched again, not having been so in the frame
+            before. As in trackeval, frames without a prediction are passed over, and an individual
+            that was out of sight counts.
+        losses: Labelled individuals that were matched when last labelled, and no longer are.
+        seconds: Of video; NaN where the frames per second are not known.
+        tracked_seconds: In which individuals were matched, summed over them.
+        hota_tp, hota_fp, hota_fn: (B, A) rows by threshold, matched so that associations are best.
+        association: (B, A) the sum of the association accuracy of matched rows.
+    """
+
+    idtp: Float[ndarray, " sets"]
+    idfp: Float[ndarray, " sets"]
+    idfn: Float[ndarray, " sets"]
+    tp: Float[ndarray, " sets"]
+    fp: Float[ndarray, " sets"]
+    fn: Float[ndarray, " sets"]
+    switches: Float[ndarray, " sets"]
+    fragments: Float[ndarray, " sets"]
+    losses: Float[ndarray, " sets"]
+    seconds: Float[ndarray, " sets"]
+    tracked_seconds: Float[ndarray, " sets"]
+    hota_tp: Float[ndarray, "sets alphas"]
+    hota_fp: Float[ndarray, "sets alphas"]
+    hota_fn: Float[ndarray, "sets alphas"]
+    association: Float[ndarray, "sets alphas"]
+
+    def metrics(self) -> dict[str, Float[ndarray, " sets"]]:
+        """The metrics by name; NaN where there is nothing to divide by.
+
+        ``IDF1``, ``IDP``, ``IDR`` (Ristani et al., 2016), ``MOTA`` (Bernardin and Stiefelhagen,
+        2008), ``HOTA``, ``DetA``, ``AssA`` as means over `ALPHAS` (Luiten et al., 2021),
+        ``switches``, ``fragments``, ``switches_per_minute`` of video, and
+        ``seconds_between_errors``: the tracked time by the number of switches and losses, or all of
+        it where there is none.
+        """
+        hota, detection, association = self.hota()
+        return {
+            "IDF1": ratio(2 * self.idtp, 2 * self.idtp + self.idfp + self.idfn),
+            "IDP": ratio(self.idtp, self.idtp + self.idfp),
+            "IDR": ratio(self.idtp, self.idtp + self.idfn),
+            "MOTA": ratio(self.tp - self.fp - self.switches, self.tp + self.fn),
+            "HOTA": hota.mean(axis=-1),
+            "DetA": detection.mean(axis=-1),
+            "AssA": association.mean(axis=-1),
+            "switches": self.switches,
+            "fragments": self.fragments,
+            "switches_per_minute": ratio(60 * self.switches, self.seconds),
+            "seconds_between_errors": self.tracked_seconds
+            / np.maximum(self.switches + self.losses, 1),
+        }
+
+    def hota(self) -> tuple[ndarray, ndarray, ndarray]:
+        """HOTA, DetA and AssA by threshold, each (B, A); NaN where there is no row at all."""
+        rows = self.hota_tp + self.hota_fp + self.hota_fn
+        detection = ratio(self.hota_tp, rows)
+        association = np.where(rows > 0, self.association / np.maximum(self.hota_tp, 1), np.nan)
+        return np.sqrt(detection * association), detection, association
+
+
+def ratio(part: ndarray, whole: ndarray) -> ndarray:
+    """Their ratio, NaN where the whole is 0."""
+    return np.divide(part, np.where(whole == 0, np.nan, whole))
+
+
+def count_identities(
+    frames: PairedFrames, *, fps: float | None = None, threshold: float = 0.5
+) -> IdentityCounts:
+    """Count what identities are judged by.
+
+    A row that belongs to no track is a track of its own.
+
+    Args:
+        frames: The animals of one video, in all views; those of one name in two views count as two.
+        fps: Frames per second.
+        threshold: The similarity from which on animals match, but for HOTA.
+
+    Raises:
+        EvaluationError: A frame has several animals but a table names none, or an individual has
+            two rows in a frame.
+    """
+    frames = frames.without_ignored(threshold)
+    truth = _tracks(frames.truth, frames.truth_frame, "labelled animals")
+    found = _tracks(frames.predicted, frames.predicted_frame, "predicted animals")
+    rows, predictions = float(len(truth)), float(len(found))
+    idtp = _best_rows(frames, truth, found, threshold)
+    matched = _continued_matches(frames, truth, found, threshold)
+    tp = float((matched >= 0).sum())
+    spacing = _seconds_per_frame(frames, fps)
+    right, association = _hota(frames, truth, found)
+    counts = (
+        *(idtp, predictions - idtp, rows - idtp),
+        *(tp, predictions - tp, rows - tp),
+        *_errors(frames, truth, np.where(matched >= 0, found[matched] if len(found) else -1, -1)),
+        *(spacing * len(frames.frames), spacing * tp),
+        *(right, predictions - right, rows - right, association),
+    )
+    return IdentityCounts(*(np.asarray(count)[None] for count in counts))
+
+
+def total(
+    counts: Sequence[IdentityCounts], times: Float[ndarray, "resamples videos"]
+) -> IdentityCounts:
+    """The counts of all videos, each of which counts a number of times.
+
+    Args:
+        counts: Of V videos.
+        times: (B, V) how often each counts.
+
+    Returns:
+        Those of B sets of videos.
+    """
+    columns = (np.concatenate(column) for column in zip(*counts, strict=True))
+    return IdentityCounts(*(np.tensordot(times, column, axes=1) for column in columns))
+
+
+def _tracks(table: PoseTable, frame: Int[ndarray, " rows"], what: str) -> Int[ndarray, " rows"]:
+    """The number of the track of each row; tracks of one name in two views are two."""
+    doubled = "a frame has several {} without names, so their identities cannot be judged"
+    names: Sequence[str | None] = table.individual or ("",) * len(table)
+    views = table.view or ("",) * len(table)
+    keys = [
+        (v, row if name is None else name)
+        for row, (v, name) in enumerate(zip(views, names, strict=True))
+    ]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    tracks = np.array([numbers[key] for key in keys], np.int64)
+    order = np.lexsort((tracks, frame))
+    twice = (np.diff(tracks[order]) == 0) & (np.diff(frame[order]) == 0)
+    if twice.any():
+        row = int(order[1:][twice][0])
+        problem = (
+            doubled.format(what)
+            if table.individual is None
+            else (f"the individual '{names[row]}' is there twice in frame {table.frame[row]}")
+        )
+        raise EvaluationError(problem, where=table.place(row))
+    return tracks
+
+
+def _best_rows(frames: PairedFrames, truth: ndarray, found: ndarray, threshold: float) -> float:
+    """How many rows are right at most if each individual stands for one track."""
+    similar = frames.pairs[frames.similarity >= threshold].T
+    if similar.size == 0:
+        return 0.0
+    rows, row = np.unique(truth[similar[0]], return_inverse=True)
+    columns, column = np.unique(found[similar[1]], return_inverse=True)
+    common = np.zeros((len(rows), len(columns)))
+    np.add.at(common, (row, column), 1)
+    return float(common[linear_sum_assignment(common, maximize=True)].sum())
+
+
+def _continued_matches(
+    frames: PairedFrames, truth: ndarray, found: ndarray, threshold: float
+) -> Int[ndarray, " truth"]:
+    """Matches of each frame that first continue those before, then are the most similar."""
+    matched = np.full(len(truth), -1)
+    track = np.full(int(truth.max(initial=-1)) + 1, -1)  # of each individual in the frame before
+    for _, start, similarity in frames.matrices(frames.similarity):
+        (first, second), shape = frames.pairs[start], similarity.shape
+        mine = truth[first : first + shape[0]]
+        theirs = found[second : second + shape[1]]
+        value = _CONTINUED * (theirs == track[mine][:, None]) + similarity
+        value[similarity < threshold - _EPS] = 0
+        rows, columns = linear_sum_assignment(value, maximize=True)
+        good = value[rows, columns] > _EPS
+        rows, columns = rows[good], columns[good]
+        matched[first + rows] = second + columns
+        track[:] = -1
+        track[mine[rows]] = theirs[columns]
+    return matched
+
+
+def _errors(
+    frames: PairedFrames, truth: Int[ndarray, " truth"], track: Int[ndarray, " truth"]
+) -> tuple[float, float, float]:
+    """Switches, fragments and losses, from the track that each row is matched by, -1 for none."""
+    order = np.argsort(truth, kind="stable")
+    own, track = truth[order], track[order]
+    losses = (np.diff(own) == 0) & (track[:-1] >= 0) & (track[1:] < 0)
+    both = np.intersect1d(frames.truth_frame, frames.predicted_frame)
+    step = np.searchsorted(both, frames.truth_frame[order])[track >= 0]
+    own, track = own[track >= 0], track[track >= 0]
+    same = np.diff(own) == 0
+    switches = same & (np.diff(track) != 0)
+    fragments = same & (np.diff(step) > 1)
+    return float(switches.sum()), float(fragments.sum()), float(losses.sum())
+
+
+def _seconds_per_frame(frames: PairedFrames, fps: float | None) -> float:
+    """The time from one judged frame to the next; NaN where that is not known."""
+    numbers = [frame for _, frame in frames.frames]
+    if fps is None or not all(isinstance(number, int) for number in numbers):
+        return float("nan")
+    views = [view for view, _ in frames.frames]
+    _, first, counts = np.unique(views, return_index=True, return_counts=True)
+    spanned = np.array(numbers)[first + counts - 1] - np.array(numbers)[first] + 1
+    return float(spanned.sum()) / fps / len(numbers) if numbers else 0.0
+
+
+def _hota(
+    frames: PairedFrames, truth: Int[ndarray, " truth"], found: Int[ndarray, " predicted"]
+) -> tuple[Float[ndarray, " alphas"], Float[ndarray, " alphas"]]:
+    """True positives and the sum of their association accuracies, by threshold."""
+    similarity, (row, column) = frames.similarity, frames.pairs.T
+    union = (
+        np.bincount(row, similarity, len(truth))[row]
+        + np.bincount(column, similarity, len(found))[column]
+        - similarity
+    )
+    overlap = np.where(union > _EPS, similarity / np.where(union > _EPS, union, 1), 0)
+    code = truth[row] * (int(found.max(initial=0)) + 1) + found[column]
+    _, first, code = np.unique(code, return_index=True, return_inverse=True)
+    common = np.bincount(code, overlap, len(first))
+    rows = np.bincount(truth)[truth[row[first]]] + np.bincount(found)[found[column[first]]]
+    chosen = frames.assigned((common / (rows - common))[code] * similarity)
+    right = similarity[chosen] >= ALPHAS[:, None] - _EPS
+    matches = np.stack([np.bincount(code[chosen[hit]], minlength=len(first)) for hit in right])
+    association = matches**2 / np.maximum(rows - matches, 1)
+    return right.sum(axis=1).astype(float), association.sum(axis=1)
