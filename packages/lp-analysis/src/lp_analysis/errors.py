@@ -15,3 +15,7 @@ class EvaluationError(AnalysisError):
 
 class RenderingError(AnalysisError):
     """A picture or video of predictions that cannot be drawn."""
+
+
+class TrackingError(AnalysisError):
+    """Rows that cannot be joined to tracks, or options of tracking that make no sense."""

@@ -1,0 +1,145 @@
+"""Follow the individuals of a whole table, and name its rows by their tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from lp_analysis.errors import TrackingError
+from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
+from lp_analysis.tracks.options import TrackingOptions
+from lp_core.poses import PoseTable
+
+FrameRows = tuple[int, Int[ndarray, " some"]]
+"""A frame's number and the places of its rows."""
+
+
+def track_online(
+    table: PoseTable,
+    options: TrackingOptions | None = None,
+    appearance: Float[ndarray, "rows features"] | None = None,
+) -> Decisions:
+    """Follow the individuals of a table frame by frame, as `OnlineTracker` does.
+
+    Each view is followed by itself: a track is of one camera. The individuals that the table names
+    are not looked at.
+
+    Args:
+        table: Rows of a video in any order, in frame px.
+        options: About the animals and their motion.
+        appearance: What the rows look like; see `OnlineTracker.step`.
+
+    Returns:
+        The track and the margin of each row.
+
+    Raises:
+        TrackingError: The rows have no frame numbers, or are not in frame px.
+    """
+    check_trackable(table)
+    decisions = Decisions(np.full(len(table), UNTRACKED), np.full(len(table), np.nan))
+    score, begun = row_scores(table), 0
+    for rows in view_rows(table):
+        tracker = OnlineTracker(table.num_keypoints, skeleton_edges(table), options)
+        for chosen in stepped(table, rows, tracker.options.forget_after):
+            found = tracker.step(
+                table.points[chosen],
+                None if table.confidence is None else table.confidence[chosen],
+                None if score is None else score[chosen],
+                None if appearance is None else appearance[chosen],
+            )
+            decisions.track[chosen] = np.where(found.track < 0, UNTRACKED, found.track + begun)
+            decisions.margin[chosen] = found.margin
+        begun += tracker.tracks
+    return decisions
+
+
+def with_tracks(table: PoseTable, track: Int[ndarray, " rows"]) -> PoseTable:
+    """The table with tracks as individuals, ``track_0`` and so on; no row is left out.
+
+    Args:
+        table: R rows.
+        track: (R,) numbers of tracks; `UNTRACKED` where a row belongs to none.
+    """
+    names = tuple(None if number < 0 else f"track_{number}" for number in track.tolist())
+    return replace(table, individual=names)
+
+
+def check_trackable(table: PoseTable) -> None:
+    """Refuse a table whose rows have no order in time, or are not in frame px.
+
+    Raises:
+        TrackingError: It is such a table.
+    """
+    if table.points.shape[-1] != 2:
+        raise TrackingError(
+            "the positions are in three dimensions, and tracks are of one camera",
+            remedy="track the table of each camera",
+        )
+    if not all(isinstance(frame, int) for frame in table.frame):
+        other = next(frame for frame in table.frame if not isinstance(frame, int))
+        raise TrackingError(
+            f"'{other}' is an image, not the number of a frame: the rows have no order in time",
+            remedy="give the predictions of a video, whose first column counts its frames from 0",
+        )
+
+
+def view_rows(table: PoseTable) -> list[Int[ndarray, " some"]]:
+    """The places of the rows of each view."""
+    if table.view is None:
+        return [np.arange(len(table))]
+    names = list(dict.fromkeys(table.view))
+    number = np.array([names.index(view) for view in table.view], dtype=np.int64)
+    return [np.flatnonzero(number == place) for place in range(len(names))]
+
+
+def frame_rows(table: PoseTable, rows: Int[ndarray, " some"]) -> Iterator[FrameRows]:
+    """Each frame with its rows, in the order of time; frames without rows are left out."""
+    frame = np.array(table.frame, dtype=np.int64)[rows]
+    order = np.argsort(frame, kind="stable")
+    numbers, starts = np.unique(frame[order], return_index=True)
+    yield from zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=True)
+
+
+def stepped(
+    table: PoseTable, rows: Int[ndarray, " some"], patience: int
+) -> Iterator[Int[ndarray, " some"]]:
+    """The rows of each frame, with those frames between that have none.
+
+    Args:
+        table: The rows.
+        rows: Which of them.
+        patience: The most frames without rows that are stepped over; more make no difference.
+    """
+    before = None
+    for number, chosen in frame_rows(table, rows) if len(rows) else ():
+        if before is not None:
+            for _ in range(min(number - before - 1, patience + 1)):
+                yield np.zeros(0, np.int64)
+        before = number
+        yield chosen
+
+
+def skeleton_edges(table: PoseTable) -> Int[ndarray, "edges 2"] | None:
+    """The edges of the skeleton by the places of their keypoints; None where it states none."""
+    edges = table.skeleton.edges
+    if not edges:
+        return None
+    return np.array([table.skeleton.places(edge) for edge in edges], dtype=np.int64)
+
+
+def row_scores(table: PoseTable) -> Float[ndarray, " rows"] | None:
+    """(R,) scores from 0 to 1; scores beyond 1, such as SLEAP's sums, are scaled to it.
+
+    Returns:
+        None where the table states none.
+    """
+    if table.score is None:
+        return None
+    known = table.score[np.isfinite(table.score)]
+    most = float(np.quantile(known, 0.95)) if len(known) else 1.0
+    scaled = table.score / max(most, 1.0)
+    return np.where(np.isfinite(scaled), np.clip(scaled, 0.0, 1.0), np.nan)
