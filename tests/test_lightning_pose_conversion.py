@@ -15,7 +15,7 @@ from lp_core.errors import LPError
 from lp_io.checkpoint import load_model
 from lp_io.lightning_pose import find_lightning_pose_checkpoint
 from lp_io.start_weights import start_from
-from lp_pipeline.conversion.convert import ConvertOptions, convert
+from lp_pipeline.conversion.convert import convert
 from lp_pipeline.model import Model
 
 NAMES = ["nose", "paw", "tail"]
@@ -310,13 +310,13 @@ def test_a_target_that_is_there_stays(tmp_path):
     (target / "kept.txt").touch()
     for overwrite in (False, True):
         with pytest.raises(LPError, match="already"):
-            convert(source, target, ConvertOptions(overwrite=overwrite))
+            convert(source, target, overwrite=overwrite)
         assert [file.name for file in target.iterdir()] == ["kept.txt"]
     (target / "kept.txt").unlink()
     convert(source, target)
     (target / "old.txt").touch()
-    convert(source, target, ConvertOptions(overwrite=True))
+    convert(source, target, overwrite=True)
     assert (target / "manifest.json").is_file()
     assert not (target / "old.txt").exists()
     with pytest.raises(LPError, match="leave --to out"):
-        convert(source, tmp_path / "x.h5", ConvertOptions(to="h5"))
+        convert(source, tmp_path / "x.h5", to="h5")

@@ -12,8 +12,6 @@ from lp_core.text import quoted
 from lp_pipeline.cli.options import Overwrite
 from lp_pipeline.printing import say
 
-_PLACES = ("source", "target")
-
 
 @dataclass(frozen=True)
 class Convert:
@@ -52,10 +50,9 @@ class Convert:
 
     def run(self) -> None:
         """Convert, and print what was kept, what was left out and why."""
-        from lp_pipeline.conversion.convert import ConvertOptions, convert
+        from lp_pipeline.conversion.convert import convert
 
-        wishes = {name: value for name, value in vars(self).items() if name not in _PLACES}
-        report = convert(self.source, self.target, ConvertOptions(**wishes))
+        report = convert(**vars(self))
         for line in report.lines():
             say(line)
         say(f"written: {report.written}")

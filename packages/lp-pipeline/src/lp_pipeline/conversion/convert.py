@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
@@ -29,39 +28,34 @@ TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
 _SUFFIXES = {suffix: known.name for known in FORMATS for suffix in known.suffixes}
 
 
-@dataclass(frozen=True)
-class ConvertOptions:
-    """What a conversion may be told.
-
-    Attributes:
-        to: The target's format, one of `TARGETS`; None tells it from the target's name.
-        videos: Whether videos of a project are linked, copied or left where they are.
-        scorer: Whose labels to take of a DeepLabCut project.
-        individual: Which animal to take where there are several.
-        images: The folder that a COCO file's names are relative to.
-        fps: Frames per second, for formats that count time in seconds.
-        video: The video that a prediction table's frames are of.
-        overwrite: Replace what is there.
-    """
-
-    to: str | None = None
-    videos: str = "link"
-    scorer: str | None = None
-    individual: str | None = None
-    images: Path | None = None
-    fps: float | None = None
-    video: str = ""
-    overwrite: bool = False
-
-
-def convert(source: Path, target: Path, options: ConvertOptions | None = None) -> ConversionReport:
+def convert(
+    source: Path,
+    target: Path,
+    *,
+    to: str | None = None,
+    videos: str = "link",
+    scorer: str | None = None,
+    individual: str | None = None,
+    images: Path | None = None,
+    fps: float | None = None,
+    video: str = "",
+    overwrite: bool = False,
+) -> ConversionReport:
     """Convert ``source`` into ``target``; the source is told by its content.
 
     Args:
         source: A DeepLabCut project, SLEAP or COCO labels, a project or label file of ours, or a
             table of predictions.
         target: A folder for a project, or a file.
-        options: See `ConvertOptions`.
+        to: The target's format, one of `TARGETS`; None tells it from the target's name.
+        videos: Whether videos of a project are linked (``link``), copied (``copy``) or left where
+            they are (``none``).
+        scorer: Whose labels to take of a DeepLabCut project.
+        individual: Which animal to take where there are several.
+        images: The folder that a COCO file's names are relative to.
+        fps: Frames per second, for formats that count time in seconds.
+        video: The video that a prediction table's frames are of.
+        overwrite: Replace what is there.
 
     Returns:
         What was kept and left out.
@@ -70,23 +64,36 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
         ConversionError: The target is there already, or the source cannot become that.
         LPError: Something in the source is wrong; the message tells what and where.
     """
-    options = options or ConvertOptions()
-    videos = _how(options.videos)
+    if videos not in get_args(Videos):
+        raise ConversionError(
+            f"videos cannot be treated as '{videos}'",
+            remedy=f"known: {', '.join(get_args(Videos))}",
+        )
+    how = cast("Videos", videos)
     check_apart(target, [source])
     kind = detect(source)
     if kind is Kind.MODEL:
         raise _is_model(source)
     if kind is Kind.LIGHTNING_POSE_MODEL:
-        return _model(source, target, options)
-    to = _target_format(kind, target, options.to)
-    if target.exists() and not options.overwrite and target.is_file():
+        return _model(source, target, to, overwrite=overwrite)
+    to = _target_format(kind, target, to)
+    if target.is_file() and not overwrite:
         raise ConversionError(
             "it is there already", where=target, remedy="choose another name, or add --overwrite"
         )
     if kind is Kind.PREDICTIONS:
-        return _predictions(source, target, to, options)
+        return _predictions(source, target, to, individual, WriteOptions(fps=fps, video=video))
     if kind in (Kind.PROJECT, Kind.LABEL_CSV):
-        return _export(source, target, to, videos, overwrite=options.overwrite)
+        return _export(source, target, to, how, overwrite=overwrite)
+    _check_imported(kind, source, to)
+    from lp_pipeline.conversion.importing import import_project
+
+    labels = _foreign_labels(kind, source, scorer, individual, images)
+    return import_project(labels, target, videos=how, overwrite=overwrite)
+
+
+def _check_imported(kind: Kind, source: Path, to: str) -> None:
+    """Refuse other targets than a project for the labels of another tool."""
     if kind is Kind.DEEPLABCUT and to == DEEPLABCUT:
         raise ConversionError(
             "this is a DeepLabCut project already",
@@ -99,10 +106,6 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
             where=source,
             remedy="convert to a project first (a folder as the target), then that to the other",
         )
-    from lp_pipeline.conversion.importing import import_project
-
-    labels = _foreign_labels(kind, source, options)
-    return import_project(labels, target, videos=videos, overwrite=options.overwrite)
 
 
 def _is_model(source: Path) -> ConversionError:
@@ -120,18 +123,11 @@ def _is_model(source: Path) -> ConversionError:
 
 
 def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
-    """The name of the target's format.
-
-    Raises:
-        ConversionError: There is none of that name, or the target's name does not tell.
-    """
-    if wanted is not None and wanted not in TARGETS:
-        raise ConversionError(
-            f"there is no format '{wanted}'",
-            remedy=suggestion(wanted, TARGETS),
-        )
-    if wanted is not None:
+    """The name of the target's format."""
+    if wanted in TARGETS:
         return wanted
+    if wanted is not None:
+        raise ConversionError(f"there is no format '{wanted}'", remedy=suggestion(wanted, TARGETS))
     if target.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[target.suffix.lower()]
     if target.suffix and not target.is_dir():
@@ -143,58 +139,47 @@ def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
     return DEEPLABCUT if kind in (Kind.PROJECT, Kind.LABEL_CSV) else PROJECT
 
 
-def _model(source: Path, target: Path, options: ConvertOptions) -> ConversionReport:
-    if options.to is not None:
+def _model(source: Path, target: Path, to: str | None, *, overwrite: bool) -> ConversionReport:
+    if to is not None:
         raise ConversionError(
-            f"a model cannot become {options.to}",
+            f"a model cannot become {to}",
             where=source,
             remedy="leave --to out: it becomes a model directory",
         )
     from lp_pipeline.conversion.lightning_pose import convert_lightning_pose
 
-    return convert_lightning_pose(source, target, overwrite=options.overwrite)
+    return convert_lightning_pose(source, target, overwrite=overwrite)
 
 
-def _predictions(source: Path, target: Path, to: str, options: ConvertOptions) -> ConversionReport:
+def _predictions(
+    source: Path, target: Path, to: str, individual: str | None, wishes: WriteOptions
+) -> ConversionReport:
     if to in (PROJECT, DEEPLABCUT):
         raise ConversionError(
             "predictions are not labels, and make no project",
             where=source,
             remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
         )
-    table = in_frame_order(read_predictions(source, individual=options.individual), source)
-    wishes = WriteOptions(fps=options.fps, video=options.video)
+    table = in_frame_order(read_predictions(source, individual=individual), source)
     notes = write_predictions(table, target, to, wishes)
     kept = f"{len(table)} rows of {table.num_keypoints} keypoints, predicted by {table.scorer}"
     return ConversionReport(target, kept=[kept], left_out=notes)
 
 
-def _foreign_labels(kind: Kind, source: Path, options: ConvertOptions) -> LabeledImages:
+def _foreign_labels(
+    kind: Kind, source: Path, scorer: str | None, individual: str | None, images: Path | None
+) -> LabeledImages:
     if kind is Kind.DEEPLABCUT:
         from lp_io.projects.deeplabcut import read_deeplabcut_project
 
-        return read_deeplabcut_project(source, scorer=options.scorer, individual=options.individual)
+        return read_deeplabcut_project(source, scorer=scorer, individual=individual)
     if kind is Kind.SLEAP_LABELS:
         from lp_io.projects.sleap import read_sleap_labels
 
-        return read_sleap_labels(source, individual=options.individual)
+        return read_sleap_labels(source, individual=individual)
     from lp_io.projects.coco import read_coco_labels
 
-    return read_coco_labels(source, images=options.images, individual=options.individual)
-
-
-def _how(videos: str) -> Videos:
-    """What to do with videos.
-
-    Raises:
-        ConversionError: It is none of the known ways.
-    """
-    if videos not in get_args(Videos):
-        raise ConversionError(
-            f"videos cannot be treated as '{videos}'",
-            remedy=f"known: {', '.join(get_args(Videos))}",
-        )
-    return cast("Videos", videos)
+    return read_coco_labels(source, images=images, individual=individual)
 
 
 def _export(

@@ -18,16 +18,14 @@ from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
 from lp_io.projects.exporting import begun_report, lost_sides, with_video_folders
-from lp_io.projects.folders import Videos, folder_beside, place_video
-from lp_io.projects.labels import (
-    frame_number,
-)
+from lp_io.projects.folders import Videos, folder_beside
+from lp_io.projects.labels import frame_number
 from lp_io.projects.report import REPORT_FILE, ConversionReport
 from lp_io.tables.coco import write_coco
 from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import as_pairs
 from lp_pipeline.config.load import load_config
-from lp_pipeline.conversion.importing import CONFIG_FILE, LABEL_FILE
+from lp_pipeline.conversion.importing import CONFIG_FILE, LABEL_FILE, placed_videos
 from lp_pipeline.errors import ConfigError
 
 
@@ -124,8 +122,8 @@ def export_deeplabcut(
     """Write a DeepLabCut project with its pictures and videos.
 
     Raises:
-        ConversionError: ``target`` is there already.
-        ConversionError: The labels cannot be kept in DeepLabCut's layout.
+        ConversionError: ``target`` is there already, or the labels cannot be kept in DeepLabCut's
+            layout.
         MissingExtraError: h5py is not installed.
     """
     if not any(image.file for image in labels.images):
@@ -138,20 +136,16 @@ def export_deeplabcut(
     report.left_out += lost_sides(labels)
     labels = with_video_folders(labels, report)
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
-        placed = [] if videos == "none" else [
-            place_video(video, folder / "videos", videos) for video in labels.videos
-        ]  # fmt: skip
+        placed = placed_videos(labels, folder, videos)
         (folder / "videos").mkdir(exist_ok=True)
         final = [target.absolute() / "videos" / video.name for video in placed]
         with writing(target, ConversionError):
             report.left_out += write_deeplabcut_project(
                 labels, folder, task=target.name, final=target, videos=final
             )
-        missing = copy_pictures(labels.images, folder)
-        if missing:
+        if missing := copy_pictures(labels.images, folder):
             report.left_out.append(f"{missing} pictures: their files are missing")
-        around = count_neighbours(labels.images)
-        if around:
+        if around := count_neighbours(labels.images):
             report.left_out.append(f"{around} neighbouring frames: DeepLabCut looks at none")
         report.kept.append(f"{len(labels) - missing} pictures and {len(placed)} videos")
         report.write(folder / REPORT_FILE)

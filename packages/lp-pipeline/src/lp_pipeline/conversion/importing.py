@@ -51,25 +51,23 @@ def import_project(
             )
         table = labels.table.rows(rows)
         write_pose_csv(table, folder / LABEL_FILE)
-        placed = [] if videos == "none" else [
-            place_video(video, folder / _VIDEO_DIR, videos) for video in labels.videos
-        ]  # fmt: skip
+        placed = placed_videos(labels, folder, videos)
         proofs = prove_neighbours(table.image_paths, folder, _video_of_folder(labels.images))
         _tell(report, labels, table, len(placed), videos)
         _tell_neighbours(report, pictures.neighbours, proofs)
-        with_context = proofs.num_proved > len(table) / 2
-        (folder / CONFIG_FILE).write_text(
-            _config(
-                target,
-                table,
-                with_videos=bool(placed),
-                context=with_context,
-            ),
-            encoding="utf-8",
-        )
+        context = proofs.num_proved > len(table) / 2
+        text = _config(target, table, with_videos=bool(placed), context=context)
+        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
         report.config = target / CONFIG_FILE
         report.write(folder / REPORT_FILE)
     return report
+
+
+def placed_videos(labels: LabeledImages, folder: Path, how: Videos) -> list[Path]:
+    """The videos of the labels as they were put into the folder of a project."""
+    if how == "none":
+        return []
+    return [place_video(video, folder / _VIDEO_DIR, how) for video in labels.videos]
 
 
 def _video_of_folder(images: Sequence[ImageSource]) -> Callable[[str], Path | None]:
@@ -87,11 +85,7 @@ def _tell_neighbours(report: ConversionReport, written: int, proofs: NeighbourEv
 
 
 def _tell(
-    report: ConversionReport,
-    labels: LabeledImages,
-    table: PoseTable,
-    placed: int,
-    how: Videos,
+    report: ConversionReport, labels: LabeledImages, table: PoseTable, placed: int, how: Videos
 ) -> None:
     positions = int(table.has_position.sum())
     report.kept.append(
@@ -109,13 +103,7 @@ def _tell(
         report.kept.append(f"{pairs} left-right pairs, in {CONFIG_FILE}")
 
 
-def _config(
-    target: Path,
-    table: PoseTable,
-    *,
-    with_videos: bool,
-    context: bool,
-) -> str:
+def _config(target: Path, table: PoseTable, *, with_videos: bool, context: bool) -> str:
     """A config in YAML; what it does not name has its default."""
     data: dict[str, object] = {
         "data_dir": str(target.absolute()),

@@ -38,9 +38,9 @@ def convert_lightning_pose(
         overwrite: Replace the target.
 
     Raises:
-        ConversionError: The target is there already, or this kind of model cannot be converted.
+        ConversionError: The target is there already, this kind of model cannot be converted, or its
+            checkpoint is damaged or cannot be trusted.
         ConfigError: Its config cannot be used; several views, for instance, are not known here.
-        ConversionError: Its checkpoint is damaged, or cannot be trusted.
     """
     loaded = load_config(source / CONFIG_FILE)
     config = loaded.config
@@ -55,7 +55,8 @@ def convert_lightning_pose(
     with folder_beside(target, overwrite=overwrite, mark=MANIFEST_NAME) as folder:
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
         save_model(folder, tracker, extra={"converted_from": made})
-        _copy_labels(source, folder)
+        for file in sorted(source.glob("CollectedData*.csv")):
+            shutil.copyfile(file, folder / file.name)
         save_config(loaded.config, folder / CONFIG_FILE)
     return _report(target, loaded, checkpoint, left_out)
 
@@ -91,12 +92,6 @@ def _build(
         )
     options = get_options(config, kind, tuple(names))
     return kind(dataclasses.replace(options, backbone_pretrained=False, backbone_checkpoint=None))
-
-
-def _copy_labels(source: Path, folder: Path) -> None:
-    """The label files that Lightning Pose keeps beside the config."""
-    for file in sorted(source.glob("CollectedData*.csv")):
-        shutil.copyfile(file, folder / file.name)
 
 
 def _report(
