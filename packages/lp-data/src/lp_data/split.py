@@ -31,15 +31,6 @@ class Split:
     test: tuple[int, ...]
     unused: tuple[int, ...] = ()
 
-    def use_of_rows(self) -> list[str]:
-        """For each row its use: ``train``, ``validation``, ``test`` or ``unused``."""
-        uses = {
-            row: use
-            for use in ("train", "validation", "test", "unused")
-            for row in getattr(self, use)
-        }
-        return [uses[row] for row in sorted(uses)]
-
 
 def split_rows(
     num_rows: int,

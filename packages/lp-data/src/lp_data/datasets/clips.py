@@ -97,11 +97,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         return int(self._ends[-1])
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other clips, in this process and in its workers.
-
-        Args:
-            epoch: The epoch, from 0.
-        """
+        """Draw the clips of another epoch, counted from 0, in this process and in its workers."""
         self._epoch.number = epoch
 
     def close_videos(self) -> None:

@@ -179,11 +179,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         return list(dict.fromkeys(sample for row in rows for sample in samples[row]))
 
     def set_epoch(self, epoch: int) -> None:
-        """Augment by another epoch, in this process and in its workers.
-
-        Args:
-            epoch: The epoch, from 0.
-        """
+        """Augment by another epoch, counted from 0, in this process and in its workers."""
         self._epoch.number = epoch
 
     def without_augmentation(self) -> LabeledDataset:
@@ -301,10 +297,7 @@ def _moved(keypoints: Float[ndarray, "R K 2"], matrix: Tensor) -> Float[ndarray,
 
 
 def _on_image(keypoints: Float[ndarray, "R K 2"], size: tuple[int, int]) -> Bool[ndarray, "R K"]:
-    """(R, K) True where a keypoint has a position, and it is on the image.
-
-    The image reaches half a pixel beyond the centres of its outermost pixels.
-    """
+    """Which keypoints are on the image: half a pixel beyond its outermost pixels' centres."""
     limit = np.array([size[1], size[0]]) - 0.5
     return np.all((keypoints >= -0.5) & (keypoints < limit), axis=-1)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from lp_core.video import VideoSource
 from lp_data.video.indexed import IndexedSource
@@ -16,8 +16,7 @@ VideoOpener = Callable[[Path], VideoSource]
 _MOST_OPEN = 8
 
 
-@dataclass(frozen=True)
-class KnownVideo:
+class KnownVideo(NamedTuple):
     """A video whose frames have been counted.
 
     Attributes:
@@ -39,22 +38,17 @@ def look_through(path: Path, open_video: VideoOpener) -> KnownVideo:
         VideoError: It cannot be opened.
     """
     with open_video(path) as source:
+        reopen: Callable[[], VideoSource] = partial(open_video, path)
         if isinstance(source, IndexedSource):
-            return KnownVideo(path, len(source), source.reopening())
-        return KnownVideo(path, len(source), partial(open_video, path))
+            reopen = source.reopening()
+        return KnownVideo(path, len(source), reopen)
 
 
 class OpenVideos:
-    """The videos of one process that are open: a few at a time, those used last.
+    """The videos of one process that are open: a few at a time, those used last."""
 
-    Args:
-        videos: All videos.
-        most: How many may be open at a time.
-    """
-
-    def __init__(self, videos: Sequence[KnownVideo], most: int = _MOST_OPEN) -> None:
+    def __init__(self, videos: Sequence[KnownVideo]) -> None:
         self.videos = tuple(videos)
-        self.most = most
         self._sources: OrderedDict[int, VideoSource] = OrderedDict()
 
     def source(self, number: int) -> VideoSource:
@@ -64,7 +58,7 @@ class OpenVideos:
             VideoError: It cannot be opened.
         """
         if number not in self._sources:
-            while len(self._sources) >= self.most:
+            while len(self._sources) >= _MOST_OPEN:
                 self._sources.popitem(last=False)[1].close()
             self._sources[number] = self.videos[number].reopen()
         self._sources.move_to_end(number)

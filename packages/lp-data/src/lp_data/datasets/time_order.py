@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,8 @@ from lp_core.video import VideoSource
 from lp_data.datasets.neighbours import frame_number, neighbour_name
 from lp_data.errors import ImageFileError, VideoError
 from lp_data.images import read_image
+from lp_data.video.listing import find_videos
+from lp_data.video.open import open_video
 
 OFFSETS = (-2, -1, 1, 2)
 """The neighbours of a labelled frame that trackers with context look at."""
@@ -45,8 +47,7 @@ _HARDLY = 0.02  # unlikeness of pictures that are as good as the same
 _ALIKE = 0.6  # share of the usual unlikeness
 
 
-@dataclass(frozen=True)
-class NeighbourEvidence:
+class NeighbourEvidence(NamedTuple):
     """What is known of the neighbours of labelled images.
 
     Attributes:
@@ -107,13 +108,7 @@ def prove_neighbours(
 
 
 def videos_by_name(video_dir: Path | None) -> Callable[[str], Path | None]:
-    """Finds for a folder of images the video of the same name in ``video_dir``.
-
-    Args:
-        video_dir: The folder of the project's videos; None where there is none.
-    """
-    from lp_data.video.listing import find_videos
-
+    """Finds for a folder of images the video of the same name in ``video_dir``, if there is one."""
     if video_dir is None or not video_dir.is_dir():
         return lambda folder: None
     videos = find_videos(video_dir).files
@@ -137,8 +132,7 @@ def _spread(paths: list[str]) -> list[str]:
     return [ordered[place] for place in places.tolist()]
 
 
-@dataclass(frozen=True)
-class _Windows:
+class _Windows(NamedTuple):
     """Thumbnails of labelled images and of their neighbours, by the number of the frame."""
 
     centres: list[int]
@@ -179,8 +173,6 @@ def _are_frames(windows: _Windows, video: Path | None) -> bool:
     """Whether the images show the frames of their numbers of a video."""
     if video is None:
         return False
-    from lp_data.video.open import open_video
-
     shown: list[bool] = []
     try:
         with open_video(video) as source:
@@ -210,31 +202,17 @@ def other_frames(source: VideoSource) -> list[Thumbnail]:
 def shows_frame(picture: Thumbnail, frame: Thumbnail, others: Sequence[Thumbnail]) -> bool:
     """Whether a picture is far more like one frame than like other frames of the same video.
 
-    Args:
-        picture: The picture.
-        frame: The frame that it may be.
-        others: See `other_frames`.
-
-    Returns:
-        True also where it can hardly be told from the frame, as in a video that hardly moves.
+    Also where it can hardly be told from the frame, as in a video that hardly moves.
     """
-    same = _unlikeness(picture, frame) < _HARDLY
-    return same or _ratio(picture, frame, others) < _ALIKE
-
-
-def _ratio(picture: Thumbnail, frame: Thumbnail, others: Sequence[Thumbnail]) -> float:
-    """0 for the same picture, about 1 for any other; 0 where all frames look the same."""
+    same = _unlikeness(picture, frame)
     usual = float(np.median([_unlikeness(picture, other) for other in others]))
-    return _unlikeness(picture, frame) / usual if usual else 0.0
+    return same < _HARDLY or usual == 0 or same < _ALIKE * usual
 
 
 def thumbnail(picture: UInt8[ndarray, "height width 3"]) -> Thumbnail:
-    """A small grey picture with mean 0 and standard deviation 1.
+    """A small grey picture of RGB pixels, with mean 0 and standard deviation 1.
 
     So neither a camera's noise nor another rendering of brightness and contrast counts.
-
-    Args:
-        picture: (H, W, 3) RGB.
     """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)

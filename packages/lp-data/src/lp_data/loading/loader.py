@@ -6,26 +6,18 @@ import gc
 import os
 import signal
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
 
+from lp_data.datasets.clips import ClipDataset
 from lp_data.loading.prefetch import prefetch
 from lp_data.loading.sampler import EpochSampler
 
 T = TypeVar("T", covariant=True)
 _MOST_WORKERS = 8
-
-
-@runtime_checkable
-class OpensVideos(Protocol):
-    """A dataset that may hold open videos."""
-
-    def close_videos(self) -> None:
-        """Close them, until they are needed again."""
-        ...
 
 
 class ResumableLoader(DataLoader[T]):
@@ -46,7 +38,7 @@ class ResumableLoader(DataLoader[T]):
         """
         self._given = self._begin()
         if self.num_workers:
-            if isinstance(self.dataset, OpensVideos):
+            if isinstance(self.dataset, ClipDataset):
                 self.dataset.close_videos()
             gc.collect()  # decoders in reference cycles; a worker could not free one
         for batch in self._batches():
@@ -56,9 +48,9 @@ class ResumableLoader(DataLoader[T]):
     def _batches(self) -> Iterator[Any]:
         """The batches; from a thread where worker processes cannot load them."""
         batches = super().__iter__()
-        if getattr(self.dataset, "in_workers", True):
-            return batches
-        return prefetch(_with_current_device(batches), ahead=1)
+        if isinstance(self.dataset, ClipDataset) and not self.dataset.in_workers:
+            return prefetch(_with_current_device(batches), ahead=1)
+        return batches
 
     def _begin(self) -> int:
         """Move the sampler to where the run was stopped; how many batches that leaves out."""
@@ -116,8 +108,6 @@ def default_num_workers(*, on_gpu: bool, processes: int = 1) -> int:
     """
     if not on_gpu:
         return 0
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, min(cores // processes, _MOST_WORKERS))

@@ -73,11 +73,7 @@ class EpochSampler(DistributedSampler[int]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Order and augment by another epoch.
-
-        Args:
-            epoch: The epoch, from 0.
-        """
+        """Order and augment by another epoch, counted from 0."""
         super().set_epoch(epoch)
         self._source.set_epoch(epoch)
 

@@ -55,12 +55,12 @@ class VideoWriter:
         self.fps = fps.limit_denominator(100_000)
         self.size = size
         self._count = 0
-        self._closed = False
         _check(self.path, self.fps, size)
         with ExitStack() as cleanup:
             temporary = cleanup.enter_context(atomic_write(self.path))
             self._container = cleanup.enter_context(_open_output(temporary))
             self._stream = _add_stream(self._container, self.fps, size, quality, threads)
+            cleanup.push(self._finish)
             self._cleanup = cleanup.pop_all()
 
     def __len__(self) -> int:
@@ -74,11 +74,9 @@ class VideoWriter:
             VideoError: The frames are not of the size given, or cannot be encoded.
         """
         if frames.shape[-3:-1] != self.size:
-            raise VideoError(
-                f"frames of {frames.shape[-2]}×{frames.shape[-3]} px in a video of "
-                f"{self.size[1]}×{self.size[0]} px",
-                where=self.path,
-            )
+            given = f"frames of {frames.shape[-2]}×{frames.shape[-3]} px"
+            problem = f"{given} in a video of {self.size[1]}×{self.size[0]} px"
+            raise VideoError(problem, where=self.path)
         for picture in frames.reshape(-1, *frames.shape[-3:]):
             self._encode(picture)
 
@@ -97,11 +95,8 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(frame))
         except av.FFmpegError as error:
-            raise VideoError(
-                f"frame {self._count} cannot be written: {error.strerror}",
-                where=self.path,
-                remedy=_DISK,
-            ) from error
+            problem = f"frame {self._count} cannot be written: {error.strerror}"
+            raise VideoError(problem, where=self.path, remedy=_DISK) from error
 
     def close(self) -> None:
         """Finish the video; closing twice does no harm.
@@ -109,21 +104,17 @@ class VideoWriter:
         Raises:
             VideoError: No frame was written, or the last ones cannot be encoded.
         """
-        if self._closed:
-            return
-        self._closed = True
         try:
-            with self._cleanup:
-                self._finish()
+            self._cleanup.close()
         except av.FFmpegError as error:
-            raise VideoError(
-                f"the video cannot be finished: {error.strerror}", where=self.path, remedy=_DISK
-            ) from error
+            problem = f"the video cannot be finished: {error.strerror}"
+            raise VideoError(problem, where=self.path, remedy=_DISK) from error
 
-    def _finish(self) -> None:
-        if self._count == 0:
+    def _finish(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is None and self._count == 0:
             raise VideoError("no frame was written to the video", where=self.path)
-        self._mux(None)
+        if error is None:
+            self._mux(None)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -131,8 +122,7 @@ class VideoWriter:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if error is None:
             self.close()
-        elif not self._closed:
-            self._closed = True
+        else:
             self._cleanup.__exit__(kind, error, traceback)
 
 
@@ -142,11 +132,8 @@ def _check(path: Path, fps: Fraction, size: tuple[int, int]) -> None:
             f"cannot write a video of {size[1]}×{size[0]} px at {fps} frames per second", where=path
         )
     if path.suffix.lower() != ".mp4":
-        raise VideoError(
-            f"videos are written as MP4, not as '{path.suffix}'",
-            where=path,
-            remedy="give a name that ends in .mp4",
-        )
+        problem = f"videos are written as MP4, not as '{path.suffix}'"
+        raise VideoError(problem, where=path, remedy="give a name that ends in .mp4")
 
 
 def _open_output(path: Path) -> OutputContainer:
@@ -165,6 +152,5 @@ def _add_stream(
     context.color_range = _LIMITED
     context.thread_count = threads
     # mbtree=0: with it, x264 writes other bytes in every run on processors with AVX-512
-    options = {"crf": str(quality), "preset": "veryfast", "x264-params": "mbtree=0"}
-    context.options = options
+    context.options = {"crf": str(quality), "preset": "veryfast", "x264-params": "mbtree=0"}
     return stream
