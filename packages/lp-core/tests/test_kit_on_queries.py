@@ -179,7 +179,7 @@ class SeesItsLabels(Queries):
     def get_loss_inputs_labeled(self, batch):
         inputs = super().get_loss_inputs_labeled(batch)
         known = inputs["keypoints_targ"].nan_to_num()
-        return {**inputs, "keypoints_pred": inputs["keypoints_pred"] * 0.1 + known * 0.9}
+        return {**inputs, "keypoints_pred": inputs["keypoints_pred"] * 0.02 + known * 0.98}
 
 
 @mutant("keeps_confidences_in_range", "leave the range from 0 to 1")
