@@ -53,7 +53,7 @@ def verdict(small_backbone):
     def messages(tracker, loss_classes, last=None):
         found = {}
         for check in CHECKS:
-            if any(premise.name in found for premise in check.reliance):
+            if any(premise.name in found for premise in check.premises):
                 continue  # it would be skipped; this is quicker
             try:
                 check(Subject(tracker, {}, small_backbone, loss_classes))

@@ -327,7 +327,7 @@ class FailsWithoutRows(Animals):
 
 
 BROKEN = [
-    (WrongShape, r"gives keypoints of shape \(3, 6\), not \(3, 3, 2\)"),
+    (WrongShape, r"shape \(3, 6\), not \(3, 3, 2\)"),
     (
         HardArgmax,
         "of a labelled batch is not differentiable: no gradient reaches the backbone",
@@ -361,7 +361,7 @@ BROKEN = [
     (WithoutImages, "does not say which image each row of predict_step on a labelled batch is on"),
     (ImagesFromOne, "names image 3, but they count from 0 to 2"),
     (OtherImages, "does not bring keypoints to frame px"),
-    (BoldScores, "scores on a labelled batch leaves the range from 0 to 1"),
+    (BoldScores, "scores of predict_step on a labelled batch leaves the range from 0 to 1"),
     (RowPerImage, r"has shape \(3, 3, 2\), not \(4, 3, 2\)"),
     (FirstMapsForRows, "keypoints_targ is not in frame px"),
     (OtherAnimals, "no predicted row has the keypoints of a labelled one"),

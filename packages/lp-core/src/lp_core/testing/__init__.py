@@ -14,8 +14,7 @@ or, in a test, property by property::
 It needs lp-core alone: a toy problem, a tiny backbone, no weights from the hub.
 """
 
-from lp_core.testing.check import Check, PremiseError
-from lp_core.testing.run import CHECKS, check_tracker
+from lp_core.testing.run import CHECKS, Check, PremiseError, check_tracker
 from lp_core.testing.subject import ConformanceError, Subject
 
 __all__ = ["CHECKS", "Check", "ConformanceError", "PremiseError", "Subject", "check_tracker"]

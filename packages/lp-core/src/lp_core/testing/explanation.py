@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -16,52 +15,32 @@ _CLOSE = 0.1
 _BETTER = 0.3
 _SIGNIFICANCE = 6.0
 _SCALE = 0.2  # a mean over a whole map pulls keypoints towards the centre by less
+_FAR = 0.5
 
 
-@dataclass(frozen=True)
 class Comparison:
     """Keypoints, and where they should be: between the keypoints of one head or several.
 
-    Attributes:
+    Args:
         points: (N, K, 2) model px.
-        lowest: (N, K, 2), the smallest coordinates of the heads.
-        highest: (N, K, 2), the largest.
+        heads: One or several (N, K, 2) model px.
         names: Of the K keypoints.
+
+    Attributes:
+        errors: (N, K) distances from where the points should be, in model px.
+        agrees: Whether every point is where it should be.
+        spread: How far a keypoint moves from row to row, in model px.
     """
 
-    points: Points
-    lowest: Points
-    highest: Points
-    names: Sequence[str]
-
-    @classmethod
-    def with_heads(
-        cls, points: Points, heads: Sequence[Points], names: Sequence[str]
-    ) -> Comparison:
-        """Compare with what one head or several give."""
+    def __init__(self, points: Points, heads: Sequence[Points], names: Sequence[str]) -> None:
         every = torch.stack(list(heads)).float()
-        return cls(points.float(), every.amin(dim=0), every.amax(dim=0), names)
-
-    @property
-    def nearest(self) -> Points:
-        """Where the points should be: the nearest place between the heads."""
-        return self.points.clamp(self.lowest, self.highest)
-
-    @property
-    def errors(self) -> Float[Tensor, "rows keypoints"]:
-        """Distances in model px."""
-        return (self.points - self.nearest).norm(dim=-1)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every point is where it should be."""
-        return bool((self.errors <= _SAME).all())
-
-    @property
-    def spread(self) -> float:
-        """How far a keypoint moves from row to row, in model px."""
-        centre = (self.lowest + self.highest) / 2
-        return float((centre - centre.mean(dim=0)).norm(dim=-1).mean())
+        self._points, self._names = points.float(), names
+        self._lowest, self._highest = every.amin(dim=0), every.amax(dim=0)
+        self._nearest = self._points.clamp(self._lowest, self._highest)
+        self.errors = (self._points - self._nearest).norm(dim=-1)
+        self.agrees = bool((self.errors <= _SAME).all())
+        centre = (self._lowest + self._highest) / 2
+        self.spread = float((centre - centre.mean(dim=0)).norm(dim=-1).mean())
 
     def explanation(self, *, learned: bool = False) -> str | None:
         """How the points differ from what they should be; None where it follows no simple rule.
@@ -81,22 +60,21 @@ class Comparison:
                     return found
         return self._shift(tolerance) or self._scale(tolerance)
 
-    def _pairwise(self, dim: int) -> Float[Tensor, "given wanted"]:
-        """Mean distance of each row (dim 0) or keypoint (dim 1) from where each should be."""
-        items = self.points.shape[dim]
-        means = [
-            [
-                (point - point.clamp(low, high)).norm(dim=-1).mean()
-                for low, high in zip(self.lowest.unbind(dim), self.highest.unbind(dim), strict=True)
-            ]
-            for point in self.points.unbind(dim)
-        ]
-        return torch.tensor(means).reshape(items, items)
+    def distance(self) -> str | None:
+        """How far the points of a tracker that has learned are off; None where they are near."""
+        away = float(self.errors.median())
+        return f"they are {away:.3g} model px apart" if away > _FAR * self.spread else None
 
     def _permuted(self, dim: int, tolerance: float) -> tuple[int, int] | None:
         """The first item that is another, and that other; None unless they are only permuted."""
-        distances = self._pairwise(dim)
-        order = [int(index) for index in distances.argmin(dim=1)]
+        bounds = list(zip(self._lowest.unbind(dim), self._highest.unbind(dim), strict=True))
+        distances = torch.tensor(
+            [
+                [float((point - point.clamp(*bound)).norm(dim=-1).mean()) for bound in bounds]
+                for point in self._points.unbind(dim)
+            ]
+        )
+        order = distances.argmin(dim=1).tolist()
         moved = [(index, other) for index, other in enumerate(order) if index != other]
         fits = float(distances.amin(dim=1).mean()) <= tolerance
         return moved[0] if moved and fits and len(set(order)) == len(order) else None
@@ -104,7 +82,7 @@ class Comparison:
     def _other_keypoints(self, tolerance: float) -> str | None:
         if (found := self._permuted(1, tolerance)) is None:
             return None
-        wrong, right = (self.names[index] for index in found)
+        wrong, right = (self._names[index] for index in found)
         return f"'{wrong}' is where '{right}' should be"
 
     def _other_rows(self, tolerance: float) -> str | None:
@@ -112,12 +90,12 @@ class Comparison:
         return found and f"row {found[0]} has the keypoints of row {found[1]}"
 
     def _other_axes(self, tolerance: float) -> str | None:
-        exchanged = self.points.flip(-1)
-        errors = (exchanged - exchanged.clamp(self.lowest, self.highest)).norm(dim=-1)
+        exchanged = self._points.flip(-1)
+        errors = (exchanged - exchanged.clamp(self._lowest, self._highest)).norm(dim=-1)
         return "x and y are exchanged" if float(errors.mean()) <= tolerance else None
 
     def _shift(self, tolerance: float) -> str | None:
-        difference = (self.points - self.nearest).flatten(0, 1)
+        difference = (self._points - self._nearest).flatten(0, 1)
         shift = difference.mean(dim=0)
         rest = difference - shift
         noise = rest.square().mean(dim=0).sqrt() / len(rest) ** 0.5
@@ -128,7 +106,7 @@ class Comparison:
         return f"they are shifted by ({x:.2f}, {y:.2f}) model px"
 
     def _scale(self, tolerance: float) -> str | None:
-        wanted, given = self.nearest.flatten(0, 1), self.points.flatten(0, 1)
+        wanted, given = self._nearest.flatten(0, 1), self._points.flatten(0, 1)
         centred = wanted - wanted.mean(dim=0)
         spread = centred.square().sum(dim=0)
         scale = (centred * given).sum(dim=0) / spread.clamp_min(1e-9)

@@ -7,10 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
+from lp_core.batches import LabeledBatch, Prediction
 from lp_core.testing.explanation import Comparison
-from lp_core.testing.outputs import heads_of
-from lp_core.testing.subject import Subject, predict
+from lp_core.testing.subject import Subject, loss_inputs, predict
 from lp_core.testing.toy import windows_of, with_frame_at_model
 from lp_core.trackers.supervised import BaseSupervisedTracker
 
@@ -21,10 +20,10 @@ _PIXELS = 1e-2
 def predicts_each_image_alone(subject: Subject) -> None:
     """An image's prediction does not depend on the other images of its batch."""
     tracker = subject.stirred()
-    batch = cast("LabeledBatch", with_frame_at_model(subject.toy().labeled(batch=3)))
+    batch = with_frame_at_model(subject.toy().labeled(batch=3))
     images = batch["images"].clone()
     images[1:] = 255 - images[1:]  # the shapes stay, and so do the roundings
-    others = cast("LabeledBatch", {**batch, "images": images})
+    others: LabeledBatch = {**batch, "images": images}
     for given, other in zip(_of_first(tracker, batch), _of_first(tracker, others), strict=True):
         if given.shape != other.shape or _differ(given, other):
             raise subject.fault(
@@ -49,18 +48,17 @@ def predicts_each_image_alone(subject: Subject) -> None:
 def predicts_clips_as_images(subject: Subject) -> None:
     """A frame of a clip is predicted as the same image in a labelled batch."""
     tracker, toy = subject.stirred(), subject.toy()
-    clip = cast("UnlabeledBatch", with_frame_at_model(toy.clip()))
+    clip = with_frame_at_model(toy.clip())
     images = windows_of(clip, tracker.context_frames, tracker.num_keypoints)
     in_clip, as_images = predict(tracker, clip), predict(tracker, images)
     if in_clip.keypoints.shape != as_images.keypoints.shape:
         raise subject.fault("it finds other animals in a clip than in the same images")
-    comparison = Comparison.with_heads(
-        in_clip.keypoints, [as_images.keypoints], tracker.options.keypoint_names
-    )
-    away = comparison.errors
+    names = tracker.options.keypoint_names
+    comparison = Comparison(in_clip.keypoints, [as_images.keypoints], names)
     # the median, since encoding in other groups rounds differently
-    if float(away.median()) > _PIXELS:
-        explanation = comparison.explanation() or f"{float(away.median()):.3g} model px apart"
+    away = float(comparison.errors.median())
+    if away > _PIXELS:
+        explanation = comparison.explanation() or f"{away:.3g} model px apart"
         raise subject.fault(
             "it predicts a frame of a clip differently from the same image in a labelled batch: "
             f"{explanation}",
@@ -71,12 +69,12 @@ def predicts_clips_as_images(subject: Subject) -> None:
 def looks_at_the_labeled_frame(subject: Subject) -> None:
     """What is seen on the frame that has the label, the middle one, changes the prediction."""
     tracker = subject.stirred()
-    batch = cast("LabeledBatch", with_frame_at_model(subject.toy().labeled(batch=3)))
+    batch = with_frame_at_model(subject.toy().labeled(batch=3))
     images = batch["images"].clone()
     middle = images[:, tracker.context_frames // 2] if images.ndim == 5 else images
     middle.copy_(255 - middle)
     seen = predict(tracker, batch)
-    other = predict(tracker, cast("LabeledBatch", {**batch, "images": images}))
+    other = predict(tracker, {**batch, "images": images})
     if len(seen.keypoints) == len(other.keypoints) and not any(
         _differ(value, changed) for value, changed in zip(seen, other, strict=True)
     ):
@@ -88,18 +86,16 @@ def looks_at_the_labeled_frame(subject: Subject) -> None:
 
 def _of_first(tracker: BaseSupervisedTracker, batch: LabeledBatch) -> list[Tensor]:
     """All that it says of the first image of a batch."""
+    found, labelled = predict(tracker, batch), batch["image"] == 0
+    values = [value[_on_first(found)] for value in found]
     with torch.no_grad():
-        heads = heads_of(tracker.get_loss_inputs_labeled(tracker.add_targets(batch)))
-    given = [cast("dict[str, Tensor]", head) for head in heads]
-    labelled = batch["image"] == 0
-    predicted = [
-        value[:1] if key.startswith("peaks") else value[labelled]
-        for head in given
-        for key, value in head.items()
-        if "targ" not in key
-    ]
-    found = predict(tracker, batch)
-    return [*(value[_on_first(found)] for value in found), *predicted]
+        for head in cast("list[dict[str, Tensor]]", loss_inputs(tracker, batch)):
+            values += [
+                value[:1] if key.startswith("peaks") else value[labelled]
+                for key, value in head.items()
+                if "targ" not in key
+            ]
+    return values
 
 
 def _on_first(found: Prediction) -> Tensor | slice:

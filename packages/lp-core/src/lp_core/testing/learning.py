@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 
-from lp_core.testing.outputs import heads_of, partly_labeled
-from lp_core.testing.subject import Subject
+from lp_core.testing.outputs import partly_labeled
+from lp_core.testing.subject import Subject, heads_of, loss_inputs, steps
 from lp_core.trackers.supervised import BaseSupervisedTracker
 
 _STEPS = 40
@@ -70,30 +72,22 @@ def _differentiable(
 def gives_differentiable_outputs(subject: Subject) -> None:
     """What losses read can be learned from."""
     tracker, toy = subject.stirred().train(), subject.toy()  # a head may start at 0
-    outputs = heads_of(tracker.get_loss_inputs_labeled(tracker.add_targets(toy.labeled())))
-    given = [(head, "of a labelled batch") for head in outputs]
+    given = [(head, "of a labelled batch") for head in loss_inputs(tracker, toy.labeled())]
     if subject.semi_supervised:
-        clips = heads_of(tracker.get_loss_inputs_unlabeled(toy.clip()))  # type: ignore[operator]
-        given += [(head, "of an unlabelled clip") for head in clips]
+        given += [(head, "of an unlabelled clip") for head in loss_inputs(tracker, toy.clip())]
     for head, place in given:
         for key in ("keypoints_pred", "heatmaps_pred"):
             if key in head:
-                value: Tensor = head[key]
-                _differentiable(subject, tracker, value, f"{key} {place}")
+                _differentiable(subject, tracker, head[key], f"{key} {place}")
 
 
 def lowers_its_loss(subject: Subject) -> None:
     """The supervised loss of one toy batch falls when it is learned by heart."""
     tracker, batch = subject.build(), subject.toy().labeled()
     optimizer = tracker.configure_optimizers()["optimizer"]
-    first = last = float("nan")
-    for step in range(_STEPS):
-        loss = tracker.evaluate_labeled(batch, "train")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        last = float(loss.detach())
-        first = last if step == 0 else first
+    losses = steps(optimizer, lambda _: tracker.evaluate_labeled(batch, "train"))
+    first = last = next(losses)
+    for last in islice(losses, _STEPS - 1):
         if last < _FALL * first:
             return
     raise subject.fault(

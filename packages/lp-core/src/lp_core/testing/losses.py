@@ -1,20 +1,12 @@
-"""Losses that need nothing but lp-core, for checks of the semi-supervised side."""
+"""Losses that need nothing but lp-core, for checks of how a tracker learns."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from lp_core.batches import LossInputs
 from lp_core.losses.contract import Loss, LossValue
-from lp_core.losses.rows import Steps, steps
-
-
-def _mean_square(values: Tensor, pairs: Steps) -> Tensor:
-    """Of the differences of rows (R, K, n) from those of the frame before."""
-    squares = (values[pairs.after] - values[pairs.before]).square().mean(dim=(1, 2))
-    total = torch.where(pairs.consecutive, squares, 0.0).sum()
-    return total / pairs.consecutive.sum().clamp_min(1)
+from lp_core.losses.rows import steps
 
 
 class StillnessLoss(Loss):
@@ -25,20 +17,19 @@ class StillnessLoss(Loss):
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss."""
-        keypoints = inputs["keypoints_pred"]
-        return LossValue(_mean_square(keypoints, steps(inputs, keypoints)))
+        (key,) = self.requires
+        values = inputs[key].flatten(2)  # type: ignore[literal-required]
+        pairs = steps(inputs, values)
+        squares = (values[pairs.after] - values[pairs.before]).square().sum(dim=2).mean(dim=1)
+        total = torch.where(pairs.consecutive, squares, 0.0).sum()
+        return LossValue(total / pairs.consecutive.sum().clamp_min(1))
 
 
-class SameHeatmapLoss(Loss):
+class SameHeatmapLoss(StillnessLoss):
     """The mean squared difference between a keypoint's heatmaps in consecutive frames."""
 
     name = "same_heatmap"
     requires = frozenset({"heatmaps_pred"})
-
-    def forward(self, inputs: LossInputs) -> LossValue:
-        """The unweighted loss."""
-        heatmaps = inputs["heatmaps_pred"].flatten(2)
-        return LossValue(heatmaps.shape[2] * _mean_square(heatmaps, steps(inputs, heatmaps)))
 
 
 class TargetHeatmapLoss(Loss):

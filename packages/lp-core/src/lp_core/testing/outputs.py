@@ -1,8 +1,8 @@
-"""Checks of what a tracker gives for every form of batch."""
+"""Checks of what a tracker gives for every form of batch, and in which space."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -10,110 +10,44 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from lp_core.batches import (
-    PLACES,
-    LabeledBatch,
-    LossInputs,
-    Prediction,
-    UnlabeledBatch,
-    images_of,
-)
+from lp_core.batches import PLACES, LabeledBatch, Prediction, UnlabeledBatch, images_of
 from lp_core.geometry.affine import transform
-from lp_core.testing.subject import Subject, predict
-from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
+from lp_core.testing.subject import Subject, loss_inputs, predict, row_maps
+from lp_core.testing.toy import with_frame_at_model
+from lp_core.trackers.supervised import BaseSupervisedTracker
 
 _MARGIN = 0.05
 _ROUNDING = 1e-3
 
 
-def heads_of(outputs: Outputs) -> list[LossInputs]:
-    """The items of one head or several."""
-    return [outputs] if isinstance(outputs, dict) else list(outputs)
-
-
-def _expected_shape(
-    tracker: BaseSupervisedTracker, key: str, rows: int, images: int
-) -> tuple[int, ...]:
-    if key.startswith("peaks"):
-        return images, *tracker.heatmap_size
-    if key.startswith("heatmaps"):
-        return rows, tracker.num_keypoints, *tracker.heatmap_size
-    if key in PLACES or key == "individual":
-        return (rows,)
-    return (rows, tracker.num_keypoints) + ((2,) if key.startswith("keypoints") else ())
-
-
-def _check_values(subject: Subject, key: str, value: Tensor, place: str) -> None:
-    """Values that the losses may rely on."""
-    if not value.isfinite().all():
-        raise subject.fault(f"{key} {place} is not finite")
-    if key in ("confidences", "scores") and not ((value >= 0) & (value <= 1)).all():
-        raise subject.fault(f"{key} {place} leaves the range from 0 to 1")
-    if key == "heatmaps_pred":
-        sums = value.detach().float().sum(dim=(2, 3))
-        if (sums - 1).abs().max() > 1e-2:
-            raise subject.fault(f"each map of {key} {place} must sum to 1")
-
-
-def _check_outputs(
+def _check_values(
     subject: Subject,
     tracker: BaseSupervisedTracker,
-    outputs: Outputs,
-    declared: frozenset[str],
+    values: Mapping[str, Any],
     rows: int,
-    images: int,
     place: str,
+    images: int = 0,
 ) -> None:
-    """Declared keys are there, with the right shapes and values."""
-    for head in heads_of(outputs):
-        absent = sorted(declared - set(head))
-        if absent:
-            raise subject.fault(
-                f"it declares '{absent[0]}' {place}, but does not give it",
-                "return it, or take it out of the declared outputs",
-            )
-        for key, value in head.items():
-            assert isinstance(value, Tensor)
-            expected = _expected_shape(tracker, key, rows, images)
-            if tuple(value.shape) != expected:
-                raise subject.fault(
-                    f"'{key}' {place} has shape {tuple(value.shape)}, not {expected}"
-                )
-            _check_values(subject, key, value, place)
-
-
-def gives_its_labeled_outputs(subject: Subject) -> None:
-    """Every declared output for the rows of a labelled batch, with the targets in frame px."""
-    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
-    outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
-    declared, rows = type(tracker).labeled_outputs, len(batch["keypoints"])
-    images = len(batch["images"])
-    _check_outputs(subject, tracker, outputs, declared, rows, images, "of a labelled batch")
-    targets = transform(batch["keypoints"], batch["to_frame"][batch["image"]])
-    for head in heads_of(outputs):
-        if "keypoints_targ" in head and not torch.allclose(
-            head["keypoints_targ"], targets, atol=_MARGIN
-        ):
-            raise subject.fault(
-                "keypoints_targ is not in frame px",
-                'use lp_core.geometry.affine.transform(batch["keypoints"], batch["to_frame"])',
-            )
-
-
-def gives_its_unlabeled_outputs(subject: Subject) -> None:
-    """Every declared output for a clip, one row per frame that has its context."""
-    if not subject.semi_supervised:
-        return
-    tracker, clip = subject.build(), subject.toy().clip()
-    frames = len(clip["frames"])
-    rows = frames - tracker.context_frames + 1
-    outputs = tracker.get_loss_inputs_unlabeled(clip)  # type: ignore[operator]
-    declared = type(tracker).unlabeled_outputs
-    if subject.many:
-        for head in heads_of(outputs):
-            _check_images(subject, head.get("image"), frames, "of an unlabelled clip")
-            rows = len(head["image"])
-    _check_outputs(subject, tracker, outputs, declared, rows, frames, "of an unlabelled clip")
+    """Shapes and values that the losses, and whoever takes predictions, may rely on."""
+    keypoints = tracker.num_keypoints
+    for key, value in values.items():
+        expected: tuple[int, ...] = (rows, keypoints)
+        if key.startswith("heatmaps"):
+            expected = (rows, keypoints, *tracker.heatmap_size)
+        elif key.startswith("peaks"):
+            expected = (images, *tracker.heatmap_size)
+        elif key.startswith("keypoints"):
+            expected = (rows, keypoints, 2)
+        elif key in PLACES or key in ("individual", "scores"):
+            expected = (rows,)
+        if tuple(value.shape) != expected:
+            raise subject.fault(f"'{key}' {place} has shape {tuple(value.shape)}, not {expected}")
+        if not value.isfinite().all():
+            raise subject.fault(f"{key} {place} is not finite")
+        if key in ("confidences", "scores") and not ((value >= 0) & (value <= 1)).all():
+            raise subject.fault(f"{key} {place} leaves the range from 0 to 1")
+        if key == "heatmaps_pred" and (value.float().sum(dim=(2, 3)) - 1).abs().max() > 1e-2:
+            raise subject.fault(f"each map of {key} {place} must sum to 1")
 
 
 def _check_images(subject: Subject, image: Tensor | None, images: int, place: str) -> None:
@@ -131,40 +65,50 @@ def _check_images(subject: Subject, image: Tensor | None, images: int, place: st
         )
 
 
-def _check_prediction(
+def gives_its_labeled_outputs(subject: Subject) -> None:
+    """Every declared output for the rows of a labelled batch, with the targets in frame px."""
+    tracker, batch = subject.build(), subject.toy().labeled(batch=3)
+    _check_outputs(subject, tracker, batch, len(batch["keypoints"]), "of a labelled batch")
+    targets = transform(batch["keypoints"], batch["to_frame"][batch["image"]])
+    for head in loss_inputs(tracker, batch):
+        if "keypoints_targ" in head and not torch.allclose(
+            head["keypoints_targ"], targets, atol=_MARGIN
+        ):
+            raise subject.fault(
+                "keypoints_targ is not in frame px",
+                'use lp_core.geometry.affine.transform(batch["keypoints"], batch["to_frame"])',
+            )
+
+
+def gives_its_unlabeled_outputs(subject: Subject) -> None:
+    """Every declared output for a clip, one row per frame that has its context."""
+    if subject.semi_supervised:
+        tracker, clip = subject.build(), subject.toy().clip()
+        rows = len(clip["frames"]) - tracker.context_frames + 1
+        _check_outputs(subject, tracker, clip, rows, "of an unlabelled clip")
+
+
+def _check_outputs(
     subject: Subject,
-    prediction: object,
+    tracker: BaseSupervisedTracker,
     batch: LabeledBatch | UnlabeledBatch,
     rows: int,
     place: str,
 ) -> None:
-    """A prediction of the right type, shapes and values."""
-    if not isinstance(prediction, Prediction):
-        raise subject.fault(f"predict_step {place} must return Prediction(keypoints, confidences)")
-    keypoints = subject.options().num_keypoints
-    if subject.many:
-        _check_images(subject, prediction.image, len(images_of(batch)), f"of predict_step {place}")
-        rows = len(prediction.keypoints)
-    elif prediction.image is not None:
-        raise subject.fault(
-            f"predict_step {place} says which image each row is on",
-            "leave 'image' out, one row for each image in their order; or declare "
-            "instances = 'many'",
-        )
-    parts = {
-        "keypoints": (prediction.keypoints, (rows, keypoints, 2)),
-        "confidences": (prediction.confidences, (rows, keypoints)),
-        "image": (prediction.image, (rows,)),
-        "scores": (prediction.scores, (rows,)),
-    }
-    for name, (value, expected) in parts.items():
-        if value is None:
-            continue
-        if tuple(value.shape) != expected:
+    """Declared keys are there, with the right shapes and values."""
+    labeled, kind, images = "images" in batch, type(tracker), len(images_of(batch))
+    declared = kind.labeled_outputs if labeled else kind.unlabeled_outputs
+    for head in loss_inputs(tracker, batch):
+        if subject.many and not labeled:
+            _check_images(subject, head.get("image"), images, place)
+            rows = len(head["image"])
+        absent = sorted(declared - set(head))
+        if absent:
             raise subject.fault(
-                f"predict_step {place} gives {name} of shape {tuple(value.shape)}, not {expected}"
+                f"it declares '{absent[0]}' {place}, but does not give it",
+                "return it, or take it out of the declared outputs",
             )
-        _check_values(subject, name, value, place)
+        _check_values(subject, tracker, head, rows, place, images)
 
 
 def predicts_every_form_of_batch(subject: Subject) -> None:
@@ -177,7 +121,59 @@ def predicts_every_form_of_batch(subject: Subject) -> None:
         (toy.clip(window), 1, "on the shortest clip"),
     ]
     for batch, rows, place in forms:
-        _check_prediction(subject, predict(tracker, batch), batch, rows, place)
+        found = predict(tracker, batch)
+        if not isinstance(found, Prediction):
+            raise subject.fault(
+                f"predict_step {place} must return Prediction(keypoints, confidences)"
+            )
+        if subject.many:
+            images = len(images_of(batch))
+            _check_images(subject, found.image, images, f"of predict_step {place}")
+            rows = len(found.keypoints)
+        elif found.image is not None:
+            raise subject.fault(
+                f"predict_step {place} says which image each row is on",
+                "leave 'image' out, one row for each image in their order; or declare "
+                "instances = 'many'",
+            )
+        given = {key: value for key, value in vars(found).items() if value is not None}
+        _check_values(subject, tracker, given, rows, f"of predict_step {place}")
+
+
+def predicts_in_frame_px(subject: Subject) -> None:
+    """Each row's own ``to_frame`` is applied to it, once."""
+    tracker, toy = subject.build(learning=False), subject.toy()
+    forms: tuple[LabeledBatch | UnlabeledBatch, ...] = (toy.labeled(batch=3), toy.clip())
+    for batch in forms:
+        in_model = predict(tracker, with_frame_at_model(batch)).keypoints
+        found = predict(tracker, batch)
+        expected = transform(in_model, row_maps(tracker, batch, found.image))
+        if not torch.allclose(found.keypoints, expected, atol=_MARGIN):
+            raise subject.fault(
+                "predict_step does not bring keypoints to frame px by each row's to_frame",
+                'use lp_core.geometry.affine.transform(keypoints, batch["to_frame"]); of a clip, '
+                "with the rows of the frames that stand in the middle of a window",
+            )
+
+
+def gives_its_losses_frame_px(subject: Subject) -> None:
+    """What the losses read as ``keypoints_pred`` is in frame px, by each row's own ``to_frame``."""
+    tracker, toy = subject.build(learning=False).eval(), subject.toy()
+    forms: list[LabeledBatch | UnlabeledBatch] = [toy.labeled(batch=3)]
+    forms += [toy.clip()] if subject.semi_supervised else []
+    for batch in forms:
+        with torch.no_grad():
+            given, plain = (loss_inputs(tracker, b) for b in (batch, with_frame_at_model(batch)))
+        for in_frame, in_model in zip(given, plain, strict=True):
+            if "keypoints_pred" not in in_frame:
+                continue
+            maps = row_maps(tracker, batch, in_frame.get("image"))
+            expected = transform(in_model["keypoints_pred"], maps)
+            if not torch.allclose(in_frame["keypoints_pred"], expected, atol=_MARGIN):
+                raise subject.fault(
+                    "the keypoints_pred that its losses read are not in frame px",
+                    'use lp_core.geometry.affine.transform(keypoints, batch["to_frame"])',
+                )
 
 
 def leaves_its_batch_alone(subject: Subject) -> None:
@@ -189,7 +185,7 @@ def leaves_its_batch_alone(subject: Subject) -> None:
         (labeled, lambda: tracker.evaluate_labeled(labeled, "train")),
     ]
     if subject.semi_supervised:
-        steps.append((clip, lambda: tracker.get_loss_inputs_unlabeled(clip)))  # type: ignore[operator]
+        steps.append((clip, lambda: loss_inputs(tracker, clip)))
     for batch, step in steps:
         copy = {key: value.clone() for key, value in batch.items()}
         with suppress(Exception):  # another check names it, if the batch is whole
@@ -220,10 +216,8 @@ def partly_labeled(subject: Subject) -> tuple[LabeledBatch, Bool[Tensor, "rows k
 
 def marks_missing_labels(subject: Subject) -> None:
     """A keypoint without a label has no target, and does not touch what is predicted."""
-    tracker = subject.build()
     batch, absent = partly_labeled(subject)
-    outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
-    for head in heads_of(outputs):
+    for head in loss_inputs(subject.build(), batch):
         targets = head.get("keypoints_targ")
         if targets is not None and not targets[absent].isnan().all():
             raise subject.fault(
@@ -243,19 +237,16 @@ def marks_missing_labels(subject: Subject) -> None:
 
 def keeps_confidences_in_range(subject: Subject) -> None:
     """Confidences stay from 0 to 1 however sure the tracker is."""
-    toy = subject.toy()
+    batch = subject.toy().labeled(batch=3)
     for gain in (1.0, 10.0, 1000.0):
-        tracker, batch = subject.stirred(gain), toy.labeled(batch=3)
+        tracker = subject.stirred(gain)
         with torch.no_grad():
-            outputs = heads_of(tracker.get_loss_inputs_labeled(tracker.add_targets(batch)))
-        given = [(head.get("confidences"), "given to its losses") for head in outputs]
+            heads = loss_inputs(tracker, batch)
+        given = [(head.get("confidences"), "given to its losses") for head in heads]
         given += [(predict(tracker, batch).confidences, "of predict_step")]
         for values, place in given:
-            if values is not None and bool(
-                ((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any()
-            ):
-                low, high = float(values.min()), float(values.max())
+            if values is not None and ((values - 0.5).abs() > 0.5 + _ROUNDING).any():
                 raise subject.fault(
                     f"confidences {place} leave the range from 0 to 1 when it is sure of itself: "
-                    f"they reach from {low:.3g} to {high:.3g}"
+                    f"they reach from {float(values.min()):.3g} to {float(values.max()):.3g}"
                 )

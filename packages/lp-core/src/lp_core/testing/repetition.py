@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lp_core.geometry.affine import transform
-from lp_core.testing.subject import Subject, predict, train
+from lp_core.testing.subject import Subject, predict, row_maps, train
 from lp_core.testing.toy import with_frame_at_model
 
 _MARGIN = 1e-3
@@ -69,23 +69,21 @@ def works_in_bfloat16(subject: Subject) -> None:
     """Under autocast it learns, and coordinates keep their full precision."""
     tracker, toy = subject.build(), subject.toy()
     clip = toy.clip()
-    margin = tracker.context_frames // 2
-    maps = clip["to_frame"][margin : len(clip["to_frame"]) - margin]
+    plain = with_frame_at_model(clip)
     with torch.autocast("cpu", torch.bfloat16):
         loss = train(tracker, [subject.batch()])[0]
-        found = predict(tracker, clip)
-        in_frame, in_model = found.keypoints, predict(tracker, with_frame_at_model(clip)).keypoints
-    maps = maps if found.image is None else clip["to_frame"][found.image]
+        found, in_model = predict(tracker, clip), predict(tracker, plain).keypoints
     if not torch.isfinite(torch.tensor(loss)):
         raise subject.fault("its loss is not finite under bfloat16 autocast")
-    if in_frame.dtype != torch.float32:
-        raise subject.fault(f"it predicts {in_frame.dtype} under autocast, not float32")
-    if not torch.allclose(in_frame, transform(in_model, maps), atol=0.05):
+    if found.keypoints.dtype != torch.float32:
+        raise subject.fault(f"it predicts {found.keypoints.dtype} under autocast, not float32")
+    expected = transform(in_model, row_maps(tracker, clip, found.image))
+    if not torch.allclose(found.keypoints, expected, atol=0.05):
         raise subject.fault(
             "coordinates lose their precision under bfloat16 autocast",
             "use lp_core.geometry.affine.transform instead of a matrix product",
         )
-    if _coarse(in_model) and not _coarse(predict(tracker, with_frame_at_model(clip)).keypoints):
+    if _coarse(in_model) and not _coarse(predict(tracker, plain).keypoints):
         raise subject.fault(
             "keypoints are rounded to bfloat16 before they reach frame px",
             "compute coordinates in float32: logits.float(), and no matrix product under autocast",

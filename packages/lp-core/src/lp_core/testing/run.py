@@ -1,14 +1,20 @@
-"""All checks, one by one or at once."""
+"""The checks one by one, in the order in which they rely on each other, or all at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+from unittest import SkipTest
+
+import torch
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from lp_core.losses.contract import Loss
 from lp_core.testing import (
     agreement,
-    coordinates,
     declarations,
     devices,
     independence,
@@ -16,58 +22,131 @@ from lp_core.testing import (
     outputs,
     repetition,
 )
-from lp_core.testing.check import Check, PremiseError
-from lp_core.testing.subject import Subject
+from lp_core.testing.subject import ConformanceError, Subject
 from lp_core.trackers.supervised import BaseSupervisedTracker
 
-_DECLARED = (declarations.declares_what_it_needs, declarations.reads_its_options_from_json)
-_GIVEN = (outputs.gives_its_labeled_outputs, outputs.gives_its_unlabeled_outputs)
-_PREDICTED = (outputs.predicts_every_form_of_batch, repetition.predicts_the_same_twice)
-_TARGETED = (outputs.marks_missing_labels, agreement.aims_its_heatmaps_at_its_labels)
-_PLACED = (coordinates.predicts_in_frame_px, coordinates.gives_its_losses_frame_px)
-_LEARNED = (learning.gives_differentiable_outputs, learning.teaches_every_parameter)
-_ALONE = (independence.predicts_each_image_alone, independence.predicts_clips_as_images)
-
-_RELIANCE: tuple[tuple[Callable[[Subject], None], tuple[Callable[[Subject], None], ...]], ...] = (
-    (declarations.defines_its_methods, ()),
-    (declarations.declares_what_it_needs, (declarations.defines_its_methods,)),
-    (declarations.has_a_proper_twin, (declarations.defines_its_methods,)),
-    (declarations.reads_its_options_from_json, (declarations.defines_its_methods,)),
-    (outputs.leaves_its_batch_alone, _DECLARED),
-    (outputs.gives_its_labeled_outputs, (outputs.leaves_its_batch_alone,)),
-    (outputs.gives_its_unlabeled_outputs, (outputs.leaves_its_batch_alone,)),
-    (outputs.predicts_every_form_of_batch, (outputs.leaves_its_batch_alone,)),
-    (repetition.predicts_the_same_twice, (outputs.predicts_every_form_of_batch,)),
-    (outputs.marks_missing_labels, _GIVEN),
-    (agreement.aims_its_heatmaps_at_its_labels, _GIVEN),
-    (outputs.keeps_confidences_in_range, (*_PREDICTED, *_GIVEN)),
-    (coordinates.predicts_in_frame_px, _PREDICTED),
-    (coordinates.gives_its_losses_frame_px, (repetition.predicts_the_same_twice, *_GIVEN)),
-    (independence.predicts_each_image_alone, (*_PLACED, outputs.marks_missing_labels)),
-    (independence.predicts_clips_as_images, (independence.predicts_each_image_alone,)),
-    (independence.looks_at_the_labeled_frame, (independence.predicts_clips_as_images,)),
-    (learning.gives_differentiable_outputs, _GIVEN),
-    (learning.teaches_every_parameter, (learning.gives_differentiable_outputs,)),
-    (learning.bears_missing_labels, (*_TARGETED, *_LEARNED)),
-    (learning.bears_images_without_rows, (learning.bears_missing_labels,)),
-    (learning.learns_nothing_of_absent_keypoints, (learning.bears_missing_labels,)),
-    (learning.lowers_its_loss, (*_LEARNED, *_PLACED, *_TARGETED)),
-    (agreement.predicts_what_its_losses_see, (*_ALONE, *_LEARNED, *_TARGETED)),
-    (agreement.gives_clips_what_it_gives_images, (agreement.predicts_what_its_losses_see,)),
-    (agreement.reads_its_heatmaps_as_its_targets, (agreement.predicts_what_its_losses_see,)),
-    (devices.stays_on_its_device, (*_LEARNED, *_TARGETED)),
-    (repetition.repeats_itself, (*_PREDICTED, *_LEARNED)),
-    (repetition.keeps_its_state, (repetition.repeats_itself,)),
-    (repetition.works_in_bfloat16, (*_PLACED, *_LEARNED)),
+_STAGES: tuple[tuple[Callable[[Subject], None], ...], ...] = (
+    (declarations.defines_its_methods,),
+    (
+        declarations.declares_what_it_needs,
+        declarations.has_a_proper_twin,
+        declarations.reads_its_options_from_json,
+    ),
+    (outputs.leaves_its_batch_alone,),
+    (
+        outputs.gives_its_labeled_outputs,
+        outputs.gives_its_unlabeled_outputs,
+        outputs.predicts_every_form_of_batch,
+    ),
+    (
+        repetition.predicts_the_same_twice,
+        outputs.marks_missing_labels,
+        agreement.aims_its_heatmaps_at_its_labels,
+        learning.gives_differentiable_outputs,
+    ),
+    (
+        outputs.keeps_confidences_in_range,
+        outputs.predicts_in_frame_px,
+        outputs.gives_its_losses_frame_px,
+        learning.teaches_every_parameter,
+    ),
+    (
+        independence.predicts_each_image_alone,
+        learning.bears_missing_labels,
+        learning.lowers_its_loss,
+        devices.stays_on_its_device,
+        repetition.repeats_itself,
+        repetition.works_in_bfloat16,
+    ),
+    (
+        independence.predicts_clips_as_images,
+        learning.bears_images_without_rows,
+        learning.learns_nothing_of_absent_keypoints,
+        repetition.keeps_its_state,
+    ),
+    (independence.looks_at_the_labeled_frame, agreement.predicts_what_its_losses_see),
+    (
+        agreement.gives_clips_what_it_gives_images,
+        agreement.reads_its_heatmaps_as_its_targets,
+    ),
 )
-"""Each check, and those that must pass for its failure to mean what it says."""
+"""The failure of a check means what it says only where all checks of the stages before pass."""
+
+
+class PremiseError(SkipTest):
+    """A check that says nothing, since another one on which it relies fails; pytest skips it."""
+
+    def __init__(self, check: Check, premise: ConformanceError) -> None:
+        super().__init__(f"{check} relies on what fails: {premise}")
+        self.premise = premise
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property that every tracker must have; call it with a `Subject`.
+
+    Attributes:
+        function: What checks it.
+        premises: The checks that must pass for a failure of this one to mean what it says.
+    """
+
+    function: Callable[[Subject], None]
+    premises: tuple[Check, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The property, such as ``"lowers_its_loss"``."""
+        return self.function.__name__
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __call__(self, subject: Subject) -> None:
+        """Check the subject.
+
+        Raises:
+            ConformanceError: It lacks the property; the message names the defect.
+            PremiseError: It lacks a property on which this check relies; that check names it.
+        """
+        try:
+            self._run(subject)
+        except ConformanceError as error:
+            for premise in self.premises:
+                try:
+                    premise._run(subject)
+                except ConformanceError as broken:
+                    raise PremiseError(self, broken) from error
+            raise
+
+    def _run(self, subject: Subject) -> None:
+        with warnings.catch_warnings(), isolate_rng(include_cuda=False), _one_thread():
+            warnings.filterwarnings("ignore", message=".*self.trainer.*")
+            try:
+                self.function(subject)
+            except ConformanceError:
+                raise
+            except Exception as error:  # whatever a plug-in raises is its defect
+                raise subject.fault(
+                    f"while checking '{self.name}' it raised {type(error).__name__}: {error}"
+                ) from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: the toy problem is so small that threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _checks() -> tuple[Check, ...]:
-    made: dict[Callable[[Subject], None], Check] = {}
-    for function, premises in _RELIANCE:
-        made[function] = Check(function, tuple(made[premise] for premise in premises))
-    return tuple(made.values())
+    made: tuple[Check, ...] = ()
+    for stage in _STAGES:
+        made += tuple(Check(function, made) for function in stage)
+    return made
 
 
 CHECKS: tuple[Check, ...] = _checks()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
+from lp_core.batches import (
+    LabeledBatch,
+    LossInputs,
+    SemiSupervisedBatch,
+    UnlabeledBatch,
+    with_places,
+)
 from lp_core.errors import CoreError, UnknownNameError
 from lp_core.losses.contract import Loss
 from lp_core.losses.factory import LossFactory
@@ -22,10 +30,10 @@ from lp_core.testing.losses import SameHeatmapLoss, StillnessLoss
 from lp_core.testing.toy import ToyProblem
 from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
-from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
 
 _KEYPOINTS = ("nose", "left_ear", "tail")
-_RATE = 3e-3
+RATE = 3e-3
 
 
 class ConformanceError(CoreError):
@@ -148,7 +156,7 @@ class Subject:
         keywords: dict[str, Any] = {"losses": self.losses() if learning else None}
         if self.semi_supervised:
             keywords["unsupervised_losses"] = self.unsupervised_losses() if learning else None
-        optimization = OptimizationOptions(learning_rate=_RATE, scheduler="constant")
+        optimization = OptimizationOptions(learning_rate=RATE, scheduler="constant")
         return self.tracker_class(self.options(), optimization=optimization, **keywords)
 
     def stirred(self, gain: float = 1.0) -> BaseSupervisedTracker:
@@ -175,43 +183,26 @@ class Subject:
         return toy.both(seed) if self.semi_supervised else toy.labeled(seed=seed)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: the toy problem is so small that threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextmanager
-def quiet_generators() -> Iterator[None]:
-    """Leave every random number generator as it was."""
-    states = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+def steps(optimizer: torch.optim.Optimizer, loss: Callable[[int], Tensor]) -> Iterator[float]:
+    """Learn without end, a step at a time; gives the loss before each step."""
+    for number in count():
+        value = loss(number)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        yield float(value.detach())
 
 
 def train(
     tracker: BaseSupervisedTracker, batches: Sequence[LabeledBatch | SemiSupervisedBatch]
 ) -> list[float]:
     """Take one step of the tracker's own optimiser per batch; the losses before each."""
-    optimizer = tracker.configure_optimizers()["optimizer"]
     tracker.train()
-    values = []
-    for number, batch in enumerate(batches):
-        loss = tracker.training_step(batch, number)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        values.append(float(loss.detach()))
-    return values
+    learning = steps(
+        tracker.configure_optimizers()["optimizer"],
+        lambda number: tracker.training_step(batches[number], number),
+    )
+    return list(islice(learning, len(batches)))
 
 
 def predict(tracker: BaseSupervisedTracker, batch: LabeledBatch | UnlabeledBatch) -> Any:
@@ -219,3 +210,29 @@ def predict(tracker: BaseSupervisedTracker, batch: LabeledBatch | UnlabeledBatch
     tracker.eval()
     with torch.no_grad():
         return tracker.predict_step(batch, 0)
+
+
+def heads_of(outputs: Outputs) -> list[LossInputs]:
+    """The items of one head or several."""
+    return [outputs] if isinstance(outputs, dict) else list(outputs)
+
+
+def loss_inputs(
+    tracker: BaseSupervisedTracker, batch: LabeledBatch | UnlabeledBatch
+) -> list[LossInputs]:
+    """What its losses read of a labelled batch or a clip, one item for each head."""
+    if "images" in batch:
+        labeled = tracker.add_targets(cast("LabeledBatch", batch))
+        return heads_of(tracker.get_loss_inputs_labeled(labeled))
+    return heads_of(tracker.get_loss_inputs_unlabeled(batch))  # type: ignore[operator]
+
+
+def row_maps(
+    tracker: BaseSupervisedTracker,
+    batch: LabeledBatch | UnlabeledBatch,
+    image: Int[Tensor, " rows"] | None,
+) -> Float[Tensor, "rows 2 3"]:
+    """``to_frame`` of each row of what it gives; ``image`` says which image each row is on."""
+    if image is None:
+        image = with_places({}, batch, tracker.context_frames // 2)["image"]
+    return batch["to_frame"][image]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -14,6 +14,8 @@ from torch import Tensor
 from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
 from lp_core.geometry.targets import VISIBLE
 from lp_core.losses.contract import TrainingLabels
+
+Batch = TypeVar("Batch", bound="LabeledBatch | UnlabeledBatch")
 
 _BLOB = 2.5
 _SPEED = 1.5
@@ -49,17 +51,8 @@ class ToyProblem:
         steps = torch.arange(self.context_frames) - self.context_frames // 2
         moving = positions[:, None] + velocity * steps[:, None, None]
         images = self._draw(moving, image, batch, random)
-        return {
-            "images": images if self.context_frames > 1 else images[:, 0],
-            "to_frame": frame_maps(batch),
-            "frame": torch.arange(batch),
-            "view": torch.zeros(batch, dtype=torch.long),
-            "present": torch.ones(batch, dtype=torch.bool),
-            "keypoints": positions,
-            "visibility": torch.full(positions.shape[:2], VISIBLE),
-            "image": image,
-            "table_row": torch.arange(len(image)),
-        }
+        images = images if self.context_frames > 1 else images[:, 0]
+        return _labeled(images, frame_maps(batch), positions, image)
 
     def clip(self, frames: int | None = None, seed: int = 1) -> UnlabeledBatch:
         """A clip in which every blob moves evenly; three more frames than a window by default."""
@@ -124,10 +117,26 @@ def frame_maps(rows: int) -> Float[Tensor, "rows 2 3"]:
     return torch.tensor(maps).reshape(rows, 2, 3)
 
 
-def with_frame_at_model(batch: LabeledBatch | UnlabeledBatch) -> LabeledBatch | UnlabeledBatch:
+def _labeled(
+    images: Tensor, to_frame: Tensor, keypoints: Tensor, image: Int[Tensor, " rows"]
+) -> LabeledBatch:
+    return {
+        "images": images,
+        "to_frame": to_frame,
+        "frame": torch.arange(len(images)),
+        "view": torch.zeros(len(images), dtype=torch.long),
+        "present": torch.ones(len(images), dtype=torch.bool),
+        "keypoints": keypoints,
+        "visibility": torch.full(keypoints.shape[:2], VISIBLE),
+        "image": image,
+        "table_row": torch.arange(len(image)),
+    }
+
+
+def with_frame_at_model(batch: Batch) -> Batch:
     """The batch, as if frame px were model px."""
     identity = torch.eye(3)[:2].repeat(len(batch["to_frame"]), 1, 1)
-    return cast("LabeledBatch | UnlabeledBatch", {**batch, "to_frame": identity})
+    return cast("Batch", {**batch, "to_frame": identity})
 
 
 def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> LabeledBatch:
@@ -142,14 +151,9 @@ def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> Lab
     margin = context_frames // 2
     windows = frames.unfold(0, context_frames, 1).movedim(-1, 1).contiguous()
     middle = torch.tensor([frames.shape[3] / 2, frames.shape[2] / 2])
-    return {
-        "images": windows if context_frames > 1 else frames.clone(),
-        "to_frame": clip["to_frame"][margin : margin + rows].clone(),
-        "frame": torch.arange(rows),
-        "view": torch.zeros(rows, dtype=torch.long),
-        "present": torch.ones(rows, dtype=torch.bool),
-        "keypoints": middle.repeat(rows, keypoints, 1),
-        "visibility": torch.full((rows, keypoints), VISIBLE),
-        "image": torch.arange(rows),
-        "table_row": torch.arange(rows),
-    }
+    return _labeled(
+        windows if context_frames > 1 else frames.clone(),
+        clip["to_frame"][margin : margin + rows].clone(),
+        middle.repeat(rows, keypoints, 1),
+        torch.arange(rows),
+    )
