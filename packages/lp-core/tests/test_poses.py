@@ -124,7 +124,7 @@ def test_what_a_missing_keypoint_teaches_is_stated_or_decided_by_the_policy():
     assert stated.codes.tolist() == [[Visibility.OCCLUDED, Visibility.UNLABELED]]
 
 
-def test_rows_are_grouped_by_frame_and_view():
+def test_rows_are_grouped_by_frame():
     table = table_of(
         np.arange(16), ("b", "a", "b", "c"), view=("top", "top", "side", "top"),
         origin=(Origin.LABELLED, Origin.PREDICTED, Origin.CORRECTED, Origin.SMOOTHED),
@@ -132,11 +132,7 @@ def test_rows_are_grouped_by_frame_and_view():
     assert [(f, rows.tolist()) for f, rows in table.by_frame()] == [
         ("b", [0, 2]), ("a", [1]), ("c", [3])
     ]  # fmt: skip
-    views = table.by_view()
-    assert [(name, part.frame) for name, part in views.items()] == [
-        ("top", ("b", "a", "c")), ("side", ("b",))
-    ]  # fmt: skip
-    assert views["side"].origin == (Origin.CORRECTED,)
+    assert table.rows([2]).origin == (Origin.CORRECTED,)
     assert list(table_of([], ()).by_frame()) == []
 
 

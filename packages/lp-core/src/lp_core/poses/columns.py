@@ -6,7 +6,7 @@ perhaps ``visible``, predictions ``x``, ``y`` and ``likelihood``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -67,19 +67,8 @@ class Animals(NamedTuple):
 ONE_ANIMAL = Animals()
 
 
-class Places:
-    """Where the columns of a table are, for messages; a file of text knows more."""
-
-    def number(self, column: int) -> int:
-        """The number of a column, counted from 1."""
-        return column + 1
-
-    def words(self, level: str, column: int) -> str | None:
-        """The place of one level of a column's name."""
-        return None
-
-
-PLACES = Places()
+Places = Callable[[str, int], str | None]
+"""Tells the place of one level of a column's name, for messages; None where that is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +136,8 @@ def parse_columns(
     columns: Sequence[tuple[str, ...]],
     content: Content | None,
     animals: Animals = ONE_ANIMAL,
-    places: Places = PLACES,
+    place: Places = lambda level, column: None,
+    numbers: Sequence[int] = range(1, 1 << 31),
 ) -> WideLayout:
     """The layout that the names of columns tell.
 
@@ -156,7 +146,8 @@ def parse_columns(
             coordinate).
         content: What the table should hold; None where it may be either.
         animals: Which individuals to take.
-        places: Tells the place of a problem in the file.
+        place: Tells the place of a problem in the file.
+        numbers: What messages call the columns.
 
     Raises:
         PoseError: There is no column, a name is missing or occurs twice, a coordinate is unknown or
@@ -165,25 +156,25 @@ def parse_columns(
     if not columns or {len(names) for names in columns} not in ({3}, {4}):
         raise PoseError("the columns are not named by scorer, keypoint and coordinate")
     content = content or _content(columns)
-    kept = _of_animals(columns, _of_scorer(columns, animals, places), content, animals, places)
+    kept = _of_animals(columns, _of_scorer(columns, animals, place), content, animals, place)
     several = animals.several and len(columns[0]) == 4
     found: dict[str, dict[str, dict[str, int]]] = {}
     for column in kept:
         name, coord = columns[column][-2], columns[column][-1].lower()
         if not name:
-            raise _problem("a column has no keypoint name", places.words("bodyparts", column))
-        _check_coord(coord, content, places.words("coords", column))
+            raise PoseError("a column has no keypoint name", where=place("bodyparts", column))
+        _check_coord(coord, content, place("coords", column))
         owner = columns[column][1] if several else ""
         earlier = found.setdefault(owner, {}).setdefault(name, {}).setdefault(coord, column)
         if earlier != column:
-            raise _problem(
-                f"the keypoint '{name}' has two columns '{coord}': {places.number(earlier)} "
-                f"and {places.number(column)}",
-                places.words("bodyparts", column),
-                "give every keypoint a name of its own",
+            raise PoseError(
+                f"the keypoint '{name}' has two columns '{coord}': {numbers[earlier]} "
+                f"and {numbers[column]}",
+                where=place("bodyparts", column),
+                remedy="give every keypoint a name of its own",
             )
     names = tuple(dict.fromkeys(columns[column][-2] for column in kept))
-    has_third = _check_complete(found, content, places)
+    has_third = _check_complete(found, content, place)
     coords = ("x", "y", content.value) if has_third else ("x", "y")
     grid = [
         [[keypoints.get(name, {}).get(coord, -1) for coord in coords] for name in names]
@@ -199,20 +190,16 @@ def _content(columns: Sequence[tuple[str, ...]]) -> Content:
     return Content.PREDICTIONS if predicted else Content.LABELS
 
 
-def _problem(problem: str, place: str | None, remedy: str | None = None) -> PoseError:
-    return PoseError(problem, where=place, remedy=remedy)
-
-
-def _of_scorer(columns: Sequence[tuple[str, ...]], animals: Animals, places: Places) -> list[int]:
+def _of_scorer(columns: Sequence[tuple[str, ...]], animals: Animals, place: Places) -> list[int]:
     """The columns of one scorer."""
     names = list(dict.fromkeys(names[0] for names in columns))
     if animals.scorer in names:
         return [place for place, names in enumerate(columns) if names[0] == animals.scorer]
     if len(names) > 1:
-        raise _problem(
+        raise PoseError(
             f"the file holds {len(names)} scorers: {', '.join(name or '(none)' for name in names)}",
-            places.words("scorer", 0),
-            "keep the columns of one, or write one file for each of the scorers",
+            where=place("scorer", 0),
+            remedy="keep the columns of one, or write one file for each of the scorers",
         )
     return list(range(len(columns)))
 
@@ -222,14 +209,14 @@ def _of_animals(
     kept: list[int],
     content: Content,
     animals: Animals,
-    places: Places,
+    place: Places,
 ) -> list[int]:
     """The columns of the individuals that are taken."""
     if len(columns[0]) == 3:
         refuse_wish(animals.wanted)
     if len(columns[0]) == 3 or (animals.several and animals.wanted is None):
         return kept
-    names = list(dict.fromkeys(columns[place][1] for place in kept))
+    names = list(dict.fromkeys(columns[column][1] for column in kept))
     try:
         chosen = chosen_individual(names, animals.wanted)
     except PoseError as error:
@@ -239,24 +226,25 @@ def _of_animals(
                 "keep the columns of one; of a DeepLabCut project, litpose convert takes the "
                 "animal that --individual names"
             )
-        raise _problem(error.problem, places.words("individuals", 0), remedy) from error
-    return [place for place in kept if columns[place][1] in (chosen, SINGLE)]
+        raise PoseError(error.problem, where=place("individuals", 0), remedy=remedy) from error
+    return [column for column in kept if columns[column][1] in (chosen, SINGLE)]
 
 
 def _check_coord(coord: str, content: Content, place: str | None) -> None:
     if coord in ("x", "y", content.value):
         return
     if coord == "likelihood":
-        raise _problem(
+        raise PoseError(
             "the file holds predictions (a likelihood), not labels",
-            place,
-            "give a file of labels, with x and y of every keypoint",
+            where=place,
+            remedy="give a file of labels, with x and y of every keypoint",
         )
-    raise _problem(f"unknown coordinate '{coord}'", place, f"known: x, y, {content.value}")
+    known = f"known: x, y, {content.value}"
+    raise PoseError(f"unknown coordinate '{coord}'", where=place, remedy=known)
 
 
 def _check_complete(
-    found: dict[str, dict[str, dict[str, int]]], content: Content, places: Places
+    found: dict[str, dict[str, dict[str, int]]], content: Content, place: Places
 ) -> bool:
     """Refuse keypoints without x or y; tells whether there is a third coordinate.
 
@@ -270,8 +258,9 @@ def _check_complete(
                 remedy = None
                 if coord == "likelihood":
                     remedy = "a file with x and y only is a label file, not a table of predictions"
-                place = places.words("coords", next(iter(own.values())))
-                raise _problem(f"the keypoint '{name}' has no column '{coord}'", place, remedy)
+                where = place("coords", next(iter(own.values())))
+                problem = f"the keypoint '{name}' has no column '{coord}'"
+                raise PoseError(problem, where=where, remedy=remedy)
     return any(content.value in own for _, own in each)
 
 

@@ -16,7 +16,6 @@ from lp_core.poses.columns import (
     LEVELS_OF_SEVERAL,
     Animals,
     Content,
-    Places,
     WideLayout,
     parse_columns,
 )
@@ -85,9 +84,8 @@ class CsvHeader:
         if nameless:
             remedy = "look for an extra comma; or name the columns in the header, or empty them"
             where = place_in(self.path, line, nameless[0])
-            note(
-                PoseError(f"{problem}: {_columns(nameless)} no header", where=where, remedy=remedy)
-            )
+            problem = f"{problem}: {_columns(nameless)} no header"
+            note(PoseError(problem, where=where, remedy=remedy))
         elif len(cells) < self.width:
             remedy = "look for a missing comma; or was the file cut short?"
             note(PoseError(problem, where=place_in(self.path, line), remedy=remedy))
@@ -118,24 +116,14 @@ def read_header(rows: Iterator[Row], path: Path, content: Content, animals: Anim
     if not places:
         raise PoseError("the header names no keypoint", where=path, remedy=_remedy(content))
     columns = [tuple(row.cells[place] for row in named.values()) for place in places]
-    layout = parse_columns(columns, content, animals, _HeaderPlaces(path, named, places))
+
+    def place(level: str, column: int) -> str:
+        name = named["bodyparts"].cells[places[column]] if level == "coords" else ""
+        return place_in(path, named[level].line, places[column], name)
+
+    layout = parse_columns(columns, content, animals, place, [number + 1 for number in places])
     nameless = frozenset(others) - {*with_name}
     return CsvHeader(path, layout, width, index_columns, places, split, nameless)
-
-
-class _HeaderPlaces(Places):
-    """Where the columns of numbers are in the header rows of a file."""
-
-    def __init__(self, path: Path, named: dict[str, Row], places: Sequence[int]) -> None:
-        self._path, self._named, self._places = path, named, places
-
-    def number(self, column: int) -> int:
-        return self._places[column] + 1
-
-    def words(self, level: str, column: int) -> str:
-        place = self._places[column]
-        name = self._named["bodyparts"].cells[place] if level == "coords" else ""
-        return place_in(self._path, self._named[level].line, place, name)
 
 
 def _remedy(content: Content) -> str:

@@ -11,24 +11,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TextIO
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from lp_core.errors import PoseError
 from lp_core.poses.columns import ONE_ANIMAL, Animals, Content
 from lp_core.poses.csv_header import Note, read_header
 from lp_core.poses.csv_labels import label_table
-from lp_core.poses.csv_text import EMPTY_CELLS, Row, csv_rows, opened_csv
+from lp_core.poses.csv_text import EMPTY_CELLS, Row, opened_csv_rows
 from lp_core.poses.table import Frames, PoseTable
-
-_ROWS = 512  # few enough to stay in the cache of the processor
 
 
 def read_pose_csv(
@@ -73,14 +68,7 @@ def read_pose_csv_chunks(
 
     Raises:
         PoseError: Of a wrong row it is raised when its turn has come.
-        ValueError: ``rows`` is not positive.
     """
-    if rows < 1:
-        raise ValueError(f"{rows} rows at a time")
-    return _chunks(path, content, rows, animals)
-
-
-def _chunks(path: str | Path, content: Content, rows: int, animals: Animals) -> Iterator[PoseTable]:
     with opened_pose_csv(path, content, animals) as file:
         yield from file.tables(rows)
 
@@ -102,20 +90,12 @@ def opened_pose_csv(
     if content is Content.LABELS and not path.exists():
         remedy = "check data_dir and csv_file"
         raise PoseError("there is no such label file", where=path, remedy=remedy)
-    with opened_csv(path, content.words) as file:
-        yield PoseCsv(path, file, content, animals, lenient=lenient)
+    with opened_csv_rows(path, content.words) as rows:
+        yield PoseCsv(path, rows, content, animals, lenient=lenient)
 
 
 def _refuse(error: PoseError) -> None:
     raise error
-
-
-class _Block(NamedTuple):
-    """Some rows of predictions: their first cells, their numbers and the names of their splits."""
-
-    cells: list[str]
-    values: Float[ndarray, "rows columns"]
-    split: list[str]
 
 
 class PoseCsv:
@@ -126,12 +106,10 @@ class PoseCsv:
     """
 
     def __init__(
-        self, path: Path, file: TextIO, content: Content, animals: Animals, *, lenient: bool
+        self, path: Path, rows: Iterator[Row], content: Content, animals: Animals, *, lenient: bool
     ) -> None:
         self._content, self._lenient = content, lenient
-        self._rows = csv_rows(file, path)
-        if content is Content.LABELS:
-            self._rows = _stripped(self._rows)
+        self._rows = _stripped(rows) if content is Content.LABELS else rows
         self._header = read_header(self._rows, path, content, animals)
         self.layout = self._header.layout
 
@@ -148,54 +126,41 @@ class PoseCsv:
         if self._content is Content.LABELS:
             yield label_table(self._header, self._rows, note, lenient=self._lenient)
             return
-        block = self._block(size or _ROWS)
-        first = block
-        if size is None:
-            blocks = [block]
-            while len(blocks[-1].cells) == _ROWS:
-                blocks.append(self._block(_ROWS))
-            first = _Block(
-                [cell for block in blocks for cell in block.cells],
-                np.concatenate([block.values for block in blocks]),
-                [name for block in blocks for name in block.split],
-            )
-        yield self._table(first)
-        while size is not None and len(block.cells) == size:
-            block = self._block(size)
-            if block.cells:
-                yield self._table(block)
+        table, read = self._predictions(size)
+        yield table
+        while read == size:
+            table, read = self._predictions(size)
+            if read:
+                yield table
 
-    def _block(self, size: int) -> _Block:
-        """The next rows of predictions, at most ``size``."""
-        rows = [row for row in islice(self._rows, size) if self._header.has_width(row, _refuse)]
-        count, split = self._header.index_columns, self._header.split
-        cells = ["/".join(row.cells[:count]).replace("\\", "/") for row in rows] if count > 1 else [
-            row.cells[0] for row in rows
-        ]  # fmt: skip
-        names = [] if split is None else [row.cells[split] for row in rows]
-        return _Block(cells, self._values(rows), names)
-
-    def _table(self, block: _Block) -> PoseTable:
-        """Predictions of frames by number if all have one, otherwise by path."""
-        numbered = all(cell.isascii() and cell.isdigit() for cell in block.cells)
-        frame: Frames = tuple(map(int, block.cells)) if numbered else tuple(block.cells)
-        split = None if self._header.split is None else tuple(block.split)
-        return self.layout.table(block.values, frame, split)
-
-    def _values(self, rows: Sequence[Row]) -> Float[ndarray, "rows columns"]:
-        """The numbers of predictions."""
-        places, numbers = self._header.places, array("d")
-        first, last = places[0], places[-1] + 1
-        whole = last - first == len(places)
-        for line, cells in rows:
-            chosen = cells[first:last] if whole else [cells[place] for place in places]
+    def _predictions(self, size: int | None) -> tuple[PoseTable, int]:
+        """The next rows of predictions, at most ``size``, and how many of the file they are."""
+        header, cells, split, numbers = self._header, [], [], array("d")
+        first, last = header.places[0], header.places[-1] + 1
+        whole = last - first == len(header.places)
+        for row in islice(self._rows, size):
+            header.has_width(row, _refuse)
+            line, found = row
+            cells.append(self._path(found))
+            if header.split is not None:
+                split.append(found[header.split])
+            chosen = found[first:last] if whole else [found[place] for place in header.places]
             done = len(numbers)
             try:
                 numbers.extend(map(float, chosen))
             except ValueError:
                 del numbers[done:]
                 numbers.extend(self._number(cell, line, n) for n, cell in enumerate(chosen))
-        return np.array(numbers).reshape(len(rows), len(places))
+        numbered = all(cell.isascii() and cell.isdigit() for cell in cells)
+        frame: Frames = tuple(map(int, cells)) if numbered else tuple(cells)
+        values = np.array(numbers).reshape(len(cells), len(header.places))
+        splits = None if header.split is None else tuple(split)
+        return self.layout.table(values, frame, splits), len(cells)
+
+    def _path(self, cells: list[str]) -> str:
+        """The frame of a row: a number, or a path in one cell or several."""
+        count = self._header.index_columns
+        return cells[0] if count == 1 else "/".join(cells[:count]).replace("\\", "/")
 
     def _number(self, cell: str, line: int, column: int) -> float:
         try:

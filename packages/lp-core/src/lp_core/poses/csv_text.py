@@ -30,19 +30,19 @@ class Row(NamedTuple):
 
 
 @contextmanager
-def opened_csv(path: Path, words: str) -> Iterator[TextIO]:
-    """A text file in UTF-8, opened for the module `csv`.
+def opened_csv_rows(path: Path, words: str) -> Iterator[Iterator[Row]]:
+    """The rows of a file that hold anything at all, read as they are asked for.
 
     Args:
-        path: The file.
+        path: A text file in UTF-8.
         words: What it should be, for messages.
 
     Raises:
-        PoseError: There is no such file, or it is not text in UTF-8.
+        PoseError: There is no such file, it is not text in UTF-8, or a row cannot be parsed.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
+            yield _rows(file, path)
     except FileNotFoundError as error:
         raise PoseError(f"there is no such {words}", where=path) from error
     except IsADirectoryError as error:
@@ -63,21 +63,14 @@ def _not_utf8(path: Path, words: str) -> PoseError:
         content.decode("utf-8")
         byte, line = "", 1  # it has changed in the meantime
     except UnicodeDecodeError as error:
-        byte, line = (
-            f": byte 0x{content[error.start]:02x}",
-            content.count(b"\n", 0, error.start) + 1,
-        )
+        byte = f": byte 0x{content[error.start]:02x}"
+        line = content.count(b"\n", 0, error.start) + 1
     return PoseError(
         f"the {words} is not in UTF-8{byte}", where=place_in(path, line), remedy=_SAVE_AS_CSV
     )
 
 
-def csv_rows(file: TextIO, path: Path) -> Iterator[Row]:
-    """The rows that hold anything at all.
-
-    Raises:
-        PoseError: A row cannot be parsed.
-    """
+def _rows(file: TextIO, path: Path) -> Iterator[Row]:
     reader = csv.reader(file, strict=True)
     try:
         for cells in reader:
@@ -89,13 +82,6 @@ def csv_rows(file: TextIO, path: Path) -> Iterator[Row]:
             where=place_in(path, reader.line_num),
             remedy="look for a quotation mark that is not closed",
         ) from error
-
-
-@contextmanager
-def opened_csv_rows(path: Path, words: str) -> Iterator[Iterator[Row]]:
-    """The rows of a file, read as they are asked for; see `opened_csv` and `csv_rows`."""
-    with opened_csv(path, words) as file:
-        yield csv_rows(file, path)
 
 
 def place_in(path: Path, line: int, column: int | None = None, name: str = "") -> str:

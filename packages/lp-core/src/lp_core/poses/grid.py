@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from lp_core.errors import PoseError, suggestion
 from lp_core.poses.skeleton import Skeleton
-from lp_core.poses.table import Frames, PoseTable
+from lp_core.poses.table import Frames, PoseTable, taken
 
 SINGLE = "single"
 """DeepLabCut's name for keypoints that exist once in the scene, such as the corners of a box.
@@ -93,13 +93,13 @@ def grid_of(table: PoseTable, third: str | None = "confidence") -> PoseGrid:
     number = {name: place for place, name in enumerate(names)}
     grid = np.full((len(rows_of), len(names), *values.shape[1:]), np.nan, kind)
     for place, (frame, rows) in enumerate(rows_of.items()):
-        taken = [(number[slot], row) for row in rows.tolist() if (slot := slots[row]) is not None]
-        if len({slot for slot, _ in taken}) < len(taken):
+        found = [row for row in rows.tolist() if slots[row] is not None]
+        if len({slots[row] for row in found}) < len(found):
             raise PoseError(f"an individual has two rows in frame {frame}")
-        for slot, row in taken:
-            grid[place, slot] = values[row]
+        for row in found:
+            grid[place, number[str(slots[row])]] = values[row]
     firsts = np.array([rows[0] for rows in rows_of.values()], dtype=np.int64)
-    split = _taken(table.split, firsts)
+    split = taken(table.split, firsts)
     return PoseGrid(table.skeleton, tuple(rows_of), names, grid, extra is not None, split)
 
 
@@ -150,18 +150,14 @@ def table_of(grid: PoseGrid, third: str = "confidence", *, scorer: str) -> PoseT
     return PoseTable(
         grid.skeleton,
         np.ascontiguousarray(values[..., :-1] if grid.with_third else values),
-        _taken(grid.frame, place),
+        taken(grid.frame, place),
         individual=individual,
         visibility=np.nan_to_num(values[..., -1]).astype(np.int8) if stated else None,
         confidence=None if stated else last,
-        split=_taken(grid.split, place),
+        split=taken(grid.split, place),
         scorer=scorer,
-        read_from=_taken(grid.read_from, place),
+        read_from=taken(grid.read_from, place),
     )
-
-
-def _taken(items: Any, place: Int[ndarray, " rows"]) -> Any:
-    return None if items is None else tuple(items[row] for row in place.tolist())
 
 
 def _rows(

@@ -149,7 +149,7 @@ class PoseTable:
     def rows(self, index: Sequence[int] | Int[ndarray, " some"] | slice) -> PoseTable:
         """Only the rows at ``index``, in that order."""
         chosen = np.arange(len(self))[index] if isinstance(index, slice) else np.asarray(index, int)
-        return replace(self, **{name: _taken(getattr(self, name), chosen) for name in _ROW_FIELDS})
+        return replace(self, **{name: taken(getattr(self, name), chosen) for name in _ROW_FIELDS})
 
     def select_keypoints(self, names: Sequence[str]) -> PoseTable:
         """Only the keypoints ``names``, in that order.
@@ -164,12 +164,13 @@ class PoseTable:
 
     def by_frame(self) -> Iterator[tuple[str | int, Int[ndarray, " some"]]]:
         """Each frame and its rows, in the order in which frames first occur."""
-        yield from _grouped(self.frame)
-
-    def by_view(self) -> dict[str | None, PoseTable]:
-        """The rows of each camera, in the order in which cameras first occur."""
-        views = self.view or (None,) * len(self)
-        return {view: self.rows(rows) for view, rows in _grouped(views)}
+        if not self.frame:
+            return
+        numbers = {frame: number for number, frame in enumerate(dict.fromkeys(self.frame))}
+        group = np.fromiter(map(numbers.__getitem__, self.frame), np.int64, len(self))
+        ends = np.cumsum(np.bincount(group))
+        rows = np.split(np.argsort(group, kind="stable"), ends[:-1])
+        yield from zip(numbers, rows, strict=True)
 
 
 def confidence_of(table: PoseTable) -> Float[ndarray, "rows keypoints"]:
@@ -185,21 +186,11 @@ _ROW_FIELDS = (
 )  # fmt: skip
 
 
-def _taken(value: Any, rows: Int[ndarray, " some"]) -> Any:
+def taken(value: Any, rows: Int[ndarray, " some"]) -> Any:
+    """The items of an array or a tuple at ``rows``; None of None."""
     if value is None or isinstance(value, ndarray):
         return None if value is None else value[rows]
     return tuple(value[row] for row in rows.tolist())
-
-
-def _grouped(names: Sequence[Any]) -> Iterator[tuple[Any, Int[ndarray, " some"]]]:
-    """Each different name, in order of first occurrence, and where it is."""
-    if not names:
-        return
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    group = np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))
-    order = np.argsort(group, kind="stable")
-    ends = np.cumsum(np.bincount(group))
-    yield from zip(numbers, np.split(order, ends[:-1]), strict=True)
 
 
 def concatenate(tables: Sequence[PoseTable]) -> PoseTable:
