@@ -10,8 +10,7 @@ from lp_core.atomic import atomic_write
 from lp_core.errors import PoseError, suggestion
 from lp_core.poses import Animals, Content, PoseTable, read_pose_csv, write_pose_csv
 from lp_io.tables.coco import read_coco_predictions, write_coco_predictions
-from lp_io.tables.h5_reading import read_h5
-from lp_io.tables.h5_writing import write_h5
+from lp_io.tables.h5 import read_h5, write_h5
 from lp_io.tables.movement import read_movement, write_movement
 from lp_io.tables.parquet import read_parquet, write_parquet
 from lp_io.tables.sleap import read_sleap_predictions, write_sleap_predictions

@@ -25,7 +25,7 @@ from lp_io.projects.labels import (
     frame_number,
     last_part,
 )
-from lp_io.tables.h5_reading import read_h5
+from lp_io.tables.h5 import read_h5
 from lp_io.untrusted.content import ContentError, reading
 
 CONFIG = "config.yaml"

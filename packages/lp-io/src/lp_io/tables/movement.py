@@ -10,24 +10,18 @@ from pathlib import Path
 from lp_core.poses import Animals, PoseTable
 from lp_core.poses.interchange import from_xarray, to_xarray
 from lp_io.extras import require
-from lp_io.untrusted import hdf5, probe
+from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, library_reading
 
 
 def write_movement(table: PoseTable, path: Path, *, fps: float | None = None) -> None:
-    """Write predictions to ``path``, in place.
-
-    Args:
-        table: The predictions.
-        path: The file.
-        fps: Frames per second: time is then in seconds, otherwise in frames.
+    """Write predictions to ``path``, in place; with ``fps``, time is in seconds, else in frames.
 
     Raises:
         ContentError: A name is not a valid text.
         MissingExtraError: xarray or h5netcdf is not installed.
     """
-    require("xarray", "movement")
-    require("h5netcdf", "movement")
+    require("xarray", "movement"), require("h5netcdf", "movement")
     names = (*table.image_paths, *table.keypoint_names, *filter(None, table.individual or ()))
     lost = [name for name in (*names, *(table.split or ())) if "\0" in name]
     if lost:
@@ -48,8 +42,7 @@ def read_movement(path: Path, animals: Animals) -> PoseTable:
     """
     xarray = require("xarray", "movement")
     require("h5netcdf", "movement")
-    probe.check_readable(path)
-    with hdf5.opened(path, "movement") as file:
-        hdf5.check_members(file)
+    with hdf5.checked(path, "movement"):
+        pass
     with library_reading("xarray"), xarray.open_dataset(path, engine="h5netcdf") as opened:
         return from_xarray(opened.load(), animals)

@@ -16,11 +16,7 @@ _ALWAYS_ALLOWED = 64 * 1024 * 1024
 
 
 def write_parquet(table: PoseTable, path: Path) -> None:
-    """Write poses to ``path``; splits become a last column.
-
-    Args:
-        table: Labels or predictions.
-        path: The file; it is written in place, so give a name beside the final one.
+    """Write labels or predictions to ``path``, in place; splits become a last column.
 
     Raises:
         ContentError: A name is not a valid text.
@@ -54,18 +50,16 @@ def read_parquet(path: Path, content: Content, animals: Animals) -> PoseTable:
             for name in texts:
                 _check_texts(table.column(name), name, path)
             return from_pandas(table.to_pandas(), content, animals)
+        except FileNotFoundError:
+            raise
         except (arrow.ArrowException, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
             raise ContentError(f"this is not a Parquet file, or a damaged one: {error}") from error
 
 
 def _check_size(metadata: Any, path: Path) -> None:
     """Refuse a small file that claims a table far larger than itself."""
     cells = metadata.num_rows * metadata.num_columns
-    if metadata.num_columns > _MOST_COLUMNS or cells > _MOST_EXPANSION * max(
-        path.stat().st_size, 1
-    ):
+    if metadata.num_columns > _MOST_COLUMNS or cells > _MOST_EXPANSION * path.stat().st_size:
         raise ContentError(
             f"the file claims {metadata.num_rows:,} rows of {metadata.num_columns:,} columns, more "
             "than it can hold"
@@ -73,11 +67,7 @@ def _check_size(metadata: Any, path: Path) -> None:
 
 
 def _text_columns(schema: Any) -> list[str]:
-    """The columns of texts; all others must hold numbers.
-
-    Raises:
-        ContentError: One holds anything else.
-    """
+    """The columns of texts; all others must hold numbers."""
     types = require("pyarrow.types", "parquet")
     texts = []
     for field in schema:

@@ -17,7 +17,7 @@ import numpy as np
 from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
 from lp_io.animals import check_animals
 from lp_io.extras import require
-from lp_io.untrusted import hdf5, probe
+from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, library_reading
 
 _OURS = "lp"
@@ -32,11 +32,9 @@ def opened(path: Path) -> Iterator[Any]:
         MissingExtraError: sleap-io is not installed.
     """
     library = require("sleap_io", "sleap")
-    probe.check_readable(path)
-    with hdf5.opened(path, "sleap") as file:
+    with hdf5.checked(path, "sleap") as file:
         if "metadata" not in file:
             raise ContentError("this HDF5 file is not one of SLEAP's")
-        hdf5.check_members(file)
     with library_reading("sleap-io"):
         yield library.load_slp(str(path), open_videos=False)
 

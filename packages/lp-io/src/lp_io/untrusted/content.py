@@ -10,12 +10,7 @@ from lp_core.errors import LPError, PoseError, unwritable_as
 
 
 class ContentError(ValueError):
-    """A file does not hold what its format says.
-
-    Args:
-        problem: What is wrong.
-        remedy: What to do about it.
-    """
+    """A file does not hold what its format says: what is wrong, and what to do about it."""
 
     def __init__(self, problem: str, remedy: str | None = None) -> None:
         super().__init__(problem)
@@ -25,12 +20,7 @@ class ContentError(ValueError):
 
 @contextmanager
 def reading(path: Path, kind: type[LPError], what: str) -> Iterator[None]:
-    """Tell what goes wrong while ``path`` is read as an error of ``kind``.
-
-    Args:
-        path: The file.
-        kind: The error to raise.
-        what: What the file should be, such as ``"a SLEAP file"``.
+    """Tell what goes wrong while ``path``, such as ``"a SLEAP file"``, is read.
 
     Raises:
         LPError: Of ``kind``, for a `ContentError`, `PoseError` or `OSError` inside the block.

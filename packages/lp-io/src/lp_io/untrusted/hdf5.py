@@ -16,6 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from lp_io.extras import require
+from lp_io.untrusted import probe
 from lp_io.untrusted.content import ContentError, library_reading
 
 if TYPE_CHECKING:
@@ -28,11 +29,7 @@ _MOST_COMPRESSION = 200
 
 @contextmanager
 def opened(path: Path, extra: str) -> Iterator[h5py.File]:
-    """An HDF5 file, to be read.
-
-    Args:
-        path: The file.
-        extra: The extra of lp-io to name where h5py is missing.
+    """An HDF5 file, to be read; ``extra`` is the extra of lp-io that brings h5py.
 
     Raises:
         ContentError: It is no HDF5 file, or the block finds it damaged.
@@ -43,14 +40,34 @@ def opened(path: Path, extra: str) -> Iterator[h5py.File]:
         if raw.read(len(_SIGNATURE)) != _SIGNATURE:
             raise ContentError("this is not an HDF5 file")
     try:
-        file = library.File(path, "r")
+        with library.File(path, "r") as file, library_reading("h5py"):
+            yield file
     except OSError as error:
         raise ContentError(f"the HDF5 file is damaged: {error}", "copy it again") from error
-    with file, library_reading("h5py"):
-        try:
-            yield file
-        except OSError as error:
-            raise ContentError(f"the HDF5 file is damaged: {error}", "copy it again") from error
+
+
+@contextmanager
+def checked(path: Path, extra: str) -> Iterator[h5py.File]:
+    """An HDF5 file in which everything is checked, so that another library may read it.
+
+    Raises:
+        ContentError: See `opened`. Or a member is a link, lies in another file, claims to be far
+            larger than what is stored of it, or holds values of variable length that are neither
+            texts nor bytes; or a group has several names, so that there are far more paths than
+            members.
+        MissingExtraError: h5py is not installed.
+    """
+    require("h5py", extra)
+    probe.check_readable(path)
+    with opened(path, extra) as file:
+        _check_members(file, set())
+        yield file
+
+
+def is_own(group: h5py.Group, name: str) -> bool:
+    """Whether a member is in ``group`` itself, and not a link to somewhere else."""
+    library = require("h5py", "h5")
+    return isinstance(group.get(name, getlink=True), library.HardLink)
 
 
 def member(group: h5py.Group, name: str) -> Any:
@@ -59,11 +76,9 @@ def member(group: h5py.Group, name: str) -> Any:
     Raises:
         ContentError: It is missing, or is a link to somewhere else.
     """
-    library = require("h5py", "h5")
-    link = group.get(name, getlink=True)
-    if link is None:
+    if group.get(name, getlink=True) is None:
         raise ContentError(f"'{group.name}' has no '{name}'")
-    if not isinstance(link, library.HardLink):
+    if not is_own(group, name):
         raise ContentError(f"'{name}' is a link to somewhere else, which is not followed")
     return group[name]
 
@@ -88,17 +103,6 @@ def array(group: h5py.Group, name: str) -> ndarray:
     return np.asarray(dataset[()])
 
 
-def check_members(group: h5py.Group) -> None:
-    """Check everything in a file before another library reads it.
-
-    Raises:
-        ContentError: A member is a link, lies in another file, claims to be far larger than what is
-            stored of it, or holds values of variable length that are neither texts nor bytes; or a
-            group has several names, so that there are far more paths than members.
-    """
-    _check_members(group, set())
-
-
 def _check_members(group: h5py.Group, seen: set[int]) -> None:
     """Check what is in a group; ``seen`` are the places of the groups that were met."""
     library = require("h5py", "h5")
@@ -111,12 +115,12 @@ def _check_members(group: h5py.Group, seen: set[int]) -> None:
         if isinstance(node, library.Group):
             _check_members(node, seen)
         elif isinstance(node, library.Dataset):
-            _check_dataset(node)
+            _check_stored(node)
+            _check_type(node)
 
 
-def _check_dataset(dataset: h5py.Dataset) -> None:
+def _check_type(dataset: h5py.Dataset) -> None:
     library = require("h5py", "h5")
-    _check_stored(dataset)
     if not dataset.dtype.hasobject or library.check_string_dtype(dataset.dtype):
         return
     items = library.check_vlen_dtype(dataset.dtype)
@@ -129,16 +133,11 @@ def _check_stored(dataset: h5py.Dataset) -> None:
     """Refuse values that lie in another file, or that are far larger than what is stored."""
     if dataset.external or dataset.is_virtual:
         raise ContentError(f"the values of '{dataset.name}' lie in another file")
-    if not is_plausible(dataset):
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > max(_ALWAYS_ALLOWED, _MOST_COMPRESSION * stored):
         raise ContentError(
             f"'{dataset.name}' claims {dataset.nbytes:,} bytes, far more than are stored"
         )
-
-
-def is_plausible(dataset: h5py.Dataset) -> bool:
-    """Whether a dataset's size goes with what is stored of it, compressed as it may be."""
-    stored = dataset.id.get_storage_size()
-    return bool(dataset.nbytes <= max(_ALWAYS_ALLOWED, _MOST_COMPRESSION * stored))
 
 
 def text(value: object) -> str:
@@ -147,11 +146,9 @@ def text(value: object) -> str:
     Raises:
         ContentError: It is not a text in UTF-8.
     """
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ContentError(f"a text is not in UTF-8: {value[:40]!r}") from error
-    if isinstance(value, str):
-        return value
-    return ""
+    if not isinstance(value, bytes):
+        return value if isinstance(value, str) else ""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ContentError(f"a text is not in UTF-8: {value[:40]!r}") from error

@@ -41,7 +41,7 @@ except Exception:
 
 
 def check_readable(path: Path) -> None:
-    """Read the values of variable length in an HDF5 file, in another process.
+    """Read the values of variable length in another process.
 
     Raises:
         ContentError: The process crashed, or did not come to an end.
