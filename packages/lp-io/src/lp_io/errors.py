@@ -1,6 +1,9 @@
-"""The errors of lp-io."""
+"""The errors of lp-io, and the import of libraries that only some formats need."""
 
 from __future__ import annotations
+
+import importlib
+from types import ModuleType
 
 from lp_core.errors import LPError
 
@@ -27,3 +30,18 @@ class MissingExtraError(FileFormatError):
 
 class FolderInUseError(FileFormatError):
     """A model directory in which a training works."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """A module of an optional library, such as ``"h5py"``, which an extra of lp-io brings.
+
+    Raises:
+        MissingExtraError: It is not installed, or cannot be imported; the message names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this format needs the library '{module}', which cannot be imported: {error}",
+            remedy=f"pip install 'lp-io[{extra}]'",
+        ) from error

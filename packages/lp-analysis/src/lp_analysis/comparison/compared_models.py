@@ -13,7 +13,7 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.metric_files import MetricTable, read_metric_file
 from lp_core.errors import suggestion
 from lp_core.text import quoted
-from lp_io.checkpoint.digest import stored_weights_digest
+from lp_io.checkpoint.loading import stored_weights_digest
 from lp_io.predictions.source import is_of_other_weights
 
 FRAMES = {

@@ -1,7 +1,8 @@
-"""Load a saved model."""
+"""Load a saved model, or its weights, and tell one trained tracker from another."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint.building import build_tracker
+from lp_io.checkpoint.building import build_tracker, get_model_class
 from lp_io.checkpoint.files import (
     LOSS_PREFIXES,
     MANIFEST_NAME,
@@ -22,7 +24,7 @@ from lp_io.checkpoint.files import (
 )
 from lp_io.checkpoint.manifest import Manifest
 from lp_io.errors import CheckpointError
-from lp_io.tensor_file import read_tensor_file
+from lp_io.tensor_file import read_tensor_file, tensor_bytes
 
 
 class LeftOut(NamedTuple):
@@ -185,3 +187,32 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     broken = not_finite(tensors)
     if broken is not None:
         raise CheckpointError(f"the weights '{broken}' are not finite numbers", where=path)
+
+
+def weights_digest(tracker: BaseSupervisedTracker) -> str:
+    """A digest of a tracker's class and of all weights and buffers that predictions depend on.
+
+    It is the same right after training, when the tracker still has its losses, and after loading.
+    """
+    return _digest(type(tracker).__qualname__, tracker.state_dict())
+
+
+def stored_weights_digest(folder: Path) -> str | None:
+    """`weights_digest` of the tracker in a model directory, without building it.
+
+    Returns:
+        None where there is no model, or none that can be loaded here.
+    """
+    try:
+        manifest, weights = read_saved_model(folder)
+        return _digest(get_model_class(manifest).__qualname__, weights.tensors)
+    except LPError:
+        return None
+
+
+def _digest(kind: str, weights: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(kind.encode())
+    for name, value in sorted(without_losses(weights).items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(tensor_bytes(value))
+    return digest.hexdigest()

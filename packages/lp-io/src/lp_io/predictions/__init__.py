@@ -7,9 +7,8 @@ from lp_io.predictions.formats import (
     read_predictions,
     write_predictions,
 )
-from lp_io.predictions.frame_numbers import in_frame_order
 from lp_io.predictions.streaming import PredictionCsvWriter, scorer_name
-from lp_io.predictions.video import VideoPredictions
+from lp_io.predictions.video import VideoPredictions, in_frame_order
 
 __all__ = [
     "FORMATS",

@@ -30,6 +30,9 @@ class WriteOptions:
     video: str = ""
 
 
+Read = Callable[[Path, Animals], PoseTable]
+
+
 @dataclass(frozen=True)
 class PredictionFormat:
     """One format.
@@ -41,85 +44,56 @@ class PredictionFormat:
         read: Reads animals of a file.
         write: Writes a file in place, and may tell what could not be kept.
         options: The fields of `WriteOptions` that it takes.
-        keeps_scores: Whether it keeps the score of each row.
     """
 
     name: str
     suffixes: tuple[str, ...]
     described: str
-    read: Callable[[Path, Animals], PoseTable]
+    read: Read
     write: Callable[..., list[str] | None]
     options: tuple[str, ...] = ()
-    keeps_scores: bool = False
 
 
-def _of_predictions(
-    read: Callable[[Path, Content, Animals], PoseTable],
-) -> Callable[[Path, Animals], PoseTable]:
+def _wide(read: Callable[[Path, Content, Animals], PoseTable]) -> Read:
+    """A reader of labels or predictions, for predictions."""
     return lambda path, animals: read(path, Content.PREDICTIONS, animals)
 
 
+_KEEPS_SCORES = ("coco", "sleap")
+
 FORMATS = (
+    PredictionFormat("csv", (".csv",), "DeepLabCut's CSV", _wide(read_pose_csv), write_pose_csv),
+    PredictionFormat("h5", (".h5", ".hdf5"), "DeepLabCut's HDF5", _wide(read_h5), write_h5),
+    PredictionFormat("parquet", (".parquet",), "Parquet", _wide(read_parquet), write_parquet),
     PredictionFormat(
-        "csv", (".csv",), "DeepLabCut's CSV", _of_predictions(read_pose_csv), write_pose_csv
+        "coco", (".json",), "COCO keypoints", read_coco_predictions, write_coco_predictions
     ),
     PredictionFormat(
-        "h5", (".h5", ".hdf5"), "DeepLabCut's HDF5", _of_predictions(read_h5), write_h5
+        "sleap", (".slp",), "SLEAP", read_sleap_predictions, write_sleap_predictions, ("video",)
     ),
     PredictionFormat(
-        "parquet", (".parquet",), "Parquet", _of_predictions(read_parquet), write_parquet
-    ),
-    PredictionFormat(
-        "coco",
-        (".json",),
-        "COCO keypoints",
-        read_coco_predictions,
-        write_coco_predictions,
-        keeps_scores=True,
-    ),
-    PredictionFormat(
-        "sleap",
-        (".slp",),
-        "SLEAP",
-        read_sleap_predictions,
-        write_sleap_predictions,
-        options=("video",),
-        keeps_scores=True,
-    ),
-    PredictionFormat(
-        "movement", (".nc",), "movement's NetCDF", read_movement, write_movement, options=("fps",)
+        "movement", (".nc",), "movement's NetCDF", read_movement, write_movement, ("fps",)
     ),
 )
 """Every format of prediction tables."""
 
 
-def format_named(name: str) -> PredictionFormat:
-    """The format of that name.
+def format_of(path: Path, name: str | None = None) -> PredictionFormat:
+    """The format of that name, or the one that the ending of a file's name stands for.
 
     Raises:
         PoseError: There is none.
     """
+    suffix = path.suffix.lower()
     for known in FORMATS:
-        if known.name == name:
+        if known.name == name or (name is None and suffix in known.suffixes):
             return known
-    names = [known.name for known in FORMATS]
-    raise PoseError(
-        f"there is no format '{name}' of prediction tables",
-        remedy=suggestion(name, names),
-    )
-
-
-def format_of(path: str | Path) -> PredictionFormat:
-    """The format that the ending of a file's name stands for.
-
-    Raises:
-        PoseError: It stands for none.
-    """
-    suffix = Path(path).suffix.lower()
-    for known in FORMATS:
-        if suffix in known.suffixes:
-            return known
-    if Path(path).is_dir():
+    if name is not None:
+        raise PoseError(
+            f"there is no format '{name}' of prediction tables",
+            remedy=suggestion(name, [known.name for known in FORMATS]),
+        )
+    if path.is_dir():
         raise PoseError(
             "this is a folder, and not a table of predictions",
             where=path,
@@ -153,7 +127,7 @@ def read_predictions(
         MissingExtraError: The format needs a library that is not installed.
     """
     path = Path(path)
-    known = format_of(path) if format_name is None else format_named(format_name)
+    known = format_of(path, format_name)
     with reading(path, PoseError, known.described):
         return known.read(path, Animals(individual, several))
 
@@ -180,10 +154,10 @@ def write_predictions(
         MissingExtraError: The format needs a library that is not installed.
     """
     path = Path(path)
-    known = format_of(path) if format_name is None else format_named(format_name)
+    known = format_of(path, format_name)
     with writing(path, PoseError), atomic_write(path) as temporary:
         given = {name: getattr(options or WriteOptions(), name) for name in known.options}
         lost = known.write(table, temporary, **given) or []
-    if table.score is not None and not known.keeps_scores:
+    if table.score is not None and known.name not in _KEEPS_SCORES:
         lost.append(f"the scores of {len(table)} animals")
     return lost

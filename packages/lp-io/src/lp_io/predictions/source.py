@@ -23,11 +23,7 @@ def source_path(table: Path) -> Path:
 
 
 def write_weights(table: Path, weights_digest: str) -> None:
-    """Say beside a table of labelled images which tracker predicted it.
-
-    Raises:
-        FileFormatError: The file cannot be written.
-    """
+    """Say beside a table of labelled images which tracker predicted it; see `write_source`."""
     _write(source_path(table), {"weights": weights_digest})
 
 
@@ -38,12 +34,7 @@ def weights_of(table: Path) -> str | None:
 
 
 def is_of_other_weights(table: Path, weights_digest: str | None) -> bool:
-    """Whether a table is known to be of another tracker, or of an earlier state of this one.
-
-    Args:
-        table: The table.
-        weights_digest: Of the tracker as it is now; None where that is not known.
-    """
+    """Whether a table is known to be of another tracker, or of an earlier state of this one."""
     said = weights_of(table)
     return said is not None and weights_digest is not None and said != weights_digest
 

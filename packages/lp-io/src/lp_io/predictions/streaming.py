@@ -38,9 +38,11 @@ class PredictionCsvWriter:
         path: The final file; an existing one is replaced at the end.
         keypoint_names: K names.
         scorer: Who makes the predictions; see `scorer_name`.
-        identity: What the rows depend on, such as the hashes of the model and the video; rows are
-            only taken over from a writer with the same one.
+        identity: What the rows depend on; they are only taken over from a writer with the same one.
         resume: Take over the rows of an interrupted writer.
+
+    Attributes:
+        complete_rows: How many rows are in the file, those of the interrupted writer included.
 
     Raises:
         PoseError: The file cannot be written.
@@ -62,13 +64,8 @@ class PredictionCsvWriter:
         self._resume = resume
         digest = hashlib.sha256(self._header + identity.encode()).hexdigest()
         self.partial_path = self.path.with_name(f".{self.path.name}.{digest[:12]}.partial")
-        self._rows = 0
         self._file: BinaryIO | None = None
-
-    @property
-    def complete_rows(self) -> int:
-        """The rows that are in the file, those of the interrupted writer included."""
-        return self._rows
+        self.complete_rows = 0
 
     def __enter__(self) -> PredictionCsvWriter:
         with self._errors():
@@ -84,14 +81,11 @@ class PredictionCsvWriter:
     def go_back(self, rows: int) -> None:
         """Drop all but the first rows, so that the next to be appended is row ``rows``.
 
-        Args:
-            rows: How many to keep, of those that were taken over or written.
-
         Raises:
             PoseError: There are not so many, or the file cannot be written.
         """
-        if self._file is None or not 0 <= rows <= self._rows:
-            raise PoseError(f"there are not {rows} rows to keep, but {self._rows}")
+        if self._file is None or not 0 <= rows <= self.complete_rows:
+            raise PoseError(f"there are not {rows} rows to keep, but {self.complete_rows}")
         with self._errors():
             self._file.flush()
             with self.partial_path.open("rb") as file:
@@ -99,18 +93,14 @@ class PredictionCsvWriter:
                 end = len(self._header) + sum(len(line) for line in islice(file, rows))
             self._file.truncate(end)
             self._file.seek(end)
-        self._rows = rows
+        self.complete_rows = rows
 
     def append(
         self,
         keypoints: Float[ndarray, "rows keypoints 2"],
         confidences: Float[ndarray, "rows keypoints"],
     ) -> None:
-        """Write the predictions of the next frames.
-
-        Args:
-            keypoints: (N, K, 2) frame px.
-            confidences: (N, K).
+        """Write the predictions of the next N frames; the keypoints are in frame px.
 
         Raises:
             PoseError: The disk is full, or the number of keypoints is another one.
@@ -122,16 +112,16 @@ class PredictionCsvWriter:
                 f"{self.num_keypoints} keypoint names do not go with keypoints of shape "
                 f"{keypoints.shape} and confidences of shape {confidences.shape}"
             )
-        before = self._rows // _ROWS_PER_SYNC
-        index = (str(number) for number in range(self._rows, self._rows + len(keypoints)))
+        start = self.complete_rows
+        index = map(str, range(start, start + len(keypoints)))
         kind = np.promote_types(keypoints.dtype, confidences.dtype)
         values = np.concatenate([keypoints, confidences[..., None]], axis=-1, dtype=kind)
         lines = body_lines(index, self._columns, values.reshape(len(values), len(self._columns)))
         with self._errors():
             self._file.write("".join(f"{line}\n" for line in lines).encode())
-            self._rows += len(keypoints)
+            self.complete_rows += len(keypoints)
             self._file.flush()
-            if self._rows // _ROWS_PER_SYNC > before:
+            if self.complete_rows // _ROWS_PER_SYNC > start // _ROWS_PER_SYNC:
                 os.fsync(self._file.fileno())
 
     def __exit__(
@@ -160,14 +150,14 @@ class PredictionCsvWriter:
             for line in file:
                 if not self._is_next_row(line):
                     break
-                self._rows += 1
+                self.complete_rows += 1
                 end += len(line)
         return end
 
     def _is_next_row(self, line: bytes) -> bool:
         """Whether a line is the whole row of the next frame; the last one may be torn."""
         cells = len(self._columns)
-        first = b"%d," % self._rows
+        first = b"%d," % self.complete_rows
         return line.startswith(first) and line.endswith(b"\n") and line.count(b",") == cells
 
     def _remove_stale(self) -> None:
@@ -181,9 +171,6 @@ class PredictionCsvWriter:
         try:
             yield
         except OSError as error:
-            kept = (
-                "what is written so far is kept, and --resume goes on there" if self._rows else ""
-            )
-            raise unwritable(
-                PoseError, "the table of predictions", self.path, error, kept=kept
-            ) from error
+            note = "what is written so far is kept, and --resume goes on there"
+            kept, what = note if self.complete_rows else "", "the table of predictions"
+            raise unwritable(PoseError, what, self.path, error, kept=kept) from error

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import re
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +18,12 @@ from lp_core.errors import PoseError
 from lp_core.poses import Content, PoseTable, Skeleton, confidence_of, read_pose_csv_chunks
 from lp_core.poses.csv_reading import opened_pose_csv
 from lp_io.predictions.formats import format_of, read_predictions
-from lp_io.predictions.frame_numbers import (
-    FrameNumbers,
-    check_frame_numbers,
-    frame_numbers,
-    listed,
-)
 
+FrameNumbers = Int[ndarray, " _rows"]
+
+_NUMBER = re.compile(r"\s*([+-]?\d+)(\.0*)?\s*", re.ASCII)
+_LARGEST = 2**63 - 1
+_MOST_LISTED = 5  # stretches of frames in a message
 _ROWS = 1024
 
 Likelihood = Float[ndarray, "_rows _keypoints"]
@@ -65,15 +67,15 @@ class VideoPredictions:
         if format_of(self.path).name == "csv":
             with opened_pose_csv(self.path, Content.PREDICTIONS) as file:
                 self.keypoint_names = file.layout.skeleton.names
-                numbers = frame_numbers(file.index(), self.path)
+                numbers = _frame_numbers(file.index(), self.path)
         else:
             self._table = read_predictions(self.path)
             self.keypoint_names = self._table.keypoint_names
-            numbers = frame_numbers(self._table.frame, self.path)
+            numbers = _frame_numbers(self._table.frame, self.path)
         self._numbers = self._positions(frames) if numbers is None else numbers
         if frames and not len(self._numbers):
             raise PoseError("the table has a header, but no rows", where=self.path)
-        check_frame_numbers(self._numbers, frames, self.path)
+        _check_frame_numbers(self._numbers, frames, self.path)
         self.frames = int(self._numbers.max(initial=-1)) + 1 if frames is None else frames
         if (self._numbers[1:] < self._numbers[:-1]).any():
             table = read_predictions(self.path) if self._table is None else self._table
@@ -113,7 +115,7 @@ class VideoPredictions:
         if not len(missing):
             return None
         share = f"{len(missing)} of {self.frames} frames"
-        return f"{share} have no row in {self.path.name}: {listed(missing)}"
+        return f"{share} have no row in {self.path.name}: {_listed(missing)}"
 
     def rows(self, size: int = _ROWS) -> Iterator[PoseTable]:
         """The rows in the order of their frames, at most ``size`` at a time.
@@ -143,9 +145,8 @@ class VideoPredictions:
         frames = range(self.frames) if frames is None else frames
         rows, table = self.rows(size), None
         for start in range(frames.start, frames.stop, size):
-            stop, K = min(start + size, frames.stop), len(self.keypoint_names)
-            keypoints = np.full((stop - start, K, 2), np.nan)
-            confidences = np.full((stop - start, K), np.nan)
+            stop = min(start + size, frames.stop)
+            keypoints, confidences = self._nothing(stop - start)
             while table is not None or (table := next(rows, None)) is not None:
                 numbers = np.array(table.frame, dtype=np.int64)
                 here = (numbers >= start) & (numbers < stop)
@@ -155,6 +156,10 @@ class VideoPredictions:
                     break
                 table = None
             yield keypoints, confidences
+
+    def _nothing(self, frames: int) -> Chunk:
+        K = len(self.keypoint_names)
+        return np.full((frames, K, 2), np.nan), np.full((frames, K), np.nan)
 
     def at(self, frames: Sequence[int]) -> PoseTable:
         """Some frames, in the order asked for; NaN where there is no row.
@@ -168,22 +173,85 @@ class VideoPredictions:
                 f"there is no frame {beyond[0]} among the {self.frames} of the video",
                 where=self.path,
             )
-        wanted, K = np.array(frames, dtype=np.int64), len(self.keypoint_names)
-        keypoints = np.full((len(wanted), K, 2), np.nan)
-        confidences = np.full((len(wanted), K), np.nan)
+        wanted = np.array(frames, dtype=np.int64)
+        keypoints, confidences = self._nothing(len(wanted))
         for table in self.rows():
             places = {frame: row for row, frame in enumerate(table.frame)}
             for place in np.flatnonzero(np.isin(wanted, table.frame)).tolist():
                 row = places[int(wanted[place])]
                 keypoints[place] = table.points[row]
                 confidences[place] = confidence_of(table)[row]
-        return PoseTable(
-            Skeleton(self.keypoint_names),
-            keypoints,
-            tuple(wanted.tolist()),
-            confidence=confidences,
-        )
+        skeleton = Skeleton(self.keypoint_names)
+        return PoseTable(skeleton, keypoints, tuple(wanted.tolist()), confidence=confidences)
 
 
 def _as_predicted(values: Float[ndarray, ...]) -> Float[ndarray, ...]:
     return values.astype(np.float32).astype(np.float64)
+
+
+def _frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | None:
+    """The frames in the first cells of the rows; None for a table of images, which has none.
+
+    Raises:
+        PoseError: Some rows have a number and others have none.
+    """
+    numbers, other = array("q"), None
+    for row, cell in enumerate(cells, 1):
+        number = _NUMBER.fullmatch(str(cell))
+        if number is not None:
+            numbers.append(max(min(int(number.group(1)), _LARGEST), -_LARGEST))
+        elif other is None:
+            other = f"'{cell}', the first cell of row {row}, is not a frame number"
+    if other is None:
+        return np.array(numbers, dtype=np.int64)
+    if numbers:
+        raise PoseError(
+            other,
+            where=where,
+            remedy="number every row by its frame, counted from 0, or none of them",
+        )
+    return None
+
+
+def _check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) -> None:
+    """Refuse frame numbers that repeat, or that a video of so many ``frames`` does not have."""
+    found, counts = np.unique(numbers, return_counts=True)
+    outside = (found < 0) if frames is None else (found < 0) | (found >= frames)
+    problems = []
+    if (counts > 1).any():
+        problems.append(f"frame numbers repeat: {_listed(found[counts > 1])}")
+    if outside.any():
+        video = "the video" if frames is None else f"the video of {frames} frames"
+        problems.append(f"frame numbers lie outside {video}: {_listed(found[outside])}")
+    if problems:
+        raise PoseError(
+            ", and ".join(problems),
+            where=where,
+            remedy="check that the predictions are those of this video, and that the first column "
+            "counts its frames from 0, each once",
+        )
+
+
+def in_frame_order(table: PoseTable, where: Path) -> PoseTable:
+    """The rows in the order of their frame numbers; a table of images stays as it is.
+
+    Raises:
+        PoseError: Frame numbers repeat or are negative, or only some rows have one.
+    """
+    numbers = _frame_numbers(table.frame, where)
+    if numbers is None:
+        return table
+    _check_frame_numbers(numbers, None, where)
+    order = np.argsort(numbers)
+    return replace(table.rows(order), frame=tuple(numbers[order].tolist()))
+
+
+def _listed(numbers: Int[ndarray, " some"]) -> str:
+    """Ascending numbers as people list them, ``3, 5 to 9``; the first ones where there are many."""
+    runs = [
+        [number for _, number in run]
+        for _, run in groupby(enumerate(numbers.tolist()), lambda pair: pair[1] - pair[0])
+    ]
+    texts = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    more = sum(map(len, runs[_MOST_LISTED:]))
+    return ", ".join(texts[:_MOST_LISTED]) + (f" and {more} more" if more else "")

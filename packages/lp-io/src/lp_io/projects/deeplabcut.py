@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,11 @@ def read_deeplabcut_project(
     individual: str | None = None,
     several: bool = False,
 ) -> LabeledImages:
-    """Read the labels of a DeepLabCut project.
-
-    Both index styles are understood, CSV and HDF5, several videos, several scorers (the config's,
-    or ``scorer``), and projects of several animals where one is labelled or chosen.
+    """Read the labels of a DeepLabCut project, in CSV or HDF5 and with either style of index.
 
     Args:
         folder: The project, with its ``config.yaml``.
-        scorer: Whose labels to take.
+        scorer: Whose labels to take; None takes those of the config's.
         individual: Which animal to take.
         several: Take all animals, and images without any.
 
@@ -93,8 +90,17 @@ def read_deeplabcut_project(
         if not folders:
             raise ContentError("the project has no labelled images")
         videos, without = _videos(folders, folder, config)
-        without += _lost_edges(config, _keypoint_names(folders))
-        return _joined(folders, chosen, config, individual, several, videos, [*left_out, *without])
+        names = dict.fromkeys(name for each in folders for name in each.table.keypoint_names)
+        edges, lost = _edges(config, names)
+        skeleton = Skeleton(tuple(names), edges=edges)
+        table = concatenate([_renamed(each, skeleton, chosen) for each in folders])
+        images = {image.name: image for each in folders for image in _images(each)}
+        others: list[str] = []
+        if not several:
+            table, others = _one_animal(table, individual)
+        kept = tuple(images[name] for name in dict.fromkeys(table.image_paths))
+        notes = (*left_out, *without, *lost, *others)
+        return LabeledImages(table, kept, videos=videos, left_out=notes)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -206,52 +212,28 @@ def _video_of(stem: str, project: Path, config: dict[str, Any]) -> Path | None:
     return next(named_so, None)
 
 
-def _joined(
-    folders: Sequence[_Folder],
-    scorer: str,
-    config: dict[str, Any],
-    individual: str | None,
-    several: bool,
-    videos: tuple[Path, ...],
-    left_out: list[str],
-) -> LabeledImages:
-    """All folders' labels in one table."""
-    names = _keypoint_names(folders)
-    skeleton = Skeleton(names, edges=_known_edges(config, names))
-    images = {image.name: image for folder in folders for image in _images(folder)}
-    table = concatenate([_renamed(folder, skeleton, scorer) for folder in folders])
-    if not several:
-        labelled = table.has_position.any(axis=1)
-        total = len(images)
-        table = with_scene(table.rows(np.flatnonzero(labelled)))
-        empty = total - len(set(table.frame))
-        if empty:
-            left_out.append(f"{empty} images without any label, which DeepLabCut does not train on")
-        table, others = one_animal_each(table, individual)
-        left_out = [*left_out, *others]
-    kept = tuple(images[name] for name in dict.fromkeys(table.image_paths))
-    return LabeledImages(table, kept, videos=videos, left_out=tuple(left_out))
-
-
-def _keypoint_names(folders: Sequence[_Folder]) -> tuple[str, ...]:
-    """Every keypoint of any folder, in order of first occurrence."""
-    return tuple(dict.fromkeys(n for folder in folders for n in folder.table.keypoint_names))
+def _one_animal(table: PoseTable, individual: str | None) -> tuple[PoseTable, list[str]]:
+    """One animal for each image with a label, and what was left out."""
+    total = len(set(table.frame))
+    table = with_scene(table.rows(np.flatnonzero(table.has_position.any(axis=1))))
+    empty = total - len(set(table.frame))
+    note = f"{empty} images without any label, which DeepLabCut does not train on"
+    table, others = one_animal_each(table, individual)
+    return table, [note] * bool(empty) + others
 
 
 def _images(folder: _Folder) -> list[ImageSource]:
     """The pictures of one folder, each once."""
-    result = []
-    for item in dict.fromkeys(folder.table.image_paths):
-        file_name = last_part(item)
-        result.append(
-            ImageSource(
-                name=_image_name(folder, item),
-                file=find_file(folder.path, file_name) if file_name else None,
-                video=folder.video,
-                frame=frame_number(file_name),
-            )
+    named = {item: last_part(item) for item in folder.table.image_paths}
+    return [
+        ImageSource(
+            name=_image_name(folder, item),
+            file=find_file(folder.path, file_name) if file_name else None,
+            video=folder.video,
+            frame=frame_number(file_name),
         )
-    return result
+        for item, file_name in named.items()
+    ]
 
 
 def _image_name(folder: _Folder, item: str) -> str:
@@ -275,31 +257,20 @@ def _renamed(folder: _Folder, skeleton: Skeleton, scorer: str) -> PoseTable:
     return PoseTable(skeleton, points, frame, individual=table.individual, scorer=scorer)
 
 
-def _known_edges(config: dict[str, Any], names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (first, second)
-        for first, second in _edges(config)
-        if first in names and second in names and first != second
-    )
-
-
-def _lost_edges(config: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """A note for each pair of the config's skeleton that joins no two keypoints.
+def _edges(
+    config: dict[str, Any], names: Collection[str]
+) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+    """The pairs of the config's skeleton, and a note for each that joins no two keypoints.
 
     A new project of DeepLabCut has such pairs, as an example.
     """
-    return [
-        f"the pair '{first}' and '{second}' of the skeleton: no label is of both"
-        for first, second in _edges(config)
-        if first not in names or second not in names or first == second
-    ]
-
-
-def _edges(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """The pairs of names in the config's skeleton."""
-    pairs = config.get("skeleton")
-    return [
-        (_text(pair[0]), _text(pair[1]))
-        for pair in (pairs if isinstance(pairs, list) else ())
-        if isinstance(pair, list) and len(pair) == 2 and all(map(_text, pair))
-    ]
+    pairs, known, lost = config.get("skeleton"), [], []
+    for pair in pairs if isinstance(pairs, list) else ():
+        if not (isinstance(pair, list) and len(pair) == 2 and all(map(_text, pair))):
+            continue
+        first, second = map(_text, pair)
+        if first in names and second in names and first != second:
+            known.append((first, second))
+        else:
+            lost.append(f"the pair '{first}' and '{second}' of the skeleton: no label is of both")
+    return tuple(known), lost

@@ -13,7 +13,7 @@ import yaml
 from lp_core.poses import PoseTable, Visibility, write_pose_csv
 from lp_core.poses.columns import wide_of
 from lp_core.poses.grid import SINGLE
-from lp_io.extras import require
+from lp_io.errors import require
 from lp_io.projects.labels import LABEL_FOLDER, LabeledImages, folder_name
 from lp_io.tables.h5 import write_h5
 from lp_io.untrusted.content import ContentError

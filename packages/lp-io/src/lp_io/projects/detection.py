@@ -1,15 +1,17 @@
-"""What a file or folder is, told by what it holds."""
+"""What a file or folder is, told by what it holds, and the command that makes a project of it."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from lp_core.errors import PoseError
+from lp_core.errors import LPError, PoseError
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_core.poses.csv_text import opened_csv_rows
+from lp_core.text import quoted
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose import is_lightning_pose_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
@@ -103,3 +105,35 @@ def _slp(path: Path) -> Kind:
             raise ContentError("this HDF5 file is not one of SLEAP's")
         is_label = (kinds["instance_type"] == 0).any() or not len(kinds)
     return Kind.SLEAP_LABELS if is_label else Kind.PREDICTIONS
+
+
+_FOREIGN = (Kind.DEEPLABCUT, Kind.SLEAP_LABELS, Kind.COCO_LABELS)
+
+
+def conversion_hint(path: Path) -> str | None:
+    """What the labels of another tool at a path are, and the command that converts them.
+
+    Args:
+        path: A folder, a file in it such as DeepLabCut's ``config.yaml``, or a file of labels.
+
+    Returns:
+        None where there are no such labels.
+    """
+    for place in _candidates(path):
+        kind = None
+        with suppress(LPError, OSError):
+            kind = detect(place)
+        if kind in _FOREIGN:
+            absolute, here = place.absolute(), Path.cwd()
+            shown = absolute.relative_to(here) if here in absolute.parents else absolute
+            target = shown.with_name(f"{place.stem.replace('.', '_')}_lp")
+            command = f"litpose convert {quoted(shown)} {quoted(target)}"
+            return f"this is {kind.value}; make a project of it with: {command}"
+    return None
+
+
+def _candidates(path: Path) -> list[Path]:
+    """The path itself, the folder of a config, and the labels in a folder."""
+    if path.is_dir():
+        return [path, *sorted(path.glob("*.slp")), *sorted(path.glob("*.json"))]
+    return [path, path.parent] if path.suffix.lower() in (".yaml", ".yml") else [path]

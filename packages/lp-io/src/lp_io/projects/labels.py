@@ -73,7 +73,8 @@ def in_video_folders(images: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
 
     Folders within folders become one, whose name joins theirs.
     """
-    inner = [_inner_folder(image.name) for image in images]
+    folders = [image.name.rpartition("/")[0] for image in images]
+    inner = [f"{folder}/".removeprefix(f"{LABEL_FOLDER}/").rstrip("/") for folder in folders]
     different = list(dict.fromkeys(inner))
     flat = [folder_name(folder.replace("/", "_") or "images") for folder in different]
     names = dict(zip(different, distinct_names(flat), strict=True))
@@ -81,12 +82,6 @@ def in_video_folders(images: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
         replace(image, name=f"{LABEL_FOLDER}/{names[folder]}/{last_part(image.name)}")
         for image, folder in zip(images, inner, strict=True)
     )
-
-
-def _inner_folder(name: str) -> str:
-    """The folder of a picture within ``labeled-data``, or within the project."""
-    folder = name.rpartition("/")[0]
-    return f"{folder}/".removeprefix(f"{LABEL_FOLDER}/").rstrip("/")
 
 
 def last_part(path: str) -> str:

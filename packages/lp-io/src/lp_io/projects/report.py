@@ -1,10 +1,17 @@
-"""What a conversion kept, what it left out, and why."""
+"""What a conversion kept, what it left out, and why; and what exports of labels have in common."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from lp_core.atomic import atomic_write
+from lp_io.errors import ConversionError
+from lp_io.projects import LabeledImages
+from lp_io.projects.labels import LABEL_FOLDER, folder_name, in_video_folders
+from lp_io.projects.sleap import write_sleap_labels
+from lp_io.untrusted.content import writing
 
 REPORT_FILE = "conversion.txt"
 
@@ -15,7 +22,7 @@ class ConversionReport:
 
     Attributes:
         written: What was made.
-        kept: What the target holds, in words.
+        kept: What it holds, in words.
         left_out: What it does not hold and why, in words.
         reasons: The same for single images: how many for each reason.
         config: The config to train with, where one was made.
@@ -39,3 +46,56 @@ class ConversionReport:
     def write(self, path: Path) -> None:
         """Write the report to a file, which also marks its folder as that of a conversion."""
         path.write_text("\n".join(self.lines()) + "\n", encoding="utf-8")
+
+
+def begun_report(labels: LabeledImages, target: Path) -> ConversionReport:
+    """A report with what the labels are, and what was left out when they were read."""
+    report = ConversionReport(target, left_out=list(labels.left_out))
+    labelled = int((labels.table.codes > 0).sum())
+    report.kept.append(
+        f"{len(labels)} images with {labelled} labels of {labels.table.num_keypoints} keypoints"
+    )
+    return report
+
+
+def lost_sides(labels: LabeledImages) -> list[str]:
+    """A note of the left-right pairs, for formats that have no place for them."""
+    pairs = len(labels.table.skeleton.left_right)
+    return [f"{pairs} left-right pairs: the format has no place for them"] if pairs else []
+
+
+def export_sleap(labels: LabeledImages, target: Path) -> ConversionReport:
+    """Write labels for SLEAP; ``.pkg.slp`` holds the pictures as well.
+
+    Raises:
+        ConversionError: The file cannot be written, or a picture to embed is missing.
+        MissingExtraError: sleap-io is not installed.
+    """
+    report = begun_report(labels, target)
+    embed = target.name.lower().endswith(".pkg.slp")
+    with writing(target, ConversionError), atomic_write(target) as temporary:
+        report.left_out += write_sleap_labels(labels, temporary, embed=embed)
+    if embed:
+        report.kept.append(f"{len(labels)} pictures, in the file")
+    else:
+        report.left_out.append(f"{len(labels)} pictures: the file names where they are")
+    return report
+
+
+def with_video_folders(labels: LabeledImages, report: ConversionReport) -> LabeledImages:
+    """The labels with their pictures where DeepLabCut needs them, and their scorer's name too."""
+    images = in_video_folders(labels.images)
+    moved = sum(new.name != old.name for new, old in zip(images, labels.images, strict=True))
+    if moved:
+        report.left_out.append(
+            f"the folders of {moved} pictures: DeepLabCut needs {LABEL_FOLDER}/VIDEO, and they are "
+            f"in {Path(images[0].name).parent} and the like"
+        )
+    scorer = folder_name(labels.table.scorer)
+    if scorer != labels.table.scorer:
+        report.left_out.append(
+            f"the scorer '{labels.table.scorer}': DeepLabCut names files by it, and has '{scorer}'"
+        )
+    new_names = {old.name: new.name for old, new in zip(labels.images, images, strict=True)}
+    frame = tuple(new_names[name] for name in labels.table.image_paths)
+    return replace(labels, table=replace(labels.table, frame=frame, scorer=scorer), images=images)

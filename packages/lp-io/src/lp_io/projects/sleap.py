@@ -15,8 +15,7 @@ from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_io.animals import first_repeated, one_animal_each
-from lp_io.errors import ConversionError
-from lp_io.extras import require
+from lp_io.errors import ConversionError, require
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     LabeledImages,

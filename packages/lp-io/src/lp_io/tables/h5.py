@@ -16,7 +16,7 @@ from numpy import ndarray
 from lp_core.poses import ONE_ANIMAL, Animals, Content, PoseTable
 from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL, parse_columns, wide_of
 from lp_core.poses.interchange import frames_of_index
-from lp_io.extras import require
+from lp_io.errors import require
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError
 

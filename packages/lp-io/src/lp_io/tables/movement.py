@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lp_core.poses import Animals, PoseTable
 from lp_core.poses.interchange import from_xarray, to_xarray
-from lp_io.extras import require
+from lp_io.errors import require
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, library_reading
 

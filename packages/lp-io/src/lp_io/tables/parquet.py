@@ -7,7 +7,7 @@ from typing import Any
 
 from lp_core.poses import Animals, Content, PoseTable
 from lp_core.poses.interchange import from_pandas, to_pandas
-from lp_io.extras import require
+from lp_io.errors import require
 from lp_io.untrusted.content import ContentError, library_reading
 
 _MOST_COLUMNS = 100_000

@@ -16,7 +16,7 @@ import numpy as np
 
 from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
 from lp_io.animals import check_animals
-from lp_io.extras import require
+from lp_io.errors import require
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, library_reading
 

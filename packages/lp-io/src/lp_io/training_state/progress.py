@@ -1,17 +1,21 @@
-"""Report how far a Lightning training is, to whoever shows it and to a file for other programs."""
+"""Tell how far a Lightning training is, to a display and to a file for other programs; stop it."""
 
 from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lp_io.model_directory import PROGRESS_FILE
+from lp_io.training_state.saver import TrainingStateSaver
 
 SECONDS_BETWEEN_FILES = 2.0
 
@@ -94,3 +98,52 @@ def _errors(trainer: Trainer) -> str:
         if key in trainer.callback_metrics
     }
     return "".join(f"  {name} {px:.1f} px" for name, px in found.items() if math.isfinite(px))
+
+
+class StopWhenAsked(Callback):
+    """The first Ctrl-C finishes the step, saves and stops; the second stops at once.
+
+    With several processes it leaves Ctrl-C alone: they would not stop at the same step.
+
+    Args:
+        saver: Saves the training state.
+        reason: The error with which the training ends.
+        say: Shows a line to the user.
+    """
+
+    def __init__(
+        self, saver: TrainingStateSaver, reason: Exception, say: Callable[[str], None]
+    ) -> None:
+        self.saver = saver
+        self.reason = reason
+        self.say = say
+        self.may_wait = False
+        self._before: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Listen to Ctrl-C."""
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._stop)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on there are steps to finish."""
+        self.may_wait = True
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave Ctrl-C to whom it belonged."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave Ctrl-C to whom it belonged."""
+        self.teardown(trainer, pl_module, "fit")
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if not self.may_wait:
+            raise self.reason
+        self.may_wait = False
+        self.say("stopping after this step; Ctrl-C again stops at once")
+        self.saver.save_and_stop(self.reason)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from lp_io.extras import require
+from lp_io.errors import require
 from lp_io.untrusted import probe
 from lp_io.untrusted.content import ContentError, library_reading
 

@@ -30,7 +30,7 @@ class Check:
         """Print the problems of a project, and a summary; exit with 2 if one stops training."""
         from lp_data.check import check_project
         from lp_data.check.report import report_text
-        from lp_io.projects.hints import conversion_hint
+        from lp_io.projects.detection import conversion_hint
 
         project = self.project
         hint = conversion_hint(project)

@@ -106,7 +106,7 @@ def load_for_training(path: Path, overrides: Sequence[str]) -> LoadedConfig:
 
 def _conversion_hint(path: Path, overrides: Sequence[str]) -> str | None:
     """How to convert the config's own project, or the one that it names."""
-    from lp_io.projects.hints import conversion_hint
+    from lp_io.projects.detection import conversion_hint
     from lp_pipeline.config.load import load_config
 
     hint = conversion_hint(path)

@@ -185,7 +185,7 @@ def _foreign_labels(
 def _export(
     source: Path, target: Path, to: str, videos: Videos, *, overwrite: bool
 ) -> ConversionReport:
-    from lp_io.projects.exporting import export_sleap
+    from lp_io.projects.report import export_sleap
     from lp_pipeline.conversion.exporting import (
         export_coco,
         export_deeplabcut,

@@ -17,10 +17,15 @@ from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
 from lp_io.projects.deeplabcut_writing import write_deeplabcut_project
-from lp_io.projects.exporting import begun_report, lost_sides, with_video_folders
 from lp_io.projects.folders import Videos, folder_beside
 from lp_io.projects.labels import frame_number
-from lp_io.projects.report import REPORT_FILE, ConversionReport
+from lp_io.projects.report import (
+    REPORT_FILE,
+    ConversionReport,
+    begun_report,
+    lost_sides,
+    with_video_folders,
+)
 from lp_io.tables.coco import write_coco
 from lp_io.untrusted.content import writing
 from lp_pipeline.builders.labels import as_pairs

@@ -21,7 +21,7 @@ from lp_core.video import VideoSource
 from lp_data.loading.context_runs import Frames, frames_before, with_context
 from lp_data.loading.prefetch import prefetch
 from lp_data.regions import CutVideo
-from lp_io.checkpoint.digest import weights_digest
+from lp_io.checkpoint.loading import weights_digest
 from lp_pipeline.errors import PredictionError
 
 DEFAULT_CHUNK = 32
@@ -107,7 +107,7 @@ class PredictionHandler:
 
     @cached_property
     def weights_digest(self) -> str:
-        """`lp_io.checkpoint.digest.weights_digest` of the tracker."""
+        """`lp_io.checkpoint.loading.weights_digest` of the tracker."""
         return weights_digest(self.tracker)
 
     @property
