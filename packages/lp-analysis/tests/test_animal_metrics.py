@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 from dataclasses import replace
 
@@ -14,11 +15,28 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lp_analysis.errors import EvaluationError
-from lp_analysis.metrics.average_precision import average_precision
-from lp_analysis.metrics.identities import count_identities, total
+from lp_analysis.metrics.animals import (
+    CONTACT,
+    AnimalOptions,
+    VideoTables,
+    contact_levels,
+    evaluate_animals,
+    nearest_distances,
+    write_animal_metrics,
+)
+from lp_analysis.metrics.average_precision import (
+    RankedPredictions,
+    average_precision,
+    rank_predictions,
+)
+from lp_analysis.metrics.bootstrap import Interval, sums
+from lp_analysis.metrics.frame_metrics import pixel_error
+from lp_analysis.metrics.identities import IdentityCounts, count_identities
 from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, body_length, label_sigmas, oks
 from lp_analysis.metrics.paired_frames import Regions, pair_frames, row_scores
+from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_core.poses import PoseTable, Skeleton, Visibility, concatenate
+from lp_io import strict_json
 
 K = 5
 SKELETON = Skeleton(tuple("abcde"))
@@ -309,6 +327,10 @@ def test_tables_that_cannot_be_compared_are_told_so():
     ):
         with pytest.raises(EvaluationError, match=words):
             pair_frames(labels, found)
+    with pytest.raises(EvaluationError, match="3 tolerances do not go with 5 keypoints"):
+        pair_frames(truth, predicted, sigmas=(0.1, 0.1, 0.1))
+    with pytest.raises(EvaluationError, match="no video"):
+        evaluate_animals({})
 
 
 def test_an_animal_is_as_certain_as_its_keypoints_where_it_has_no_score():
@@ -387,7 +409,8 @@ def test_identities_are_those_of_trackeval(seed, missed, untracked, room):
 def test_identities_of_several_videos_are_those_of_trackeval():
     videos = [pair_frames(*scene(seed, frames=20)) for seed in (1, 2, 3)]
     results = [trackeval_results(frames) for frames in videos]
-    pooled = total([count_identities(frames) for frames in videos], np.ones((1, 3))).metrics()
+    counts = [count_identities(frames) for frames in videos]
+    pooled = IdentityCounts(*sums(counts, np.ones((1, 3)))).metrics()
     judges = results[0][1]
     for name, (judge, field) in _TRACKEVAL.items():
         one_by_one = {str(n): result[judge] for n, (result, _) in enumerate(results)}
@@ -489,10 +512,12 @@ def test_one_animal_without_a_name_is_one_track():
 def test_individuals_that_cannot_be_told_apart_are_refused():
     truth, predicted = walk(("aa", "bb"), frames=2)
     frames = pair_frames(truth, replace(predicted, individual=None))
-    with pytest.raises(EvaluationError, match="several predicted animals without names"):
+    with pytest.raises(EvaluationError, match="several predicted animals without"):
         count_identities(frames)
     twins = replace(truth, individual=("mouse0",) * 4)
-    with pytest.raises(EvaluationError, match="'mouse0' is there twice in frame 0"):
+    with pytest.raises(
+        EvaluationError, match="labelled individual 'mouse0' is there twice in frame 0"
+    ):
         count_identities(pair_frames(twins, predicted))
 
 
@@ -513,3 +538,195 @@ def test_an_animal_in_front_of_a_crowd_is_found():
     one = predicted.rows([0, 2])
     counts = count_identities(pair_frames(truth, one, regions=Regions(ignored=crowd)))
     assert (counts.tp, counts.fp, counts.fn) == (2, 0, 0)
+
+
+def evaluated(truth, predicted, **options):
+    return evaluate_animals({"video": VideoTables(truth, predicted)}, AnimalOptions(**options))
+
+
+def value(metrics, name, level="all"):
+    return metrics.values[level][name].mean
+
+
+def test_missed_and_false_animals_and_pixel_errors_are_told_per_frame():
+    truth, predicted = walk(("aaaa", "bb.."), frames=4)
+    predicted.points[0] += [3.0, 4.0]
+    away = PoseTable(
+        SKELETON, predicted.points[:1] + 900, (0,), individual=("c",), score=np.ones(1)
+    )
+    metrics = evaluated(truth, concatenate([predicted, away]))
+    assert value(metrics, "animals") == 8
+    assert value(metrics, "found") == 6 / 8
+    assert value(metrics, "missed_per_frame") == 2 / 4
+    assert value(metrics, "false_per_frame") == 1 / 4
+    assert value(metrics, "pixel_error") == pytest.approx(5 / 6)
+    assert value(metrics, "PCK@0.2") == 6 / 8
+    close = 5.0 / body_length(truth.points) + 1e-9
+    assert value(evaluated(truth, predicted, pck=(close, 0.99 * close)), f"PCK@{close:g}") == 6 / 8
+    assert value(evaluated(truth, predicted, pck=(0.99 * close,)), f"PCK@{0.99 * close:g}") == 5 / 8
+
+
+def test_one_animal_has_the_pixel_errors_it_always_had():
+    random = np.random.default_rng(0)
+    points = random.uniform(0, 100, (20, K, 2))
+    points[random.random((20, K)) < 0.2] = np.nan
+    found = points + random.normal(0, 2, points.shape)
+    truth = PoseTable(SKELETON, points, tuple(range(20)))
+    predicted = PoseTable(SKELETON, found, tuple(range(20)), confidence=np.full((20, K), 0.9))
+    metrics = evaluated(truth, predicted)
+    errors = pixel_error(points, found)
+    expected = PixelErrorSummary.from_errors(errors, SKELETON.names, ["all"] * 20)
+    assert metrics.pixel_errors.overall["all"] == expected.overall["all"]
+    assert metrics.pixel_errors.per_keypoint["all"] == expected.per_keypoint["all"]
+    assert value(metrics, "pixel_error") == pytest.approx(np.nanmean(errors))
+    assert value(metrics, "IDF1") == 1.0
+    assert metrics.values["near"]["AP"].mean != metrics.values["near"]["AP"].mean  # none is near
+
+
+def test_contact_levels_are_told_by_the_distance_of_keypoints_in_body_lengths():
+    body = np.column_stack([np.linspace(0, 10, K), np.zeros(K)])  # 10 px long
+    gaps = [(0, 1.9), (1, 2.1), (2, 9.9), (3, 10.1)]
+    truth = table(
+        [body + np.array([0, gap * side]) for _, gap in gaps for side in (0, 1)],
+        [frame for frame, _ in gaps for _ in (0, 1)],
+        individual=("a", "b") * 4,
+    )
+    frames = pair_frames(truth, replace(truth, score=np.ones(8)))
+    levels = contact_levels(nearest_distances(frames) / 10, AnimalOptions())
+    assert [CONTACT[level] for level in levels] == [
+        *["touching"] * 2, *["near"] * 4, *["apart"] * 2
+    ]  # fmt: skip
+    only = pair_frames(truth.rows([0]), truth.rows([0, 1]).rows([]))
+    assert nearest_distances(only).tolist() == [np.inf]
+
+
+@few
+@given(seed=seeds)
+def test_contact_levels_share_out_animals_and_errors(seed):
+    truth, predicted = scene(seed, frames=20, room=80.0)
+    metrics = evaluated(truth, predicted)
+    for count in ("animals", "switches"):
+        parts = [value(metrics, count, level) for level in CONTACT[1:]]
+        assert sum(parts) == value(metrics, count)
+    assert value(metrics, "switches") == metrics.values["all"]["switches"].mean
+    shares = np.nan_to_num([value(metrics, "found", level) for level in CONTACT])
+    found = shares * [value(metrics, "animals", level) for level in CONTACT]
+    assert found[0] == pytest.approx(sum(found[1:]))
+    assert sum(
+        metrics.pixel_errors.frames.get(level, 0) for level in CONTACT[1:]
+    ) == metrics.pixel_errors.frames.get("all", 0)
+
+
+def test_a_tracker_that_fails_at_contact_is_told_so_by_level():
+    body = np.random.default_rng(0).normal(0, 15, (K, 2))
+    rows = [(body + np.array([gap * side, 0]), frame, f"m{side}")
+            for frame, gap in enumerate([5.0, 5.0, 900.0, 900.0]) for side in (0, 1)]  # fmt: skip
+    truth = PoseTable(SKELETON, np.array([p for p, _, _ in rows]), tuple(f for _, f, _ in rows),
+                      individual=tuple(n for _, _, n in rows))  # fmt: skip
+    predicted = replace(truth, score=np.ones(8)).rows([0, 2, 4, 5, 6, 7])
+    metrics = evaluated(truth, predicted)
+    assert value(metrics, "AP", "apart") == 1.0
+    assert value(metrics, "found", "touching") == 0.5
+    assert value(metrics, "AR", "touching") == 0.5
+    assert value(metrics, "AP", "touching") < value(metrics, "AP") < 1.0
+
+
+@few
+@given(seed=seeds)
+def test_perfect_tables_have_perfect_metrics(seed):
+    truth, _ = scene(seed)
+    metrics = evaluated(truth, replace(truth, score=np.ones(len(truth))))
+    if len(truth):
+        for name in ("AP", "AP50", "AP75", "AR", "found", "PCK@0.05", "IDF1", "HOTA"):
+            assert value(metrics, name) == 1.0
+        for name in ("missed_per_frame", "false_per_frame", "pixel_error", "switches"):
+            assert value(metrics, name) == 0.0
+
+
+@pytest.mark.parametrize("truth_there", [True, False])
+@pytest.mark.parametrize("predicted_there", [True, False])
+def test_tables_without_animals_have_defined_metrics(truth_there, predicted_there):
+    truth, predicted = scene(1)
+    if not truth_there:
+        blank = np.full((8, K, 2), np.nan)
+        truth = PoseTable(SKELETON, blank, tuple(range(8)), individual=(None,) * 8)
+    metrics = evaluated(truth, predicted if predicted_there else predicted.rows([]))
+    undefined = {name for name, cell in metrics.values["all"].items() if np.isnan(cell.mean)}
+    assert undefined == {
+        (True, True): {"switches_per_minute", "seconds_between_errors"},
+        (True, False): {
+            "pixel_error", "visible_pixel_error", "IDP", "switches_per_minute",
+            "seconds_between_errors",
+        },
+        (False, True): {
+            "AP", "AP50", "AP75", "AR", "found", "PCK@0.05", "PCK@0.1", "PCK@0.2", "pixel_error",
+            "visible_pixel_error", "IDR", "MOTA", "switches_per_minute", "seconds_between_errors",
+        },
+        (False, False): {
+            "AP", "AP50", "AP75", "AR", "found", "PCK@0.05", "PCK@0.1", "PCK@0.2", "pixel_error",
+            "visible_pixel_error", "IDF1", "IDP", "IDR", "MOTA", "HOTA", "DetA", "AssA",
+            "switches_per_minute", "seconds_between_errors",
+        },
+    }[truth_there, predicted_there]  # fmt: skip
+
+
+def test_intervals_are_over_videos():
+    videos = {str(seed): VideoTables(*scene(seed, frames=15, room=400.0)) for seed in range(6)}
+    metrics = evaluate_animals(videos, AnimalOptions(resamples=200))
+    for name in ("AP", "found", "pixel_error", "IDF1", "HOTA", "PCK@0.1"):
+        cell = metrics.values["all"][name]
+        assert cell.low < cell.mean < cell.high
+    alone = evaluate_animals({"one": videos["0"]}).values["all"]["AP"]
+    assert np.isnan([alone.low, alone.high]).all()
+    again = evaluate_animals(videos, AnimalOptions(resamples=200))
+    assert again.to_dict() == metrics.to_dict()
+    nothing = {
+        name: video._replace(predicted=video.predicted.rows([])) for name, video in videos.items()
+    }
+    missed = evaluate_animals(nothing, AnimalOptions(resamples=20)).values["all"]
+    assert missed["AP"] == missed["IDF1"] == Interval(0.0, 0.0, 0.0)
+    twins = evaluate_animals({"a": videos["0"], "b": videos["0"]}, AnimalOptions(resamples=20))
+    for name in ("AP", "IDF1", "HOTA", "pixel_error"):
+        cell = twins.values["all"][name]
+        assert (cell.low, cell.high) == pytest.approx((cell.mean, cell.mean))
+
+
+def test_a_video_that_counts_twice_is_as_two_videos():
+    rankings = [rank_predictions(pair_frames(*scene(seed, frames=30))) for seed in (1, 2)]
+    twice = RankedPredictions([*rankings, rankings[1]]).average_precision()
+    (resampled,) = RankedPredictions(rankings).resampled(np.array([[1.0, 2.0]]))
+    np.testing.assert_allclose(resampled.precision, twice.precision)
+    np.testing.assert_allclose(resampled.recall, twice.recall)
+
+
+def test_intervals_of_long_videos_read_precision_at_enough_places():
+    ranking = rank_predictions(pair_frames(*scene(0, frames=9000, extra=0.3)))
+    ranked = RankedPredictions([ranking])
+    (resampled,) = ranked.resampled(np.ones((1, 1)))
+    assert len(ranking.scores) > 10_000
+    assert resampled.ap == pytest.approx(ranked.average_precision().ap, abs=1e-3)
+
+
+def test_identities_are_left_out_where_animals_have_no_names():
+    truth, predicted = scene(5)
+    metrics = evaluated(truth, replace(predicted, individual=None))
+    assert "IDF1" not in metrics.values["all"]
+    assert np.isnan(value(metrics, "switches"))
+    assert value(metrics, "AP") == value(evaluated(truth, predicted), "AP")
+
+
+def test_metrics_are_written_as_csv_and_json(tmp_path):
+    truth, predicted = scene(6)
+    metrics = evaluate_animals({"v": VideoTables(truth, predicted, fps=25.0)})
+    write_animal_metrics(metrics, tmp_path / "m.csv")
+    write_animal_metrics(metrics, tmp_path / "m.json")
+    lines = list(csv.DictReader((tmp_path / "m.csv").open()))
+    content = strict_json.parse((tmp_path / "m.json").read_text())
+    assert {line["contact"] for line in lines} == set(CONTACT)
+    for line in lines:
+        cell = content["metrics"][line["contact"]][line["metric"]]
+        assert line["value"] == ("" if cell["value"] is None else f"{cell['value']:.6g}")
+        assert line["low"] == ""
+    assert content["options"]["sigmas"] == COCO_SIGMA
+    with pytest.raises(EvaluationError, match=r"\.csv or \.json"):
+        write_animal_metrics(metrics, tmp_path / "m.txt")

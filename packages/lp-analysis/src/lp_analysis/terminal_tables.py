@@ -8,7 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lp_analysis.comparison.intervals import LEVEL, Comparison, GroupErrors, Interval, over_what
+from lp_analysis.comparison.intervals import Comparison, GroupErrors, over_what
+from lp_analysis.metrics.bootstrap import LEVEL, Interval
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
 from lp_core.text import printable
 

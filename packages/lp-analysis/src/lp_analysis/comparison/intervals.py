@@ -18,28 +18,12 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_analysis.errors import EvaluationError
+from lp_analysis.metrics.bootstrap import Interval, interval, times_drawn
 from lp_analysis.metrics.metric_files import MetricTable
 
 Draws = Float[ndarray, "resamples quantities"]
 
-LEVEL = 95
-"""Percent of the resamples that an interval holds."""
-
 _BLOCK = 4_000_000  # weights of frames at once
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and the interval around it, in frame px; NaN where there is nothing.
-
-    Attributes:
-        mean: Over all points.
-        low, high: Percentiles of the resampled means.
-    """
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -108,13 +92,13 @@ def compare_groups(
     results = []
     for name, models in groups.items():
         intervals = [
-            _interval(*pair) for pair in zip(means[name].tolist(), draws[name].T, strict=True)
+            interval(*pair) for pair in zip(means[name].tolist(), draws[name].T, strict=True)
         ]
         points = sum(np.isfinite(table.values).sum(axis=0) for table in models)
         difference = None
         if name != first:
             gap = float(means[name][-1] - means[first][-1])
-            difference = _interval(gap, draws[name][:, -1] - draws[first][:, -1])
+            difference = interval(gap, draws[name][:, -1] - draws[first][:, -1])
         results.append(
             GroupErrors(
                 name=name,
@@ -152,9 +136,9 @@ def _resampled(
     places = {image: place for place, image in enumerate(images)}
     drawn: dict[str, list[Draws]] = {name: [] for name in groups}
     for count in _blocks(resamples, len(places)):
-        frames = _weights(random, len(places), count)
+        frames = times_drawn(random, len(places), count)
         for name, models in groups.items():
-            votes = _weights(random, len(models), count)
+            votes = times_drawn(random, len(models), count)
             drawn[name].append(_one_block(models, votes, frames, places))
     return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
@@ -177,26 +161,11 @@ def _one_block(
     return means
 
 
-def _weights(
-    random: np.random.Generator, things: int, count: int
-) -> Float[ndarray, "resamples things"]:
-    """How often each thing is drawn in each resample."""
-    return random.multinomial(things, np.full(things, 1 / things), size=count).astype(np.float64)
-
-
 def _blocks(resamples: int, frames: int) -> Iterator[int]:
     """Resamples to do at once, so that memory stays bounded."""
     size = max(1, _BLOCK // frames)
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
-
-
-def _interval(mean: float, draws: Float[ndarray, " resamples"]) -> Interval:
-    known = draws[np.isfinite(draws)]
-    if known.size == 0:
-        return Interval(mean, np.nan, np.nan)
-    low, high = np.percentile(known, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    return Interval(mean, float(low), float(high))
 
 
 def over_what(comparison: Comparison) -> str:

@@ -11,9 +11,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lp_analysis.comparison.intervals import LEVEL, Comparison, over_what
+from lp_analysis.comparison.intervals import Comparison, over_what
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.theme import LIGHT, add_legend, new_figure, png, style_axes
+from lp_analysis.metrics.bootstrap import LEVEL
 from lp_analysis.metrics.summary import ALL_KEYPOINTS
 from lp_core.atomic import atomic_write
 from lp_core.errors import unwritable_as

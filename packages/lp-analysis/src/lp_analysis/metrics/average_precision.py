@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from numpy import ndarray
 
 from lp_analysis.metrics.paired_frames import PairedFrames
@@ -16,6 +16,8 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 RECALLS = np.linspace(0, 1, 101)
 """Recalls at which precision is read."""
+
+_PLACES = 2000
 
 MAX_DETECTIONS = 20
 """Predictions per frame that count, those with the highest scores; COCO's number for keypoints."""
@@ -144,48 +146,71 @@ def _ranking(
 
 
 class RankedPredictions:
-    """The predictions of all videos by falling score, of which videos may count several times.
+    """The predictions of all videos, ranked together by their scores.
 
     Args:
-        rankings: One for each video.
+        rankings: One for each of V videos.
     """
 
     def __init__(self, rankings: Sequence[Ranking]) -> None:
-        scores = np.concatenate([r.scores for r in rankings])
-        order = np.argsort(-scores, kind="stable")
-        counts = [len(r.scores) for r in rankings]
-        self._video = np.repeat(np.arange(len(rankings)), counts)[order]
-        self._right = np.concatenate([r.right for r in rankings], axis=1)[:, order]
-        ignored = np.concatenate([r.ignored for r in rankings], axis=1)[:, order]
-        self._wrong = ~self._right & ~ignored
+        right = np.concatenate([r.right for r in rankings], axis=1)
+        wrong = ~right & ~np.concatenate([r.ignored for r in rankings], axis=1)
+        judged = (right | wrong).any(axis=0)
+        order = np.argsort(-np.concatenate([r.scores for r in rankings])[judged], kind="stable")
+        videos = np.repeat(np.arange(len(rankings)), [len(r.scores) for r in rankings])
+        self._video = videos[judged][order]
+        self._right, self._wrong = right[:, judged][:, order], wrong[:, judged][:, order]
         self._animals = np.array([r.animals for r in rankings])
 
-    def average_precision(
-        self, counts: Float[ndarray, " videos"] | None = None
-    ) -> AveragePrecision:
-        """Average precision and recall.
+    def average_precision(self) -> AveragePrecision:
+        """Average precision and recall, exactly."""
+        return _average(
+            np.cumsum(self._right, axis=1), np.cumsum(self._wrong, axis=1), self._animals.sum()
+        )
+
+    def resampled(self, times: Float[ndarray, "resamples videos"]) -> Iterator[AveragePrecision]:
+        """Average precision and recall where each video counts a number of times.
+
+        Precision is read at 2,000 places of the ranking at most.
 
         Args:
-            counts: How often each video counts, as in a bootstrap; None: once.
+            times: (B, V) how often each video counts.
+
+        Yields:
+            One for each of the B resamples.
         """
-        counts = np.ones(len(self._animals)) if counts is None else counts
-        animals = float(counts @ self._animals)
-        if animals == 0:
-            nothing = np.full(len(THRESHOLDS), np.nan)
-            return AveragePrecision(nothing, nothing)
-        weights = counts[self._video]
-        right = np.cumsum(self._right * weights, axis=1)
-        wrong = np.cumsum(self._wrong * weights, axis=1)
-        recall = right / animals
-        precision = right / np.maximum(right + wrong, 1)
-        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        means = []
-        for reached, values in zip(recall, envelope, strict=True):
-            place = np.searchsorted(reached, RECALLS)
-            means.append(np.append(values, 0.0)[place].mean())
-        return AveragePrecision(
-            np.array(means), recall[:, -1] if weights.size else recall.sum(axis=1)
+        count, videos = len(self._video), len(self._animals)
+        places = min(count, _PLACES)
+        code = np.arange(count) * places // max(count, 1) * videos + self._video
+        right, wrong = (
+            np.stack([np.bincount(code[some], minlength=places * videos) for some in flags])
+            .reshape(len(THRESHOLDS), places, videos)
+            .astype(np.float64)
+            for flags in (self._right, self._wrong)
         )
+        for counts in times:
+            yield _average(
+                np.cumsum(right @ counts, axis=1),
+                np.cumsum(wrong @ counts, axis=1),
+                counts @ self._animals,
+            )
+
+
+def _average(
+    right: Num[ndarray, "thresholds places"],
+    wrong: Num[ndarray, "thresholds places"],
+    animals: float | np.number,
+) -> AveragePrecision:
+    """Average precision and recall, of predictions counted down to places of the ranking."""
+    if animals == 0:
+        nothing = np.full(len(THRESHOLDS), np.nan)
+        return AveragePrecision(nothing, nothing)
+    recall = right / animals
+    precision = right / np.maximum(right + wrong, 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    envelope = np.pad(envelope, ((0, 0), (0, 1)))
+    read = [values[np.searchsorted(r, RECALLS)] for r, values in zip(recall, envelope, strict=True)]
+    return AveragePrecision(np.mean(read, axis=1), recall.max(axis=1, initial=0))
 
 
 def average_precision(

@@ -5,11 +5,10 @@ R labelled and P predicted animals of a video, N pairs of them in one frame, A t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
@@ -26,6 +25,8 @@ _EPS = np.finfo(float).eps
 
 class IdentityCounts(NamedTuple):
     """What identities are judged by, (B,) each: in a video, B being 1, or in B sets of videos.
+
+    Counts of videos add up; see `lp_analysis.metrics.bootstrap.sums`.
 
     Attributes:
         idtp, idfp, idfn: Rows right, of predictions only and of labels only, when each labelled
@@ -96,6 +97,22 @@ def ratio(part: ndarray, whole: ndarray) -> ndarray:
     return np.divide(part, np.where(whole == 0, np.nan, whole))
 
 
+class TrackErrors(NamedTuple):
+    """How the labelled animals of a video are tracked.
+
+    Attributes:
+        matched: (R,) the predicted animal that each row is matched with; -1 for none.
+        switched: (R,) whether its track is another than when the individual was last matched.
+        fragmented: (R,) whether it is matched again; see `IdentityCounts`.
+        lost: (R,) whether it is no longer matched, having been so when last labelled.
+    """
+
+    matched: Int[ndarray, " truth"]
+    switched: Bool[ndarray, " truth"]
+    fragmented: Bool[ndarray, " truth"]
+    lost: Bool[ndarray, " truth"]
+
+
 def count_identities(
     frames: PairedFrames, *, fps: float | None = None, threshold: float = 0.5
 ) -> IdentityCounts:
@@ -113,48 +130,52 @@ def count_identities(
             two rows in a frame.
     """
     frames = frames.without_ignored(threshold)
-    truth = _tracks(frames.truth, frames.truth_frame, "labelled animals")
-    found = _tracks(frames.predicted, frames.predicted_frame, "predicted animals")
+    truth, found = _tracks_of(frames)
     rows, predictions = float(len(truth)), float(len(found))
     idtp = _best_rows(frames, truth, found, threshold)
-    matched = _continued_matches(frames, truth, found, threshold)
+    matched, *errors = track_errors(frames, threshold)
     tp = float((matched >= 0).sum())
     spacing = _seconds_per_frame(frames, fps)
     right, association = _hota(frames, truth, found)
     counts = (
         *(idtp, predictions - idtp, rows - idtp),
         *(tp, predictions - tp, rows - tp),
-        *_errors(frames, truth, np.where(matched >= 0, found[matched] if len(found) else -1, -1)),
+        *(float(error.sum()) for error in errors),
         *(spacing * len(frames.frames), spacing * tp),
         *(right, predictions - right, rows - right, association),
     )
     return IdentityCounts(*(np.asarray(count)[None] for count in counts))
 
 
-def total(
-    counts: Sequence[IdentityCounts], times: Float[ndarray, "resamples videos"]
-) -> IdentityCounts:
-    """The counts of all videos, each of which counts a number of times.
+def names_individuals(frames: PairedFrames) -> bool:
+    """Whether identities can be judged: each table names animals, or has one in a frame at most."""
+    parts = (
+        (frames.truth, frames.truth_frame),
+        (frames.predicted, frames.predicted_frame),
+    )
+    return all(_names(table) is not None or not (np.diff(f) == 0).any() for table, f in parts)
 
-    Args:
-        counts: Of V videos.
-        times: (B, V) how often each counts.
 
-    Returns:
-        Those of B sets of videos.
-    """
-    columns = (np.concatenate(column) for column in zip(*counts, strict=True))
-    return IdentityCounts(*(np.tensordot(times, column, axes=1) for column in columns))
+def _names(table: PoseTable) -> tuple[str | None, ...] | None:
+    """The names of individuals; None where no row has one."""
+    names = table.individual or ()
+    return names if any(name is not None for name in names) else None
+
+
+def _tracks_of(frames: PairedFrames) -> tuple[Int[ndarray, " truth"], Int[ndarray, " predicted"]]:
+    """The number of the track of each labelled and each predicted animal."""
+    return (
+        _tracks(frames.truth, frames.truth_frame, "labelled"),
+        _tracks(frames.predicted, frames.predicted_frame, "predicted"),
+    )
 
 
 def _tracks(table: PoseTable, frame: Int[ndarray, " rows"], what: str) -> Int[ndarray, " rows"]:
-    """The number of the track of each row; tracks of one name in two views are two."""
-    doubled = "a frame has several {} without names, so their identities cannot be judged"
-    names: Sequence[str | None] = table.individual or ("",) * len(table)
-    views = table.view or ("",) * len(table)
+    """Numbers of tracks; those of one name in two views are two."""
+    names, views = _names(table) or ("",) * len(table), table.view or ("",) * len(table)
     keys = [
-        (v, row if name is None else name)
-        for row, (v, name) in enumerate(zip(views, names, strict=True))
+        (view, row if name is None else name)
+        for row, (view, name) in enumerate(zip(views, names, strict=True))
     ]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     tracks = np.array([numbers[key] for key in keys], np.int64)
@@ -162,11 +183,11 @@ def _tracks(table: PoseTable, frame: Int[ndarray, " rows"], what: str) -> Int[nd
     twice = (np.diff(tracks[order]) == 0) & (np.diff(frame[order]) == 0)
     if twice.any():
         row = int(order[1:][twice][0])
-        problem = (
-            doubled.format(what)
-            if table.individual is None
-            else (f"the individual '{names[row]}' is there twice in frame {table.frame[row]}")
-        )
+        problem = f"the {what} individual '{names[row]}' is there twice in frame {table.frame[row]}"
+        if _names(table) is None:
+            problem = (
+                f"a frame has several {what} animals without names: which is which is not known"
+            )
         raise EvaluationError(problem, where=table.place(row))
     return tracks
 
@@ -204,20 +225,25 @@ def _continued_matches(
     return matched
 
 
-def _errors(
-    frames: PairedFrames, truth: Int[ndarray, " truth"], track: Int[ndarray, " truth"]
-) -> tuple[float, float, float]:
-    """Switches, fragments and losses, from the track that each row is matched by, -1 for none."""
+def track_errors(frames: PairedFrames, threshold: float = 0.5) -> TrackErrors:
+    """Where tracks change, end and go on.
+
+    Raises:
+        EvaluationError: See `count_identities`.
+    """
+    truth, found = _tracks_of(frames)
+    matched = _continued_matches(frames, truth, found, threshold)
     order = np.argsort(truth, kind="stable")
-    own, track = truth[order], track[order]
-    losses = (np.diff(own) == 0) & (track[:-1] >= 0) & (track[1:] < 0)
+    own, hit = truth[order], matched[order] >= 0
+    lost, switched, fragmented = np.zeros((3, len(truth)), bool)
+    lost[order[1:]] = (np.diff(own) == 0) & hit[:-1] & ~hit[1:]
     both = np.intersect1d(frames.truth_frame, frames.predicted_frame)
-    step = np.searchsorted(both, frames.truth_frame[order])[track >= 0]
-    own, track = own[track >= 0], track[track >= 0]
+    order, own = order[hit], own[hit]
     same = np.diff(own) == 0
-    switches = same & (np.diff(track) != 0)
-    fragments = same & (np.diff(step) > 1)
-    return float(switches.sum()), float(fragments.sum()), float(losses.sum())
+    switched[order[1:]] = same & (np.diff(found[matched[order]]) != 0)
+    step = np.searchsorted(both, frames.truth_frame[order])
+    fragmented[order[1:]] = same & (np.diff(step) > 1)
+    return TrackErrors(matched, switched, fragmented, lost)
 
 
 def _seconds_per_frame(frames: PairedFrames, fps: float | None) -> float:

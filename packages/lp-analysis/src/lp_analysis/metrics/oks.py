@@ -23,6 +23,11 @@ PerRow = Float[ndarray, " rows"]
 _BLOCK = 2**20  # keypoints at once
 
 
+def has_position(points: Float[ndarray, "*shape 2"]) -> Bool[ndarray, "*shape"]:
+    """Where both coordinates are known."""
+    return np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])
+
+
 def oks(
     truth: Float[ndarray, "pairs keypoints 2"],
     predicted: Float[ndarray, "pairs keypoints 2"],
@@ -44,8 +49,8 @@ def oks(
         From 0 to 1; 0 where no keypoint is labelled.
     """
     variances = 2 * (areas + np.spacing(1))[:, None] * (2 * sigmas) ** 2
-    counted = np.isfinite(truth).all(axis=-1)
-    squared = ((predicted - truth) ** 2).sum(axis=-1)
+    counted = has_position(truth)
+    squared = (predicted[..., 0] - truth[..., 0]) ** 2 + (predicted[..., 1] - truth[..., 1]) ** 2
     similar = np.exp(-np.where(np.isfinite(squared), squared, np.inf) / variances)
     return (similar * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
 
@@ -65,8 +70,9 @@ def label_sigmas(
     Raises:
         EvaluationError: A keypoint was never labelled twice in one animal.
     """
-    counts = np.isfinite(labels).all(axis=-1).sum(axis=0)
-    known = np.where(np.isfinite(labels).all(axis=-1)[..., None], labels, np.nan)
+    labelled = has_position(labels)
+    counts = labelled.sum(axis=0)
+    known = np.where(labelled[..., None], labels, np.nan)
     means = np.nansum(known, axis=0) / np.maximum(counts, 1)[..., None]
     squares = np.nansum((known - means) ** 2, axis=(0, -1))
     repeated = counts > 1
@@ -85,11 +91,6 @@ def body_length(labels: Labels) -> float:
         EvaluationError: No animal has two labelled keypoints.
     """
     whole = labels[_whole(labels)]
-    if len(whole) == 0:
-        raise EvaluationError(
-            "no animal has two labelled keypoints to tell its length from",
-            remedy="state the body length in px",
-        )
     step = max(1, _BLOCK // labels.shape[1] ** 2)
     longest = []
     for start in range(0, len(whole), step):
@@ -118,22 +119,21 @@ def animal_areas(labels: Labels, length: float | None = None) -> PerRow:
     if length is not None:
         usual = length**2 / STRAIGHT
     else:
-        body_length(labels)  # refuses labels that tell no size
         usual = float(np.median(own[_whole(labels)]))
-    told = np.isfinite(labels).all(axis=-1).sum(axis=1) >= 2
+    told = has_position(labels).sum(axis=1) >= 2
     return np.where(told, np.maximum(own, usual / 4), usual)
 
 
 def _rectangles(labels: Labels) -> PerRow:
     """Length times width by the principal axes, the width at least a fifth of the length."""
-    known = np.isfinite(labels).all(axis=-1)
+    known = has_position(labels)
     count = np.maximum(known.sum(axis=1), 1)
     points = np.where(known[..., None], labels, 0.0)
     centred = np.where(
         known[..., None], points - points.sum(1, keepdims=True) / count[:, None, None], 0
     )
-    xx, yy = np.moveaxis((centred**2).sum(axis=1) / count[:, None], -1, 0)
-    xy = centred.prod(axis=-1).sum(axis=1) / count
+    x, y = centred[..., 0], centred[..., 1]
+    xx, yy, xy = ((a * b).sum(axis=1) / count for a, b in ((x, x), (y, y), (x, y)))
     half = np.hypot((xx - yy) / 2, xy)
     major = (xx + yy) / 2 + half
     minor = np.maximum((xx + yy) / 2 - half, major / STRAIGHT**2)
@@ -142,6 +142,11 @@ def _rectangles(labels: Labels) -> PerRow:
 
 def _whole(labels: Labels) -> Bool[ndarray, " rows"]:
     """Animals with at least half of the keypoints labelled; where there are none, with two."""
-    count = np.isfinite(labels).all(axis=-1).sum(axis=1)
+    count = has_position(labels).sum(axis=1)
+    if not (count >= 2).any():
+        raise EvaluationError(
+            "no animal has two labelled keypoints to tell its size from",
+            remedy="state the body length in px",
+        )
     whole = (count >= 2) & (2 * count >= labels.shape[1])
     return whole if whole.any() else count >= 2

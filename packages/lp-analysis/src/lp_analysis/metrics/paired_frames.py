@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
 from lp_analysis.errors import EvaluationError
-from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, oks
+from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, has_position, oks
 from lp_core.poses import PoseTable, confidence_of
 from lp_core.poses.grid import SINGLE
 
@@ -98,15 +98,17 @@ class PairedFrames:
         """Without rows to ignore, and predictions that match such a row at best."""
         if not self.ignored.any():
             return self
-        near = self.ignored[self.pairs[:, 0]] & (self.similarity >= threshold)
-        judged = replace(
-            self, similarity=np.where(self.ignored[self.pairs[:, 0]], 0, self.similarity)
-        )
+        return self._only(~self.ignored, ~self.beside(threshold))
+
+    def beside(self, threshold: float = 0.5) -> Bool[ndarray, " predicted"]:
+        """Predictions that match a row to ignore, and no other."""
+        ignored = self.ignored[self.pairs[:, 0]]
         beside = np.zeros(len(self.predicted), bool)
-        beside[self.pairs[near, 1]] = True
+        beside[self.pairs[ignored & (self.similarity >= threshold), 1]] = True
+        judged = replace(self, similarity=np.where(ignored, 0, self.similarity))
         matched = judged.matches(threshold)
         beside[matched[matched >= 0]] = False
-        return self._only(~self.ignored, ~beside)
+        return beside
 
     def _only(
         self, truth: Bool[ndarray, " truth"], predicted: Bool[ndarray, " predicted"]
@@ -143,7 +145,7 @@ def pair_frames(
     truth: PoseTable,
     predicted: PoseTable,
     *,
-    sigmas: float | Float[ndarray, " keypoints"] = COCO_SIGMA,
+    sigmas: float | Sequence[float] | Float[ndarray, " keypoints"] = COCO_SIGMA,
     regions: Regions | None = None,
     body_length: float | None = None,
 ) -> PairedFrames:
@@ -161,14 +163,16 @@ def pair_frames(
         body_length: In frame px, for animals whose keypoints do not tell their size.
 
     Raises:
-        EvaluationError: A keypoint is not predicted, a predicted animal has no score, the labels
-            tell no size, or one table is of images and the other of frame numbers.
+        EvaluationError: A keypoint is not predicted or has no tolerance, a predicted animal has no
+            score, the labels tell no size, or one table is of images and the other of frame
+            numbers.
     """
-    _check(truth, predicted)
+    _check(truth, predicted, sigmas)
+    tolerances = np.full(truth.num_keypoints, sigmas, np.float64)
     predicted = predicted.select_keypoints(truth.keypoint_names)
     areas, boxes, crowd = regions or Regions()
     labels = np.where((truth.codes > 0)[..., None], truth.points, np.nan).astype(np.float64)
-    known = np.any(np.isfinite(labels).all(axis=-1), axis=1)
+    known = np.any(has_position(labels), axis=1)
     if boxes is not None:
         known |= np.isfinite(boxes).all(axis=1)
     listed = _keys(truth)
@@ -176,36 +180,41 @@ def pair_frames(
     number = {frame: place for place, frame in enumerate(frames)}
     frame = np.array([number[key] for key in listed], np.int64)
     rows = _animals(truth, known)
-    rows = rows[np.lexsort((*_place(labels[rows]), frame[rows]))]
+    rows = rows[np.lexsort((*mean_positions(labels[rows]), frame[rows]))]
     labels, frame = labels[rows], frame[rows]
     boxes = None if boxes is None else boxes[rows]
     sizes = _areas(labels, None if areas is None else areas[rows], boxes, body_length)
     ignored = np.zeros(len(rows), bool) if crowd is None else crowd[rows]
     found, scores, found_frame = _ranked(predicted, number)
     points = predicted.points[found].astype(np.float64)
-    pairs = _pairs(frame, found_frame, len(frames))
-    per_keypoint = np.broadcast_to(np.asarray(sigmas, np.float64), (truth.num_keypoints,))
+    pairs = all_pairs(frame, found_frame, len(frames))
     return PairedFrames(
         truth=replace(truth.rows(rows), points=labels),
         predicted=predicted.rows(found),
         scores=scores,
         truth_frame=frame,
         predicted_frame=found_frame,
-        ignored=ignored | np.isnan(labels).any(axis=-1).all(axis=1),
+        ignored=ignored | ~has_position(labels).any(axis=1),
         crowd=ignored,
         frames=frames,
         pairs=pairs,
-        similarity=_similarity(labels, points, sizes, boxes, pairs, per_keypoint),
+        similarity=_similarity(labels, points, sizes, boxes, pairs, tolerances),
     )
 
 
-def _check(truth: PoseTable, predicted: PoseTable) -> None:
+def _check(
+    truth: PoseTable, predicted: PoseTable, sigmas: float | Sequence[float] | ndarray
+) -> None:
     if {truth.points.shape[-1], predicted.points.shape[-1]} != {2}:
         raise EvaluationError("animals are compared in the frame, not in world units")
     if len(predicted) and set(map(type, truth.frame)) != set(map(type, predicted.frame)):
         raise EvaluationError(
             "one table is of images, and the other of the frame numbers of a video",
             remedy="compare tables of the same images, or of the same video",
+        )
+    if np.size(sigmas) not in (1, truth.num_keypoints):
+        raise EvaluationError(
+            f"{np.size(sigmas)} tolerances do not go with {truth.num_keypoints} keypoints"
         )
     missing = [name for name in truth.keypoint_names if name not in predicted.keypoint_names]
     if missing:
@@ -226,8 +235,8 @@ def _animals(table: PoseTable, known: Bool[ndarray, " rows"]) -> Int[ndarray, " 
     return np.flatnonzero(known)
 
 
-def _place(points: Float[ndarray, "rows keypoints 2"]) -> Float[ndarray, "2 rows"]:
-    """The mean position of each row, which orders rows that nothing else does."""
+def mean_positions(points: Float[ndarray, "rows keypoints 2"]) -> Float[ndarray, "2 rows"]:
+    """The x and y of the mean position of each row."""
     count = np.isfinite(points).sum(axis=1)
     return (np.nan_to_num(points).sum(axis=1) / np.maximum(count, 1)).T
 
@@ -236,7 +245,7 @@ def _ranked(
     predicted: PoseTable, number: dict[tuple[str, str | int], int]
 ) -> tuple[Int[ndarray, " found"], Float[ndarray, " found"], Int[ndarray, " found"]]:
     """Rows of predicted animals in judged frames by frame and score, the score and the frame."""
-    rows = _animals(predicted, np.any(predicted.has_position, axis=1))
+    rows = _animals(predicted, np.any(has_position(predicted.points), axis=1))
     frame = np.array([number.get(key, -1) for key in _keys(predicted)], np.int64)[rows]
     rows, frame = rows[frame >= 0], frame[frame >= 0]
     scores = row_scores(predicted)[rows]
@@ -246,23 +255,23 @@ def _ranked(
             "a predicted animal has neither a score nor confidences, so it cannot be ranked",
             where=predicted.place(int(rows[unknown[0]])),
         )
-    order = np.lexsort((*_place(predicted.points[rows]), -scores, frame))
+    order = np.lexsort((*mean_positions(predicted.points[rows]), -scores, frame))
     return rows[order], scores[order], frame[order]
 
 
 def row_scores(table: PoseTable) -> Float[ndarray, " rows"]:
     """(R,) how certain each animal is: its score, else the mean confidence of its keypoints."""
     confidence = confidence_of(table).astype(np.float64)
-    known = np.isfinite(confidence) & table.has_position
+    known = np.isfinite(confidence) & has_position(table.points)
     count = np.where(known.any(axis=1), known.sum(axis=1), np.nan)
     means = np.where(known, confidence, 0).sum(axis=1) / count
     return means if table.score is None else np.where(np.isfinite(table.score), table.score, means)
 
 
-def _pairs(
+def all_pairs(
     truth_frame: Int[ndarray, " truth"], predicted_frame: Int[ndarray, " predicted"], frames: int
 ) -> Int[ndarray, "pairs 2"]:
-    """All pairs of rows of the same frame, for rows in the order of frames."""
+    """All pairs of rows of the same frame, for rows of two tables in the order of their frames."""
     partners = np.bincount(predicted_frame, minlength=frames)
     first = (np.cumsum(partners) - partners)[truth_frame]
     counts = partners[truth_frame]
@@ -301,7 +310,7 @@ def _similarity(
         true, found = labels[some[0]], predicted[some[1]]
         if boxes is not None:
             low, size = np.split(boxes[some[0]][:, None], 2, axis=-1)
-            hidden = np.isnan(true).any(axis=-1).all(axis=1)[:, None, None]
+            hidden = ~np.any(has_position(true), axis=1)[:, None, None]
             true = np.where(hidden, np.clip(found, low - size, low + 2 * size), true)
         parts.append(oks(true, found, areas[some[0]], sigmas))
     return np.concatenate(parts)
