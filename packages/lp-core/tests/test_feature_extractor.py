@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from lp_core.errors import BatchError
-from lp_core.trackers.feature_extractor import BaseFeatureExtractor
-from lp_core.trackers.normalization import ImageNormalization
+from lp_core.trackers.feature_extractor import BaseFeatureExtractor, ImageNormalization
 from lp_core.trackers.options import TrackerOptions
 
 

@@ -6,6 +6,7 @@ runs on any device for which ``torch.distributed`` has a backend, and waits for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,19 +28,21 @@ class SynchronizeBatchNorm(LayerSync):
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Replace the batch normalisations of a model by synchronised ones."""
-        for parent in list(model.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, _BATCH_NORMS):
-                    setattr(parent, name, SynchronizedBatchNorm(child))
-        return model
+        return _replaced(model, _BATCH_NORMS, SynchronizedBatchNorm)
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Bring back what `apply` replaced, with all that was learnt since."""
-        for parent in list(model.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, SynchronizedBatchNorm):
-                    setattr(parent, name, child.original())
-        return model
+        return _replaced(model, (SynchronizedBatchNorm,), SynchronizedBatchNorm.original)
+
+
+def _replaced(
+    model: nn.Module, kinds: tuple[type[nn.Module], ...], change: Callable[[Any], nn.Module]
+) -> nn.Module:
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, kinds):
+                setattr(parent, name, change(child))
+    return model
 
 
 class SynchronizedBatchNorm(nn.Module):
@@ -181,6 +184,5 @@ class _Normalize(torch.autograd.Function):
         factor = scale if weight is None else scale * weight
         centred = slope - common.view(shape) - normalized * along.view(shape)
         inner = (centred * factor.view(shape)).to(images.dtype)
-        if weight is None:
-            return inner, None, None, None, None, None, None
-        return inner, sums[1].to(weight.dtype), sums[0].to(weight.dtype), None, None, None, None
+        own = (None, None) if weight is None else sums.flip(0).to(weight.dtype).unbind()
+        return inner, *own, None, None, None, None

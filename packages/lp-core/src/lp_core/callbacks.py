@@ -37,9 +37,7 @@ class AnnealWeight(Callback):
             raise TrackerError(
                 "annealing takes no negative values", where="callbacks.anneal_weight"
             )
-        self.init_val = init_val
-        self.increase_factor = increase_factor
-        self.final_val = final_val
+        self.init_val, self.increase_factor, self.final_val = init_val, increase_factor, final_val
         self.freeze_until_epoch = freeze_until_epoch
 
     def value(self, epoch: int) -> float:

@@ -10,6 +10,7 @@ import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn, optim
@@ -86,12 +87,6 @@ def backbone_factor(options: OptimizationOptions, tick: int) -> float:
     return ratio * head_factor(options, tick)
 
 
-def _factor(
-    function: Callable[[OptimizationOptions, int], float], options: OptimizationOptions
-) -> Callable[[int], float]:
-    return lambda tick: function(options, tick)
-
-
 def configure_optimization(
     options: OptimizationOptions, *, backbone: list[nn.Parameter], head: list[nn.Parameter]
 ) -> dict[str, Any]:
@@ -102,9 +97,8 @@ def configure_optimization(
         backbone: Parameters of the backbone.
         head: All the others.
     """
-    extra: dict[str, Any] = {}
-    if options.weight_decay is not None:
-        extra["weight_decay"] = options.weight_decay
+    decay = options.weight_decay
+    extra: dict[str, Any] = {} if decay is None else {"weight_decay": decay}
     groups = [
         {"params": parameters, "name": name}
         for name, parameters in (("backbone", backbone), ("head", head))
@@ -113,9 +107,10 @@ def configure_optimization(
     kind = optim.AdamW if options.optimizer == "AdamW" else optim.Adam
     optimizer = kind(groups, lr=options.learning_rate, **extra)
     functions = {"backbone": backbone_factor, "head": head_factor}
-    scheduler = LambdaLR(
-        optimizer, [_factor(functions[str(group["name"])], options) for group in groups]
-    )
+    factors: list[Callable[[int], float]] = [
+        partial(functions[str(group["name"])], options) for group in groups
+    ]
+    scheduler = LambdaLR(optimizer, factors)
     return {
         "optimizer": optimizer,
         "lr_scheduler": {"scheduler": scheduler, "interval": options.interval, "name": "lr"},

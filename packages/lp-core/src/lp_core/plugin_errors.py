@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import NamedTuple
+from traceback import walk_tb
 
 from lp_core.registry import (
     AUGMENTATIONS,
@@ -23,20 +22,6 @@ _GROUPS = (MODELS, LOSSES, BACKBONES, AUGMENTATIONS, VIDEO_READERS)
 _OURS = "lp_"
 
 
-class _Culprit(NamedTuple):
-    """Where in a plug-in an error came up.
-
-    Attributes:
-        plugin: What registers the code.
-        name: The class and method, or the function.
-        place: ``file:line``.
-    """
-
-    plugin: Plugin
-    name: str
-    place: str
-
-
 def plugin_error(error: BaseException) -> PluginError | None:
     """An error of a few lines for one that came up in a plug-in; None for any other.
 
@@ -46,33 +31,32 @@ def plugin_error(error: BaseException) -> PluginError | None:
     culprit = _culprit(error)
     if culprit is None:
         return None
-    plugin = culprit.plugin
+    plugin, name, place = culprit
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return PluginError(
-        f"the plug-in {plugin.distribution} {plugin.version} failed in {culprit.name}: "
+        f"the plug-in {plugin.distribution} {plugin.version} failed in {name}: "
         f"{_first_lines(reason)}",
-        where=culprit.place,
+        where=place,
         remedy=f"--debug shows the traceback; tell the authors of {plugin.distribution}",
     )
 
 
-def _culprit(error: BaseException) -> _Culprit | None:
+def _culprit(error: BaseException) -> tuple[Plugin, str, str] | None:
+    """The plug-in, the class and method or function, and ``file:line``."""
     plugins = {_package(plugin): plugin for plugin in _foreign()}
-    if not plugins:
-        return None
-    frames = list(_frames(error))
-    for frame, line in reversed(frames):
+    frames = list(walk_tb(error.__traceback__))[::-1] if plugins else []
+    for frame, line in frames:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package in plugins:
             place = f"{frame.f_code.co_filename}:{line}"
-            return _Culprit(plugins[package], frame.f_code.co_qualname, place)
-    for frame, line in reversed(frames):
+            return plugins[package], frame.f_code.co_qualname, place
+    for frame, line in frames:
         kind = type(frame.f_locals.get("self"))
         package = kind.__module__.partition(".")[0]
         if package in plugins:
             source = getattr(sys.modules.get(kind.__module__), "__file__", None)
             place = f"{Path(source)}, called in {frame.f_code.co_filename}:{line}" if source else ""
-            return _Culprit(plugins[package], kind.__qualname__, place)
+            return plugins[package], kind.__qualname__, place
     return None
 
 
@@ -87,14 +71,6 @@ def _foreign() -> Iterator[Plugin]:
 def _package(plugin: Plugin) -> str:
     """The import package that a plug-in's target lies in."""
     return plugin.target.partition(":")[0].partition(".")[0]
-
-
-def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
-    """The frames on the way to an error, the outermost first, with their lines."""
-    step = error.__traceback__
-    while step is not None:
-        yield step.tb_frame, step.tb_lineno
-        step = step.tb_next
 
 
 def _first_lines(text: str, most: int = 3) -> str:

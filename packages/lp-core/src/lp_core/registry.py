@@ -7,7 +7,6 @@ come in by the same door.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
@@ -54,25 +53,19 @@ class Plugin:
 
 
 def _plugin(entry: EntryPoint) -> Plugin:
-    distribution = entry.dist
-    return Plugin(
-        group=entry.group,
-        name=entry.name,
-        target=entry.value,
-        distribution=distribution.name if distribution else "unknown",
-        version=distribution.version if distribution else "unknown",
-    )
+    name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "unknown")
+    return Plugin(entry.group, entry.name, entry.value, name, version)
 
 
-def _unique(entries: Iterable[EntryPoint]) -> dict[str, EntryPoint]:
+def _unique(group: str) -> dict[str, EntryPoint]:
     """The entries by name; the same name with two different targets is an error."""
     found: dict[str, EntryPoint] = {}
-    for entry in entries:
+    for entry in entry_points(group=group):
         other = found.setdefault(entry.name, entry)
         if other.value != entry.value:
             first, second = _plugin(other), _plugin(entry)
             raise PluginError(
-                f"'{entry.name}' is registered twice in {entry.group}",
+                f"'{entry.name}' is registered twice in {group}",
                 where=f"{first.distribution} ({first.target}), {second.distribution} "
                 f"({second.target})",
                 remedy="uninstall one of the two distributions, or rename one entry point",
@@ -86,7 +79,7 @@ def registered(group: str) -> dict[str, Plugin]:
     Raises:
         PluginError: Two distributions register different things under one name.
     """
-    entries = _unique(tuple(entry_points(group=group)))
+    entries = _unique(group)
     return {name: _plugin(entries[name]) for name in sorted(entries)}
 
 
@@ -97,16 +90,16 @@ def load_plugin(group: str, name: str) -> object:
         UnknownNameError: Nothing is registered under that name; the message lists what is.
         PluginError: It is registered, but cannot be imported.
     """
-    entries = _unique(tuple(entry_points(group=group)))
+    entries, kind = _unique(group), _KINDS.get(group, group)
     if name not in entries:
-        raise unknown_name(_KINDS.get(group, group), name, entries)
+        raise unknown_name(kind, name, entries)
     try:
         return entries[name].load()
     except Exception as error:  # whatever the plug-in's own code raises
         plugin = _plugin(entries[name])
         reason = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
         raise PluginError(
-            f"the {_KINDS.get(group, group)} '{name}' cannot be imported: {reason}",
+            f"the {kind} '{name}' cannot be imported: {reason}",
             where=f"{plugin.distribution} {plugin.version}, {plugin.target}",
             remedy=f"install or repair the distribution {plugin.distribution}",
         ) from error
@@ -115,7 +108,4 @@ def load_plugin(group: str, name: str) -> object:
 def name_of(group: str, target: type) -> str | None:
     """The name under which ``target`` is registered in ``group``, or None."""
     value = f"{target.__module__}:{target.__qualname__}"
-    for entry in entry_points(group=group):
-        if entry.value == value:
-            return entry.name
-    return None
+    return next((e.name for e in entry_points(group=group) if e.value == value), None)

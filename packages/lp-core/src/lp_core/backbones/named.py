@@ -6,7 +6,7 @@ pose-estimation checkpoints that OpenMMLab publishes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -15,7 +15,7 @@ from lp_core.backbones.contract import Backbone, BackboneRequest
 from lp_core.backbones.timm_backbone import build_timm_backbone
 from lp_core.backbones.weights import hub_errors
 
-_OPENMMLAB = "https://download.openmmlab.com/mmpose"
+_OPENMMLAB = "https://download.openmmlab.com/mmpose/"
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,7 @@ class NamedBackbone:
         """
         if self.url is None or request.checkpoint is not None or not request.pretrained:
             return build_timm_backbone(request, timm_name=self.timm_name, **self.arguments)
-        plain = BackboneRequest(
-            name=request.name,
-            image_size=request.image_size,
-            pretrained=False,
-            feature_stride=request.feature_stride,
-        )
+        plain = replace(request, pretrained=False)
         backbone = build_timm_backbone(plain, timm_name=self.timm_name, **self.arguments)
         with hub_errors(request.name):
             _load_pose_weights(backbone, self.url)
@@ -58,13 +53,16 @@ def _load_pose_weights(backbone: nn.Module, url: str) -> None:
 
     checkpoint = load_state_dict_from_url(url, map_location="cpu", weights_only=True)
     state = checkpoint.get("state_dict", checkpoint)
-    prefix = "backbone."
     weights = {
-        f"model.{name.removeprefix(prefix)}": value
+        name.replace("backbone", "model", 1): value
         for name, value in state.items()
-        if name.startswith(prefix)
+        if name.startswith("backbone.")
     }
     backbone.load_state_dict(weights, strict=True)
+
+
+def _pose_resnet(path: str) -> NamedBackbone:
+    return NamedBackbone("resnet50", _OPENMMLAB + path)
 
 
 resnet18 = NamedBackbone("resnet18.tv_in1k")
@@ -72,30 +70,16 @@ resnet34 = NamedBackbone("resnet34.tv_in1k")
 resnet50 = NamedBackbone("resnet50.tv2_in1k")
 resnet101 = NamedBackbone("resnet101.tv2_in1k")
 resnet152 = NamedBackbone("resnet152.tv2_in1k")
-resnet50_animal_apose = NamedBackbone(
-    "resnet50",
-    f"{_OPENMMLAB}/animal/resnet/res50_animalpose_256x256-e1f30bff_20210426.pth",
+resnet50_animal_apose = _pose_resnet("animal/resnet/res50_animalpose_256x256-e1f30bff_20210426.pth")
+resnet50_animal_ap10k = _pose_resnet("animal/resnet/res50_ap10k_256x256-35760eb8_20211029.pth")
+resnet50_human_jhmdb = _pose_resnet(
+    "top_down/resnet/res50_jhmdb_sub3_256x256-c4ec1a0b_20201122.pth"
 )
-resnet50_animal_ap10k = NamedBackbone(
-    "resnet50",
-    f"{_OPENMMLAB}/animal/resnet/res50_ap10k_256x256-35760eb8_20211029.pth",
+resnet50_human_res_rle = _pose_resnet(
+    "deeppose/deeppose_res50_mpii_256x256_rle-5f92a619_20220504.pth"
 )
-resnet50_human_jhmdb = NamedBackbone(
-    "resnet50",
-    f"{_OPENMMLAB}/top_down/resnet/res50_jhmdb_sub3_256x256-c4ec1a0b_20201122.pth",
-)
-resnet50_human_res_rle = NamedBackbone(
-    "resnet50",
-    f"{_OPENMMLAB}/deeppose/deeppose_res50_mpii_256x256_rle-5f92a619_20220504.pth",
-)
-resnet50_human_top_res = NamedBackbone(
-    "resnet50",
-    f"{_OPENMMLAB}/top_down/resnet/res50_mpii_256x256-418ffc88_20200812.pth",
-)
-resnet50_human_hand = NamedBackbone(
-    "resnet50",
-    f"{_OPENMMLAB}/hand/resnet/res50_onehand10k_256x256-739c8639_20210330.pth",
-)
+resnet50_human_top_res = _pose_resnet("top_down/resnet/res50_mpii_256x256-418ffc88_20200812.pth")
+resnet50_human_hand = _pose_resnet("hand/resnet/res50_onehand10k_256x256-739c8639_20210330.pth")
 efficientnet_b0 = NamedBackbone("efficientnet_b0")
 efficientnet_b1 = NamedBackbone("efficientnet_b1")
 efficientnet_b2 = NamedBackbone("efficientnet_b2")

@@ -24,42 +24,26 @@ def _tokens_to_map(
     return patches.transpose(1, 2).unflatten(2, (rows, columns))
 
 
-def _channels_last(model: nn.Module) -> bool:
-    """Whether timm's model gives its feature maps as (B, h, w, C)."""
-    return str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC")
+class TimmBackbone(Backbone):
+    """A feature map of a timm model: the last one, or one from inside at a finer stride."""
 
-
-class DeepestFeatures(Backbone):
-    """The last feature map of a timm model, with all its channels."""
-
-    def __init__(self, model: nn.Module, **properties: Any) -> None:
-        super().__init__(**properties)
+    def __init__(self, model: nn.Module, *, inner: bool, channels: int, stride: int) -> None:
+        config: Any = model.pretrained_cfg
+        super().__init__(
+            channels=channels, stride=stride, mean=tuple(config["mean"]), std=tuple(config["std"])
+        )
         self.model = model
-        self.channels_last_output = _channels_last(model)
+        self.inner = inner
+        self.channels_last_output = str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC")
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch channels rows columns"]:
         """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
-        features: Tensor = self.model.forward_features(images)  # type: ignore[operator]
+        features: Tensor
+        features = self.model(images)[-1] if self.inner else self.model.forward_features(images)  # type: ignore[operator]
         if features.ndim == 3:
             return _tokens_to_map(self.model, features)
-        return features.permute(0, 3, 1, 2) if self.channels_last_output else features
-
-
-class InnerFeatures(Backbone):
-    """A feature map from inside a timm model, at a finer stride than its last."""
-
-    def __init__(self, model: nn.Module, **properties: Any) -> None:
-        super().__init__(**properties)
-        self.model = model
-        self.channels_last_output = _channels_last(model)
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch channels rows columns"]:
-        """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
-        features: Tensor = self.model(images)[-1]
         return features.permute(0, 3, 1, 2) if self.channels_last_output else features
 
 
@@ -160,17 +144,13 @@ def _inner_index(name: str, request: BackboneRequest, overrides: dict[str, Any])
     return len(strides) - 1 - strides[::-1].index(stride)
 
 
-def _inner_features(
-    name: str, request: BackboneRequest, overrides: dict[str, Any]
-) -> InnerFeatures:
+def _inner_features(name: str, request: BackboneRequest, overrides: dict[str, Any]) -> TimmBackbone:
     """The backbone that gives a feature map from inside the model."""
     index = _inner_index(name, request, overrides)
     model = _create(name, request, overrides | {"features_only": True, "out_indices": (index,)})
-    return InnerFeatures(
-        model,
-        channels=model.feature_info.channels()[-1],  # type: ignore[union-attr, operator]
-        stride=model.feature_info.reduction()[-1],  # type: ignore[union-attr, operator]
-        **_statistics(model),
+    info: Any = model.feature_info
+    return TimmBackbone(
+        model, inner=True, channels=info.channels()[-1], stride=info.reduction()[-1]
     )
 
 
@@ -198,12 +178,8 @@ def build_timm_backbone(
         raise BackboneError(f"timm's '{name}' gives no feature maps", where="model.backbone")
     if _tokens_without_grid(model):
         return _inner_features(name, request, overrides)
-    return DeepestFeatures(
-        model,
-        channels=int(model.num_features),  # type: ignore[arg-type]
-        stride=_stride(model),
-        **_statistics(model),
-    )
+    channels = int(model.num_features)  # type: ignore[arg-type]
+    return TimmBackbone(model, inner=False, channels=channels, stride=_stride(model))
 
 
 def _tokens_without_grid(model: Any) -> bool:
@@ -218,8 +194,3 @@ def _stride(model: Any) -> int:
     if patch_embed is not None and hasattr(model, "num_prefix_tokens"):
         return int(patch_embed.patch_size[0])
     return int(model.feature_info[-1]["reduction"])
-
-
-def _statistics(model: Any) -> dict[str, Any]:
-    """Mean and standard deviation of the images that the model was trained on."""
-    return {"mean": tuple(model.pretrained_cfg["mean"]), "std": tuple(model.pretrained_cfg["std"])}

@@ -12,13 +12,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lp_core.geometry.affine import resize_points
+from lp_core.poses.table import Visibility
 
 SIGMA = 1.25
 """Standard deviation of a target Gaussian in cells, as in Lightning Pose."""
-
-VISIBLE = 2
-OCCLUDED = 1
-UNLABELED = 0
 
 
 def cells_to_pixels(
@@ -92,8 +89,10 @@ def heatmap_targets(
     present = _inside(keypoints, image_size)
     uniform = torch.full_like(present, uniform_missing) & ~present
     if visibility is not None:
-        uniform = (uniform & (visibility != UNLABELED)) | (visibility == OCCLUDED)
-        present = present & (visibility == VISIBLE)
+        uniform = (uniform & (visibility > Visibility.UNLABELED)) | (
+            visibility == Visibility.OCCLUDED
+        )
+        present = present & (visibility == Visibility.VISIBLE)
     rows = rows * present.unsqueeze(-1)
     rows = torch.where(uniform.unsqueeze(-1), 1.0 / height, rows)
     columns = torch.where(uniform.unsqueeze(-1), 1.0 / width, columns)

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
-from lp_core.geometry.targets import VISIBLE
 from lp_core.losses.contract import TrainingLabels
+from lp_core.poses import Visibility
 
 Batch = TypeVar("Batch", bound="LabeledBatch | UnlabeledBatch")
 
@@ -127,7 +127,7 @@ def _labeled(
         "view": torch.zeros(len(images), dtype=torch.long),
         "present": torch.ones(len(images), dtype=torch.bool),
         "keypoints": keypoints,
-        "visibility": torch.full(keypoints.shape[:2], VISIBLE),
+        "visibility": torch.full(keypoints.shape[:2], int(Visibility.VISIBLE)),
         "image": image,
         "table_row": torch.arange(len(image)),
     }

@@ -8,15 +8,38 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lp_core.backbones.build import build_backbone
 from lp_core.backbones.contract import BackboneRequest
 from lp_core.errors import BatchError
 from lp_core.optimization import OptimizationOptions, configure_optimization
-from lp_core.trackers.normalization import ImageNormalization
 from lp_core.trackers.options import TrackerOptions
+
+
+class ImageNormalization(nn.Module):
+    """(image / 255 - mean) / std per channel, as one multiplication and one addition.
+
+    Mean and standard deviation are buffers, so that a checkpoint is complete in itself.
+
+    Args:
+        mean: Per channel, in 0 to 1.
+        std: Per channel, in 0 to 1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Float[Tensor, "*batch channels height width"]:
+        """Normalise images (..., 3, H, W) with values from 0 to 255."""
+        scale = 1 / (255 * self.std)
+        return torch.addcmul(-self.mean / self.std, images.to(scale.dtype), scale)
 
 
 class BaseFeatureExtractor(LightningModule):
@@ -76,11 +99,9 @@ class BaseFeatureExtractor(LightningModule):
             frames: (T, 3, h, w) in frame px, uint8 or 0 to 255.
         """
         size = self.options.image_size
-        each = [  # one at a time: as floats, many large frames would fill the memory
-            F.interpolate(frame.float(), size=size, mode="bilinear", align_corners=False)
-            for frame in frames.split(1)
-        ]
-        return torch.cat(each)
+        # one at a time: as floats, many large frames would fill the memory
+        each = (F.interpolate(f.float(), size=size, mode="bilinear") for f in frames.split(1))
+        return torch.cat(list(each))
 
     def encode(self, images: Tensor) -> Float[Tensor, "batch channels rows columns"]:
         """Feature maps (N, C, h, w) of independent images (N, 3, H, W), uint8 or 0 to 255."""

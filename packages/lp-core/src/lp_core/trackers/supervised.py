@@ -24,8 +24,7 @@ from lp_core.optimization import OptimizationOptions
 from lp_core.processes import number_of_processes
 from lp_core.trackers.feature_extractor import BaseFeatureExtractor
 from lp_core.trackers.options import TrackerOptions
-from lp_core.trackers.pixel_errors import pixel_errors
-from lp_core.trackers.weighted_means import Weighted, WeightedMeans
+from lp_core.trackers.weighted_means import Weighted, WeightedMeans, pixel_errors
 
 Outputs = LossInputs | Sequence[LossInputs]
 
@@ -174,11 +173,6 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
 
-    def _log_evaluation(self) -> None:
-        for name, value in self._evaluated.means().items():
-            # the same everywhere; Lightning warns where it is not told to make them the same
-            self.log(name, value, batch_size=1, sync_dist=True)
-
     def training_step(
         self, batch: LabeledBatch | SemiSupervisedBatch, batch_idx: int = 0
     ) -> Float[Tensor, ""]:
@@ -194,17 +188,14 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         self.evaluate_labeled(batch, "test")
 
     def on_validation_epoch_start(self) -> None:
-        """Begin the means of a validation."""
+        """Begin the means of a validation or test."""
         self._evaluated.clear()
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means of a validation. A subclass that overrides it must call this one."""
-        self._log_evaluation()
+        """Log the means of a validation or test; a subclass that overrides it calls this one."""
+        for name, value in self._evaluated.means().items():
+            # the same everywhere; Lightning warns where it is not told to make them the same
+            self.log(name, value, batch_size=1, sync_dist=True)
 
-    def on_test_epoch_start(self) -> None:
-        """Begin the means of a test."""
-        self._evaluated.clear()
-
-    def on_test_epoch_end(self) -> None:
-        """Log the means of a test. A subclass that overrides it must call this one."""
-        self._log_evaluation()
+    on_test_epoch_start = on_validation_epoch_start
+    on_test_epoch_end = on_validation_epoch_end

@@ -1,14 +1,17 @@
-"""Means over batches and processes, kept on the device until somebody reads them."""
+"""Errors and means over batches and processes, kept on the device until somebody reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lp_core.batches import LossInputs
+from lp_core.losses.factory import Stage
 from lp_core.processes import summed
 
 
@@ -66,3 +69,38 @@ class WeightedMeans:
             name: item._replace(value=total / weight, weight=weight).logged
             for (name, item), (total, weight) in zip(self._sums.items(), totals, strict=True)
         }
+
+
+@torch.no_grad()
+def pixel_errors(outputs: LossInputs | Sequence[LossInputs], stage: Stage) -> dict[str, Weighted]:
+    """Errors in frame px over all heads: the mean distance, and Lightning Pose's RMSE.
+
+    Keypoints without a label, or without a finite prediction, do not count; no values are taken out
+    of the tensors for that, since their number would have to be waited for.
+
+    Args:
+        outputs: What the losses read.
+        stage: Prefixes the names.
+
+    Returns:
+        ``{stage}_pixel_error`` and ``{stage}_supervised_rmse``, weighted by the number of
+        keypoints; NaN where there are none. Nothing for a tracker whose outputs have no keypoints.
+    """
+    heads = [outputs] if isinstance(outputs, dict) else list(outputs)
+    differences = [
+        head["keypoints_pred"] - head["keypoints_targ"]
+        for head in heads
+        if "keypoints_pred" in head and "keypoints_targ" in head
+    ]
+    if not differences:
+        return {}
+    difference = torch.cat(differences).float()
+    counts = difference.isfinite().all(dim=-1)
+    number = counts.sum().float()
+    difference = torch.where(counts.unsqueeze(-1), difference, 0.0)
+    distance = torch.linalg.vector_norm(difference, dim=-1).sum() / number
+    square = difference.square().sum() / (2 * number)
+    return {
+        f"{stage}_pixel_error": Weighted(distance, number, empty=math.nan),
+        f"{stage}_supervised_rmse": Weighted(square, number, root=True, empty=math.nan),
+    }
