@@ -19,9 +19,16 @@ from lp_synthetic.look import FAMILIAR
 from lp_synthetic.painter import Painter
 from lp_synthetic.pose import animate
 from lp_synthetic.session import Session, training_sessions
-from lp_synthetic.skeleton import BONES, KEYPOINTS, joint_index, keypoint_joints
+from lp_synthetic.skeleton import KEYPOINTS, LIMBS, joint_index, keypoint_joints
 
 SIDE = 256
+BONES = (
+    *(("nose", "neck"), ("ear_left", "neck"), ("ear_right", "neck"), ("neck", "chest")),
+    *(("chest", "pelvis"), ("pelvis", "tail_base"), ("tail_base", "tail_1")),
+    *((f"tail_{number}", f"tail_{number + 1}") for number in range(1, 8)),
+    *((f"root_{limb}", f"knee_{limb}") for limb in LIMBS),
+    *((f"knee_{limb}", f"paw_{limb}") for limb in LIMBS),
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from lp_synthetic.camera import Camera, MirrorCamera
-from lp_synthetic.drawing import BLOBS, draw_discs, draw_strip
+from lp_synthetic.canvas import sampled
+from lp_synthetic.drawing import blob, discs, fractal_noise, strip
 from lp_synthetic.look import Look, with_brightness
-from lp_synthetic.texture import fractal_noise, vignette
 
 _FLOOR_ROWS = 5.0
 _POST_RADIUS = 4.0
@@ -46,7 +46,7 @@ class Backdrop:
         if isinstance(camera, MirrorCamera):
             self.cover, self.cover_colour = self._posts(camera, rng)
             self._sliding = self._glass(camera, rng)
-        self.lamps = self._lamps()
+        self.lamps = self._lamp(-0.4), self._lamp(0.4)
         # How far inside a post or strut each pixel lies, in px.
         self._depth_inside = cv2.distanceTransform(
             (self.cover > 127).astype(np.uint8), cv2.DIST_L2, 5
@@ -81,10 +81,10 @@ class Backdrop:
         kinds = ((look.wall, coarse, 2.5), (look.ceiling, 0.7 * coarse, 1.0))
         for panel, (colour, coarsest, stretch) in zip(camera.panels, kinds, strict=False):
             texture = fractal_noise(rng, *panel.shape, coarsest, stretch=stretch)
-            image[panel.slices] = np.array(colour) * (1 + look.texture * texture)[..., None]
+            image[panel.slices()] = np.array(colour) * (1 + look.texture * texture)[..., None]
         picture = np.clip(image, 0, 255).astype(np.uint8)
         for panel in camera.panels:
-            self._scatter(picture[panel.slices], rng)
+            self._scatter(picture[panel.slices()], rng)
         if isinstance(camera, MirrorCamera):
             self._edges(picture, camera)
         return picture
@@ -92,15 +92,9 @@ class Backdrop:
     def _scatter(self, panel: UInt8[ndarray, "h w 3"], rng: np.random.Generator) -> None:
         height, width = panel.shape[:2]
         for number in range(self._look.clutter):
-            shape, draw = BLOBS[number % len(BLOBS)]
             place = np.array([rng.uniform(0, width), rng.uniform(0.05, 0.95) * height])
-            centres, radii = shape(rng, self.camera.scale * rng.uniform(0.8, 1.3))
-            draw(
-                panel,
-                centres + place,
-                radii,
-                with_brightness(self._look.skin, rng.uniform(0.6, 0.95)),
-            )
+            shape = blob(rng, self.camera.scale * rng.uniform(0.8, 1.3), number, place)
+            shape.fill(panel, with_brightness(self._look.skin, rng.uniform(0.6, 0.95)))
 
     def _edges(self, picture: UInt8[ndarray, "h w 3"], camera: MirrorCamera) -> None:
         """Edge of the glass floor, and the frame of the mirror."""
@@ -128,27 +122,28 @@ class Backdrop:
                 radius = _POST_RADIUS * float(camera.pixels_per_unit(depth)[view])
                 x, rows = float(pixels[view, 0]), (slice(0, split), slice(split, None))[view]
                 ends = np.array([[x, -radius - 2], [x, camera.height + radius + 2]])
-                draw_strip(cover[rows], ends, np.array([radius, radius]), 255)
+                strip(ends, np.array([radius, radius])).fill(cover[rows], 255)
                 across = (np.arange(camera.width) - x) / radius
                 shine = np.exp(-((across + 0.35) ** 2) * 4.0) - 0.35 * across**2
                 near = np.abs(across) < 1.5
                 gleam[rows, near] = shine[near]
                 if view == 0:
-                    foot = pixels[1:] - np.array([0, split])
-                    draw_discs(cover[split:], foot, np.array([radius]), 255)
+                    foot = discs(pixels[1:] - np.array([0, split]), np.array([radius]))
+                    foot.fill(cover[split:], 255)
         colour = np.array(look.wall, np.float32) * 0.5 + 40.0
         return cover, (colour * (1.0 + 0.4 * gleam)[..., None]).astype(np.float32)
 
-    def _lamps(self) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
-        camera, look = self.camera, self._look
+    def _lamp(self, side: float) -> Float[ndarray, "h w"]:
+        """Brightness of the scene where the lamp is a little to one side."""
+        camera, (x, y) = self.camera, self._look.lamp
         dim = np.ones((camera.height, 1), np.float32)
         for mirror in camera.panels[1:]:
-            dim[mirror.slices[0]] = look.mirror
-        left, right = (
-            (dim * vignette(camera.height, camera.width, look.lamp[0] + side, look.lamp[1]))
-            for side in (-0.4, 0.4)
-        )
-        return left * np.float32(look.light), right * np.float32(look.light)
+            dim[mirror.slices()[0]] = self._look.mirror
+        rows = np.linspace(-1.0, 1.0, camera.height, dtype=np.float32)[:, None]
+        columns = np.linspace(-1.0, 1.0, camera.width, dtype=np.float32)
+        far = (rows - np.float32(y)) ** 2 + (columns - np.float32(x + side)) ** 2
+        bright = np.float32(0.78) + np.float32(0.34) * np.exp(-far / np.float32(1.4))
+        return dim * bright * np.float32(self._look.light)
 
     def _glass(
         self, camera: MirrorCamera, rng: np.random.Generator
@@ -157,18 +152,8 @@ class Backdrop:
         shape = (camera.height - camera.split_row, camera.width)
         prints = np.zeros(shape, np.uint8)
         for number in range(10):
-            blob, draw = BLOBS[number % len(BLOBS)]
             place = np.array([rng.uniform(0.1, 0.9) * shape[1], rng.uniform(0.1, 0.9) * shape[0]])
-            centres, radii = blob(rng, 0.8 * camera.scale)
-            draw(prints, centres + place, radii, int(rng.integers(60, 160)))
+            mark = blob(rng, 0.8 * camera.scale, number, place)
+            mark.fill(prints, int(rng.integers(60, 160)))
         smear = 9.0 * np.abs(fractal_noise(rng, *shape, 22.0 * camera.scale, stretch=4.0))
         return (prints * np.float32(0.14) + smear).astype(np.float32)
-
-
-def sampled(image: ndarray, points: Float[ndarray, "*batch 2"]) -> Float[ndarray, "*batch"]:
-    """The pixels of a picture (h, w) that points (frame px) lie in; 0 outside of it."""
-    x, y = np.moveaxis(np.rint(points).astype(int), -1, 0)
-    within = (x >= 0) & (y >= 0) & (x < image.shape[1]) & (y < image.shape[0])
-    values = np.zeros(x.shape)
-    values[within] = image[y[within], x[within]]
-    return values

@@ -13,7 +13,6 @@ from lp_synthetic.skeleton import LIMBS, TAIL_SEGMENTS, joint_index
 
 TRUNK, BELLY, TAIL = "trunk", "belly", "tail"
 EARS = ("ear_left", "ear_right")
-EYES = ("eye_left", "eye_right")
 
 _TRUNK_JOINTS = ("tail_base", "pelvis", "chest", "neck", "nose")
 _TRUNK_KNOTS = np.array([0.0, 0.18, 0.4, 0.6, 0.73, 0.85, 1.0])
@@ -27,6 +26,7 @@ _EYE = (21.0, 6.5, 5.5)
 _TAIL_NAMES = ("tail_base", *(f"tail_{number}" for number in range(1, TAIL_SEGMENTS + 1)))
 
 Poses = Float[ndarray, "poses joints 3"]
+Balls = Float[ndarray, "poses n 3"]
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,7 @@ class SeenBody:
 
 
 def see_body(camera: Camera, poses: Poses, size: float) -> SeenBody:
-    """Put flesh on poses and project it.
-
-    Args:
-        camera: The camera.
-        poses: World positions of the joints.
-        size: Size of the animal relative to the skeleton's units.
-
-    Returns:
-        All parts in all views.
-    """
+    """Put flesh on poses of an animal of a size (1: the skeleton's units) and project it."""
     parts = _flesh(poses, size)
     slices, start = {}, 0
     for name, (points, _) in parts.items():
@@ -91,18 +82,11 @@ def see_body(camera: Camera, poses: Poses, size: float) -> SeenBody:
     radii = np.concatenate([radii for _, radii in parts.values()]) * size
     axis = camera.project(_eye(poses, size, 0.0)[:, 0])[1]
     eyes = depth[:, slices["eyes"]] < (axis - 2.0 * size)[:, None]
-    return SeenBody(
-        pixels,
-        np.maximum(radii[:, None] * camera.pixels_per_unit(depth), camera.thinnest),
-        _behind(camera.project(poses)[1]),
-        eyes,
-        slices,
-    )
+    radii = np.maximum(radii[:, None] * camera.pixels_per_unit(depth), camera.thinnest)
+    return SeenBody(pixels, radii, _behind(camera.project(poses)[1]), eyes, slices)
 
 
-def _flesh(
-    poses: Poses, size: float
-) -> dict[str, tuple[Float[ndarray, "poses n 3"], Float[ndarray, " n"]]]:
+def _flesh(poses: Poses, size: float) -> dict[str, tuple[Balls, Float[ndarray, " n"]]]:
     """Points and radii of every part."""
     line, radii = _trunk_line(poses)
     below = np.array([0.0, 0.0, 0.55]) * radii[:, None] * size
@@ -122,7 +106,7 @@ def _flesh(
     return parts
 
 
-def _trunk_line(poses: Poses) -> tuple[Float[ndarray, "poses n 3"], Float[ndarray, " n"]]:
+def _trunk_line(poses: Poses) -> tuple[Balls, Float[ndarray, " n"]]:
     """Centres and radii of the balls that make up trunk and head, from tail base to nose."""
     tail, pelvis, chest, neck, nose = np.moveaxis(_at(poses, *_TRUNK_JOINTS), 1, 0)
     middle = 0.5 * (pelvis + chest) + np.array([0.0, 0.0, 3.0])
@@ -149,11 +133,10 @@ def _spline_weights(
     )
 
 
-def _limb_line(poses: Poses, limb: str) -> Float[ndarray, "poses n 3"]:
+def _limb_line(poses: Poses, limb: str) -> Balls:
     """Centre line of a limb: a quadratic Bézier curve bent towards the middle joint."""
-    root, knee, paw = np.moveaxis(
-        _at(poses, *(f"{j}_{limb}" for j in ("root", "knee", "paw"))), 1, 0
-    )
+    joints = _at(poses, *(f"{joint}_{limb}" for joint in ("root", "knee", "paw")))
+    root, knee, paw = np.moveaxis(joints, 1, 0)
     control = 1.6 * knee - 0.3 * (root + paw)
     t = np.linspace(0.0, 1.0, len(_THICK_LIMB))
     weights = np.stack([(1 - t) ** 2, 2 * t * (1 - t), t**2], axis=-1)
@@ -198,5 +181,5 @@ def _behind(
     return behind
 
 
-def _at(poses: Poses, *names: str) -> Float[ndarray, "poses n 3"]:
+def _at(poses: Poses, *names: str) -> Balls:
     return poses[:, [joint_index(name) for name in names]]

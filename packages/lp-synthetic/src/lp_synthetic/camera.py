@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -21,8 +22,7 @@ _DESIGN_SIDE = 256
 _SPLIT_ROW = 107
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A part of the frame: columns ``left`` to ``right − 1``, rows ``top`` to ``bottom − 1``."""
 
     left: int
@@ -38,32 +38,22 @@ class Box:
     @property
     def empty(self) -> bool:
         """Whether no pixel lies in it."""
-        return self.right <= self.left or self.bottom <= self.top
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index the frame with."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+        return min(self.shape) <= 0
 
     @property
     def origin(self) -> Float[ndarray, " 2"]:
         """Frame px (x, y) of its first pixel."""
-        return np.array([self.left, self.top], dtype=float)
+        return np.array(self[:2], dtype=float)
 
     def clipped(self, other: Box) -> Box:
         """The part that lies in another box too."""
-        return Box(
-            max(self.left, other.left),
-            max(self.top, other.top),
-            min(self.right, other.right),
-            min(self.bottom, other.bottom),
-        )
+        return Box(*map(max, self[:2], other[:2]), *map(min, self[2:], other[2:]))
 
-    def inside(self, other: Box) -> tuple[slice, slice]:
-        """Rows and columns, to index the pixels of a box that holds this one."""
+    def slices(self, left: int = 0, top: int = 0) -> tuple[slice, slice]:
+        """Rows and columns, to index the frame, or a part of it that begins at (left, top)."""
         return (
-            slice(self.top - other.top, self.bottom - other.top),
-            slice(self.left - other.left, self.right - other.left),
+            slice(self.top - top, self.bottom - top),
+            slice(self.left - left, self.right - left),
         )
 
     def holds(self, points: Float[ndarray, "*batch 2"]) -> ndarray:
@@ -76,7 +66,7 @@ def box_around(points: Float[ndarray, "n 2"], margin: float) -> Box:
     """The smallest box that holds all points and a margin around them."""
     low = np.floor(points.min(axis=0) - margin).astype(int)
     high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
-    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    return Box(*low.tolist(), *high.tolist())
 
 
 @dataclass(frozen=True)
@@ -102,23 +92,12 @@ class Camera(ABC):
 
     @abstractmethod
     def _seen(self, points: Float[ndarray, "*batch 3"]) -> tuple[ndarray, ndarray, ndarray]:
-        """How far each point is to the right of the optical axis, above it, and along it.
-
-        Each (*batch, V).
-        """
+        """How far to the right of the optical axis, above and along it; each (*batch, V)."""
 
     def project(
         self, points: Float[ndarray, "*batch 3"]
     ) -> tuple[Float[ndarray, "*batch views 2"], Float[ndarray, "*batch views"]]:
-        """Project world points into all views.
-
-        Args:
-            points: World coordinates.
-
-        Returns:
-            Frame px (x, y) in each view, and the length of the way along the optical axis: what is
-            nearer hides what is farther.
-        """
+        """Frame px (x, y) of world points in each view, and how far along the optical axis."""
         right, up, depth = self._seen(points)
         pixels_per_unit = self.pixels_per_unit(depth)
         x = (self.width - 1) / 2 + pixels_per_unit * right
@@ -143,8 +122,8 @@ class MirrorCamera(Camera):
     @property
     def split_row(self) -> int:
         """The first row of the frame that belongs to the mirror."""
-        middle = (_DESIGN_SIDE - 1) / 2
-        return round((self.height - 1) / 2 + (_SPLIT_ROW - middle) * self.scale)
+        below_middle = _SPLIT_ROW - (_DESIGN_SIDE - 1) / 2
+        return round((self.height - 1) / 2 + below_middle * self.scale)
 
     @property
     def panels(self) -> tuple[Box, ...]:
@@ -162,10 +141,7 @@ class MirrorCamera(Camera):
 class OverheadCamera(Camera):
     """Looks down on an open field, the y axis up the frame; the whole frame is its one view.
 
-    Args:
-        height: Height of the frame in frame px.
-        width: Width of the frame in frame px.
-        body_px: Length of an animal from nose to tail base on the floor, in frame px.
+    On the floor, an animal is ``body_px`` frame px long from nose to tail base.
     """
 
     def __init__(self, height: int, width: int, body_px: float) -> None:

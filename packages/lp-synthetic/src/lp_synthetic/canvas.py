@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from lp_synthetic.body import SeenPart
 from lp_synthetic.camera import Box, box_around
-from lp_synthetic.drawing import Points, Radii, Shape, draw_discs
+from lp_synthetic.drawing import Points, Radii, Shape, discs
 from lp_synthetic.look import Colour
 
 
@@ -26,15 +26,9 @@ class Trace:
 
     def covers(self, points: Float[ndarray, "n 2"]) -> Bool[ndarray, " n"]:
         """Whether the part covers each point (frame px)."""
-        height, width = self.box.shape
-        x, y = np.rint(points - self.box.origin).astype(int).T
-        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        covered = np.zeros(len(points), bool)
-        covered[inside] = self.mask[y[inside], x[inside]] > 127
-        return covered
+        return sampled(self.mask, points - self.box.origin) > 127
 
 
-@dataclass
 class Canvas:
     """What has been painted so far within a box of the frame.
 
@@ -45,15 +39,11 @@ class Canvas:
         relief: Height above the picture plane in px, for the light to fall on.
     """
 
-    box: Box
-    colour: UInt8[ndarray, "h w 3"] = field(init=False)
-    alpha: UInt8[ndarray, "h w"] = field(init=False)
-    relief: Float[ndarray, "h w"] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.colour = np.zeros((*self.box.shape, 3), np.uint8)
-        self.alpha = np.zeros(self.box.shape, np.uint8)
-        self.relief = np.zeros(self.box.shape, np.float32)
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self.colour = np.zeros((*box.shape, 3), np.uint8)
+        self.alpha = np.zeros(box.shape, np.uint8)
+        self.relief = np.zeros(box.shape, np.float32)
 
     def paint(
         self,
@@ -76,42 +66,37 @@ class Canvas:
         Returns:
             What it covers; None where it lies outside the canvas.
         """
-        box = box_around(part.centres, float(part.radii.max()) + 2.0).clipped(self.box)
+        radius = float(part.radii.max())
+        box = box_around(part.centres, radius + 2.0).clipped(self.box)
         if box.empty:
             return None
-        mask = np.zeros(box.shape, np.uint8)
-        rows, columns = box.inside(self.box)
+        mask, area = np.zeros(box.shape, np.uint8), box.slices(*self.box[:2])
         shape = outline(part.centres - box.origin, part.radii)
         shape.fill(mask, 255)
-        shape.fill(self.colour[rows, columns], colour)
-        cv2.max(self.alpha[rows, columns], mask, self.alpha[rows, columns])
-        self._raise(box, mask, float(part.radii.max()), on_top=on_top)
+        shape.fill(self.colour[area], colour)
+        cv2.max(self.alpha[area], mask, self.alpha[area])
+        solid, relief = mask > 127, self.relief[area]
+        swell = roundness(solid, radius)
+        if on_top:
+            np.maximum(swell, relief + 0.4 * swell, out=swell)
+        np.copyto(relief, swell, where=solid)
         return Trace(name, box, mask)
 
     def spot(self, part: SeenPart, colour: Colour) -> None:
         """Draw flat discs on what is there, such as eyes."""
-        draw_discs(self.colour, part.centres - self.box.origin, part.radii, colour)
+        discs(part.centres - self.box.origin, part.radii).fill(self.colour, colour)
 
     def tint(self, part: SeenPart, colour: Colour, softness: float, within: Trace) -> None:
         """Blend a colour softly into a part, leaving coverage and height alone."""
         mask = np.zeros(within.box.shape, np.uint8)
-        draw_discs(mask, part.centres - within.box.origin, part.radii, 255)
-        mask = cv2.multiply(_soften(mask, softness), within.mask, scale=1 / 255)
-        area = self.colour[within.box.inside(self.box)]
+        discs(part.centres - within.box.origin, part.radii).fill(mask, 255)
+        mask = cv2.multiply(blurred(mask, softness * 2.4), within.mask, scale=1 / 255)
+        area = self.colour[within.box.slices(*self.box[:2])]
         share = cv2.merge([mask, mask, mask])
         flat = np.empty_like(area)
         flat[:] = np.rint(colour)
         fresh = cv2.multiply(flat, share, scale=1 / 255)
         area[:] = cv2.add(cv2.multiply(area, cv2.bitwise_not(share), scale=1 / 255), fresh)
-
-    def _raise(self, box: Box, mask: UInt8[ndarray, "h w"], radius: float, *, on_top: bool) -> None:
-        """Give the part its roundness: on top of what it grows from, or instead of it."""
-        relief = self.relief[box.inside(self.box)]
-        solid = mask > 127
-        swell = roundness(solid, radius)
-        if on_top:
-            np.maximum(swell, relief + 0.4 * swell, out=swell)
-        np.copyto(relief, swell, where=solid)
 
 
 def roundness(solid: Bool[ndarray, "h w"], radius: float) -> Float[ndarray, "h w"]:
@@ -121,7 +106,16 @@ def roundness(solid: Bool[ndarray, "h w"], radius: float) -> Float[ndarray, "h w
     return np.float32(radius) * np.sqrt(inward * (np.float32(2.0) - inward))
 
 
-def _soften(mask: UInt8[ndarray, "h w"], sigma: float) -> UInt8[ndarray, "h w"]:
-    """Two box filters, which are nearly a Gaussian of ``sigma`` px and much quicker."""
-    side = max(1, round(sigma * 2.4)) | 1
-    return cv2.blur(cv2.blur(mask, (side, side)), (side, side))
+def blurred(image: ndarray, side: float) -> ndarray:
+    """Two box filters of ``side`` px, which are nearly a Gaussian and much quicker."""
+    side = max(1, round(side)) | 1
+    return cv2.blur(cv2.blur(image, (side, side)), (side, side))
+
+
+def sampled(image: ndarray, points: Float[ndarray, "*batch 2"]) -> Float[ndarray, "*batch"]:
+    """The pixels of a picture (h, w) that points (its px) lie in; 0 outside of it."""
+    x, y = np.moveaxis(np.rint(points).astype(int), -1, 0)
+    within = (x >= 0) & (y >= 0) & (x < image.shape[1]) & (y < image.shape[0])
+    values = np.zeros(x.shape)
+    values[within] = image[y[within], x[within]]
+    return values

@@ -34,11 +34,8 @@ BODY = ("nose", "ear_left", "ear_right", "tail_base")
 # Along the body from nose (0) to tail base (1): where the ears are, and its radius in body lengths.
 _EARS = 0.246
 _DISCS = np.linspace(0.0, 1.0, 9)
-_RADII = np.interp(
-    _DISCS,
-    [0.0, 0.157, 0.314, 0.466, 0.66, 0.856, 1.0],
-    [0.027, 0.093, 0.106, 0.131, 0.161, 0.14, 0.038],
-)
+_PLACES = [0.0, 0.157, 0.314, 0.466, 0.66, 0.856, 1.0]
+_RADII = np.interp(_DISCS, _PLACES, [0.027, 0.093, 0.106, 0.131, 0.161, 0.14, 0.038])
 
 
 class Kind(Enum):
@@ -82,11 +79,10 @@ def contacts(truth: PoseTable) -> list[Contact]:
         raise SyntheticProjectError(f"contacts need the truth of several animals: {problem}")
     names = tuple(dict.fromkeys(name for name in truth.individual if name))
     try:
-        frame = np.array([int(number) for number in truth.frame])
+        frame = np.array(truth.frame, dtype=int)
     except ValueError as error:
-        raise SyntheticProjectError(
-            "contacts need the truth of a video, with a number for each frame"
-        ) from error
+        problem = "contacts need the truth of a video, with a number for each frame"
+        raise SyntheticProjectError(problem) from error
     seen = truth.codes != Visibility.UNLABELED
     body = truth.skeleton.places(BODY)
     points = np.full((frame.max() + 1, len(names), len(BODY), 2), np.nan)

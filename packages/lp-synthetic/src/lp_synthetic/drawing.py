@@ -1,8 +1,7 @@
-"""Discs, strips and look-alike blobs, anti-aliased and placed to a sixteenth of a pixel."""
+"""Discs, strips and look-alike blobs, placed to a sixteenth of a pixel, and random textures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +12,7 @@ from numpy import ndarray
 from lp_synthetic.look import Colour
 
 _SHIFT = 4
+_FINEST = 1.5
 
 Image = UInt8[ndarray, "h w"] | UInt8[ndarray, "h w 3"]
 Points = Float[ndarray, "n 2"]
@@ -32,7 +32,7 @@ class Shape:
     discs: list[tuple[list[int], int]]
 
     def fill(self, image: Image, colour: Colour | int) -> None:
-        """Fill the shape with a colour, or a grey level."""
+        """Fill the shape, anti-aliased, with a colour or a grey level."""
         if self.polygons:
             cv2.fillPoly(image, self.polygons, colour, cv2.LINE_AA, _SHIFT)
         for centre, radius in self.discs:
@@ -63,40 +63,41 @@ def strip(centres: Points, radii: Radii, every: int = 0) -> Shape:
     return Shape([_fixed_point(outline)], discs(centres[chosen], radii[chosen]).discs)
 
 
-def draw_discs(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
-    """Draw filled discs, see ``discs``."""
-    discs(centres, radii).fill(image, colour)
-
-
-def draw_strip(image: Image, centres: Points, radii: Radii, colour: Colour | int) -> None:
-    """Draw a tapered strip with round ends, see ``strip``."""
-    strip(centres, radii).fill(image, colour)
-
-
-def paw_like_blob(rng: np.random.Generator, scale: float) -> tuple[Points, Radii]:
-    """Discs that may be taken for a paw, around (0, 0)."""
+def blob(rng: np.random.Generator, scale: float, number: int, place: Float[ndarray, " 2"]) -> Shape:
+    """What may be taken for a paw (even numbers) or a tail (odd ones), around a pixel (x, y)."""
+    if number % 2:
+        along = np.linspace(0.0, 1.0, 12)
+        bend = rng.uniform(0, 2 * np.pi) + rng.uniform(-1.2, 1.2) * along
+        centres = np.cumsum(np.stack([np.cos(bend), np.sin(bend)], axis=-1) * 4.0, axis=0)
+        centres = (centres - centres.mean(axis=0)) * scale
+        return strip(centres + place, np.linspace(2.4, 1.0, 12) * scale)
     spread = rng.uniform(0, 2 * np.pi) + np.array([-0.6, 0.0, 0.6])
     toes = np.stack([np.cos(spread), np.sin(spread)], axis=-1) * 5.0
     centres = np.concatenate([np.zeros((1, 2)), toes])
-    return centres * scale, np.array([3.6, 1.7, 1.9, 1.7]) * scale
+    return discs(centres * scale + place, np.array([3.6, 1.7, 1.9, 1.7]) * scale)
 
 
-def tail_like_blob(rng: np.random.Generator, scale: float) -> tuple[Points, Radii]:
-    """A strip that may be taken for a tail, around (0, 0)."""
-    along = np.linspace(0.0, 1.0, 12)
-    bend = rng.uniform(0, 2 * np.pi) + rng.uniform(-1.2, 1.2) * along
-    centres = np.cumsum(np.stack([np.cos(bend), np.sin(bend)], axis=-1) * 4.0, axis=0)
-    return (centres - centres.mean(axis=0)) * scale, np.linspace(2.4, 1.0, 12) * scale
+def fractal_noise(
+    rng: np.random.Generator, height: int, width: int, coarsest: float, stretch: float = 1.0
+) -> Float[ndarray, "height width"]:
+    """Noise with detail at every scale, of mean 0 and mostly within −1 and 1.
 
-
-BLOBS: tuple[
-    tuple[
-        Callable[[np.random.Generator, float], tuple[Points, Radii]],
-        Callable[[Image, Points, Radii, Colour | int], None],
-    ],
-    ...,
-] = ((paw_like_blob, draw_discs), (tail_like_blob, draw_strip))
-"""Each kind of look-alike: what makes its shape, and what draws it."""
+    Args:
+        rng: Source of the noise.
+        height: Height in px.
+        width: Width in px.
+        coarsest: Size of its largest features in px.
+        stretch: How many times as long as high its features are.
+    """
+    total = np.zeros((height, width), np.float32)
+    size, weight = max(coarsest, _FINEST), 1.0
+    while size >= _FINEST:
+        rows, columns = int(height / size) + 3, int(width / (size * stretch)) + 3
+        grid = rng.standard_normal((rows, columns)).astype(np.float32)
+        layer = cv2.resize(grid, None, fx=size * stretch, fy=size, interpolation=cv2.INTER_CUBIC)
+        total += weight * layer[:height, :width]
+        size, weight = size / 2.0, weight * 0.62
+    return total / max(2.5 * float(total.std()), 1e-6)
 
 
 def _fixed_point(points: Points) -> ndarray:

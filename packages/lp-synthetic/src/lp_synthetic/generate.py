@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -46,10 +47,7 @@ from lp_synthetic.skeleton import KEYPOINTS
 
 _QUALITY = 20
 _THREADS = 2  # always, since the bytes of a video depend on it
-_QUICK_PNG = [
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-]
+_PNG = cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE
 _DEFAULT = SyntheticSettings()
 
 
@@ -84,9 +82,14 @@ def generate_project(
     training = training_sessions(settings)
     test, ood = held_out_session(settings), unfamiliar_session(settings)
     everything = [*training, test, ood]
-    count = _Count(sum(len(session.rendered) for session in everything), progress)
+    total, done = sum(len(session.rendered) for session in everything), count(1)
+
+    def tick() -> None:
+        if progress is not None:
+            progress(next(done), total)
+
     with _built_beside(folder) as beside:
-        notes = {session.name: _record(beside, session, count) for session in everything}
+        notes = {session.name: _record(beside, session, tick) for session in everything}
         _write_labels(beside / LABEL_FILE, training, notes)
         _write_labels(beside / OOD_LABEL_FILE, [ood], notes)
         write_project_file(beside, settings, _body_length(training))
@@ -97,35 +100,32 @@ def _write_labels(path: Path, sessions: list[Session], notes: dict[str, dict[int
     """The labels of some sessions, and the boxes of the animals in the labelled frames."""
     tables = [label_table(session, notes[session.name]) for session in sessions]
     write_pose_csv(concatenate(tables), path)
-    boxes: list[tuple[object, ...]] = []
-    for session in sessions:
-        names = {frame: session.image_path(frame) for frame in session.labeled}
-        boxes += box_rows(session, notes[session.name], names)
-    _write_boxes(path.with_name(f"{path.stem}_boxes.csv"), sessions[0], boxes)
+    boxes = [
+        row
+        for session in sessions
+        for frame in session.labeled
+        for row in box_rows(session, notes[session.name][frame], session.image_path(frame))
+    ]
+    _write_boxes(path, sessions[0], boxes)
 
 
-def _write_boxes(path: Path, session: Session, rows: Iterable[tuple[object, ...]]) -> None:
+def _write_boxes(labels: Path, session: Session, rows: list[tuple[object, ...]]) -> None:
+    """Write boxes beside a label file, where animals are filmed from above."""
     if not isinstance(session.camera, MirrorCamera):
+        path = labels.with_name(f"{labels.stem}_boxes.csv")
         write_csv(path, [BOX_COLUMNS, *rows], SyntheticProjectError, "the file of boxes")
 
 
-class _Count:
-    """Counts rendered frames for whoever wants to know."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self._done, self._total, self._progress = 0, total, progress
-
-    def tick(self) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-
-def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
+def _record(folder: Path, session: Session, tick: Callable[[], None]) -> dict[int, Notes]:
     """Write a session's images, video and truth; returns what was seen in each frame."""
     images, notes = set(session.images), {}
     with ExitStack() as stack:
-        video = stack.enter_context(_writer(folder, session)) if session.video else None
+        video = None
+        if session.video:
+            size, fps = (session.camera.height, session.camera.width), Fraction(session.fps)
+            path = folder / session.video
+            writer = VideoWriter(path, fps=fps, size=size, quality=_QUALITY, threads=_THREADS)
+            video = stack.enter_context(writer)
         for frame in session.rendered:
             shot = session.shoot(frame)
             notes[frame] = notes_of(shot)
@@ -133,24 +133,18 @@ def _record(folder: Path, session: Session, count: _Count) -> dict[int, Notes]:
                 video.write(shot.image)
             if frame in images:
                 _write_image(folder / session.image_path(frame), shot.image)
-            count.tick()
+            tick()
     if session.video:
-        write_pose_csv(truth_table(session, notes), folder / f"truth/{session.name}.csv")
-        rows = box_rows(session, notes, {frame: frame for frame in notes})
-        _write_boxes(folder / f"truth/{session.name}_boxes.csv", session, rows)
+        truth = folder / f"truth/{session.name}.csv"
+        write_pose_csv(truth_table(session, notes), truth)
+        boxes = [row for frame in notes for row in box_rows(session, notes[frame], frame)]
+        _write_boxes(truth, session, boxes)
     return notes
-
-
-def _writer(folder: Path, session: Session) -> VideoWriter:
-    size = (session.camera.height, session.camera.width)
-    path = folder / str(session.video)
-    fps = Fraction(session.fps)
-    return VideoWriter(path, fps=fps, size=size, quality=_QUALITY, threads=_THREADS)
 
 
 def _write_image(path: Path, image: UInt8[ndarray, "height width 3"]) -> None:
     """Write a PNG; through memory, since cv2 opens no path that is not ASCII on some systems."""
-    _, encoded = cv2.imencode(".png", image[..., ::-1], _QUICK_PNG)
+    _, encoded = cv2.imencode(".png", image[..., ::-1], _PNG)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded.tobytes())
 
@@ -168,17 +162,12 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not is_project(folder):
-        raise SyntheticProjectError(
-            "there is something else already",
-            where=folder,
-            remedy="name a folder that does not exist yet, or an empty one",
-        )
+        remedy = "name a folder that does not exist yet, or an empty one"
+        raise SyntheticProjectError("there is something else already", where=folder, remedy=remedy)
     if not overwrite:
-        raise SyntheticProjectError(
-            "there is a synthetic project already",
-            where=folder,
-            remedy="pass overwrite=True to replace it, or name another folder",
-        )
+        problem = "there is a synthetic project already"
+        remedy = "pass overwrite=True to replace it, or name another folder"
+        raise SyntheticProjectError(problem, where=folder, remedy=remedy)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ if no other animal lay on it. An animal of which no pixel is seen has no row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -99,18 +99,9 @@ def _table(
     return replace(table, visibility=stated)
 
 
-def box_rows(
-    session: Session, notes: Mapping[int, Notes], names: Mapping[int, str | int]
-) -> Iterator[tuple[object, ...]]:
-    """The rows of a file of boxes for some frames.
-
-    Args:
-        session: Names the animals.
-        notes: What is known of each frame.
-        names: What the file calls each of the frames.
-    """
-    for frame, name in names.items():
-        for animal, box in enumerate(notes[frame].boxes.tolist()):
-            if box[4]:
-                individual = session.individuals[animal] if session.individuals else ""
-                yield (name, *box[:4], individual, *box[4:])
+def box_rows(session: Session, notes: Notes, name: str | int) -> Iterator[tuple[object, ...]]:
+    """The rows of a file of boxes for one frame, which the file calls ``name``."""
+    names = session.individuals or ("",)
+    for individual, box in zip(names, notes.boxes.tolist(), strict=True):
+        if box[4]:
+            yield (name, *box[:4], individual, *box[4:])

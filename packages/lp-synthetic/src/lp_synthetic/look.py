@@ -62,24 +62,11 @@ FAMILIAR = Look()
 """The look of the training and test sessions."""
 
 UNFAMILIAR = Look(
-    fur=(66.0, 62.0, 66.0),
-    belly=(104.0, 98.0, 98.0),
-    skin=(206.0, 150.0, 128.0),
-    ear=(130.0, 96.0, 90.0),
-    wall=(168.0, 146.0, 112.0),
-    ceiling=(138.0, 116.0, 88.0),
-    texture=0.3,
-    fleck=0.14,
-    clutter=11,
-    posts=2,
-    light=0.92,
-    flicker=0.16,
-    warmth=0.06,
-    lamp=(0.7, -0.4),
-    mirror=0.85,
-    noise=2.6,
-    shutter=0.8,
-)
+    fur=(66.0, 62.0, 66.0), belly=(104.0, 98.0, 98.0), skin=(206.0, 150.0, 128.0),
+    ear=(130.0, 96.0, 90.0), wall=(168.0, 146.0, 112.0), ceiling=(138.0, 116.0, 88.0),
+    texture=0.3, fleck=0.14, clutter=11, posts=2, light=0.92, flicker=0.16, warmth=0.06,
+    lamp=(0.7, -0.4), mirror=0.85, noise=2.6, shutter=0.8,
+)  # fmt: skip
 """The look of the out-of-distribution session."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,23 +13,16 @@ from numpy import ndarray
 
 from lp_synthetic.body import BELLY, EARS, TAIL, TRUNK, SeenBody, SeenPart
 from lp_synthetic.camera import Box, Camera
-from lp_synthetic.canvas import Canvas, Trace
-from lp_synthetic.drawing import Points, Radii, Shape, discs, strip
+from lp_synthetic.canvas import Canvas, Trace, blurred
+from lp_synthetic.drawing import discs, fractal_noise, strip
 from lp_synthetic.look import Colour, Look, mixed, with_brightness
 from lp_synthetic.skeleton import KEYPOINTS, LIMBS
-from lp_synthetic.texture import fractal_noise
 
-_PART_OF_KEYPOINT = {
-    "nose": TRUNK,
-    "tail_base": TRUNK,
-    "tail_mid": TAIL,
-    "tail_tip": TAIL,
-    **{ear: ear for ear in EARS},
-    **{f"paw_{limb}": limb for limb in LIMBS},
-}
+_PART_OF_KEYPOINT = {"nose": TRUNK, "tail_base": TRUNK, "tail_mid": TAIL, "tail_tip": TAIL}
+_PART_OF_KEYPOINT |= {ear: ear for ear in EARS} | {f"paw_{limb}": limb for limb in LIMBS}
 _JOINED_PARTS = {"tail_base": (TAIL,)}  # They begin at the keypoint, and so do not hide it.
+_OUTLINES = {TRUNK: partial(strip, every=4)} | dict.fromkeys(EARS, discs)
 _FUR_SIDE = 320
-_BALLS_BETWEEN = 4
 _FAR_SIDE = 0.72
 _FAR_DEPTH = 8.0
 _PUPIL: Colour = (22.0, 18.0, 18.0)
@@ -62,23 +56,16 @@ class Painting:
 
 
 class Painter:
-    """Paints one animal in the light of one session.
-
-    Args:
-        camera: The camera.
-        look: Colours, light and size of the animal.
-        rng: Source of the pattern of the fur.
-    """
+    """Paints one animal in the light of one session, with a random pattern of the fur."""
 
     def __init__(self, camera: Camera, look: Look, rng: np.random.Generator) -> None:
         self._scale = camera.scale
         self._look = look
         noise = fractal_noise(rng, _FUR_SIDE, _FUR_SIDE, 9.0, stretch=2.2)
         self._fur = (1.0 + look.fleck * noise).astype(np.float32)
+        limb = mixed(look.fur, look.belly, 0.25)
         self._colours = {TRUNK: look.fur, TAIL: look.skin}
-        self._colours |= dict.fromkeys(EARS, look.ear) | dict.fromkeys(
-            LIMBS, mixed(look.fur, look.belly, 0.25)
-        )
+        self._colours |= dict.fromkeys(EARS, look.ear) | dict.fromkeys(LIMBS, limb)
 
     def paint(self, body: SeenBody, pose: int, view: int, box: Box) -> Painting:
         """Paint one of the body's poses in one view within a box of the frame."""
@@ -88,7 +75,7 @@ class Painter:
             part = body.part(name, pose, view)
             gain = 1.0 if name == TRUNK else _dimmed(float(body.behind[name][pose, view]))
             colour = with_brightness(self._colours[name], gain)
-            outline = _tube if name == TRUNK else discs if name in EARS else strip
+            outline = _OUTLINES.get(name, strip)
             trace = canvas.paint(name, part, colour, outline=outline, on_top=outline is strip)
             traces.append(trace)
             if name in LIMBS:
@@ -106,8 +93,7 @@ class Painter:
 
     def _light(self, canvas: Canvas, trunk: SeenPart, view: int) -> Float[ndarray, "h w"]:
         """How bright each pixel is: Lambert's law on the relief, times the pattern of the fur."""
-        side = max(1, round(2.0 * self._scale)) | 1
-        relief = cv2.blur(cv2.blur(canvas.relief, (side, side)), (side, side))
+        relief = blurred(canvas.relief, 2.0 * self._scale)
         slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         x, y = self._look.lamp
@@ -125,13 +111,9 @@ class Painter:
         turn = np.array([[along[0], along[1]], [-along[1], along[0]]])
         offset = _FUR_SIDE / 2 - turn @ rear
         to_pattern = np.concatenate([turn, offset[:, None]], axis=1)
-        return cv2.warpAffine(
-            self._fur,
-            to_pattern,
-            box.shape[::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT,
-        )
+        flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, box.shape[::-1]
+        edge = cv2.BORDER_REFLECT
+        return cv2.warpAffine(self._fur, to_pattern, size, flags=flags, borderMode=edge)
 
     def _dye(self, canvas: Canvas, trunk: SeenPart, trace: Trace) -> None:
         """The marks on the back."""
@@ -152,11 +134,5 @@ class Painter:
 
 def _dimmed(behind: float) -> float:
     """How bright a part is: what lies behind the trunk gets less light."""
-    return float(
-        np.clip(1.0 - (1.0 - _FAR_SIDE) * (0.5 + 0.5 * behind / _FAR_DEPTH), _FAR_SIDE, 1.0)
-    )
-
-
-def _tube(centres: Points, radii: Radii) -> Shape:
-    """The outline of the trunk, which may be seen end-on."""
-    return strip(centres, radii, every=_BALLS_BETWEEN)
+    lost = (1.0 - _FAR_SIDE) * (0.5 + 0.5 * behind / _FAR_DEPTH)
+    return min(1.0, max(_FAR_SIDE, 1.0 - lost))

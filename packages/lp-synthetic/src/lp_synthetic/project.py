@@ -23,6 +23,7 @@ TEST_VIDEO = "videos_test/test.mp4"
 OOD_VIDEO = "videos_ood/ood.mp4"
 _KIND = "lp synthetic project"
 _VERSION = 1
+_REMEDY = "name a folder that generate_project has written, or generate the project again"
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,6 @@ def is_project(folder: Path) -> bool:
 def read_project(folder: str | Path) -> SyntheticProject:
     """Read a project that ``generate_project`` has written.
 
-    Args:
-        folder: The project's folder.
-
-    Returns:
-        The project, with paths below ``folder``.
-
     Raises:
         SyntheticProjectError: The folder holds no such project, or its file is damaged.
     """
@@ -104,38 +99,9 @@ def read_project(folder: str | Path) -> SyntheticProject:
         settings = SyntheticSettings(**content["settings"])
         body_length_px = float(content["body_length_px"])
     except (KeyError, TypeError, ValueError) as error:
-        raise SyntheticProjectError(
-            f"the description of the project is damaged: {error}", where=path, remedy=_AGAIN
-        ) from error
-    return _project(folder, settings, body_length_px)
-
-
-_AGAIN = "generate the project again"
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """The project file as far as it is one of ours."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SyntheticProjectError(
-            f"no synthetic project can be read here: {error}",
-            where=path,
-            remedy="name a folder that generate_project has written",
-        ) from error
-    if not isinstance(content, dict) or content.get("kind") != _KIND:
-        raise SyntheticProjectError("the file describes no synthetic project", where=path)
-    if content.get("version") != _VERSION:
-        raise SyntheticProjectError(
-            f"the project is of version {content.get('version')!r}, not {_VERSION}",
-            where=path,
-            remedy=_AGAIN,
-        )
-    return content
-
-
-def _project(folder: Path, settings: SyntheticSettings, body_length_px: float) -> SyntheticProject:
-    names = settings.video_names
+        problem = f"the description of the project is damaged: {error}"
+        raise SyntheticProjectError(problem, where=path, remedy=_REMEDY) from error
+    names, views = settings.video_names, settings.views
     stems = (*names, Path(TEST_VIDEO).stem, Path(OOD_VIDEO).stem)
     return SyntheticProject(
         folder=folder,
@@ -147,9 +113,23 @@ def _project(folder: Path, settings: SyntheticSettings, body_length_px: float) -
         truth={stem: folder / f"truth/{stem}.csv" for stem in stems},
         boxes={stem: folder / f"truth/{stem}_boxes.csv" for stem in stems if settings.overhead},
         individuals=settings.individuals,
-        keypoint_names=tuple(keypoint_names(settings.views)),
-        skeleton=tuple(skeleton_edges(settings.views)),
-        mirrored_column_matches=mirrored_column_matches(settings.views),
-        columns_for_singleview_pca=singleview_columns(settings.views),
+        keypoint_names=tuple(keypoint_names(views)),
+        skeleton=tuple(skeleton_edges(views)),
+        mirrored_column_matches=mirrored_column_matches(views),
+        columns_for_singleview_pca=singleview_columns(views),
         body_length_px=body_length_px,
     )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The project file as far as it is one of ours."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problem = f"no synthetic project can be read here: {error}"
+        raise SyntheticProjectError(problem, where=path, remedy=_REMEDY) from error
+    kind = content if isinstance(content, dict) else {}
+    if (kind.get("kind"), kind.get("version")) != (_KIND, _VERSION):
+        problem = f"the file describes no synthetic project of version {_VERSION}"
+        raise SyntheticProjectError(problem, where=path, remedy=_REMEDY)
+    return kind

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,9 @@ _OUTSIDE = 135.0  # so far from the edge that not even the tail is seen
 Plan = dict[str, int]
 """How often a ``crossing``, ``touch`` and ``absence`` is to begin, evenly spread over the time."""
 
+Half = tuple[float, float]
+"""Half the width and the height of what the camera sees, in units of ``skeleton``."""
+
 _TAKE_PART = {"absence": 1, "touch": 2, "crossing": 2}
 _ENDED = True
 
@@ -43,12 +46,16 @@ class _Walker:
     pace: float = 0.0
     stroll: Iterator[None] = field(default_factory=lambda: iter(()))
 
-    @property
-    def nose(self) -> complex:
-        return self.place + cmath.rect(_NOSE_AHEAD, self.heading)
-
     def send(self, goal: complex, pace: float) -> None:
         self.goal, self.pace = goal, pace
+
+    def turn(self, angle: float, pace: float) -> None:
+        """Walk in a direction relative to the present one."""
+        self.send(self.place + cmath.rect(2.0 * BODY_LENGTH, self.heading + angle), pace)
+
+    def is_within(self, distance: float) -> bool:
+        """Whether the goal is that near."""
+        return abs(self.goal - self.place) < distance
 
     def step(self, seconds: float) -> None:
         """Turn to the goal, on the spot if need be, and walk."""
@@ -67,117 +74,100 @@ class _Field:
     Each errand is an iterator that steers its walkers in every frame until it is done.
     """
 
-    def __init__(self, rng: np.random.Generator, half: tuple[float, float], fps: float) -> None:
+    def __init__(self, rng: np.random.Generator, half: Half, fps: float) -> None:
         self._rng, self._half, self._fps = rng, half, fps
 
     def anywhere(self, share: float = 0.8) -> complex:
         x, y = (share * half * self._rng.uniform(-1.0, 1.0) for half in self._half)
         return complex(x, y)
 
-    def within(self, place: complex, share: float) -> complex:
+    def _inner(self, place: complex, share: float) -> complex:
+        """The nearest place that is not at the edge."""
         x, y = (share * half for half in self._half)
         return complex(max(-x, min(x, place.real)), max(-y, min(y, place.imag)))
 
     def errand(self, kind: str, walkers: list[_Walker]) -> Iterator[None]:
         """What these walkers do to make something happen."""
         if kind == "absence":
-            return self.leave(*walkers)
+            return self._leave(*walkers)
         guest, host = walkers
-        return self.touch(guest, host) if kind == "touch" else self.cross(guest, host)
+        return self._touch(guest, host) if kind == "touch" else self._cross(guest, host)
 
-    def _frames(self, low: float, high: float | None = None) -> range:
-        """As many frames as a time in seconds, drawn from a range, has."""
+    def _wait(
+        self, low: float, high: float | None = None, until: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
+        """Go on for some seconds, drawn from a range, or until something has happened."""
         seconds = low if high is None else self._rng.uniform(low, high)
-        return range(max(1, round(seconds * self._fps)))
+        for _ in range(max(1, round(seconds * self._fps))):
+            if until():
+                break
+            yield
 
     def wander(self, walker: _Walker) -> Iterator[None]:
         """Walk somewhere, perhaps rest there."""
         walker.send(self.anywhere(), self._rng.uniform(70.0, 220.0))
-        for _ in self._frames(0.8, 2.5):
-            if abs(walker.goal - walker.place) < 15.0:
-                break
-            yield
+        yield from self._wait(0.8, 2.5, lambda: walker.is_within(15.0))
         if self._rng.random() < 0.4:
             walker.pace = 0.0
-            for _ in self._frames(0.2, 1.0):
-                yield
+            yield from self._wait(0.2, 1.0)
 
-    def cross(self, one: _Walker, other: _Walker) -> Iterator[None]:
+    def _cross(self, one: _Walker, other: _Walker) -> Iterator[None]:
         """Meet between the two, and walk straight on."""
         aside = 1j * (other.place - one.place) * self._rng.uniform(-0.35, 0.35)
-        meeting = self.within(0.5 * (one.place + other.place) + aside, 0.62)
-        for _ in self._frames(2.5):
+        meeting = self._inner(0.5 * (one.place + other.place) + aside, 0.62)
+
+        def meet() -> bool:
             ways = [abs(meeting - walker.place) for walker in (one, other)]
             for walker, way in zip((one, other), ways, strict=True):
                 walker.send(meeting, max(60.0, _RUN * way / max(ways)))
-            if max(ways) < 0.35 * BODY_LENGTH:
-                break
-            yield
+            return max(ways) < 0.35 * BODY_LENGTH
+
+        yield from self._wait(2.5, until=meet)
         for walker in (one, other):
-            walker.send(walker.place + cmath.rect(2.0 * BODY_LENGTH, walker.heading), 0.75 * _RUN)
-        for _ in self._frames(0.75):
-            yield
+            walker.turn(0.0, 0.75 * _RUN)
+        yield from self._wait(0.75)
 
-    def touch(self, guest: _Walker, host: _Walker) -> Iterator[None]:
-        """Walk up to the nearest part of an animal that waits, sniff, and turn away."""
-        host.send(self.within(host.place, 0.75), 120.0)
-        for frame in self._frames(2.5):
+    def _touch(self, guest: _Walker, host: _Walker) -> Iterator[None]:
+        """Walk up to the nearest part of an animal that stops, sniff, and turn away."""
+
+        def approach() -> bool:
             along = cmath.rect(1.0, host.heading)
-            part = ((guest.nose - host.place) * along.conjugate()).real
+            nose = guest.place + cmath.rect(_NOSE_AHEAD, guest.heading)
+            part = ((nose - host.place) * along.conjugate()).real
             spot = host.place + max(-30.0, min(62.0, part)) * along
-            gap = abs(spot - guest.nose) - _FLANK
+            gap = abs(spot - nose) - _FLANK
             guest.send(spot, min(0.8 * _RUN, max(0.0, 4.0 * gap)))
-            if frame > 0.4 * self._fps:
-                host.pace = 0.0
-            if gap < 1.0:
-                break
-            yield
-        guest.pace = host.pace = 0.0
-        for _ in self._frames(0.3, 0.9):
-            yield
-        turned = math.pi + self._rng.uniform(-0.7, 0.7)
-        guest.send(guest.place + cmath.rect(2.0 * BODY_LENGTH, guest.heading + turned), 200.0)
-        for _ in self._frames(0.9):
-            yield
+            return gap < 1.0
 
-    def leave(self, walker: _Walker) -> Iterator[None]:
+        host.send(self._inner(host.place, 0.75), 120.0)
+        yield from self._wait(0.4, until=approach)
+        host.pace = 0.0
+        yield from self._wait(2.1, until=approach)
+        guest.pace = 0.0
+        yield from self._wait(0.3, 0.9)
+        guest.turn(math.pi + self._rng.uniform(-0.7, 0.7), 200.0)
+        yield from self._wait(0.9)
+
+    def _leave(self, walker: _Walker) -> Iterator[None]:
         """Walk out over the nearest edge, stay away for a while, and come back elsewhere."""
         x, y = walker.place.real, walker.place.imag
         right, top = (half + _OUTSIDE for half in self._half)
         if right - abs(x) < top - abs(y):
-            walker.send(complex(math.copysign(right, x), y), 0.8 * _RUN)
+            x = math.copysign(right, x)
         else:
-            walker.send(complex(x, math.copysign(top, y)), 0.8 * _RUN)
-        for _ in self._frames(3.0):
-            if abs(walker.goal - walker.place) < 10.0:
-                break
-            yield
+            y = math.copysign(top, y)
+        walker.send(complex(x, y), 0.8 * _RUN)
+        yield from self._wait(3.0, until=lambda: walker.is_within(10.0))
         walker.pace = 0.0
-        for _ in self._frames(0.4, 1.5):
-            yield
+        yield from self._wait(0.4, 1.5)
         walker.send(self.anywhere(0.6), 0.7 * _RUN)
-        for _ in self._frames(1.6):
-            yield
+        yield from self._wait(1.6)
 
 
 def roam(
-    rng: np.random.Generator,
-    animals: int,
-    frames: int,
-    fps: float,
-    half: tuple[float, float],
-    plan: Plan,
+    rng: np.random.Generator, animals: int, frames: int, fps: float, half: Half, plan: Plan
 ) -> list[Motion]:
-    """Draw how each animal moves through an open field.
-
-    Args:
-        rng: Source of all choices.
-        animals: Their number.
-        frames: Number of frames.
-        fps: Frames per second.
-        half: Half the width and the height of what the camera sees, in units of the skeleton.
-        plan: What is to happen. Animals may meet more often than that.
-    """
+    """Draw how each animal moves through an open field; they may meet more often than planned."""
     area = _Field(rng, half, fps)
     free = [_Walker(area.anywhere(), rng.uniform(-np.pi, np.pi)) for _ in range(animals)]
     walkers, busy = tuple(free), dict[Iterator[None], list[_Walker]]()

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float, Int, Int8, UInt8
 from numpy import ndarray
 
 from lp_core.poses import Visibility
-from lp_synthetic.backdrop import Backdrop, sampled
+from lp_synthetic.backdrop import Backdrop
 from lp_synthetic.body import see_body
 from lp_synthetic.camera import Camera, box_around
+from lp_synthetic.canvas import blurred, sampled
 from lp_synthetic.look import Look, marked_looks
 from lp_synthetic.painter import Painter, Painting
 from lp_synthetic.skeleton import keypoint_joints
@@ -25,8 +26,6 @@ _MOST_EXPOSURES = 5
 _SHADOW = 0.4
 _SOLID = 0.5
 _GUESSED_WITHIN = 9.0
-
-
 _NOBODY = -1
 
 
@@ -90,7 +89,7 @@ class Scene:
         poses: Float[ndarray, "animals 3 joints 3"],
         order: Sequence[int],
         slid: Float[ndarray, " 2"],
-        lamp: tuple[float, float],
+        lamp: Sequence[float],
         rng: np.random.Generator,
     ) -> Frame:
         """Render one frame.
@@ -119,13 +118,12 @@ class Scene:
                 box = around.clipped(panel)
                 if box.empty:
                     continue
-                shots = [
-                    self._painters[animal].paint(body, i, view, box) for i in range(len(exposures))
-                ]
-                middle = shots[len(shots) // 2]
+                paint, count = self._painters[animal].paint, len(exposures)
+                shots = [paint(body, exposure, view, box) for exposure in range(count)]
+                middle = shots[count // 2]
                 hidden[animal, :, view] = middle.hides(keypoints[animal, :, view])
                 solid = middle.alpha > _SOLID
-                owner[box.slices][solid] = animal
+                owner[box.slices()][solid] = animal
                 areas[animal] += np.count_nonzero(solid)
                 self._compose(image, shots, view)
         self._add_posts(image)
@@ -134,14 +132,10 @@ class Scene:
         codes = np.where(hidden | covered, Visibility.OCCLUDED, Visibility.VISIBLE)
         for view, panel in enumerate(self._camera.panels):
             codes[:, :, view][~panel.holds(keypoints[:, :, view])] = Visibility.UNLABELED
-        flat = (len(poses), -1)
-        return Frame(
-            self._expose(image, lamp, rng),
-            codes.swapaxes(1, 2).reshape(flat),
-            unguessable.swapaxes(1, 2).reshape(flat),
-            owner,
-            areas,
+        codes, unguessable = (
+            array.swapaxes(1, 2).reshape(len(poses), -1) for array in (codes, unguessable)
         )
+        return Frame(self._expose(image, lamp, rng), codes, unguessable, owner, areas)
 
     def _covered(
         self,
@@ -183,8 +177,7 @@ class Scene:
 
     def _compose(self, image: Float[ndarray, "h w 3"], shots: list[Painting], view: int) -> None:
         """Lay the mean of all exposures, and its shadow, on the picture."""
-        rows, columns = shots[0].box.slices
-        area = image[rows, columns]
+        area = image[shots[0].box.slices()]
         share = np.float32(1.0 / len(shots))
         alpha = sum((shot.alpha for shot in shots[1:]), start=shots[0].alpha) * share
         colour = sum((shot.colour for shot in shots[1:]), start=shots[0].colour) * share
@@ -196,11 +189,10 @@ class Scene:
     def _shadow(self, alpha: Float[ndarray, "h w"]) -> Float[ndarray, "h w"]:
         """The animal's soft shadow on the wall, on the side away from the lamp."""
         scale = self._camera.scale
-        side = max(1, round(9 * scale)) | 1
         x, y = (-10.0 * scale * direction for direction in self._look.lamp)
         shift = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
         moved = cv2.warpAffine(alpha, shift, alpha.shape[::-1], flags=cv2.INTER_NEAREST)
-        return cv2.blur(cv2.blur(moved, (side, side)), (side, side))
+        return blurred(moved, 9 * scale)
 
     def _add_posts(self, image: Float[ndarray, "h w 3"]) -> None:
         pixels = image.reshape(-1, 3)
@@ -208,7 +200,7 @@ class Scene:
         pixels[self._post_pixels] += self._post_colour
 
     def _expose(
-        self, image: Float[ndarray, "h w 3"], lamp: tuple[float, float], rng: np.random.Generator
+        self, image: Float[ndarray, "h w 3"], lamp: Sequence[float], rng: np.random.Generator
     ) -> UInt8[ndarray, "h w 3"]:
         """Light the scene, add the camera's noise, and round to 8 bits."""
         place, brightness = lamp

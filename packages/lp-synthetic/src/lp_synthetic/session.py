@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -21,7 +23,7 @@ class Session:
     Args:
         settings: Frame size, frame rate and the range of behaviour.
         name: Stem of its video, and name of its folder of labelled frames.
-        seed: Source of everything random.
+        number: Tells its random numbers from those of other sessions.
         frames: Its length.
         labels: How many of its frames are labelled.
         video: The video's path within the project; None where none is written.
@@ -41,15 +43,17 @@ class Session:
         self,
         settings: SyntheticSettings,
         name: str,
-        seed: tuple[int, ...],
-        *,
+        number: int,
         frames: int,
         labels: int,
         video: str | None,
         look: Look = FAMILIAR,
     ) -> None:
-        rng = np.random.default_rng(seed)
+        self._seed = settings.seed, number
+        rng = np.random.default_rng(self._seed)
         look = vary(look, rng)
+        if settings.overhead:
+            look = replace(look, belly=look.fur)  # it is not seen from above
         self.name, self.frames, self.video, self.fps = name, frames, video, settings.fps
         self.individuals = settings.individuals
         self.keypoint_names = tuple(keypoint_names(settings.views))
@@ -65,7 +69,6 @@ class Session:
         self.labeled = _spread(rng, frames, labels)
         self._lamps = _lamps(rng, look, frames, float(settings.fps))
         self._scene = Scene(self.camera, look, rng, settings.animals, marked=settings.marked)
-        self._seed = seed
 
     @property
     def images(self) -> tuple[int, ...]:
@@ -85,55 +88,33 @@ class Session:
     def shoot(self, frame: int) -> Frame:
         """Render one frame."""
         around = np.clip([frame - 1, frame, frame + 1], 0, self.frames - 1)
-        place, brightness = self._lamps[frame].tolist()
-        return self._scene.photograph(
-            self._poses[:, around],
-            self.order[frame].tolist(),
-            self._slid[frame],
-            (place, brightness),
-            np.random.default_rng([*self._seed, frame]),
-        )
+        order, lamp = self.order[frame].tolist(), self._lamps[frame].tolist()
+        rng = np.random.default_rng([*self._seed, frame])
+        return self._scene.photograph(self._poses[:, around], order, self._slid[frame], lamp, rng)
 
 
 def training_sessions(settings: SyntheticSettings) -> list[Session]:
     """The sessions of ``CollectedData.csv``; the first ones are also unlabelled videos."""
     shares = np.array_split(np.arange(settings.labeled_frames), settings.sessions)
-    return [
-        Session(
-            settings,
-            name,
-            (settings.seed, number),
-            frames=settings.frames_per_video,
-            labels=len(share),
-            video=f"videos/{name}.mp4" if name in settings.video_names else None,
+    sessions = []
+    for number, (name, share) in enumerate(zip(settings.session_names, shares, strict=True)):
+        video = f"videos/{name}.mp4" if name in settings.video_names else None
+        sessions.append(
+            Session(settings, name, number, settings.frames_per_video, len(share), video)
         )
-        for number, (name, share) in enumerate(zip(settings.session_names, shares, strict=True))
-    ]
+    return sessions
 
 
 def held_out_session(settings: SyntheticSettings) -> Session:
     """The held-out test video."""
-    return Session(
-        settings,
-        "test",
-        (settings.seed, settings.sessions),
-        frames=settings.test_frames,
-        labels=0,
-        video="videos_test/test.mp4",
-    )
+    number, frames = settings.sessions, settings.test_frames
+    return Session(settings, "test", number, frames, 0, "videos_test/test.mp4")
 
 
 def unfamiliar_session(settings: SyntheticSettings) -> Session:
     """The out-of-distribution session, whose labels are ``CollectedData_new.csv``."""
-    return Session(
-        settings,
-        "ood",
-        (settings.seed, settings.sessions + 1),
-        frames=settings.ood_frames,
-        labels=settings.ood_labeled_frames,
-        video="videos_ood/ood.mp4",
-        look=UNFAMILIAR,
-    )
+    number, frames, labels = settings.sessions + 1, settings.ood_frames, settings.ood_labeled_frames
+    return Session(settings, "ood", number, frames, labels, "videos_ood/ood.mp4", UNFAMILIAR)
 
 
 def _keypoints(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lp_synthetic.errors import SyntheticProjectError
@@ -33,8 +34,7 @@ class SyntheticSettings:
         ood_frames: Length of the out-of-distribution video in frames.
         ood_labeled_frames: Frames of it that are labelled, in ``CollectedData_new.csv``.
         fps: Frames per second of every video.
-        max_turn: How far the animal on the moving floor turns away from the right of the frame, in
-            degrees.
+        max_turn: How far the animal on the moving floor turns from the right of the frame, degrees.
         animals: Animals in every frame, 1 to 6. Several are filmed from above in an open field.
         marked: Whether each animal has its own colour and marks; otherwise all look the same.
         open_field: Whether one animal, too, is filmed in the open field, not on the moving floor.
@@ -71,25 +71,17 @@ class SyntheticSettings:
     absences: float | None = None
 
     def __post_init__(self) -> None:
-        self._check_frame_size()
-        self._check_lengths()
-        self._check_counts()
+        for met, problem in self._rules():
+            if not met:
+                raise SyntheticProjectError(problem, remedy="change the synthetic settings")
 
     @classmethod
     def tiny(cls, seed: int = 0) -> SyntheticSettings:
         """A project that is made in about a second, for tests."""
         return cls(
-            seed=seed,
-            height=96,
-            width=96,
-            labeled_frames=12,
-            sessions=2,
-            train_videos=1,
-            frames_per_video=24,
-            test_frames=16,
-            ood_frames=12,
-            ood_labeled_frames=3,
-        )
+            seed, 96, 96, labeled_frames=12, sessions=2, train_videos=1, frames_per_video=24,
+            test_frames=16, ood_frames=12, ood_labeled_frames=3,
+        )  # fmt: skip
 
     @classmethod
     def several(cls, animals: int, seed: int = 0) -> SyntheticSettings:
@@ -97,14 +89,14 @@ class SyntheticSettings:
         return cls(seed=seed, animals=animals, labeled_frames=60, test_frames=1800)
 
     @property
-    def video_names(self) -> tuple[str, ...]:
-        """Stems of the unlabelled training videos."""
-        return self.session_names[: self.train_videos]
+    def session_names(self) -> tuple[str, ...]:
+        """Stems of all sessions with labelled frames."""
+        return tuple(f"session_{number:02d}" for number in range(self.sessions))
 
     @property
-    def session_names(self) -> tuple[str, ...]:
-        """Stems of all sessions with labelled frames; the first ones are training videos."""
-        return tuple(f"session_{number:02d}" for number in range(self.sessions))
+    def video_names(self) -> tuple[str, ...]:
+        """Stems of the unlabelled training videos: the first sessions."""
+        return self.session_names[: self.train_videos]
 
     @property
     def overhead(self) -> bool:
@@ -112,14 +104,14 @@ class SyntheticSettings:
         return self.open_field or self.animals > 1
 
     @property
-    def individuals(self) -> tuple[str, ...]:
-        """Names of several animals; empty for one."""
-        return tuple(f"mouse{number + 1}" for number in range(self.animals * (self.animals > 1)))
-
-    @property
     def views(self) -> tuple[str, ...]:
         """Suffixes of the keypoint names; none where there is one view."""
         return () if self.overhead else VIEWS
+
+    @property
+    def individuals(self) -> tuple[str, ...]:
+        """Names of several animals; empty for one."""
+        return tuple(f"mouse{number + 1}" for number in range(self.animals * (self.animals > 1)))
 
     @property
     def animal_px(self) -> float:
@@ -129,87 +121,57 @@ class SyntheticSettings:
     def plan(self, frames: int) -> dict[str, int]:
         """How often each kind of event happens at least in so many frames."""
         others = self.animals - 1
-        usual = {"absence": 2.0 * self.animals * (others > 0), "touch": 3.0 * others}
-        usual["crossing"] = 10.0 * others
-        asked = {"absence": self.absences, "touch": self.touches, "crossing": self.crossings}
+        rates = {
+            "absence": (self.absences, 2.0 * self.animals if others else 0.0),
+            "touch": (self.touches, 3.0 * others),
+            "crossing": (self.crossings, 10.0 * others),
+        }
         minutes = frames / (60.0 * self.fps)
-        rates = {kind: usual[kind] if rate is None else rate for kind, rate in asked.items()}
-        return {kind: int(rate * minutes) for kind, rate in rates.items()}
+        return {
+            kind: int((usual if asked is None else asked) * minutes)
+            for kind, (asked, usual) in rates.items()
+        }
 
-    def _check_frame_size(self) -> None:
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """Whether each rule is met, and what to say where it is not."""
         for name in ("height", "width"):
-            value = getattr(self, name)
-            if value < _SMALLEST_SIDE or value % 2:
-                raise SyntheticProjectError(
-                    f"{name} is {value}, but H.264 with 4:2:0 colour needs even sides and the "
-                    f"animal needs at least {_SMALLEST_SIDE} px",
-                    remedy=f"set {name} to an even number from {_SMALLEST_SIDE}",
-                )
-
-    def _check_lengths(self) -> None:
+            side = getattr(self, name)
+            good = side >= _SMALLEST_SIDE and side % 2 == 0
+            yield good, f"{name} is {side}, not an even number from {_SMALLEST_SIDE}"
         for name in ("frames_per_video", "test_frames", "ood_frames"):
+            count = getattr(self, name)
+            problem = f"{name} is {count}, less than {_FEWEST_FRAMES}: labelled frames need"
+            yield count >= _FEWEST_FRAMES, f"{problem} {CONTEXT} neighbours on either side"
+        for name in ("seed", "crossings", "touches", "absences"):
             value = getattr(self, name)
-            if value < _FEWEST_FRAMES:
-                raise SyntheticProjectError(
-                    f"{name} is {value}, too few for labelled frames with ±{CONTEXT} neighbours",
-                    remedy=f"set {name} to at least {_FEWEST_FRAMES}",
-                )
+            yield (value or 0) >= 0, f"{name} is {value}, but must not be negative"
+        yield self.fps >= 1, f"fps is {self.fps}, but must be at least 1"
+        yield 0 <= self.max_turn <= 180, f"max_turn is {self.max_turn}, not within 0 and 180"
+        yield from self._rules_of_counts()
+        yield from self._rules_of_animals()
 
-    def _check_counts(self) -> None:
-        rules = [
-            (self.seed >= 0, f"seed is {self.seed}, but must not be negative"),
-            (
-                1 <= self.animals <= _MOST_ANIMALS,
-                f"animals is {self.animals}, not within 1 and {_MOST_ANIMALS}",
-            ),
-            (
-                self.animals > 1 or not self.marked,
-                "marked tells several animals apart, but animals is 1",
-            ),
-            (
-                self.overhead or self.body_length_px is None,
-                "body_length_px is of the open field, but open_field is not set",
-            ),
-            (
-                _SHORTEST_BODY <= self.animal_px <= 0.5 * min(self.height, self.width)
-                or not self.overhead,
-                f"body_length_px is {self.animal_px:g}, not within {_SHORTEST_BODY} and half the "
-                "shorter side of the frame",
-            ),
-            *(
-                ((rate or 0) >= 0, f"{name} is {rate}, but must not be negative")
-                for name, rate in (
-                    ("crossings", self.crossings),
-                    ("touches", self.touches),
-                    ("absences", self.absences),
-                )
-            ),
-            (
-                self.animals > 1 or not (self.crossings or self.touches),
-                "crossings and touches need two animals, but animals is 1",
-            ),
-            (self.fps >= 1, f"fps is {self.fps}, but must be at least 1"),
-            (0 <= self.max_turn <= 180, f"max_turn is {self.max_turn}, not within 0 and 180"),
-            (self.sessions >= 1, f"sessions is {self.sessions}, but must be at least 1"),
-            (
-                0 <= self.train_videos <= self.sessions,
-                f"train_videos is {self.train_videos}, but there are {self.sessions} sessions",
-            ),
-            (
-                self.labeled_frames >= self.sessions,
-                f"labeled_frames is {self.labeled_frames}, fewer than sessions ({self.sessions})",
-            ),
-            (
-                self.labeled_frames <= self.sessions * (self.frames_per_video - 2 * CONTEXT),
-                f"labeled_frames is {self.labeled_frames}, more than {self.sessions} sessions of "
-                f"{self.frames_per_video} frames hold",
-            ),
-            (
-                1 <= self.ood_labeled_frames <= self.ood_frames - 2 * CONTEXT,
-                f"ood_labeled_frames is {self.ood_labeled_frames}, not within 1 and "
-                f"{self.ood_frames - 2 * CONTEXT} (ood_frames less its ends)",
-            ),
-        ]
-        for met, problem in rules:
-            if not met:
-                raise SyntheticProjectError(problem, remedy="change the synthetic settings")
+    def _rules_of_counts(self) -> Iterator[tuple[bool, str]]:
+        sessions, labels = self.sessions, f"labeled_frames is {self.labeled_frames}"
+        yield sessions >= 1, f"sessions is {sessions}, but must be at least 1"
+        problem = f"train_videos is {self.train_videos}, but there are {sessions} sessions"
+        yield 0 <= self.train_videos <= sessions, problem
+        yield self.labeled_frames >= sessions, f"{labels}, fewer than sessions ({sessions})"
+        problem = f"{labels}, more than {sessions} sessions of {self.frames_per_video} frames hold"
+        yield self.labeled_frames <= sessions * (self.frames_per_video - 2 * CONTEXT), problem
+        most, count = self.ood_frames - 2 * CONTEXT, self.ood_labeled_frames
+        problem = f"ood_labeled_frames is {count}, not within 1 and {most} (ood_frames less its"
+        yield 1 <= count <= most, f"{problem} ends)"
+
+    def _rules_of_animals(self) -> Iterator[tuple[bool, str]]:
+        several, most = self.animals > 1, 0.5 * min(self.height, self.width)
+        problem = f"animals is {self.animals}, not within 1 and {_MOST_ANIMALS}"
+        yield 1 <= self.animals <= _MOST_ANIMALS, problem
+        yield several or not self.marked, "marked tells several animals apart, but animals is 1"
+        meet = self.crossings or self.touches
+        yield several or not meet, "crossings and touches need two animals, but animals is 1"
+        for name in ("body_length_px", "absences"):
+            free = self.overhead or not getattr(self, name)
+            yield free, f"{name} is of the open field, but open_field is not set"
+        problem = f"body_length_px is {self.animal_px:g}, not within {_SHORTEST_BODY} and half the"
+        good = not self.overhead or _SHORTEST_BODY <= self.animal_px <= most
+        yield good, f"{problem} shorter side of the frame"

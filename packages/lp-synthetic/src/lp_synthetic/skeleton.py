@@ -16,59 +16,28 @@ LIMBS = ("front_left", "front_right", "hind_left", "hind_right")
 TAIL_SEGMENTS = 8
 
 KEYPOINTS = (
-    "nose",
-    "ear_left",
-    "ear_right",
-    *(f"paw_{limb}" for limb in LIMBS),
-    "tail_base",
-    "tail_mid",
-    "tail_tip",
-)
+    "nose", "ear_left", "ear_right", *(f"paw_{limb}" for limb in LIMBS),
+    "tail_base", "tail_mid", "tail_tip",
+)  # fmt: skip
 """The physical keypoints; each is seen in both views."""
 
 SINGLE_VIEW_PCA = ("nose", "ear_left", "ear_right", "tail_base", "tail_mid", "tail_tip")
 """Keypoints whose arrangement within one frame is of low dimension."""
 
 SKELETON = (
-    ("nose", "ear_left"),
-    ("nose", "ear_right"),
-    ("ear_left", "paw_front_left"),
-    ("ear_right", "paw_front_right"),
-    ("ear_left", "tail_base"),
-    ("ear_right", "tail_base"),
-    ("tail_base", "paw_hind_left"),
-    ("tail_base", "paw_hind_right"),
-    ("tail_base", "tail_mid"),
+    ("nose", "ear_left"), ("nose", "ear_right"), ("ear_left", "paw_front_left"),
+    ("ear_right", "paw_front_right"), ("ear_left", "tail_base"), ("ear_right", "tail_base"),
+    ("tail_base", "paw_hind_left"), ("tail_base", "paw_hind_right"), ("tail_base", "tail_mid"),
     ("tail_mid", "tail_tip"),
-)
+)  # fmt: skip
 """Pairs of physical keypoints to join by a line in a picture."""
 
 JOINTS = (
-    "nose",
-    "ear_left",
-    "ear_right",
-    "neck",
-    "chest",
-    "pelvis",
-    "tail_base",
+    "nose", "ear_left", "ear_right", "neck", "chest", "pelvis", "tail_base",
     *(f"tail_{number}" for number in range(1, TAIL_SEGMENTS + 1)),
     *(f"{joint}_{limb}" for limb in LIMBS for joint in ("root", "knee", "paw")),
-)
+)  # fmt: skip
 """All joints of the animal in 3-D, in the order of every pose array."""
-
-BONES = (
-    ("nose", "neck"),
-    ("ear_left", "neck"),
-    ("ear_right", "neck"),
-    ("neck", "chest"),
-    ("chest", "pelvis"),
-    ("pelvis", "tail_base"),
-    ("tail_base", "tail_1"),
-    *((f"tail_{number}", f"tail_{number + 1}") for number in range(1, TAIL_SEGMENTS)),
-    *((f"root_{limb}", f"knee_{limb}") for limb in LIMBS),
-    *((f"knee_{limb}", f"paw_{limb}") for limb in LIMBS),
-)
-"""Pairs of joints whose distance never changes."""
 
 _KEYPOINT_JOINTS = {"tail_mid": f"tail_{TAIL_SEGMENTS // 2}", "tail_tip": f"tail_{TAIL_SEGMENTS}"}
 
