@@ -16,7 +16,6 @@ import shutil
 import time
 import zlib
 from collections.abc import Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,20 +42,12 @@ class Store(NamedTuple):
 
     Attributes:
         images: (N, H, W, 3) in model px.
-        records: (N, 4) of each image, in the order of `RecordColumn`.
+        records: (N, 4) a stamp of the file, 0 for none; a checksum of the image; and the height and
+            width of the file's image in frame px.
     """
 
     images: UInt8[ndarray, "images height width 3"]
     records: Int64[ndarray, "images 4"]
-
-
-class RecordColumn(IntEnum):
-    """What a record holds; a stamp of 0 marks an empty entry."""
-
-    STAMP = 0
-    CHECKSUM = 1
-    HEIGHT = 2
-    WIDTH = 3
 
 
 class SharedMemory:
@@ -158,11 +149,8 @@ class ImageCache:
         store = self._store()
         if position not in self._checked:
             self._check(store, position)
-        record = store.records[position]
-        return CachedImage(
-            store.images[position],
-            (int(record[RecordColumn.HEIGHT]), int(record[RecordColumn.WIDTH])),
-        )
+        _, _, height, width = store.records[position].tolist()
+        return CachedImage(store.images[position], (height, width))
 
     def _store(self) -> Store:
         if self._opened is None:
@@ -200,21 +188,18 @@ class ImageCache:
         entry half written, or an image may have changed since; this process leaves it as it is.
         """
         stamp = self._stamp(position)
-        record = store.records[position]
-        whole = record[RecordColumn.STAMP] == stamp and record[RecordColumn.CHECKSUM] == zlib.crc32(
-            store.images[position].data
-        )
-        if not whole:
+        entered, checksum, _, _ = store.records[position].tolist()
+        if entered != stamp or checksum != zlib.crc32(store.images[position].data):
             self._enter(store, position, stamp)
         self._checked.add(position)
 
     def _enter(self, store: Store, position: int, stamp: int) -> None:
         image, (height, width) = self._decoded(position)
-        store.records[position, RecordColumn.STAMP] = 0
+        store.records[position, 0] = 0
         store.images[position] = image
         checksum = zlib.crc32(store.images[position].data)
         store.records[position, 1:] = (checksum, height, width)
-        store.records[position, RecordColumn.STAMP] = stamp
+        store.records[position, 0] = stamp
 
 
 def open_cache(

@@ -35,9 +35,9 @@ class LabeledDataModule(LightningDataModule):
         dataset: All labelled images, with the augmentation for training.
         split: Which rows of their table train, validate and test.
         train_batch_size: Labelled images in one optimisation step. Of several processes, each takes
-            its share, rounded up.
-        val_batch_size: Images in one validation batch, likewise.
-        test_batch_size: Images in one test or prediction batch, likewise.
+            its share, rounded up, here and below.
+        val_batch_size: Images in one validation batch.
+        test_batch_size: Images in one test or prediction batch.
         num_workers: Worker processes for each loader of each process; None shares out the cores.
         seed: The seed of the order.
         fewest_steps: An epoch has at least so many steps; images are drawn again to fill it.

@@ -108,7 +108,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         ImageFileError: As `read_image`.
     """
-    height, width = read_image(path).shape[:2]
+    height, width, _ = read_image(path).shape
     return height, width
 
 

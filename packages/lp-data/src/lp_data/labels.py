@@ -46,9 +46,6 @@ def read_labels(path: str | Path, *, require_labels: bool = True) -> PoseTable:
 def scan_labels(path: str | Path) -> tuple[PoseTable, list[PoseError]]:
     """Read a label file as far as it can be read, and list everything that is wrong with it.
 
-    Args:
-        path: The file.
-
     Returns:
         The rows that can be understood, with wrong cells left empty; and an error for each row and
         each keypoint that `read_labels` would refuse.
@@ -66,15 +63,12 @@ def read_label_files(
     require_labels: bool = True,
     missing: MissingPolicy = MissingPolicy.UNLABELED,
 ) -> PoseTable:
-    """Read label files and join them.
+    """Read label files of one project and join them with `join_tables`.
 
     Args:
-        paths: One or more label files of one project.
+        paths: One or more files.
         require_labels: Whether a file without a single labelled keypoint is an error.
         missing: What a keypoint without a position teaches where no file states visibility.
-
-    Returns:
-        See `join_tables`.
 
     Raises:
         PoseError: No file is given, one cannot be read, or two contradict each other.

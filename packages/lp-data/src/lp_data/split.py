@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,15 +15,10 @@ _log = logging.getLogger(__name__)
 _ROUNDING = 1e-9  # 0.29 * 100 is a little below 29 in binary
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """Rows of a label table by use; each row is in exactly one of the four.
 
-    Attributes:
-        train: Rows to learn from.
-        validation: Rows to choose the best weights by.
-        test: Rows held out for the last evaluation.
-        unused: Rows left out of training because fewer training frames were asked for.
+    ``unused`` are rows left out of training because fewer training frames were asked for.
     """
 
     train: tuple[int, ...]
@@ -85,8 +80,7 @@ def split_frames(
     """`split_rows` of the frames of a table: all rows of a frame are in one part."""
     rows = [rows.tolist() for _, rows in table.by_frame()]
     frames = split_rows(len(rows), train_probability, val_probability, seed, train_frames)
-    parts = (frames.train, frames.validation, frames.test, frames.unused)
-    return Split(*(tuple(row for frame in part for row in rows[frame]) for part in parts))
+    return Split(*(tuple(row for frame in part for row in rows[frame]) for part in frames))
 
 
 def _floor(value: float | int) -> int:
@@ -116,9 +110,6 @@ def _num_used(train_frames: float | int, num_train: int) -> int:
     if train_frames <= 1:
         return max(1, _floor(train_frames * num_train))
     if train_frames > num_train:
-        _log.warning(
-            "%d training frames were asked for, but there are only %d: all are used",
-            train_frames,
-            num_train,
-        )
+        said = "%d training frames were asked for, but there are only %d: all are used"
+        _log.warning(said, train_frames, num_train)
     return min(int(train_frames), num_train)

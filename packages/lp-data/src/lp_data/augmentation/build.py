@@ -78,7 +78,6 @@ def _swaps(skeleton: Skeleton) -> Int[ndarray, " keypoints"]:
 
 
 def _effects(spec: AugmentationSpec) -> tuple[Effect, ...]:
-    """The effects of a preset, a list or a mapping."""
     if isinstance(spec, str):
         if spec not in PRESETS:
             raise unknown_name("augmentation preset", spec, PRESETS)
@@ -88,7 +87,6 @@ def _effects(spec: AugmentationSpec) -> tuple[Effect, ...]:
 
 
 def _effect(entry: object) -> Effect:
-    """One effect of a list."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         raise AugmentationError(
             f"an augmentation is {entry!r}",
@@ -102,14 +100,10 @@ def _effect(entry: object) -> Effect:
             remedy="derive it from AffineEffect, WarpEffect or PhotometricEffect of lp_data",
         )
     options = {key: value for key, value in entry.items() if key != "name"}
+    place = f"augmentation '{name}'"
     for problem in option_problems(effect_class, options):
         if problem.name not in options or problem.remedy:
-            raise AugmentationError(
-                f"the augmentation '{name}': {problem.message}", remedy=problem.remedy
-            )
-        raise AugmentationError(
-            f"'{problem.name}' is {options[problem.name]!r}",
-            where=f"augmentation '{name}'",
-            remedy=problem.message,
-        )
-    return read_options(effect_class, options, place=f"augmentation '{name}'")
+            raise AugmentationError(f"the {place}: {problem.message}", remedy=problem.remedy)
+        wrong = f"'{problem.name}' is {options[problem.name]!r}"
+        raise AugmentationError(wrong, where=place, remedy=problem.message)
+    return read_options(effect_class, options, place=place)

@@ -26,12 +26,7 @@ ROUNDS = 30
 
 
 class Geometry(NamedTuple):
-    """Where everything goes.
-
-    Attributes:
-        matrix: All affine effects as one map, model px before to after.
-        field: All warping effects as one field, or None.
-    """
+    """Where everything goes: all affine effects as one map, and all warps as one field, if any."""
 
     matrix: Float[ndarray, "2 3"]
     field: ShiftField | None
@@ -52,15 +47,7 @@ def sum_of_fields(fields: Sequence[ShiftField], size: tuple[int, int]) -> ShiftF
 
 
 def resample(images: Frames, geometry: Geometry) -> Frames:
-    """Move the pixels of all frames, by bilinear interpolation; black is beyond the edges.
-
-    Args:
-        images: (F, H, W, C), model px.
-        geometry: Where they go.
-
-    Returns:
-        New frames of the same shape.
-    """
+    """Move the pixels of frames (F, H, W, C) by bilinear interpolation; beyond them is black."""
     move = _mover(geometry, (images.shape[1], images.shape[2]))
     if images.shape[-1] == 1:
         return each_frame(images, move)

@@ -55,13 +55,7 @@ class Problem(NamedTuple):
 
 
 class KeypointSummary(NamedTuple):
-    """How often a keypoint is labelled.
-
-    Attributes:
-        name: The keypoint.
-        visible: In how many frames it is marked visible.
-        occluded: In how many it is marked occluded.
-    """
+    """In how many frames a keypoint is marked visible, and in how many occluded."""
 
     name: str
     visible: int

@@ -101,10 +101,9 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self._epoch.number = epoch
 
     def close_videos(self) -> None:
-        """Close what is open in this process, as before worker processes are forked.
+        """Close what is open in this process; it is opened again when clips are asked for.
 
-        A forked process would inherit decoders without the threads that they wait for. Videos are
-        opened again when clips are asked for.
+        A forked process would inherit decoders without the threads that they wait for.
         """
         self._open.close()
 
@@ -167,12 +166,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
                 remedy="use longer videos, or a smaller dali.*.train.sequence_length",
             )
         for video in short:
-            _log.warning(
-                "%s is left out of training: it has %d frames, a clip has %d",
-                video.path,
-                video.length,
-                self.num_frames,
-            )
+            said = "%s is left out of training: it has %d frames, a clip has %d"
+            _log.warning(said, video.path, video.length, self.num_frames)
         return [video for video in videos if video.length >= self.num_frames]
 
 

@@ -31,11 +31,6 @@ _UNUSED = ("area", "whole_area")
 _WORDS = "box file"
 
 
-class _Found(NamedTuple):
-    region: Region
-    place: str
-
-
 class Boxes:
     """The boxes of files: a `lp_core.regions.RegionSource`.
 
@@ -46,11 +41,9 @@ class Boxes:
     """
 
     def __init__(
-        self, found: Mapping[str | int, Sequence[_Found]], files: str, digest: str
+        self, found: Mapping[str | int, Sequence[Region]], files: str, digest: str
     ) -> None:
-        self._regions = {
-            frame: tuple(each.region for each in boxes) for frame, boxes in found.items()
-        }
+        self._regions = {frame: tuple(boxes) for frame, boxes in found.items()}
         self.files = files
         self.digest = digest
 
@@ -84,23 +77,18 @@ class Boxes:
                 where=self.files,
                 remedy="give the boxes of this video; frames count from 0",
             )
-        by_frame = [self.regions(frame) for frame in range(frames)]
-        kinds = [(region.individual, region.view) for region in by_frame[0]]
+        first = self.regions(0)
+        order = sorted(range(len(first)), key=lambda place: _kind(first[place]))
+        by_frame = [sorted(self.regions(frame), key=_kind) for frame in range(frames)]
         for frame, regions in enumerate(by_frame):
-            if sorted(map(str, kinds)) != sorted(str((r.individual, r.view)) for r in regions):
+            if list(map(_kind, regions)) != list(map(_kind, by_frame[0])):
                 raise BoxFileError(
                     f"frame {frame} does not have the same individuals and views as frame 0",
                     where=self.files,
                     remedy="give every frame of a video one box for each of them",
                 )
-        tracks: list[list[Region]] = [[] for _ in kinds]
-        for regions in by_frame:
-            left: list[object] = list(kinds)
-            for region in regions:
-                place = left.index((region.individual, region.view))
-                left[place] = None  # taken
-                tracks[place].append(region)
-        return [tuple(track) for track in tracks]
+        tracks = dict(zip(order, zip(*by_frame, strict=True), strict=True))
+        return [tracks[place] for place in range(len(first))]
 
     def _remedy(self, frame: str | int) -> str:
         """What to do about a frame without a box."""
@@ -108,11 +96,15 @@ class Boxes:
         if isinstance(first, int) != isinstance(frame, int):
             kinds = ("a video", "images") if isinstance(first, int) else ("images", "a video")
             return f"the file holds boxes of {kinds[0]}: give one with boxes of {kinds[1]}"
-        guess = (
-            nearest_name(str(frame), map(str, self._regions)) if isinstance(frame, str) else None
-        )
+        named = isinstance(frame, str)
+        guess = nearest_name(str(frame), map(str, self._regions)) if named else None
         hint = f"there is one for '{guess}'; " if guess else ""
         return f"{hint}every frame needs a box; that of a whole frame is 0,0,height,width"
+
+
+def _kind(region: Region) -> tuple[str, str]:
+    """What tells the boxes of one frame apart."""
+    return str(region.individual), str(region.view)
 
 
 def read_boxes(files: Mapping[str, Path] | Sequence[Path]) -> Boxes:
@@ -125,22 +117,22 @@ def read_boxes(files: Mapping[str, Path] | Sequence[Path]) -> Boxes:
         BoxFileError: A file cannot be read without guessing, or a box occurs twice.
     """
     named = files.items() if isinstance(files, Mapping) else ((None, file) for file in files)
-    found: dict[str | int, list[_Found]] = defaultdict(list)
+    found: dict[str | int, list[Region]] = defaultdict(list)
     digest, paths = hashlib.sha256(), []
     for view, path in named:
         paths.append(str(path))
         digest.update(repr(view).encode())
         seen: dict[tuple[str | int, str | None, str | None], str] = {}
-        for frame, box in _read(path, view):
-            key = (frame, box.region.individual, box.region.view)
+        for frame, region, place in _read(path, view):
+            key = (frame, region.individual, region.view)
             if key in seen:
                 raise BoxFileError(
-                    f"{_named(frame)} has two boxes", where=f"{seen[key]}; {box.place}",
+                    f"{_named(frame)} has two boxes", where=f"{seen[key]}; {place}",
                     remedy="tell them apart by a column 'individual' or 'view'",
                 )  # fmt: skip
-            seen[key] = box.place
-            found[frame].append(box)
-            digest.update(repr((frame, box.region)).encode())
+            seen[key] = place
+            found[frame].append(region)
+            digest.update(repr((frame, region)).encode())
     kinds = {type(frame) for frame in found}
     if len(kinds) != 1:
         problem = "some boxes are of images, some of frames of a video" if kinds else "no boxes"
@@ -148,8 +140,8 @@ def read_boxes(files: Mapping[str, Path] | Sequence[Path]) -> Boxes:
     return Boxes(found, ", ".join(paths), digest.hexdigest())
 
 
-def _read(path: Path, view: str | None) -> Iterator[tuple[str | int, _Found]]:
-    """The rows of one file."""
+def _read(path: Path, view: str | None) -> Iterator[tuple[str | int, Region, str]]:
+    """The frame and the box of each row of one file, and where it is."""
     try:
         with opened_csv_rows(path, _WORDS) as rows:
             header = next(rows, None)
@@ -211,7 +203,9 @@ class _Cells(NamedTuple):
         return value
 
 
-def _row(row: _Cells, columns: Mapping[str, int], view: str | None) -> tuple[str | int, _Found]:
+def _row(
+    row: _Cells, columns: Mapping[str, int], view: str | None
+) -> tuple[str | int, Region, str]:
     if len(row.cells) != row.width:
         raise row.error(
             f"the row has {len(row.cells)} cells, the header {row.width}", len(row.cells) - 1
@@ -232,7 +226,7 @@ def _row(row: _Cells, columns: Mapping[str, int], view: str | None) -> tuple[str
         view or named.get("view"),
         score,
     )
-    return _frame(row), _Found(region, f"{row.path}, line {row.line}")
+    return _frame(row), region, f"{row.path}, line {row.line}"
 
 
 def _frame(row: _Cells) -> str | int:

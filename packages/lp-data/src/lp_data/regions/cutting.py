@@ -57,7 +57,7 @@ def cutting(frame_size: tuple[int, int], box: Box | None, size: tuple[int, int])
 
     Args:
         frame_size: (height, width) of the frame, which is all that counts without a box.
-        box: The box; None for the whole frame.
+        box: None for the whole frame.
         size: (height, width) in model px.
     """
     if box is None:

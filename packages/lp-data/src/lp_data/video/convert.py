@@ -155,8 +155,7 @@ class GrayConversion:
     """
 
     def __init__(self, table: UInt8[ndarray, 256], shape: tuple[int, int]) -> None:
-        self._table = table
-        self._gray = np.empty(shape, np.uint8)
+        self._table, self._gray = table, np.empty(shape, np.uint8)
 
     def __call__(self, frame: VideoFrame) -> Gray | None:
         """The gray levels of ``frame``, in memory that is used again; None if it has colour."""

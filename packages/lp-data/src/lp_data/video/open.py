@@ -95,18 +95,17 @@ def _open_first(path: Path, resize_to: tuple[int, int] | None) -> VideoSource:
         hint = foreign_path_hint(str(path)) or "check the path"
         raise VideoError("no such video", where=path, remedy=hint)
     refusals: dict[str, str] = {}
+    unusual: dict[str, str] = {}
     readers = {name: _reader(name) for name in registered(VIDEO_READERS)}
     for name in sorted(readers, key=lambda name: (readers[name].priority, name)):
         reason = readers[name].refusal(path)
         if reason is None:
-            told = {
-                other: why
-                for other, why in refusals.items()
-                if readers[other].priority != SPECIAL_FILES  # that is their usual answer
-            } | _left_on_gpu(readers, name, path)
+            told = unusual | _left_on_gpu(readers, name, path)
             _log.info("%s: read with '%s'%s", path, name, _reasons(told))
             return readers[name](path, resize_to=resize_to)
         refusals[name] = reason
+        if readers[name].priority != SPECIAL_FILES:  # which usually refuse
+            unusual[name] = reason
     raise VideoError("no reader can read this video", where=f"{path}{_reasons(refusals)}")
 
 
