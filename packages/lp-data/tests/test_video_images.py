@@ -12,8 +12,8 @@ import pytest
 from lp_core.video import VideoSource
 from lp_data.errors import VideoError
 from lp_data.testing.encoding import draw_code, read_codes
+from lp_data.video.image_source import lacks_pages
 from lp_data.video.open import open_video
-from lp_data.video.tiff import lacks_pages
 
 
 def save(path: Path, number: int, height: int = 48, width: int = 64) -> None:

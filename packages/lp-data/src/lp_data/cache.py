@@ -105,9 +105,7 @@ class CachedImage(NamedTuple):
 
 
 class ImageCache:
-    """Images of a list of files at model size.
-
-    It can be sent to worker processes, which then share its entries.
+    """Images of a list of files at model size, whose entries worker processes share.
 
     Args:
         paths: The image files; a file may occur several times, with different boxes.
@@ -213,17 +211,15 @@ def open_cache(
 ) -> ImageCache:
     """A cache in memory where that is enough, else in a file mapped into memory.
 
+    Where there is room for neither, every image is decoded at every access, and a warning says so.
+
     Args:
-        paths: The image files.
-        image_size: (height, width) in model px.
+        paths: As for `ImageCache`.
+        image_size: As for `ImageCache`.
         budget: Bytes that one process may keep in memory.
         folder: Where files go; by default ``lp/images`` in the user's cache folder.
         processes: How many processes train together. Several share one file.
-        boxes: For each image the part of it that is taken; None for whole images.
-
-    Returns:
-        The cache. Where there is room for it neither in memory nor on disk, it decodes every image
-        at every access, and a warning says so.
+        boxes: As for `ImageCache`.
     """
     size = len(paths) * math.prod(image_size) * 3
     store: SharedMemory | MappedFiles | None = None

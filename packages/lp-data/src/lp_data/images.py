@@ -53,14 +53,10 @@ def missing_image_remedy(data_dir: Path, name: str) -> str:
 
 
 def to_rgb(image: ndarray, path: Path) -> Image:
-    """Pixels as a file stores them, in any form that `read_image` takes, as RGB of 8 bits.
-
-    Args:
-        image: (H, W) or (H, W, channels in OpenCV's order) in frame px.
-        path: The file, for the message.
+    """Pixels (H, W) or (H, W, channels in OpenCV's order), as `read_image` takes them, as RGB.
 
     Raises:
-        ImageFileError: The pixels are of another kind.
+        ImageFileError: The pixels of the file ``path`` are of another kind.
     """
     if image.dtype == np.uint16:
         image = np.round(image / 257.0).astype(np.uint8)

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from lp_data.augmentation.effect import Frames, PhotometricEffect
-from lp_data.augmentation.frames import each_frame
+from lp_data.augmentation.effect import Frames, PhotometricEffect, each_frame
 from lp_data.augmentation.values import Number, Odd, Value, draw, within
 
 

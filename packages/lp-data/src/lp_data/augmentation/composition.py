@@ -16,8 +16,9 @@ from lp_data.augmentation.effect import (
     Effect,
     PhotometricEffect,
     WarpEffect,
+    as_rgb,
+    without_copies,
 )
-from lp_data.augmentation.frames import as_rgb, without_copies
 from lp_data.augmentation.warp import Geometry, move_keypoints, resample, sum_of_fields
 
 
@@ -27,12 +28,8 @@ class Composition:
 
     Each effect happens with its own probability, independently. Those that move pixels act first,
     all affine ones as one map in the order given, then the sum of all warps, in one resampling;
-    then those that change colours, in the order given.
-
-    Args:
-        effects: What may happen.
-        permutation: (K,) Which keypoint takes which one's place in a mirror image; None where no
-            effect mirrors.
+    then those that change colours, in the order given. In a mirror image, keypoint
+    ``permutation[k]`` (K,) takes the place of keypoint k; it is None where no effect mirrors.
     """
 
     effects: tuple[Effect, ...] = ()

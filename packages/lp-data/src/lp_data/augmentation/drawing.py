@@ -33,11 +33,11 @@ def rainbow(count: int) -> list[list[int]]:
 def draw_keypoints(
     image: Image, keypoints: Keypoints, radius: Number | None = None, edges: Sequence[Edge] = ()
 ) -> Image:
-    """A copy of the image with a circle at each keypoint that is not NaN.
+    """A copy of the image with a circle at each keypoint (K, 2) that is not NaN, in a colour each.
 
     Args:
         image: (H, W, 3).
-        keypoints: (K, 2), each in the colour of its index.
+        keypoints: In px of the image.
         radius: px; by default a hundredth of the longer side, at least 2.
         edges: Pairs of keypoints, counted from 0, to join by a line.
     """
@@ -62,12 +62,9 @@ def draw_keypoints(
 def overlay_heatmaps(
     image: Image, heatmaps: Float[ndarray, "keypoints cells_y cells_x"], opacity: Number = 0.6
 ) -> Image:
-    """The image under its heatmaps, each in its keypoint's colour, from nothing to its maximum.
+    """The image under its heatmaps (K, h, w), each in the colour of its keypoint.
 
-    Args:
-        image: (H, W, 3).
-        heatmaps: (K, h, w), stretched over the image; maps of zeros show nothing.
-        opacity: How much of the image the peak of a heatmap hides, from 0 to 1.
+    They are stretched over the image (H, W, 3), and hide it by ``opacity``, 0 to 1, at their peaks.
     """
     size = (image.shape[1], image.shape[0])
     shown = image.astype(np.float32)
@@ -80,11 +77,7 @@ def overlay_heatmaps(
 
 
 def contact_sheet(rows: Sequence[Sequence[Image]], gap: int = GAP) -> Image:
-    """Images in rows, each cell as large as the largest image, on white.
-
-    Args:
-        rows: Images, top to bottom, left to right.
-        gap: px between cells.
+    """Images in rows, each cell as large as the largest image and ``gap`` px apart, on white.
 
     Raises:
         AugmentationError: There is no image.

@@ -7,9 +7,11 @@ registered in the entry-point group ``lp.augmentations``. Its fields are its opt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
@@ -130,3 +132,40 @@ class PhotometricEffect(Effect, ABC):
             Frames of the same size, with as many channels or with 3, with the same parameters for
             all frames; only noise may differ from frame to frame.
         """
+
+
+def without_copies(images: UInt8[ndarray, "frames height width 3"]) -> Frames:
+    """One channel (F, H, W, 1) where all three are equal everywhere, else the frames themselves."""
+    count, height, width, channels = images.shape
+    tall = images.reshape(count * height, width, channels)
+    # most colour images show it in their first row
+    if not (tall[0] == tall[0, :, :1]).all():
+        return images
+    red, green, blue = cv2.split(tall)
+    if cv2.norm(red, green, cv2.NORM_INF) or cv2.norm(red, blue, cv2.NORM_INF):
+        return images
+    return np.asarray(red).reshape(count, height, width, 1)
+
+
+def as_rgb(images: Frames) -> UInt8[ndarray, "frames height width 3"]:
+    """Three channels, by repeating the one where there is only one."""
+    count, height, width, channels = images.shape
+    if channels == 3:
+        return images
+    tall = cv2.cvtColor(images.reshape(count * height, width), cv2.COLOR_GRAY2RGB)
+    return tall.reshape(count, height, width, 3)
+
+
+def each_frame(images: Frames, function: Callable[[ndarray], ndarray]) -> Frames:
+    """Apply ``function``, which takes and gives one frame, to every frame."""
+    changed = (
+        np.stack([function(frame) for frame in images]) if len(images) > 1 else function(images[0])
+    )
+    return changed.reshape(images.shape)
+
+
+def each_channel(images: Frames, function: Callable[[ndarray], ndarray]) -> Frames:
+    """Apply ``function``, which takes and gives one gray image, to every channel of every frame."""
+    if images.shape[-1] == 1:
+        return each_frame(images, function)
+    return each_frame(images, lambda frame: cv2.merge([function(c) for c in cv2.split(frame)]))

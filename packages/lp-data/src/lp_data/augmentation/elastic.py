@@ -47,15 +47,12 @@ class ElasticDeformation(WarpEffect):
 def smooth_noise(
     size: tuple[int, int], sigma: float, rng: np.random.Generator
 ) -> Float32[ndarray, "rows columns 2"]:
-    """Two independent fields with mean 0 and variance 1 everywhere: white noise, blurred.
+    """Blurred white noise (rows, columns, 2): two fields with mean 0 and variance 1 everywhere.
 
     Args:
         size: (rows, columns) of nodes.
         sigma: Standard deviation of the Gaussian blur in nodes.
         rng: The only source of randomness.
-
-    Returns:
-        (rows, columns, 2).
     """
     margin = math.ceil(3 * sigma)
     rows, columns = size[0] + 2 * margin, size[1] + 2 * margin

@@ -88,9 +88,6 @@ def from_imgaug(spec: Mapping[str, object]) -> list[Options]:
     Args:
         spec: imgaug's names of transforms, each with ``p``, ``args`` and ``kwargs``, all optional.
 
-    Returns:
-        One mapping per transform, in the same order, with ``name``, ``probability`` and options.
-
     Raises:
         UnknownNameError: A transform has no counterpart among our effects.
         AugmentationError: An argument has none, or the form is not kept.

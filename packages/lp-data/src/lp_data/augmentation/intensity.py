@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from lp_data.augmentation.effect import Frames, PhotometricEffect
-from lp_data.augmentation.frames import each_channel, each_frame
+from lp_data.augmentation.effect import Frames, PhotometricEffect, each_channel, each_frame
 from lp_data.augmentation.values import Value, bounds, draw, within
 
 MIDDLE_GRAY = 127.5

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from lp_data.augmentation.effect import Frames, PhotometricEffect
-from lp_data.augmentation.frames import as_rgb, each_frame
+from lp_data.augmentation.effect import Frames, PhotometricEffect, as_rgb, each_frame
 from lp_data.augmentation.values import Share, Value, draw, within
 
 

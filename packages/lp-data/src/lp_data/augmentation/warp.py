@@ -16,8 +16,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from lp_core.geometry import affine
-from lp_data.augmentation.effect import Frames, ShiftField
-from lp_data.augmentation.frames import each_frame
+from lp_data.augmentation.effect import Frames, ShiftField, each_frame
 
 TOLERANCE = 5e-3
 """px between two rounds at which a keypoint's place counts as found."""
@@ -98,16 +97,16 @@ def _at_pixels(
 def move_keypoints(
     keypoints: Float[ndarray, "*rows keypoints 2"], geometry: Geometry, size: tuple[int, int]
 ) -> Float[ndarray, "*rows keypoints 2"]:
-    """Move keypoints exactly as `resample` moves the pixels.
+    """Move keypoints (..., K, 2) in model px exactly as `resample` moves the pixels.
 
     Args:
-        keypoints: (..., K, 2) model px, NaN where missing.
+        keypoints: NaN where missing.
         geometry: Where they go.
         size: (height, width) of the frames.
 
     Returns:
-        (..., K, 2), of the type that came in; NaN where missing, where a point left the image, and
-        where a field folds the image so that a point is in no one place.
+        Of the type that came in; NaN also where a point left the image, or where a field folds the
+        image so that a point is in no one place.
     """
     points = torch.from_numpy(keypoints.astype(np.float64))
     moved = affine.transform(points, torch.from_numpy(geometry.matrix)).numpy()

@@ -65,12 +65,8 @@ class KeypointSummary(NamedTuple):
 class VideoSummary(NamedTuple):
     """What a video is.
 
-    Attributes:
-        path: The file.
-        codec: FFmpeg's name of its codec.
-        size: (height, width) in frame px.
-        num_frames: How many frames can be decoded.
-        fps: Average frames per second.
+    ``codec`` is FFmpeg's name of it, ``size`` (height, width) in frame px, and ``num_frames`` how
+    many frames can be decoded.
     """
 
     path: Path

@@ -11,17 +11,11 @@ _LAST_NUMBER = re.compile(r"^(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)$")
 
 
 def neighbour_name(image_path: str, offset: int) -> str | None:
-    """The path of the frame ``offset`` frames later.
+    """The path of the frame ``offset`` frames later: ``"v/img10.png"`` for ``"v/img12.png"`` and -2.
 
     The last number in the file name counts the frames. The neighbour's number has at least as many
     digits, filled with zeros, and is never below 0: before the first frame comes the first frame.
-
-    Args:
-        image_path: A path with forward slashes, such as ``"labeled-data/v/img00012.png"``.
-        offset: How many frames later; negative for earlier.
-
-    Returns:
-        Such as ``"labeled-data/v/img00010.png"`` for -2, or None where the name has no number.
+    None where the name has no number.
     """
     path = PurePosixPath(image_path)
     match = _LAST_NUMBER.match(path.stem)
@@ -39,14 +33,9 @@ def frame_number(image_path: str) -> int | None:
 
 
 def context_window(data_dir: Path, image_path: str, num_frames: int) -> list[str]:
-    """The paths of ``num_frames`` consecutive frames, the labelled one in the middle.
+    """The paths of an odd number of consecutive frames, the labelled one in the middle.
 
     A neighbour without a file is replaced by the labelled frame.
-
-    Args:
-        data_dir: The folder that the paths are relative to.
-        image_path: The labelled frame.
-        num_frames: An odd number.
     """
     half = num_frames // 2
     names = [neighbour_name(image_path, offset) for offset in range(-half, half + 1)]

@@ -43,13 +43,9 @@ def labelled_sheet(
     heatmaps_of: HeatmapsOf | None = None,
     edges: Sequence[Edge] = (),
 ) -> Image:
-    """All images of a dataset, or windows of frames, as they are and augmented.
+    """All images of a dataset with an augmenter, or windows of frames, as they are and augmented.
 
-    Args:
-        dataset: With an augmenter.
-        seed: Of the augmentation.
-        heatmaps_of: See `preview_images`.
-        edges: See `preview_images`.
+    See `preview_images` for the rest.
     """
     rng, augmenter = np.random.default_rng(seed), dataset.augmenter
     assert augmenter is not None
@@ -96,7 +92,7 @@ def preview_images(
         augmenter: What training does to them.
         rng: The only source of randomness.
         copies: Augmented versions of each image.
-        heatmaps_of: Gives the targets of augmented keypoints; they are laid over the image.
+        heatmaps_of: Gives the targets of augmented keypoints, which are laid over the image.
         edges: Pairs of keypoints, counted from 0, to join by a line.
     """
     return contact_sheet(
@@ -125,13 +121,13 @@ def preview_clip(
 
     Args:
         frames: (F, H, W, 3) consecutive frames, model px.
-        augmenter: As for `preview_images`; so ``rng``, ``heatmaps_of`` and ``edges``.
+        augmenter: As for `preview_images`; so all others.
         rng: The only source of randomness.
         keypoints: (K, 2) of the frame in the middle, where it is labelled.
         copies: Augmented versions.
         columns: Frames shown, evenly spread over the clip.
-        heatmaps_of: Of the frame in the middle.
-        edges: Of the frame in the middle.
+        heatmaps_of: For the frame in the middle.
+        edges: For the frame in the middle.
     """
     points = np.empty((0, 2)) if keypoints is None else keypoints
     chosen = np.unique(np.linspace(0, len(frames) - 1, columns).round().astype(int))

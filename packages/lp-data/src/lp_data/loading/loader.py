@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import cv2
@@ -13,14 +15,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from lp_data.datasets.clips import ClipDataset
-from lp_data.loading.prefetch import prefetch
 from lp_data.loading.sampler import EpochSampler
 
-T = TypeVar("T", covariant=True)
+T = TypeVar("T")
+Batch = TypeVar("Batch", covariant=True)
 _MOST_WORKERS = 8
 
 
-class ResumableLoader(DataLoader[T]):
+class ResumableLoader(DataLoader[Batch]):
     """A ``DataLoader`` over an `EpochSampler` whose state is the number of batches it gave.
 
     Lightning saves that state in a checkpoint, and brings it back. Batches that workers had
@@ -71,6 +73,26 @@ class ResumableLoader(DataLoader[T]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass where ``state`` says, if that is the epoch which then runs."""
         self._skip = (int(state["epoch"]), int(state["batches"]))
+
+
+class _End:
+    """The iterable has ended."""
+
+
+def prefetch(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
+    """The items in their order, made by a thread at most ``ahead`` items before they are used.
+
+    If the user of the items stops early, the thread stops after the item that it is making.
+    """
+    iterator = iter(items)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+    try:
+        ready = deque(pool.submit(next, iterator, _End()) for _ in range(ahead))
+        while not isinstance(item := ready.popleft().result(), _End):
+            ready.append(pool.submit(next, iterator, _End()))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _with_current_device(items: Iterable[T]) -> Iterator[T]:

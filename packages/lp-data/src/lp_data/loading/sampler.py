@@ -28,15 +28,13 @@ class EpochSampler(DistributedSampler[int]):
     Rows are drawn without replacement until each was drawn once, then again in another order, as
     often as it takes. The stream is dealt to the processes in turn, so that they train on different
     samples, and it can begin in its middle. Setting the epoch sets the dataset's epoch too;
-    Lightning does that before each epoch.
-
-    It is a ``DistributedSampler`` so that Lightning leaves it in place.
+    Lightning does that before each epoch. It is a ``DistributedSampler`` so that Lightning leaves
+    it in place.
 
     Args:
-        dataset: The dataset; draw ``d`` of row ``r`` is its sample ``r + d * len(dataset)``.
+        dataset: Draw ``d`` of row ``r`` is its sample ``r + d * len(dataset)``.
         rows: The rows to draw.
-        num_samples: How many are drawn in one epoch by all processes together; by default each row
-            once.
+        num_samples: How many all processes draw in one epoch; by default each row once.
         shuffle: Draw in random order; else in the order of ``rows``.
         seed: The seed of the order.
         rank: The number of this process, from 0.

@@ -53,12 +53,9 @@ def cut(image: Image, box: Box | None) -> UInt8[ndarray, "rows columns 3"]:
 
 
 def cutting(frame_size: tuple[int, int], box: Box | None, size: tuple[int, int]) -> Tensor:
-    """The map (2, 3) from frame px to model px of a box that is cut out and resized.
+    """The map (2, 3) from frame px to model px of a box that is cut out and resized to ``size``.
 
-    Args:
-        frame_size: (height, width) of the frame, which is all that counts without a box.
-        box: None for the whole frame.
-        size: (height, width) in model px.
+    Without a box, the whole frame of (height, width) ``frame_size`` is resized.
     """
     if box is None:
         return affine.resizing(frame_size, size)

@@ -29,12 +29,9 @@ _ON, _OFF = np.array([255, 220, 120], np.uint8), np.array([30, 20, 60], np.uint8
 
 
 def draw_code(number: int, height: int, width: int) -> Picture:
-    """A picture of light and dark blocks that spell ``number`` in binary, as RGB.
+    """An RGB picture of light and dark blocks that spell ``number``, below ``CODES``, in binary.
 
-    Args:
-        number: 0 to ``CODES - 1``.
-        height: In pixels; blocks should be no smaller than a codec's transform, say 8 px.
-        width: In pixels.
+    Blocks should be no smaller than a codec's transform, say 8 px.
     """
     bits = (number >> np.arange(_ROWS * _COLUMNS)) & 1
     rows = np.arange(height) * _ROWS // height

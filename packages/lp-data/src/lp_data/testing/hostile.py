@@ -26,8 +26,8 @@ class HostileVideo:
         file: Its name.
         how: How it is encoded.
         spoil: What is done to the file afterwards.
-        count: Number of frames; None where damage makes it depend on the decoder.
-        first: The number that frame 0 carries; None likewise.
+        count: Number of frames; None, as ``first``, where damage makes it depend on the decoder.
+        first: The number that frame 0 carries.
         fps: Average frames per second, exact.
         damaged: Whether the user must be told that frames are missing.
     """

@@ -30,9 +30,7 @@ _NEUTRAL = 128
 
 
 class Converter:
-    """Turns the decoded frames of one video into RGB pixels.
-
-    Sizes are changed as those of training images are, by the way that ``lp_data.images`` chooses.
+    """Turns the decoded frames of one video into RGB pixels, resized as training images are.
 
     Args:
         first: A frame of the video; its size and orientation are those of all.
@@ -40,8 +38,7 @@ class Converter:
         size: (height, width) of the video's frames as displayed, where it is known.
 
     Raises:
-        VideoError: The video's metadata asks for an odd angle, or ``first`` has another size than
-            ``size``.
+        VideoError: The video is to be shown at an odd angle, or ``first`` is not of ``size``.
     """
 
     def __init__(
@@ -147,11 +144,8 @@ class GrayConversion:
     """Converts pictures without colour to one channel, exactly as their RGB would be.
 
     Where the chroma planes are neutral, red, green and blue are equal and depend on the luma alone,
-    so a table of 256 entries replaces the conversion, and one channel is resized instead of three.
-
-    Args:
-        table: The gray level of each luma.
-        shape: (height, width) of the coded pictures.
+    so a table of 256 gray levels replaces the conversion, and one channel is resized instead of
+    three. ``shape`` is (height, width) of the coded pictures.
     """
 
     def __init__(self, table: UInt8[ndarray, 256], shape: tuple[int, int]) -> None:

@@ -49,13 +49,9 @@ def decodes(codec: str, device: Device) -> bool:
 
 
 def build_pipeline(device: Device, outputs: Callable[[], tuple[Any, ...]]) -> Any:
-    """A pipeline of one sample at a time, with threads as there are cores.
+    """A pipeline of one sample at a time that gives the nodes which ``outputs`` makes.
 
     On a GPU it works on the CUDA device that is the current one, such as the local rank's.
-
-    Args:
-        device: Where it works.
-        outputs: Makes the nodes that it returns.
     """
     from nvidia.dali import Pipeline
 

@@ -65,10 +65,6 @@ class ClipPipelines:
     """Decodes, turns, resizes and augments clips on one device; nothing comes back to the host.
 
     Pipelines are built when they are needed, on the CUDA device that is the current one then.
-
-    Args:
-        image_size: (height, width) in model px.
-        device: Where DALI works.
     """
 
     def __init__(self, image_size: tuple[int, int], device: Device) -> None:
@@ -231,7 +227,7 @@ class DALIClips(ClipDataset):
     so that each rank has its own, and they are loaded by a thread, not by worker processes.
 
     Args:
-        videos: Video files.
+        videos: As for `ClipDataset`; so ``num_frames``, ``image_size`` and ``seed``.
         num_frames: T, how many frames a clip has.
         image_size: (height, width) in model px.
         augment: Whether to augment with `DALIAugmenter`.

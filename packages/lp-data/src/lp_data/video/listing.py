@@ -19,12 +19,9 @@ _MOST_NAMES = 5
 
 
 class FolderListing(NamedTuple):
-    """What a folder holds of one kind; hidden files count as not there.
+    """The videos by name, or the images in natural order, directly in a folder.
 
-    Attributes:
-        folder: The folder. Folders within it are not searched.
-        files: The videos by name, or the images in natural order.
-        left_out: Its other entries, by name.
+    ``left_out`` are its other entries, by name; hidden files count as not there.
     """
 
     folder: Path

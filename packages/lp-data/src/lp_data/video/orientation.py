@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
 
 class Orientation(NamedTuple):
-    """How a picture is turned for display: one of the eight right-angled ways.
+    """How a picture is turned for display, by one of the eight right-angled ways.
 
-    Attributes:
-        transpose: Swap rows and columns, first.
-        flip_x: Mirror left and right, second.
-        flip_y: Mirror top and bottom, last.
+    Rows and columns are swapped first; then it is mirrored left to right (x) and top to bottom (y).
     """
 
     transpose: bool

@@ -141,17 +141,10 @@ class TorchCodecSource(TimedSource):
 def resize_on_device(
     frames: UInt8[Tensor, "frames 3 height width"], size: tuple[int, int]
 ) -> UInt8[Tensor, "frames 3 rows columns"]:
-    """Resize frames; the map of coordinates is `lp_core.geometry.affine.resizing`.
+    """Resize frames (T, 3, H, W) to (height, width) ``size`` in model px, as images are.
 
-    Areas are averaged, or pixels interpolated bilinearly, by the same rule as on the host. Gray
-    levels may differ by 1 from there, where OpenCV rounds in between.
-
-    Args:
-        frames: (T, 3, H, W) in frame px.
-        size: (height, width) in model px.
-
-    Returns:
-        (T, 3, height, width) in model px, on the same device.
+    The map of coordinates is `lp_core.geometry.affine.resizing`. Gray levels may differ by 1 from
+    those on the host, where OpenCV rounds in between.
     """
     source = (frames.shape[2], frames.shape[3])
     if source == size:
