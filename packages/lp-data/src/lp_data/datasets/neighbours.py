@@ -11,7 +11,7 @@ _LAST_NUMBER = re.compile(r"^(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)$")
 
 
 def neighbour_name(image_path: str, offset: int) -> str | None:
-    """The path of the frame ``offset`` frames later: ``"v/img10.png"`` for ``"v/img12.png"`` and -2.
+    """The path of the frame ``offset`` frames later: ``v/img10.png`` for ``v/img12.png`` and -2.
 
     The last number in the file name counts the frames. The neighbour's number has at least as many
     digits, filled with zeros, and is never below 0: before the first frame comes the first frame.
