@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_data.loading.context_runs import with_context
+from lp_data.loading.runs import with_context
 
 
 def _chunks(frames, sizes):

@@ -13,8 +13,7 @@ from lp_data.augmentation.effect import Augmented
 from lp_data.datamodule import LabeledDataModule
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError
-from lp_data.loading.loader import ResumableLoader, default_num_workers
-from lp_data.loading.sampler import EpochSampler
+from lp_data.loading.loader import EpochSampler, ResumableLoader, default_num_workers
 from lp_data.split import Split, split_rows
 
 ROWS = 20

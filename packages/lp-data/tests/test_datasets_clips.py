@@ -22,8 +22,7 @@ from lp_data.datamodule import SemiSupervisedDataModule
 from lp_data.datasets.clips import ClipDataset, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError, VideoError
-from lp_data.loading.loader import ResumableLoader, begin_worker
-from lp_data.loading.sampler import EpochSampler
+from lp_data.loading.loader import EpochSampler, ResumableLoader, begin_worker
 from lp_data.split import split_rows
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.video.base import Source

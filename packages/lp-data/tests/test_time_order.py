@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lp_data.datasets.time_order import prove_neighbours, videos_by_name
+from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
 

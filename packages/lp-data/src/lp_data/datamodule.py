@@ -13,8 +13,7 @@ from pytorch_lightning.utilities import CombinedLoader
 from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.errors import DataModuleError
-from lp_data.loading.loader import ResumableLoader, begin_worker, default_num_workers
-from lp_data.loading.sampler import EpochDataset, EpochSampler
+from lp_data.loading.loader import EpochSampler, ResumableLoader, begin_worker, default_num_workers
 from lp_data.split import Split
 
 FEWEST_STEPS = 10
@@ -118,7 +117,7 @@ class LabeledDataModule(LightningDataModule):
 
     def _sampler(
         self,
-        dataset: EpochDataset,
+        dataset: LabeledDataset | ClipDataset,
         samples: Sequence[int],
         *,
         num_samples: int | None = None,
@@ -135,13 +134,9 @@ class LabeledDataModule(LightningDataModule):
         )
 
     def _loader(
-        self,
-        dataset: Any,
-        sampler: EpochSampler,
-        batch_size: int | None,
-        *,
-        in_workers: bool = True,
+        self, dataset: LabeledDataset | ClipDataset, sampler: EpochSampler, batch_size: int | None
     ) -> ResumableLoader[Any]:
+        in_workers = isinstance(dataset, LabeledDataset) or dataset.in_workers
         on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
         workers = self.num_workers
         if workers is None:
@@ -201,7 +196,7 @@ class SemiSupervisedDataModule(LabeledDataModule):
         )
         loaders = {
             "labeled": super().train_dataloader(),
-            "unlabeled": self._loader(self.clips, clips, None, in_workers=self.clips.in_workers),
+            "unlabeled": self._loader(self.clips, clips, None),
         }
         return CombinedLoader(loaders, mode="max_size_cycle")
 

@@ -23,8 +23,14 @@ from numpy import ndarray
 from lp_core.errors import LPError
 from lp_core.image_source import ImageSource
 from lp_core.video import VideoSource
-from lp_data.datasets.neighbours import neighbour_name
-from lp_data.datasets.time_order import OFFSETS, Thumbnail, other_frames, shows_frame, thumbnail
+from lp_data.datasets.neighbours import (
+    OFFSETS,
+    Thumbnail,
+    neighbour_name,
+    other_frames,
+    shows_frame,
+    thumbnail,
+)
 from lp_data.errors import ImageFileError, VideoError
 from lp_data.images import read_image
 from lp_data.video.open import open_video

@@ -14,7 +14,7 @@ from lp_data.check.files import check_images, check_videos
 from lp_data.check.labels import check_keypoints, check_label_files, find_label_files
 from lp_data.check.positions import check_positions
 from lp_data.check.report import Problem, ProjectReport
-from lp_data.datasets.time_order import prove_neighbours, videos_by_name
+from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
 from lp_data.errors import DataError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lp_core.errors import LPError
-from lp_data.datasets.time_order import NeighbourEvidence
+from lp_data.datasets.neighbours import NeighbourEvidence
 
 _PARTICULARS = re.compile(r"'[^']*'|[-+]?\d[\d.e+-]*")
 

@@ -1,25 +1,102 @@
-"""A data loader that a stopped run can take up in the middle of an epoch."""
+"""The order in which samples are drawn, and a loader that a stopped run can take up within it."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import cv2
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from lp_data.datasets.clips import ClipDataset
-from lp_data.loading.sampler import EpochSampler
+from lp_data.datasets.labeled import LabeledDataset
+from lp_data.loading.runs import prefetch
 
 T = TypeVar("T")
 Batch = TypeVar("Batch", covariant=True)
 _MOST_WORKERS = 8
+
+
+class EpochSampler(DistributedSampler[int]):
+    """Draws rows of a dataset, in an order that only the seed and the epoch decide.
+
+    Rows are drawn without replacement until each was drawn once, then again in another order, as
+    often as it takes. The stream is dealt to the processes in turn, so that they train on different
+    samples, and it can begin in its middle. Setting the epoch sets the dataset's epoch too;
+    Lightning does that before each epoch. It is a ``DistributedSampler`` so that Lightning leaves
+    it in place.
+
+    Args:
+        dataset: Draw ``d`` of row ``r`` is its sample ``r + d * len(dataset)``.
+        rows: The rows to draw.
+        num_samples: How many all processes draw in one epoch; by default each row once.
+        shuffle: Draw in random order; else in the order of ``rows``.
+        seed: The seed of the order.
+        rank: The number of this process, from 0.
+        num_replicas: How many processes there are.
+    """
+
+    def __init__(
+        self,
+        dataset: LabeledDataset | ClipDataset,
+        rows: Sequence[int],
+        *,
+        num_samples: int | None = None,
+        shuffle: bool,
+        seed: int = 0,
+        rank: int = 0,
+        num_replicas: int = 1,
+    ) -> None:
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed)
+        self._source = dataset
+        self._rows = np.asarray(rows, dtype=np.int64)
+        wanted = len(rows) if num_samples is None else num_samples
+        self.num_samples = -(-wanted // num_replicas) if len(rows) else 0
+        self.total_size = self.num_samples * num_replicas
+        self._first = 0
+
+    def __len__(self) -> int:
+        """How many samples this process draws in one epoch."""
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Order and augment by another epoch, counted from 0."""
+        super().set_epoch(epoch)
+        self._source.set_epoch(epoch)
+
+    def begin_at(self, sample: int) -> None:
+        """Leave out the first ``sample`` samples of this process, the next time only."""
+        self._first = sample
+
+    def __iter__(self) -> Iterator[int]:
+        """The samples of this process, in order.
+
+        Lazily, since a loader with workers and without batches makes two iterators and uses one.
+        """
+        first, self._first = self._first, 0
+        stream = self._stream()[self.rank :: self.num_replicas]
+        yield from stream[first:].tolist()
+
+    def _stream(self) -> np.ndarray:
+        """The samples of all processes in one epoch."""
+        if not self.total_size:
+            return self._rows
+        draws = -(-self.total_size // len(self._rows))
+        passes = [self._order(draw) + draw * len(self._source) for draw in range(draws)]
+        return np.concatenate(passes)[: self.total_size]
+
+    def _order(self, draw: int) -> np.ndarray:
+        if not self.shuffle:
+            return self._rows
+        seed = np.random.SeedSequence([self.seed, self.epoch, draw])
+        raw = np.random.PCG64(seed).random_raw(len(self._rows))
+        return self._rows[np.argsort(raw, kind="stable")]
 
 
 class ResumableLoader(DataLoader[Batch]):
@@ -73,26 +150,6 @@ class ResumableLoader(DataLoader[Batch]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass where ``state`` says, if that is the epoch which then runs."""
         self._skip = (int(state["epoch"]), int(state["batches"]))
-
-
-class _End:
-    """The iterable has ended."""
-
-
-def prefetch(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
-    """The items in their order, made by a thread at most ``ahead`` items before they are used.
-
-    If the user of the items stops early, the thread stops after the item that it is making.
-    """
-    iterator = iter(items)
-    pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
-    try:
-        ready = deque(pool.submit(next, iterator, _End()) for _ in range(ahead))
-        while not isinstance(item := ready.popleft().result(), _End):
-            ready.append(pool.submit(next, iterator, _End()))
-            yield item
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _with_current_device(items: Iterable[T]) -> Iterator[T]:

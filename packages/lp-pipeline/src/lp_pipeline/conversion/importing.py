@@ -9,7 +9,7 @@ import yaml
 
 from lp_core.image_source import ImageSource
 from lp_core.poses import PoseTable, write_pose_csv
-from lp_data.datasets.time_order import NeighbourEvidence, prove_neighbours
+from lp_data.datasets.neighbours import NeighbourEvidence, prove_neighbours
 from lp_data.pictures import PictureWriter
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages

@@ -17,9 +17,8 @@ from lp_core.devices import Precision, autocast, choose_device
 from lp_core.geometry.affine import resizing
 from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_core.video import VideoSource
-from lp_data.loading.context_runs import Frames, frames_before, with_context
-from lp_data.loading.loader import prefetch
+from lp_core.video import Frames, VideoSource
+from lp_data.loading.runs import frames_before, prefetch, with_context
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.loading import weights_digest
 from lp_pipeline.errors import PredictionError

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from lp_core.errors import unwritable
 from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
-from lp_data.datasets.time_order import prove_neighbours, videos_by_name
+from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
 from lp_io.checkpoint.folder import check_model_dir, content
 from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save

@@ -1,16 +1,17 @@
-"""Consecutive frames with the context that a tracker looks at on each side of them."""
+"""Runs of frames with the context of each, and items that a thread makes ahead of their use."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
-from numpy import ndarray
 
-from lp_core.video import VideoSource
+from lp_core.video import Frames, VideoSource
 
-Frames = UInt8[ndarray, "frames height width 3"]
+T = TypeVar("T")
 
 
 def frames_before(source: VideoSource, end: int, number: int) -> Frames:
@@ -49,3 +50,23 @@ def with_context(
             kept = run
     if kept is not None:
         yield np.concatenate([kept, np.repeat(kept[-1:], margin, axis=0)])
+
+
+class _End:
+    """The iterable has ended."""
+
+
+def prefetch(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
+    """The items in their order, made by a thread at most ``ahead`` items before they are used.
+
+    If the user of the items stops early, the thread stops after the item that it is making.
+    """
+    iterator = iter(items)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+    try:
+        ready = deque(pool.submit(next, iterator, _End()) for _ in range(ahead))
+        while not isinstance(item := ready.popleft().result(), _End):
+            ready.append(pool.submit(next, iterator, _End()))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
