@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from lp_core.poses import Skeleton
 from lp_data.augmentation.affine_effects import Affine, CropAndPad, HorizontalFlip, Rot90
 from lp_data.augmentation.build import build_augmenter
-from lp_data.augmentation.composition import Composition
+from lp_data.augmentation.composition import Composition, Geometry, move_keypoints, resample
 from lp_data.augmentation.effect import Augmenter, ShiftField, WarpEffect
 from lp_data.augmentation.elastic import ElasticDeformation
 from lp_data.augmentation.presets import PRESETS
-from lp_data.augmentation.warp import Geometry, move_keypoints, resample
 
 MOVING = ["dlc", "dlc-lr", "dlc-top-down", "clip"]
 MARGIN = 12

@@ -5,13 +5,14 @@ import pytest
 
 from lp_core.poses import Skeleton
 from lp_data.augmentation.build import build_augmenter
-from lp_data.augmentation.drawing import (
+from lp_data.datasets.sheets import (
     contact_sheet,
     draw_keypoints,
     overlay_heatmaps,
+    preview_clip,
+    preview_images,
     rainbow,
 )
-from lp_data.datasets.sheets import preview_clip, preview_images
 from lp_data.errors import AugmentationError
 
 GRAY = np.full((40, 60, 3), 90, np.uint8)

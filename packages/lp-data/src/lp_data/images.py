@@ -120,14 +120,10 @@ def interpolation(source: tuple[int, int], target: tuple[int, int]) -> int:
 
 
 def resize(image: Image, size: tuple[int, int]) -> UInt8[ndarray, "rows columns 3"]:
-    """Resize an image; the map of coordinates is `lp_core.geometry.affine.resizing`.
+    """Resize an image (H, W, 3) from frame px to (height, width) ``size`` in model px.
 
-    Args:
-        image: (H, W, 3) in frame px.
-        size: (height, width) in model px.
-
-    Returns:
-        (height, width, 3) in model px. The input itself where it has that size already.
+    The map of coordinates is `lp_core.geometry.affine.resizing`. An image of that size already is
+    returned itself.
     """
     source = (image.shape[0], image.shape[1])
     if source == size:

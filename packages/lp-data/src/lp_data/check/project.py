@@ -11,8 +11,12 @@ from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_core.poses import PoseTable
 from lp_data.check.files import check_images, check_videos
-from lp_data.check.labels import check_keypoints, check_label_files, find_label_files
-from lp_data.check.positions import check_positions
+from lp_data.check.labels import (
+    check_keypoints,
+    check_label_files,
+    check_positions,
+    find_label_files,
+)
 from lp_data.check.report import Problem, ProjectReport
 from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
 from lp_data.errors import DataError

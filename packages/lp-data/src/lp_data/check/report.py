@@ -21,13 +21,10 @@ Severity = Literal["error", "warning"]
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong.
+    """One thing that is wrong, where, and what to do about it.
 
-    Attributes:
-        severity: An ``error`` stops training or prediction; a ``warning`` spoils it.
-        problem: What is wrong.
-        where: The file, and where it applies the line, column or frame.
-        remedy: What to do about it; may be empty.
+    An ``error`` stops training or prediction; a ``warning`` spoils it. ``where`` is the file, and
+    where it applies the line, column or frame; ``remedy`` may be empty.
     """
 
     severity: Severity
@@ -122,9 +119,7 @@ class ProjectReport:
 def report_text(report: ProjectReport, *, verbose: bool = False) -> str:
     """The summary tables, then the problems, then the count of them.
 
-    Args:
-        report: What a check found.
-        verbose: List every problem; otherwise of many of one kind only the first.
+    Of many problems of one kind only the first is listed, unless the text is to be ``verbose``.
     """
     parts = [_table(_facts(report))]
     if report.keypoints:

@@ -83,12 +83,9 @@ def context_window(data_dir: Path, image_path: str, num_frames: int) -> list[str
 
 
 class NeighbourEvidence(NamedTuple):
-    """What is known of the neighbours of labelled images.
+    """By folder, for how many labelled images all four neighbours are there.
 
-    Attributes:
-        proved: The folders whose neighbours are neighbours in time, and for how many labelled
-            images all four are there.
-        unproved: The same for folders in which nothing shows that.
+    They are ``proved`` to be neighbours in time, or ``unproved`` where nothing shows that.
     """
 
     proved: Mapping[str, int]
@@ -125,8 +122,8 @@ def prove_neighbours(
     At most 12 labelled images of each folder are read, with their neighbours.
 
     Args:
-        image_paths: The labelled images, with forward slashes.
-        data_dir: The folder that the paths are relative to.
+        image_paths: With forward slashes, relative to ``data_dir``.
+        data_dir: The project folder.
         video_of: Gives the video that the images of a folder are frames of; see `videos_by_name`.
     """
     folders: dict[str, list[str]] = defaultdict(list)

@@ -178,12 +178,10 @@ def begin_worker(worker: int) -> None:
 
 
 def default_num_workers(*, on_gpu: bool, processes: int = 1) -> int:
-    """How many worker processes to load data with.
+    """How many worker processes to load data with, of ``processes`` that share the machine.
 
-    Args:
-        on_gpu: Whether the model runs on a GPU. Where it runs on the CPU, it needs every core for
-            much longer than the loading does, so workers would only get in its way.
-        processes: How many processes train on this machine, which share its cores.
+    A model on the CPU needs every core for much longer than the loading does, so workers would only
+    get in its way.
     """
     if not on_gpu:
         return 0

@@ -20,11 +20,7 @@ from lp_data.video.base import Source
 
 
 def cut(image: Image, box: Box | None) -> UInt8[ndarray, "rows columns 3"]:
-    """The pixels of a box; those beyond the edge of the frame are black.
-
-    Args:
-        image: (H, W, 3) in frame px.
-        box: Which pixels; None for all.
+    """The pixels of a box (None for all) of an image (H, W, 3); those beyond the frame are black.
 
     Returns:
         (height, width, 3): pixel (0, 0) is pixel (x, y) of the frame. A view of the image where
@@ -99,12 +95,7 @@ class CutVideo(Source):
         return len(self._source)
 
     def to_frame(self, start: int, stop: int) -> Float[Tensor, "frames 2 3"]:
-        """Maps from model px to frame px of frames; the first and the last stand for those beyond.
-
-        Args:
-            start: The first frame; it may be negative.
-            stop: The frame after the last.
-        """
+        """Maps from model px to frame px; the first and last stand for those beyond."""
         numbers = np.clip(np.arange(start, stop), 0, len(self) - 1)
         maps = [cutting(self.size, self._boxes[number], self.output_size) for number in numbers]
         return affine.invert(torch.stack(maps)).float()

@@ -147,13 +147,8 @@ def _write_sound(container: OutputContainer, stream: AudioStream, seconds: Fract
 def lengthen(video: Path, frames: int, path: Path) -> Path:
     """Write ``frames`` frames, made of the packets of a video again and again; none is encoded.
 
-    Args:
-        video: A video of at least two frames, of a constant rate.
-        frames: How many frames to write.
-        path: The file to write; its suffix decides the container.
-
-    Returns:
-        ``path``.
+    The video has a constant rate and at least two frames. The suffix of ``path``, which is
+    returned, decides the container.
     """
     with av.open(str(video)) as source, av.open(str(path), "w") as target:
         stream = source.streams.video[0]

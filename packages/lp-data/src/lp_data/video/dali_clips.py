@@ -34,12 +34,10 @@ Clip = UInt8[Tensor, "frames 3 height width"]
 
 
 class Change(NamedTuple):
-    """What is done to all frames of a clip alike.
+    """What is done to all frames of a clip alike: a map from model px before to model px after.
 
-    Attributes:
-        matrix: (2, 3) from model px before to model px after.
-        brightness: Factor of all gray levels.
-        contrast: Factor of the distance from medium gray.
+    All gray levels are multiplied by the brightness, and their distance from medium gray by the
+    contrast.
     """
 
     matrix: Float[Tensor, "2 3"]

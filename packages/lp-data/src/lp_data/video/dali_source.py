@@ -15,13 +15,12 @@ from lp_data.errors import VideoError
 from lp_data.images import resize
 from lp_data.video import dali_backend
 from lp_data.video.container import open_container
-from lp_data.video.convert import Picture
+from lp_data.video.convert import Orientation, Picture
 from lp_data.video.dali_backend import Device
 from lp_data.video.decoder import Decoder
 from lp_data.video.excerpt import excerpt
 from lp_data.video.index import FrameIndex
 from lp_data.video.indexed import IndexedSource
-from lp_data.video.orientation import Orientation
 
 _SEQUENCE = 16  # frames that DALI's reader decodes ahead at a time
 _AT_ONCE = 16  # frames of one excerpt that are decoded at a time

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
@@ -15,13 +16,15 @@ from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from lp_data.errors import VideoError
+from lp_data.video.container import is_cut_off
 from lp_data.video.decoder import Decoder, Key
 from lp_data.video.packets import PacketTable, scan_packets
-from lp_data.video.rates import frame_rate
-from lp_data.video.truncation import is_cut_off
 
 # So many of the first frames must come in the order that their times say.
 _HEAD = 8
+
+_PAUSE = 4  # times the middle interval between frames
+_LEAST, _MOST = 1, 1000  # frames a second of usual videos
 
 # Recordings of these may begin anywhere, and end anywhere without a sign of it.
 _STREAMED = frozenset({"mpegts", "mpeg"})
@@ -113,7 +116,7 @@ def build_index(path: Path) -> FrameIndex:
         raise VideoError("no frame of the video can be decoded", where=path)
     promised = max(promised - len(table) + int(table.shown.sum()), len(index) + lost)
     times = index.keys[: 0 if index.key is Key.ORDER else None]
-    fps, rate_note = frame_rate(times, table.time_base, table.declared_fps)
+    fps, rate_note = _frame_rate(times, table.time_base, table.declared_fps)
     return replace(
         index,
         fps=fps,
@@ -262,4 +265,50 @@ def _damage(frames: int, promised: int, cut_off: bool, corrupt: int) -> str | No
         return f"only {frames} of the {promised} frames that the file promises can be decoded"
     if corrupt:
         return f"{corrupt} packets of the file are damaged; {frames} frames remain of the video"
+    return None
+
+
+def _frame_rate(
+    times: Int64[ndarray, " frames"], unit: Fraction, declared: Fraction | None
+) -> tuple[Fraction, str | None]:
+    """Frames per second of a video, and what a user should know about them.
+
+    It is the average without pauses, which are intervals of more than four times the middle one. A
+    container may round times (Matroska: to a millisecond), so the rate that the header declares is
+    preferred where, over the whole video, it differs by less than one frame.
+
+    Args:
+        times: When the frames are shown, in any order; empty where that is not known.
+        unit: Seconds per unit of ``times``.
+        declared: The rate that the header declares, if it does; else 25 stands for it.
+
+    Returns:
+        The rate; and a note on pauses or on an odd rate, None where there is nothing to note.
+    """
+    steps = np.diff(np.sort(times))
+    if not len(steps) or not steps.any():
+        rate = declared or Fraction(25)
+        return rate, _rate_note(rate, 0, Fraction(0))
+    is_pause = steps > _PAUSE * np.median(steps)
+    span, gaps = int(steps[~is_pause].sum()) * unit, int((~is_pause).sum())
+    rate = gaps / span
+    if declared and abs(declared * span - gaps) < 1:
+        rate = declared
+    return rate, _rate_note(rate, int(is_pause.sum()), int(steps.max()) * unit)
+
+
+def _rate_note(rate: Fraction, pauses: int, longest: Fraction) -> str | None:
+    shown = f"{float(rate):.6g} frames a second"
+    if not _LEAST <= rate <= _MOST:
+        return (
+            f"by its times, the video has {shown}; if that is wrong, re-encode it with the true "
+            "rate, as in: ffmpeg -r 30 -i in.mp4 out.mp4"
+        )
+    if pauses:
+        longest_shown = timedelta(seconds=round(float(longest)))
+        count = "a pause" if pauses == 1 else f"{pauses} pauses"
+        return (
+            f"{count} of up to {longest_shown} (h:mm:ss) between frames: {shown} without; times of "
+            "frames are counted as if there was none"
+        )
     return None

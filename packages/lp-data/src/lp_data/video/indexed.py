@@ -12,9 +12,9 @@ from typing import Any
 from lp_data.errors import VideoError
 from lp_data.video.base import Source
 from lp_data.video.container import VIDEO_FILES
+from lp_data.video.convert import Orientation
 from lp_data.video.decoder import Decoder, Key
 from lp_data.video.index import FrameIndex, build_index
-from lp_data.video.orientation import Orientation
 
 _log = logging.getLogger(__name__)
 
