@@ -1,14 +1,25 @@
 """Identity over time: which rows of a video are the same individual."""
 
+from lp_analysis.tracks.offline import Count, Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
+from lp_analysis.tracks.review import Doubt, least_certain, write_review
+from lp_analysis.tracks.similarity import AppearanceMetric
 from lp_analysis.tracks.tables import track_online, with_tracks
 
 __all__ = [
     "UNTRACKED",
+    "AppearanceMetric",
+    "Count",
     "Decisions",
+    "Doubt",
+    "Individuals",
+    "JoiningOptions",
     "OnlineTracker",
     "TrackingOptions",
+    "least_certain",
+    "track_offline",
     "track_online",
     "with_tracks",
+    "write_review",
 ]

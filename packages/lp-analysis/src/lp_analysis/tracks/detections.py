@@ -77,7 +77,7 @@ def detections_of(
         by_axis[row],
         weight[row],
         centre[row],
-        _sizes(by_axis[row], known[row]),
+        body_sizes(by_axis[row], known[row]),
         limbs_of(by_axis[row], pairs),
         certain[row],
         np.zeros((len(row), 0)) if appearance is None else appearance[row],
@@ -103,9 +103,15 @@ def masked_median(
     return middle.reshape(count.shape)
 
 
-def _sizes(
+def body_sizes(
     points: Float[ndarray, "rows 2 keypoints"], known: Bool[ndarray, "rows keypoints"]
 ) -> Float[ndarray, " rows"]:
+    """The diagonals of the boxes around poses, px; NaN where too few keypoints are known.
+
+    Args:
+        points: Frame px.
+        known: Which keypoints have a position.
+    """
     low = np.where(known[:, None], points, np.inf).min(axis=2)
     high = np.where(known[:, None], points, -np.inf).max(axis=2)
     diagonal = np.hypot(*(high - low).T)

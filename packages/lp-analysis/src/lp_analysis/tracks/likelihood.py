@@ -8,7 +8,7 @@ costs never saturate and never tie.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from lp_analysis.tracks.detections import Detections, masked_median
@@ -23,7 +23,12 @@ EFFECTIVE_KEYPOINTS = 3.0
 """Keypoints of one body move together; all of them count as so many independent ones."""
 
 EFFECTIVE_LIMBS = 2.0
-_POSE_BACKGROUND = np.log(2 * np.pi * 0.3**2) + 1  # of the pose of some other animal there
+
+RETURN_COST = 9.0
+"""Nats, for the return of a known animal anywhere right after its loss; one less each frame."""
+
+_OTHER_POSE = 0.3  # body sizes; scale of the keypoints of some other animal there
+_POSE_BACKGROUND = np.log(2 * np.pi * _OTHER_POSE**2) + 1
 _LIMB_BACKGROUND = 0.3  # standard deviation of log lengths between animals
 
 
@@ -72,10 +77,25 @@ def place_noise(
     """
     known = ~np.isnan(residual[:, :, 0])
     count = known.sum(axis=-1)
-    moving = (scale**2)[:, None] * (known * (1 + age[:, None])).sum(axis=-1)
+    moving = (known * pose_variance(1 + age, scale, size)[:, None]).sum(axis=-1)
     mean = moving / np.maximum(count, 1) ** 2
     unlike = np.where(count > 0, mean, (size**2 / 4)[:, None])
     return unlike + ((jitter * size) ** 2)[:, None]
+
+
+def pose_variance(
+    frames: Int[ndarray, "some ages"],
+    scale: Float[ndarray, " some"],
+    size: Float[ndarray, " some"],
+) -> Float[ndarray, "some ages"]:
+    """Variances of keypoints around the body, px²: after some time any pose is as likely.
+
+    Args:
+        frames: Since the keypoints were seen.
+        scale: Of the residuals from frame to frame, px.
+        size: Body sizes, px.
+    """
+    return np.minimum((scale**2)[:, None] * frames, ((_OTHER_POSE * size) ** 2)[:, None])
 
 
 def motion_cost(
@@ -112,10 +132,27 @@ def pose_cost(
         size: Body sizes, px.
     """
     known = ~np.isnan(residual[:, :, 0])
-    spread = (scale**2)[:, None] * (1 + age)
+    spread = pose_variance(1 + age, scale, size)
     variance = spread[:, None] / np.maximum(weight, 1e-3)[None]
     squared = (residual * residual).sum(axis=2)
-    relative = np.log(2 * np.pi * variance / (size**2)[:, None, None])
+    return pose_evidence(squared, variance, size[:, None], known)
+
+
+def pose_evidence(
+    squared: Float[ndarray, "*pairs keypoints"],
+    variance: Float[ndarray, "*pairs keypoints"],
+    size: Float[ndarray, "*sizes"],
+    known: Bool[ndarray, "*pairs keypoints"],
+) -> Float[ndarray, "*pairs"]:
+    """-log density ratio of keypoints around the body, against those of another animal.
+
+    Args:
+        squared: Residuals, px².
+        variance: Of a residual along an axis, px².
+        size: Body sizes, px; broadcasts over the pairs.
+        known: Which residuals are known. One alone tells nothing: it is the displacement.
+    """
+    relative = np.log(2 * np.pi * variance / (size**2)[..., None])
     each = relative + (NU + 2) / 2 * np.log1p(squared / (NU * variance)) - _POSE_BACKGROUND
     count = known.sum(axis=-1)
     mean = np.where(known, each, 0).sum(axis=-1) / np.maximum(count, 1)

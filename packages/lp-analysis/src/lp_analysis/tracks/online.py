@@ -12,6 +12,7 @@ from lp_analysis.errors import TrackingError
 from lp_analysis.tracks.assignment import BORN, Assignment, assign
 from lp_analysis.tracks.detections import Detections, detections_of, limb_pairs
 from lp_analysis.tracks.likelihood import (
+    RETURN_COST,
     appearance_cost,
     innovations,
     limb_cost,
@@ -29,7 +30,6 @@ _UNKNOWN_SIZE = 50.0  # frame px, until a row tells the size of a body
 _REMEMBERED = 1000  # rows that the mean size of bodies reaches back
 _LIMB_VARIANCE = 0.15**2
 _LEFT_OUT_COST = 2.0  # nats above those of a row that begins a track
-_RETURN_COST = 9.0  # nats, for a return anywhere in the frame after the loss
 _MOST_SURE = 3.0  # nats, for a row of the highest score
 
 
@@ -190,7 +190,7 @@ class OnlineTracker:
         motion = motion_cost(off, variance, states.size)
         returned = np.zeros(motion.shape, bool)
         if options.animals is not None:
-            anywhere = np.maximum(_RETURN_COST - states.missed, 0) - np.log(options.new_rate)
+            anywhere = np.maximum(RETURN_COST - states.missed, 0) - np.log(options.new_rate)
             returned = motion > anywhere[:, None]
             motion = np.minimum(motion, anywhere[:, None])
         cost = motion + pose_cost(residual, found.weight, states.age, scale, states.size)

@@ -14,7 +14,7 @@ from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
 from lp_core.poses import PoseTable
 
-FrameRows = tuple[int, Int[ndarray, " some"]]
+FrameRows = tuple[int, Int[ndarray, " _some"]]
 """A frame's number and the places of its rows."""
 
 
@@ -64,8 +64,13 @@ def with_tracks(table: PoseTable, track: Int[ndarray, " rows"]) -> PoseTable:
         table: R rows.
         track: (R,) numbers of tracks; `UNTRACKED` where a row belongs to none.
     """
-    names = tuple(None if number < 0 else f"track_{number}" for number in track.tolist())
+    names = tuple(None if number < 0 else track_name(number) for number in track.tolist())
     return replace(table, individual=names)
+
+
+def track_name(number: int) -> str:
+    """What a track is called."""
+    return f"track_{number}"
 
 
 def check_trackable(table: PoseTable) -> None:
@@ -87,7 +92,7 @@ def check_trackable(table: PoseTable) -> None:
         )
 
 
-def view_rows(table: PoseTable) -> list[Int[ndarray, " some"]]:
+def view_rows(table: PoseTable) -> list[Int[ndarray, " _some"]]:
     """The places of the rows of each view."""
     if table.view is None:
         return [np.arange(len(table))]
@@ -106,7 +111,7 @@ def frame_rows(table: PoseTable, rows: Int[ndarray, " some"]) -> Iterator[FrameR
 
 def stepped(
     table: PoseTable, rows: Int[ndarray, " some"], patience: int
-) -> Iterator[Int[ndarray, " some"]]:
+) -> Iterator[Int[ndarray, " _some"]]:
     """The rows of each frame, with those frames between that have none.
 
     Args:

@@ -1,0 +1,388 @@
+"""Join the tracklets of a whole video to individuals, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from lp_analysis.errors import TrackingError
+from lp_analysis.tracks.detections import body_sizes, limb_pairs, limbs_of
+from lp_analysis.tracks.flow import FAR, FlowProblem, Limit, Paths, cheapest_paths
+from lp_analysis.tracks.links import MotionModel, candidate_links, motion_costs
+from lp_analysis.tracks.online import UNTRACKED, Decisions
+from lp_analysis.tracks.options import TrackingOptions
+from lp_analysis.tracks.review import Doubt
+from lp_analysis.tracks.similarity import AppearanceMetric
+from lp_analysis.tracks.tables import (
+    check_trackable,
+    row_scores,
+    skeleton_edges,
+    track_name,
+    track_online,
+    view_rows,
+)
+from lp_analysis.tracks.tracklets import Cut, Tracklets, tracklets_of, uncertain_cuts
+from lp_core.poses import PoseTable
+
+_ROW_GAIN = 0.5  # nats, of a row of usual score on a path
+_GAIN_OF_ODDS = 0.25  # nats, for each nat in the odds of its score beyond the usual
+_LEAST_GAIN, _LEAST_GAIN_OF_KNOWN, _MOST_GAIN = -1.0, 0.05, 1.0
+_END = 3.0  # nats, of a path that ends before the video
+_BEGIN_AT_START = 2.0
+_FURTHER = 20  # later tracklets that each of a known number of animals may go on as
+
+
+class Count(NamedTuple):
+    """At most so many animals are to be seen in some frames.
+
+    Attributes:
+        start, stop: The frames, ``stop`` not among them.
+        animals: How many.
+    """
+
+    start: int
+    stop: int
+    animals: int
+
+
+@dataclass(frozen=True)
+class JoiningOptions:
+    """How tracklets are joined.
+
+    Attributes:
+        cut_margin: A track is cut where a decision has a smaller margin, nats.
+        most_missed: A track is cut where more frames lack a row.
+        max_gap: Frames over which tracklets are joined; those of a known number of animals may be
+            farther apart.
+        counts: How many animals there are in stretches of the video.
+        extra_animal: Nats for each individual beyond the known number; None where there are no
+            more.
+
+    Raises:
+        TrackingError: A value is out of range.
+    """
+
+    cut_margin: float = 6.0
+    most_missed: int = 5
+    max_gap: int = 120
+    counts: tuple[Count, ...] = ()
+    extra_animal: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.most_missed < 0 or self.max_gap < 0:
+            raise TrackingError("most_missed and max_gap must not be negative")
+        if self.extra_animal is not None and self.extra_animal < 0:
+            raise TrackingError(f"extra_animal must not be negative, got {self.extra_animal}")
+        for count in self.counts:
+            if count.animals < 0 or count.start >= count.stop:
+                raise TrackingError(f"{count} is not a number of animals in a stretch of frames")
+
+
+class Individuals(NamedTuple):
+    """The individuals of a table.
+
+    Attributes:
+        track: (R,) numbers, in the order in which individuals first occur; `UNTRACKED` where a row
+            belongs to none.
+        doubts: Every decision whose margin is less than `FAR`, in the order of time.
+    """
+
+    track: Int[ndarray, " rows"]
+    doubts: list[Doubt]
+
+
+def track_offline(
+    table: PoseTable,
+    options: TrackingOptions | None = None,
+    joining: JoiningOptions | None = None,
+    appearance: Float[ndarray, "rows features"] | None = None,
+    given: Int[ndarray, " rows"] | None = None,
+) -> Individuals:
+    """Follow the individuals of a table, with later frames to help decide about earlier ones.
+
+    The tracks of `track_online` are cut into tracklets where a decision was uncertain or rows are
+    missing, and joined by an exact min-cost flow. A tracklet may be left out, such as a false
+    positive: its rows then have no track, and stay in the table. What tells individuals apart, by
+    the lengths of their limbs and by their appearance, is learned from tracklets that are seen at
+    the same time. Nothing is interpolated. Each view is followed by itself.
+
+    Args:
+        table: Rows of a video in any order, in frame px. Its individuals are not looked at.
+        options: About the animals and their motion.
+        joining: How tracklets are joined.
+        appearance: What the rows look like, any vectors; NaN where it is unknown.
+        given: (R,) numbers of tracks that are right as they are, and are only to be joined; rows
+            of negative numbers are followed.
+
+    Raises:
+        TrackingError: The rows have no frame numbers or are not in frame px, or a given track has
+            two rows in a frame.
+    """
+    check_trackable(table)
+    options, joining = options or TrackingOptions(), joining or JoiningOptions()
+    followed = _followed(table, options, given)
+    found, doubts = np.full(len(table), UNTRACKED), []
+    for rows in view_rows(table):
+        part = table.rows(rows)
+        looks = None if appearance is None else appearance[rows]
+        one = _OneView(part, options, joining, looks)
+        track, some = one.joined(Decisions(followed.track[rows], followed.margin[rows]))
+        begun = int(found.max(initial=UNTRACKED)) + 1
+        found[rows] = np.where(track < 0, UNTRACKED, track + begun)
+        doubts += [doubt.named(begun, part) for doubt in some]
+    return Individuals(found, sorted(doubts, key=lambda doubt: (doubt.frame, doubt.individuals)))
+
+
+def _followed(
+    table: PoseTable, options: TrackingOptions, given: Int[ndarray, " rows"] | None
+) -> Decisions:
+    """Tracks that are pure rather than long: of an unknown number of animals."""
+    open_number = replace(options, animals=None)
+    if given is None:
+        return track_online(table, open_number)
+    _check_given(table, given)
+    decisions = Decisions(given.copy(), np.full(len(table), np.inf))
+    rest = np.flatnonzero(given < 0)
+    if len(rest):
+        found = track_online(table.rows(rest), open_number)
+        begun = int(given.max(initial=-1)) + 1
+        decisions.track[rest] = np.where(found.track < 0, UNTRACKED, found.track + begun)
+        decisions.margin[rest] = found.margin
+    return decisions
+
+
+def _check_given(table: PoseTable, given: Int[ndarray, " rows"]) -> None:
+    views = table.view or (None,) * len(table)
+    seen: dict[tuple[object, ...], int] = {}
+    for row, number in enumerate(given.tolist()):
+        key = (views[row], table.frame[row], number)
+        if number >= 0 and seen.setdefault(key, row) != row:
+            name = table.individual[row] if table.individual else f"track {number}"
+            raise TrackingError(
+                f"'{name}' has two rows in frame {table.frame[row]}",
+                remedy="give one of them another name, or track the table without its names",
+            )
+
+
+class _Numbered(NamedTuple):
+    """A doubt about tracks by number."""
+
+    frame: int
+    tracks: tuple[int, ...]
+    margin: float
+    reason: str
+
+    def named(self, begun: int, table: PoseTable) -> Doubt:
+        names = tuple(track_name(number + begun) for number in self.tracks)
+        view = None if table.view is None else table.view[0]
+        return Doubt(self.frame, names, self.margin, self.reason, view)
+
+
+class _OneView:
+    """The rows of one camera."""
+
+    def __init__(
+        self,
+        table: PoseTable,
+        options: TrackingOptions,
+        joining: JoiningOptions,
+        appearance: Float[ndarray, "rows features"] | None,
+    ) -> None:
+        self._table, self._options, self._joining = table, options, joining
+        self._frame = np.array(table.frame, dtype=np.int64)
+        points = np.asarray(table.points, np.float64).transpose(0, 2, 1)
+        known: Bool[ndarray, "rows keypoints"] = np.all(np.isfinite(points), axis=1)
+        self._points = np.where(known[:, None], points, np.nan)
+        self._size = body_sizes(self._points, known)
+        if options.body_size is not None:
+            self._size = np.full(len(table), options.body_size)
+        sized = self._size[~np.isnan(self._size)]
+        self._body = float(np.median(sized)) if len(sized) else 50.0
+        pairs = limb_pairs(table.num_keypoints, skeleton_edges(table))
+        self._features = [limbs_of(self._points, pairs)]
+        if appearance is not None:
+            self._features.append(appearance)
+
+    def joined(self, followed: Decisions) -> tuple[Int[ndarray, " rows"], list[_Numbered]]:
+        """The track of each row, and the doubts about them."""
+        cuts = uncertain_cuts(
+            followed.track, followed.margin, self._frame, self._joining.cut_margin
+        )
+        tracklets = tracklets_of(
+            self._points,
+            self._size,
+            followed.track,
+            self._frame,
+            [*cuts, *self._bounds(followed)],
+            self._joining.most_missed,
+        )
+        paths = cheapest_paths(self._problem(tracklets))
+        path = _path_numbers(tracklets, paths)
+        track = np.full(len(self._table), UNTRACKED)
+        for place, rows in enumerate(tracklets.rows):
+            track[rows] = path[place]
+        return track, _doubts(tracklets, cuts, paths, path)
+
+    def _bounds(self, followed: Decisions) -> list[Cut]:
+        """Cuts of all tracks where the number of animals changes."""
+        tracks = frozenset(followed.track[followed.track >= 0].tolist())
+        frames = {frame for count in self._joining.counts for frame in (count.start, count.stop)}
+        return [Cut(frame, tracks, np.inf) for frame in sorted(frames)] if tracks else []
+
+    def _problem(self, tracklets: Tracklets) -> FlowProblem:
+        options, joining = self._options, self._joining
+        further = 0 if options.animals is None else _FURTHER * options.animals
+        links = candidate_links(tracklets, joining.max_gap, further)
+        motion = MotionModel.fit(self._points, tracklets, self._body)
+        anywhere = None if options.animals is None else float(-np.log(options.new_rate))
+        cost = motion_costs(tracklets, links, motion, self._body, options.pose_change, anywhere)
+        cost -= self._evidence(tracklets, links)
+        begin = np.full(len(tracklets), -np.log(options.new_rate))
+        end = np.full(len(tracklets), _END)
+        if len(tracklets):
+            begin[tracklets.first <= self._frame.min() + 1] = _BEGIN_AT_START
+            end[tracklets.last >= self._frame.max() - 1] = 0.0
+        if options.animals is None:
+            worth = cost < begin[links[:, 1]] + end[links[:, 0]]
+            links, cost = links[worth], cost[worth]
+        gain = self._gains()
+        node = np.array([-gain[rows].sum() for rows in tracklets.rows])
+        return FlowProblem(
+            node.reshape(len(tracklets)),
+            begin,
+            end,
+            links,
+            cost,
+            options.animals,
+            joining.extra_animal if options.animals is not None else None,
+            _limits(tracklets, joining.counts),
+        )
+
+    def _evidence(
+        self, tracklets: Tracklets, links: Int[ndarray, "links 2"]
+    ) -> Float[ndarray, " links"]:
+        """Nats for two tracklets being one individual, by build and by appearance."""
+        number = tracklets.numbers(len(self._table))
+        one, two = links.T
+        rows = tracklets.count[one], tracklets.count[two]
+        total = np.zeros(len(links))
+        for features in self._features:
+            metric = AppearanceMetric.fit(features, number, self._frame)
+            mean = _means(features, tracklets)
+            total += metric.log_odds(mean[one], mean[two], rows)
+        return total
+
+    def _gains(self) -> Float[ndarray, " rows"]:
+        """What each row is worth on a path, nats: more where it is more certain than usual."""
+        score = row_scores(self._table)
+        if score is None:
+            if self._table.confidence is None:
+                return np.full(len(self._table), _ROW_GAIN)
+            score = _mean_confidence(self._table)
+        certain = np.clip(score, 0.02, 0.98)
+        odds = np.log(certain / (1 - certain))
+        known = odds[~np.isnan(odds)]
+        usual = float(np.median(known)) if len(known) else 0.0
+        least = _LEAST_GAIN if self._options.animals is None else _LEAST_GAIN_OF_KNOWN
+        gain = _ROW_GAIN + _GAIN_OF_ODDS * np.nan_to_num(odds - usual)
+        return np.clip(gain, least, _MOST_GAIN)
+
+
+def _mean_confidence(table: PoseTable) -> Float[ndarray, " rows"]:
+    assert table.confidence is not None
+    known = table.has_position & np.isfinite(table.confidence)
+    total = np.where(known, table.confidence, 0).sum(axis=1)
+    count = known.sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _means(
+    features: Float[ndarray, "rows features"], tracklets: Tracklets
+) -> Float[ndarray, "tracklets features"]:
+    """(M, D) the mean vector of each tracklet, NaN where it is unknown."""
+    means = np.full((len(tracklets), features.shape[1]), np.nan)
+    for place, rows in enumerate(tracklets.rows):
+        known = ~np.isnan(features[rows])
+        count = known.sum(axis=0)
+        total = np.where(known, features[rows], 0).sum(axis=0)
+        means[place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return means
+
+
+def _limits(tracklets: Tracklets, counts: Sequence[Count]) -> list[Limit]:
+    """The stretches' numbers of animals, wherever a tracklet begins in them."""
+    limits = []
+    for count in counts:
+        begun = tracklets.first[(tracklets.first >= count.start) & (tracklets.first < count.stop)]
+        for frame in np.unique(begun).tolist():
+            members = np.flatnonzero((tracklets.first <= frame) & (tracklets.last >= frame))
+            if len(members) > count.animals:
+                limits.append(Limit(members, count.animals))
+    return limits
+
+
+def _path_numbers(tracklets: Tracklets, paths: Paths) -> Int[ndarray, " tracklets"]:
+    """The path of each tracklet, numbered in the order in which they begin; -1 without any."""
+    path = np.full(len(tracklets), UNTRACKED)
+    begun = 0
+    for place in range(len(tracklets)):
+        if paths.used[place] and paths.before[place] < 0:
+            path[place], begun = begun, begun + 1
+        elif paths.used[place]:
+            path[place] = path[paths.before[place]]
+    return path
+
+
+def _doubts(
+    tracklets: Tracklets,
+    cuts: Sequence[Cut],
+    paths: Paths,
+    path: Int[ndarray, " tracklets"],
+) -> list[_Numbered]:
+    """The decisions whose margin is known: one for each contact, gap, appearance and omission."""
+    found = []
+    met: dict[int, list[int]] = {}
+    for place in range(len(tracklets)):
+        cut, margin = int(tracklets.cut[place]), float(paths.before_margin[place])
+        if 0 <= cut < len(cuts):
+            met.setdefault(cut, []).append(place)
+        if not paths.used[place]:
+            reason = f"left out: {tracklets.count[place]} rows"
+            found.append(
+                _Numbered(int(tracklets.first[place]), (), float(paths.used_margin[place]), reason)
+            )
+        elif margin < FAR and not 0 <= cut < len(cuts):
+            found.append(_of_link(tracklets, paths, path, place))
+    for cut, places in met.items():
+        margins = np.concatenate([paths.before_margin[places], paths.used_margin[places]])
+        tracks = tuple(sorted({int(path[place]) for place in places} - {UNTRACKED}))
+        if tracks:
+            reason = _contact(tracklets, paths, places)
+            found.append(_Numbered(cuts[cut].frame, tracks, float(np.nanmin(margins)), reason))
+    return [doubt for doubt in found if doubt.margin < FAR]
+
+
+def _contact(tracklets: Tracklets, paths: Paths, places: Sequence[int]) -> str:
+    missing = [
+        int(tracklets.first[place] - tracklets.last[paths.before[place]]) - 1
+        for place in places
+        if paths.before[place] >= 0
+    ]
+    most = max(missing, default=0)
+    return f"contact, and a gap of {most} frames" if most else "contact"
+
+
+def _of_link(
+    tracklets: Tracklets, paths: Paths, path: Int[ndarray, " tracklets"], place: int
+) -> _Numbered:
+    before, frame = int(paths.before[place]), int(tracklets.first[place])
+    reason = "appears"
+    if before >= 0:
+        missing = frame - int(tracklets.last[before]) - 1
+        reason = f"gap of {missing} frames" if missing else "goes on"
+    return _Numbered(frame, (int(path[place]),), float(paths.before_margin[place]), reason)

@@ -1,0 +1,220 @@
+"""Tracks cut into tracklets where a decision was uncertain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from lp_analysis.tracks.detections import masked_median
+
+_APART = 6  # frames between uncertain decisions that are cut one by one
+_LONGEST = 100  # frames that a single cut may stand for
+_REACH = 4  # rows from which the velocity at an end is told
+
+
+class Cut(NamedTuple):
+    """A frame at which tracks are cut, because who is who was uncertain around it.
+
+    Attributes:
+        frame: The first frame after the cut.
+        tracks: The tracks that are cut.
+        margin: The least margin of the decisions that it stands for.
+    """
+
+    frame: int
+    tracks: frozenset[int]
+    margin: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tracklets:
+    """M tracklets: rows that are taken for one individual without doubt, in the order of time.
+
+    Attributes:
+        rows: M times the places of its rows.
+        first, last: (M,) its first and last frame.
+        count: (M,) its number of rows.
+        head, tail: (M, 2, K) its first and last pose, frame px; keypoints that are missing there
+            come from the nearest of its next rows, moved along.
+        head_velocity, tail_velocity: (M, 2) at its ends, px per frame; NaN of a single row.
+        size: (M,) body sizes, px; NaN where unknown.
+        cut: (M,) the place of the `Cut` that it begins with; -1 where it begins otherwise.
+    """
+
+    rows: tuple[Int[ndarray, " _rows"], ...]
+    first: Int[ndarray, " tracklets"]
+    last: Int[ndarray, " tracklets"]
+    count: Int[ndarray, " tracklets"]
+    head: Float[ndarray, "tracklets 2 keypoints"]
+    tail: Float[ndarray, "tracklets 2 keypoints"]
+    head_velocity: Float[ndarray, "tracklets 2"]
+    tail_velocity: Float[ndarray, "tracklets 2"]
+    size: Float[ndarray, " tracklets"]
+    cut: Int[ndarray, " tracklets"]
+
+    def __len__(self) -> int:
+        """M."""
+        return len(self.rows)
+
+    def numbers(self, rows: int) -> Int[ndarray, " rows"]:
+        """(R,) the tracklet of each row of the table; -1 where it is in none."""
+        number = np.full(rows, -1)
+        for place, own in enumerate(self.rows):
+            number[own] = place
+        return number
+
+
+def uncertain_cuts(
+    track: Int[ndarray, " rows"],
+    margin: Float[ndarray, " rows"],
+    frame: Int[ndarray, " rows"],
+    least: float,
+) -> list[Cut]:
+    """Where to cut tracks: at the least certain of decisions that are close in time.
+
+    Args:
+        track: The track of each row; negative where there is none.
+        margin: The margin of each row, nats.
+        frame: The frame of each row.
+        least: A smaller margin is uncertain.
+    """
+    found = np.flatnonzero((margin < least) & (track >= 0))
+    found = found[np.lexsort((track[found], frame[found]))]
+    open_cuts: list[_Doubt] = []
+    closed: list[_Doubt] = []
+    for number in np.unique(frame[found]).tolist():
+        rows = found[frame[found] == number]
+        doubt = _Doubt(
+            number,
+            number,
+            number,
+            frozenset(track[rows].tolist()),
+            float(margin[rows].min()),
+        )
+        still = []
+        for other in open_cuts:
+            if number - other.last > _APART or number - other.first > _LONGEST:
+                closed.append(other)
+            elif other.tracks & doubt.tracks:
+                doubt = doubt.joined(other)
+            else:
+                still.append(other)
+        open_cuts = [*still, doubt]
+    cuts = [Cut(doubt.least, doubt.tracks, doubt.margin) for doubt in [*closed, *open_cuts]]
+    return sorted(cuts, key=lambda cut: (cut.frame, min(cut.tracks)))
+
+
+class _Doubt(NamedTuple):
+    """Uncertain decisions of tracks that met, close in time; `least` is that of least margin."""
+
+    first: int
+    last: int
+    least: int
+    tracks: frozenset[int]
+    margin: float
+
+    def joined(self, earlier: _Doubt) -> _Doubt:
+        best = min(earlier, self, key=lambda doubt: doubt.margin)
+        return _Doubt(
+            earlier.first, self.last, best.least, earlier.tracks | self.tracks, best.margin
+        )
+
+
+def tracklets_of(
+    points: Float[ndarray, "rows 2 keypoints"],
+    size: Float[ndarray, " rows"],
+    track: Int[ndarray, " rows"],
+    frame: Int[ndarray, " rows"],
+    cuts: list[Cut],
+    most_missed: int,
+) -> Tracklets:
+    """Cut tracks at uncertain decisions, and where rows are missing.
+
+    Args:
+        points: Frame px.
+        size: Of the bodies, px; NaN where unknown.
+        track: The track of each row; negative where there is none.
+        frame: The frame of each row.
+        cuts: The uncertain decisions.
+        most_missed: Frames without a row after which a track is cut.
+    """
+    order = np.lexsort((frame, track))
+    order = order[track[order] >= 0]
+    starts = np.diff(track[order], prepend=-1) != 0
+    starts |= np.diff(frame[order], prepend=0) > most_missed + 1
+    cut_at = np.full(len(order), -1)
+    for place, cut in enumerate(cuts):
+        for number in cut.tracks:
+            low, high = np.searchsorted(track[order], [number, number + 1])
+            at = low + int(np.searchsorted(frame[order[low:high]], cut.frame))
+            if low < at < high:
+                starts[at], cut_at[at] = True, place
+    rows = np.split(order, np.flatnonzero(starts)[1:]) if len(order) else []
+    begun = np.flatnonzero(starts)
+    by_time = np.lexsort((track[order[begun]], frame[order[begun]]))
+    return _described(points, size, frame, [rows[i] for i in by_time], cut_at[begun[by_time]])
+
+
+def _described(
+    points: ndarray,
+    size: ndarray,
+    frame: ndarray,
+    rows: list[Int[ndarray, " _some"]],
+    cut: Int[ndarray, " tracklets"],
+) -> Tracklets:
+    M, K = len(rows), points.shape[2]
+    heads = [_end(points, own, frame) for own in rows]
+    tails = [_end(points, own[::-1], frame) for own in rows]
+    return Tracklets(
+        rows=tuple(rows),
+        first=np.array([frame[own[0]] for own in rows], dtype=np.int64),
+        last=np.array([frame[own[-1]] for own in rows], dtype=np.int64),
+        count=np.array([len(own) for own in rows], dtype=np.int64),
+        head=np.array([pose for pose, _ in heads]).reshape(M, 2, K),
+        tail=np.array([pose for pose, _ in tails]).reshape(M, 2, K),
+        head_velocity=np.array([speed for _, speed in heads]).reshape(M, 2),
+        tail_velocity=np.array([speed for _, speed in tails]).reshape(M, 2),
+        size=np.array([_median(size[own]) for own in rows]).reshape(M),
+        cut=cut,
+    )
+
+
+def _end(
+    points: ndarray, rows: Int[ndarray, " some"], frame: ndarray
+) -> tuple[Float[ndarray, "2 keypoints"], Float[ndarray, " 2"]]:
+    """The pose at the first of some rows, and the velocity there, from the rows next to it."""
+    near = rows[: _REACH + 1]
+    path = body_path(points[near])
+    pose = points[near[0]]
+    for place in range(1, len(near)):
+        moved = points[near[place]] - (path[place] - path[0])[:, None]
+        pose = np.where(np.isnan(pose), moved, pose)
+    if len(near) < 2:
+        return pose, np.full(2, np.nan)
+    return pose, (path[-1] - path[0]) / (frame[near[-1]] - frame[near[0]])
+
+
+def body_path(points: Float[ndarray, "rows 2 keypoints"]) -> Float[ndarray, "rows 2"]:
+    """Where a body goes, by the keypoints that neighbouring rows have in common.
+
+    Args:
+        points: Poses of one individual, frame px.
+
+    Returns:
+        Frame px, from the median of the first pose.
+    """
+    known = ~np.isnan(points[:, :1])
+    centre = masked_median(points, known)
+    step = points[1:] - points[:-1]
+    moved = masked_median(step, ~np.isnan(step[:, :1]))
+    moved = np.where(np.isnan(moved), centre[1:] - centre[:-1], moved)
+    return np.concatenate([centre[:1], centre[:1] + np.cumsum(moved, axis=0)])
+
+
+def _median(values: Float[ndarray, " some"]) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
