@@ -84,10 +84,9 @@ class LabeledDataModule(LightningDataModule):
         num_samples = None
         if needed < self.fewest_steps:
             num_samples = self.fewest_steps * batch_size * self._processes
-        sampler = self._sampler(
-            self.dataset, self.training_samples, num_samples=num_samples, shuffle=True
+        return self._loader(
+            self.dataset, self.training_samples, batch_size, num_samples=num_samples, shuffle=True
         )
-        return self._loader(self.dataset, sampler, batch_size)
 
     def val_dataloader(self) -> Any:
         """Batches of the validation images."""
@@ -112,18 +111,24 @@ class LabeledDataModule(LightningDataModule):
 
     def _plain_loader(self, samples: Sequence[int], batch_size: int) -> ResumableLoader[Any]:
         plain = self.dataset.without_augmentation()
-        sampler = self._sampler(plain, samples, shuffle=False)
-        return self._loader(plain, sampler, self._share(batch_size))
+        return self._loader(plain, samples, self._share(batch_size))
 
-    def _sampler(
+    def _loader(
         self,
         dataset: LabeledDataset | ClipDataset,
         samples: Sequence[int],
+        batch_size: int | None,
         *,
         num_samples: int | None = None,
-        shuffle: bool,
-    ) -> EpochSampler:
-        return EpochSampler(
+        shuffle: bool = False,
+    ) -> ResumableLoader[Any]:
+        in_workers = isinstance(dataset, LabeledDataset) or dataset.in_workers
+        on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
+        workers = self.num_workers if in_workers else 0
+        if workers is None:
+            here = self.trainer.num_devices if self.trainer else 1
+            workers = default_num_workers(on_gpu=on_gpu, processes=here)
+        sampler = EpochSampler(
             dataset,
             samples,
             num_samples=num_samples,
@@ -132,17 +137,6 @@ class LabeledDataModule(LightningDataModule):
             rank=self.trainer.global_rank if self.trainer else 0,
             num_replicas=self._processes,
         )
-
-    def _loader(
-        self, dataset: LabeledDataset | ClipDataset, sampler: EpochSampler, batch_size: int | None
-    ) -> ResumableLoader[Any]:
-        in_workers = isinstance(dataset, LabeledDataset) or dataset.in_workers
-        on_gpu = self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator)
-        workers = self.num_workers
-        if workers is None:
-            here = self.trainer.num_devices if self.trainer else 1
-            workers = default_num_workers(on_gpu=on_gpu, processes=here)
-        workers = workers if in_workers else 0
         return ResumableLoader(
             dataset,
             batch_size=batch_size,
@@ -191,9 +185,7 @@ class SemiSupervisedDataModule(LabeledDataModule):
 
     def train_dataloader(self) -> CombinedLoader:
         """Batches of labelled images, each with a clip."""
-        clips = self._sampler(
-            self.clips, range(self.steps_per_epoch * self._processes), shuffle=False
-        )
+        clips = range(self.steps_per_epoch * self._processes)
         loaders = {
             "labeled": super().train_dataloader(),
             "unlabeled": self._loader(self.clips, clips, None),

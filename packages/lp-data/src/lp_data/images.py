@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from lp_core.paths import find_file, nearest_file
@@ -106,6 +106,17 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """
     height, width, _ = read_image(path).shape
     return height, width
+
+
+def on_image(
+    points: Float[ndarray, "*points 2"], size: tuple[int, int]
+) -> Bool[ndarray, "*points"]:
+    """Which points (x, y) are on an image of (height, width), NaN being nowhere.
+
+    It reaches half a pixel beyond the centres of its outermost pixels.
+    """
+    limit = np.array([size[1], size[0]]) - 0.5
+    return np.all((points >= -0.5) & (points < limit), axis=-1)
 
 
 def interpolation(source: tuple[int, int], target: tuple[int, int]) -> int:

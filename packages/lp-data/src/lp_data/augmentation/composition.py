@@ -30,6 +30,7 @@ from lp_data.augmentation.effect import (
     each_frame,
     without_copies,
 )
+from lp_data.images import on_image
 
 TOLERANCE = 5e-3
 """px between two rounds at which a keypoint's place counts as found."""
@@ -183,9 +184,7 @@ def move_keypoints(
     moved = affine.transform(points, torch.from_numpy(geometry.matrix)).numpy()
     if geometry.field is not None:
         moved = _undo_shift(moved, geometry.field)
-    last = np.array([size[1], size[0]]) - 0.5
-    inside = ((moved >= -0.5) & (moved <= last)).all(axis=-1)
-    moved[~inside] = np.nan
+    moved[~on_image(moved, size)] = np.nan
     return moved.astype(keypoints.dtype)
 
 

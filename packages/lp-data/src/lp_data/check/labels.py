@@ -15,6 +15,7 @@ from lp_core.listing import visible
 from lp_core.paths import same_name
 from lp_core.poses import PoseTable, Visibility
 from lp_data.check.report import KeypointSummary, Problem
+from lp_data.images import on_image
 from lp_data.labels import join_tables, scan_labels
 
 Sizes = Sequence[tuple[int, int] | None]
@@ -119,8 +120,7 @@ def _off_image(table: PoseTable, row: int, size: tuple[int, int] | None) -> list
 def _outside(
     points: Float[ndarray, "keypoints 2"], size: tuple[int, int]
 ) -> Bool[ndarray, " keypoints"]:
-    limit = np.array([size[1], size[0]]) - 0.5
-    return np.any((points < -0.5) | (points >= limit), axis=-1)
+    return np.isfinite(points).all(axis=-1) & ~on_image(points, size)
 
 
 def _zeros(table: PoseTable) -> list[Problem]:

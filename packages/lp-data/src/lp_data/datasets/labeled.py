@@ -11,7 +11,7 @@ from typing import Literal, TypedDict, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
@@ -26,7 +26,7 @@ from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
 from lp_data.datasets.samples import Epoch, channels_first, sample_rng
 from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
-from lp_data.images import image_file, missing_image_remedy
+from lp_data.images import image_file, missing_image_remedy, on_image
 from lp_data.regions.cutting import cutting
 
 
@@ -225,7 +225,7 @@ class LabeledDataset(Dataset[LabeledSample]):
             images, moved = self._surroundings.cut(images, rng)
             keypoints = _moved(keypoints, moved)
             to_model = affine.compose(to_model, moved)
-        here = _on_image(keypoints, self.image_size)
+        here = on_image(keypoints, self.image_size)
         if draw and not self._counts_draws:
             here, visibility = np.zeros_like(here), np.zeros_like(visibility)
         lost = (visibility == Visibility.VISIBLE) & ~here
@@ -294,12 +294,6 @@ class _Surroundings:
 
 def _moved(keypoints: Float[ndarray, "R K 2"], matrix: Tensor) -> Float[ndarray, "R K 2"]:
     return affine.transform(torch.from_numpy(keypoints), matrix).numpy()
-
-
-def _on_image(keypoints: Float[ndarray, "R K 2"], size: tuple[int, int]) -> Bool[ndarray, "R K"]:
-    """Which keypoints are on the image: half a pixel beyond its outermost pixels' centres."""
-    limit = np.array([size[1], size[0]]) - 0.5
-    return np.all((keypoints >= -0.5) & (keypoints < limit), axis=-1)
 
 
 def _parts(

@@ -107,7 +107,7 @@ class ResumableLoader(DataLoader[Batch]):
     """
 
     _given = 0
-    _skip: tuple[int, int] | None = None
+    _skip = (0, 0)  # epoch, batches
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """The batches of an epoch.
@@ -133,11 +133,8 @@ class ResumableLoader(DataLoader[Batch]):
 
     def _begin(self) -> int:
         """Move the sampler to where the run was stopped; how many batches that leaves out."""
-        skip, self._skip = self._skip, None
-        if skip is None or not isinstance(self.sampler, EpochSampler):
-            return 0
-        epoch, batches = skip
-        if epoch != self.sampler.epoch:
+        (epoch, batches), self._skip = self._skip, (0, 0)
+        if not isinstance(self.sampler, EpochSampler) or epoch != self.sampler.epoch:
             return 0
         self.sampler.begin_at(batches * (self.batch_size or 1))
         return batches
