@@ -8,13 +8,16 @@ from __future__ import annotations
 import colorsys
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from lp_core.geometry.targets import heatmap_targets
 from lp_data.augmentation.effect import Augmenter
 from lp_data.augmentation.values import Number
 from lp_data.datasets.clips import ClipDataset
@@ -38,19 +41,16 @@ HeatmapsOf = Callable[[Keypoints, tuple[int, int]], Float[ndarray, "keypoints ce
 """Gives heatmaps for keypoints in an image of (height, width)."""
 
 
-def labelled_sheet(
-    dataset: LabeledDataset,
-    seed: int,
-    *,
-    heatmaps_of: HeatmapsOf | None = None,
-    edges: Sequence[Edge] = (),
-) -> Image:
+def labelled_sheet(dataset: LabeledDataset, seed: int, *, cell: int | None = None) -> Image:
     """All images of a dataset with an augmenter, or windows of frames, as they are and augmented.
 
-    See `preview_images` for the rest.
+    Its skeleton is drawn and, where the size in model px of their cells is given, target heatmaps.
     """
     rng, augmenter = np.random.default_rng(seed), dataset.augmenter
     assert augmenter is not None
+    heatmaps_of = None if cell is None else partial(_targets, cell)
+    skeleton = dataset.table.skeleton
+    edges = [(first, second) for first, second in map(skeleton.places, skeleton.edges)]
     samples = _samples(dataset.without_augmentation())
     if dataset.context_frames == 1:
         images = [(window[0], keypoints) for window, keypoints in samples]
@@ -62,6 +62,13 @@ def labelled_sheet(
         for window, points in samples
     ]
     return contact_sheet([[sheet] for sheet in sheets], gap=_BETWEEN)
+
+
+def _targets(
+    cell: int, keypoints: Keypoints, size: tuple[int, int]
+) -> Float[ndarray, "keypoints cells_y cells_x"]:
+    points = torch.from_numpy(keypoints)[None].float()
+    return heatmap_targets(points, size, (size[0] // cell, size[1] // cell))[0].numpy()
 
 
 def clip_sheet(clips: ClipDataset, seed: int) -> Image:

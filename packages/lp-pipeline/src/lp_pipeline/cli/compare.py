@@ -50,11 +50,7 @@ class Compare:
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0
 
     def run(self) -> None:
-        """Print the comparison, and write what is asked for.
-
-        Raises:
-            EvaluationError: A model cannot be compared, or an option makes no sense.
-        """
+        """Print the comparison, and write what is asked for."""
         from lp_analysis.comparison.compared_models import chosen_groups, compared_errors
         from lp_analysis.comparison.intervals import compare_groups
         from lp_analysis.comparison.output import (

@@ -40,12 +40,7 @@ class Demo:
     ] = 1
 
     def run(self) -> None:
-        """Generate, train, predict, compare, and say where everything is.
-
-        Raises:
-            PipelineError: The folder holds something that is not an earlier demo, or must not be
-                replaced.
-        """
+        """Generate, train, predict, compare, and say where everything is."""
         start_session()
         display = terminal_display()
         started = time.monotonic()

@@ -47,11 +47,7 @@ class Evaluate:
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32
 
     def run(self) -> None:
-        """Evaluate label files, or all that a model directory was trained on and has predicted.
-
-        Raises:
-            EvaluationError: A folder or a label file is not there, or the memory is not enough.
-        """
+        """Evaluate label files, or all that a model directory was trained on and has predicted."""
         start_session()
         display = terminal_display()
         if self.data_dir is not None and not self.data_dir.is_dir():

@@ -57,12 +57,7 @@ class Outliers:
     overwrite: Overwrite = False
 
     def run(self) -> None:
-        """Find suspicious frames of a predicted video, and cut clips around them.
-
-        Raises:
-            EvaluationError: There are no predictions, they are of another video, or the output is
-                there already.
-        """
+        """Find suspicious frames of a predicted video, and cut clips around them."""
         start_session()
         table = self.predictions or video_table(self.model_dir, self.video)
         folder = self.output_dir or table.parent / "outliers" / self.video.stem

@@ -14,6 +14,7 @@ from lp_core.registry import (
     BACKBONES,
     LOSSES,
     MODELS,
+    REGION_SOURCES,
     VIDEO_READERS,
     registered,
 )
@@ -27,6 +28,7 @@ GROUPS = {
     "losses": LOSSES,
     "readers": VIDEO_READERS,
     "augmentations": AUGMENTATIONS,
+    "region-sources": REGION_SOURCES,
 }
 """What can be listed."""
 
@@ -37,18 +39,11 @@ class ListPlugins:
 
     kind: Annotated[
         str,
-        typer.Argument(
-            help="models, backbones, losses, readers or augmentations.",
-            autocompletion=one_of(*GROUPS),
-        ),
+        typer.Argument(help=f"One of: {', '.join(GROUPS)}.", autocompletion=one_of(*GROUPS)),
     ]
 
     def run(self) -> None:
-        """Print it.
-
-        Raises:
-            UnknownNameError: There is nothing of that kind to list.
-        """
+        """Print it."""
         if self.kind not in GROUPS:
             raise unknown_name("kind of plug-in", self.kind, GROUPS)
         group = GROUPS[self.kind]
@@ -70,11 +65,7 @@ class NewModel:
     ] = None
 
     def run(self) -> None:
-        """Write the distribution, and say what to do with it.
-
-        Raises:
-            ScaffoldError: The name cannot be used, or there is something in the folder already.
-        """
+        """Write the distribution, and say what to do with it."""
         from lp_models.scaffold import checked_names, write_plugin
 
         names = checked_names(self.name)

@@ -60,11 +60,7 @@ class Predict:
     ] = None
 
     def run(self) -> None:
-        """Predict everything that was asked for, one after the other.
-
-        Raises:
-            LPError: Something could not be predicted; all the rest is.
-        """
+        """Predict everything that was asked for, one after the other."""
         start_session()
         label_files, videos = sort_inputs(self.inputs)
         if self.output_dir is not None:
@@ -88,11 +84,7 @@ class Predict:
 
 
 def sort_inputs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Tell label files from videos and what counts as one.
-
-    Raises:
-        PredictionError: A path is not there, or is neither, or two would share their output.
-    """
+    """Tell label files from videos and what counts as one."""
     from lp_data.video.listing import list_inputs
 
     labels: list[Path] = []

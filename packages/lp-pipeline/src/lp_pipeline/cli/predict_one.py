@@ -72,11 +72,7 @@ class InputPredictor:
 
     @classmethod
     def of(cls, request: Predict, display: Display) -> InputPredictor:
-        """Load the model, and say what its tables will hold.
-
-        Raises:
-            LPError: The model cannot be loaded, or there is no such precision.
-        """
+        """Load the model, and say what its tables will hold."""
         model, project = _model(request), find_project(request.model_dir)
         if model.calibration is not None:
             display.message(
@@ -95,11 +91,7 @@ class InputPredictor:
         return cls(request, project, predictor, display)
 
     def predict_labels(self, file: Path) -> None:
-        """One label file into ``image_preds/<name>/predictions.csv``.
-
-        Raises:
-            LPError: The file or one of its images cannot be read, or the memory is not enough.
-        """
+        """One label file into ``image_preds/<name>/predictions.csv``."""
         folder = (self.request.output_dir or self.request.model_dir / IMAGE_FOLDER) / file.stem
         table, by = folder / "predictions.csv", self.predictor
         if self._is_done(table):
@@ -120,11 +112,7 @@ class InputPredictor:
         self.display.message(f"{file.name}: {len(result.labels)} images -> {table}")
 
     def predict_video(self, video: Path) -> None:
-        """One video into ``video_preds/<name>.csv``, and a labelled video if asked for.
-
-        Raises:
-            LPError: The video cannot be read, or the memory is not enough.
-        """
+        """One video into ``video_preds/<name>.csv``, and a labelled video if asked for."""
         folder = self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
         table = folder / f"{video.stem}.csv"
         boxes = boxes_of_video(self._config, video, self.request.boxes)
@@ -160,11 +148,7 @@ class InputPredictor:
         return explained_memory_errors(PredictionError, f"lower --batch-size (now {size})")
 
     def _is_done(self, table: Path, video: Path | None = None, boxes: Boxes | None = None) -> bool:
-        """Whether a table is there and is to stay.
-
-        Raises:
-            PredictionError: It is there, and of another video, another model or other boxes.
-        """
+        """Whether a table is there and is to stay."""
         if not table.exists() or self.request.overwrite:
             return False
         if video is not None:

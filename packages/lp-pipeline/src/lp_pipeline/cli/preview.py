@@ -13,12 +13,11 @@ from lp_pipeline.cli.session import check_output_file, start_session
 from lp_pipeline.printing import say
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, UInt8
+    from jaxtyping import UInt8
     from numpy import ndarray
 
     from lp_core.poses import PoseTable
     from lp_core.trackers.supervised import BaseSupervisedTracker
-    from lp_data.datasets.sheets import HeatmapsOf
     from lp_pipeline.config.schema import Config
 
 _ENDINGS = (".png",)
@@ -74,32 +73,12 @@ def _labelled_sheet(
 
     count = min(WINDOWS if tracker_class.context_frames > 1 else IMAGES, len(labels))
     labels = labels.rows(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
-    places = {name: place for place, name in enumerate(labels.keypoint_names)}
+    has_heatmaps = tracker_class.target_kind == "heatmaps"
     return labelled_sheet(
         get_dataset(config, tracker_class, labels),
         config.training.rng_seed_data_pt,
-        heatmaps_of=_targets(config, tracker_class),
-        edges=[(places[first], places[second]) for first, second in labels.skeleton.edges],
+        cell=2**config.data.downsample_factor if has_heatmaps else None,
     )
-
-
-def _targets(config: Config, tracker_class: type[BaseSupervisedTracker]) -> HeatmapsOf | None:
-    """What gives the targets of keypoints; None for a tracker that does not learn from heatmaps."""
-    import torch
-
-    from lp_core.geometry.targets import heatmap_targets
-
-    if tracker_class.target_kind != "heatmaps":
-        return None
-    cell = 2**config.data.downsample_factor
-
-    def heatmaps_of(
-        keypoints: Float[ndarray, "keypoints 2"], size: tuple[int, int]
-    ) -> Float[ndarray, "keypoints cells_y cells_x"]:
-        points = torch.from_numpy(keypoints)[None].float()
-        return heatmap_targets(points, size, (size[0] // cell, size[1] // cell))[0].numpy()
-
-    return heatmaps_of
 
 
 def _write(sheet: UInt8[ndarray, "height width 3"], path: Path) -> None:

@@ -69,11 +69,7 @@ class Render:
     overwrite: Overwrite = False
 
     def run(self) -> None:
-        """Write a labelled video.
-
-        Raises:
-            RenderingError: The output is there already, or an option makes no sense.
-        """
+        """Write a labelled video."""
         start_session()
         from lp_io.model_directory import labeled_video_path
         from lp_pipeline.evaluation.model_project import model_of_table, style_of
@@ -103,12 +99,7 @@ class Render:
 
 
 def _check_output(request: Render, path: Path) -> None:
-    """Refuse to replace what the video is made from, and any file without being asked.
-
-    Raises:
-        RenderingError: It would.
-        PipelineError: No video can be written under that name.
-    """
+    """Refuse to replace what the video is made from, and any file without being asked."""
     for used in (request.video, request.table):
         if path.exists() and used.exists() and path.samefile(used):
             raise RenderingError(
@@ -124,11 +115,7 @@ def _check_output(request: Render, path: Path) -> None:
 
 
 def chosen_frames(request: Render, total: int) -> range:
-    """The frames to draw, of ``total``.
-
-    Raises:
-        RenderingError: The video has no such frames, or the last is before the first.
-    """
+    """The frames to draw, of ``total``."""
     last = total - 1 if request.last is None else request.last
     if max(request.first, last) >= total:
         raise RenderingError(

@@ -87,12 +87,7 @@ def quieten_libraries() -> None:
 
 
 def load_for_training(path: Path, overrides: Sequence[str]) -> LoadedConfig:
-    """A config with its paths checked.
-
-    Raises:
-        ConfigError: It cannot be used. Where the config or its project is another tool's, the
-            message says how to convert it.
-    """
+    """A config with its paths checked."""
     from lp_pipeline.config.load import load_config
 
     try:
@@ -141,11 +136,7 @@ def check_output_file(path: Path, endings: Sequence[str]) -> None:
 
 
 def check_output_folder(path: Path) -> None:
-    """Refuse a folder whose name a file has.
-
-    Raises:
-        PipelineError: It has.
-    """
+    """Refuse a folder whose name a file has."""
     if path.exists() and not path.is_dir():
         raise PipelineError(
             "this is a file, but results go into a folder",
@@ -155,11 +146,7 @@ def check_output_folder(path: Path) -> None:
 
 
 def refuse_same_names(inputs: Sequence[Path], remedy: str = "rename one of them") -> None:
-    """Refuse inputs whose predictions would go to one and the same file.
-
-    Raises:
-        PipelineError: There are some.
-    """
+    """Refuse inputs whose predictions would go to one and the same file."""
     names = Counter(path.stem for path in inputs)
     same = [path for path in inputs if names[path.stem] > 1]
     if same:

@@ -48,11 +48,7 @@ class Train:
     ] = None
 
     def run(self) -> None:
-        """Train or go on with a training, evaluate, and say where everything is.
-
-        Raises:
-            TrainingError: The command line asks for two things at once, or for nothing.
-        """
+        """Train or go on with a training, evaluate, and say where everything is."""
         start_session()
         from lp_pipeline.training.run import is_secondary_process
 

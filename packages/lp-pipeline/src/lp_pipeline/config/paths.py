@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lp_core.listing import visible
@@ -56,21 +57,13 @@ def in_project(config: Config, name: str) -> Path:
 
 
 def csv_files(config: Config) -> list[Path]:
-    """The label files.
-
-    Raises:
-        ConfigError: One is relative, and the config names no project folder.
-    """
+    """The label files, as `in_project` finds them."""
     names = config.data.csv_file
     return [in_project(config, name) for name in ([names] if isinstance(names, str) else names)]
 
 
 def bbox_files(config: Config) -> dict[str, Path] | list[Path]:
-    """The files of boxes of the labelled images, perhaps by view; none for whole images.
-
-    Raises:
-        ConfigError: One is relative, and the config names no project folder.
-    """
+    """The files of boxes of the labelled images, perhaps by view; none for whole images."""
     named = config.data.bbox_file or []
     if isinstance(named, dict):
         return {view: in_project(config, name) for view, name in named.items()}
@@ -78,21 +71,13 @@ def bbox_files(config: Config) -> dict[str, Path] | list[Path]:
 
 
 def video_dir(config: Config) -> Path | None:
-    """The folder of unlabelled videos, or None.
-
-    Raises:
-        ConfigError: It is relative, and the config names no project folder.
-    """
+    """The folder of unlabelled videos, or None."""
     name = config.data.video_dir
     return in_project(config, name) if name else None
 
 
 def test_videos_directory(config: Config) -> Path | None:
-    """The folder of videos to predict after training; None where there is none.
-
-    Raises:
-        ConfigError: It is relative, and the config names no project folder.
-    """
+    """The folder of videos to predict after training; None where there is none."""
     name = config.eval.test_videos_directory
     return in_project(config, name) if name else video_dir(config)
 
@@ -102,62 +87,48 @@ def check_paths(config: Config, report: Report) -> None:
     if config.data.data_dir is None:
         report.problem("data.data_dir", "not set", "add data.data_dir=/path/to/the/project")
         return
-    if not data_dir(config).is_dir():
-        folder = data_dir(config)
-        remedy = _foreign(folder) or _moved("data_dir")
-        report.problem("data.data_dir", f"there is no folder {folder}", remedy)
+    if not _check_folder("data.data_dir", data_dir(config), report):
         return
     if report.sound("data.csv_file"):
-        for path in csv_files(config):
-            if not path.is_file():
-                report.problem("data.csv_file", f"there is no label file {path}", _csv_hint(path))
+        _check_files("data.csv_file", "label file", csv_files(config), report)
     if report.sound("data.bbox_file"):
         boxes = bbox_files(config)
-        for path in boxes.values() if isinstance(boxes, dict) else boxes:
-            if not path.is_file():
-                report.problem("data.bbox_file", f"there is no box file {path}", _csv_hint(path))
-    _check_videos(config, report)
-
-
-def _moved(name: str) -> str:
-    return f"if it was moved, add data.{name}=/where/it/is/now"
-
-
-def _csv_hint(path: Path) -> str | None:
-    """What to change about the path, or names of the tables that are there instead."""
-    foreign = _foreign(path)
-    if foreign:
-        return foreign
-    tables = visible(path.parent, "*.csv") if path.parent.is_dir() else []
-    names = [item.name for item in tables[:5]]
-    return f"there are: {', '.join(names)}" if names else None
-
-
-def _foreign(path: Path) -> str | None:
-    """What to change about a path of another system."""
-    return foreign_path_hint(str(path))
-
-
-def _check_videos(config: Config, report: Report) -> None:
+        named = boxes.values() if isinstance(boxes, dict) else boxes
+        _check_files("data.bbox_file", "box file", named, report)
     videos = video_dir(config)
     if config.model.losses_to_use and videos is None:
         names = ", ".join(config.model.losses_to_use)
-        report.problem(
-            "data.video_dir", f"not set, but the losses {names} learn from unlabelled videos"
-        )
-    if videos is not None and not videos.is_dir():
-        remedy = _foreign(videos) or _moved("video_dir")
-        report.problem("data.video_dir", f"there is no folder {videos}", remedy)
-    tests = test_videos_directory(config) if config.eval.test_videos_directory else None
-    if tests not in (None, videos) and not tests.is_dir():
-        key = "eval.test_videos_directory"
-        report.problem(key, f"there is no folder {tests}", _foreign(tests))
+        problem = f"not set, but the losses {names} learn from unlabelled videos"
+        report.problem("data.video_dir", problem)
+    if videos is not None:
+        _check_folder("data.video_dir", videos, report)
+    tests = test_videos_directory(config)
+    if tests is not None and tests != videos:
+        _check_folder("eval.test_videos_directory", tests, report)
+
+
+def _check_folder(key: str, folder: Path, report: Report) -> bool:
+    """Whether a folder is there; else it is reported."""
+    if not folder.is_dir():
+        remedy = f"if it was moved, add {key}=/where/it/is/now"
+        remedy = foreign_path_hint(str(folder)) or remedy
+        report.problem(key, f"there is no folder {folder}", remedy)
+    return folder.is_dir()
+
+
+def _check_files(key: str, what: str, files: Iterable[Path], report: Report) -> None:
+    """Report files that are not there, with names of the tables that are there instead."""
+    for path in files:
+        if not path.is_file():
+            tables = visible(path.parent, "*.csv") if path.parent.is_dir() else []
+            names = ", ".join(item.name for item in tables[:5])
+            remedy = foreign_path_hint(str(path)) or (f"there are: {names}" if names else None)
+            report.problem(key, f"there is no {what} {path}", remedy)
 
 
 def check_weights(config: Config, report: Report) -> None:
     """Report weights to start from that do not exist."""
-    model = config.model
-    weights, start = model.backbone_checkpoint, model.checkpoint
+    weights, start = config.model.backbone_checkpoint, config.model.checkpoint
     if weights and not Path(weights).is_file():
         key = "model.backbone_checkpoint"
         report.problem(key, f"there is no file {weights}", foreign_path_hint(weights))

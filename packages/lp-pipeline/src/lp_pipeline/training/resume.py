@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,14 +92,11 @@ def resume(
     """
     if is_secondary_process():
         return _go_on(loaded, model_dir, display)
-    with ExitStack() as stack:
-        held = lock or stack.enter_context(TrainingLock(model_dir))
+    with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
         held.acquire()
         tell_stale(held, display)
         remove_unfinished_states(model_dir / STATE_FOLDER)
-        save_config(
-            loaded.config, model_dir / CONFIG_FILE
-        )  # what follows finds the new places there
+        save_config(loaded.config, model_dir / CONFIG_FILE)  # what follows finds new places there
         return _go_on(loaded, model_dir, display)
 
 

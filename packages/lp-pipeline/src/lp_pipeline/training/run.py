@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,8 +73,7 @@ def train(
         check_holds_no_data(loaded.config, model_dir)
     setup = prepare(loaded, display)
     check_beforehand(loaded, setup, display)
-    with ExitStack() as stack:
-        held = lock or stack.enter_context(TrainingLock(model_dir))
+    with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
         _start_model_dir(loaded, model_dir, held, overwrite=overwrite)
         tell_stale(held, display)
         return fit(loaded, setup, model_dir, display)
@@ -253,9 +252,7 @@ def _start_model_dir(
         (model_dir / STATE_FOLDER).mkdir()  # marks the folder as a training's from the beginning
         for file in csv_files(loaded.config):
             shutil.copyfile(file, model_dir / file.name)
-        save_config(
-            loaded.config, model_dir / CONFIG_FILE
-        )  # last: with it, the folder can be resumed
+        save_config(loaded.config, model_dir / CONFIG_FILE)  # last: it makes the folder resumable
     except OSError as error:
         raise unwritable(TrainingError, "the model directory", model_dir, error) from error
 
