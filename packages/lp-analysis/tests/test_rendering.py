@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.rendering.contact_sheet import contact_sheet
 from lp_analysis.rendering.draw import PoseDrawer
 from lp_analysis.rendering.labeled_video import labeled_frames, write_labeled_video
 from lp_analysis.rendering.palette import contrast, keypoint_colours
@@ -26,7 +26,7 @@ NOWHERE = np.full((1, 2), np.nan)
 
 def _draw(keypoints, *, style=PLAIN, frame=GREY, skeleton=(), **options):
     names = [f"k{number}" for number in range(len(keypoints))]
-    drawer = PoseDrawer(names, frame.shape[:2], skeleton=skeleton, style=style)
+    drawer = PoseDrawer(names, frame.shape[:2], replace(style, skeleton=tuple(skeleton)))
     return drawer.draw(frame, np.array(keypoints, np.float64), **options)
 
 
@@ -104,11 +104,6 @@ def test_skeleton_joins_keypoints_by_name():
     keypoints = [[20.0, 60.0], [140.0, 60.0], [80.0, 10.0]]
     assert (_draw(keypoints)[60, 80] == 128).all()
     assert (_draw(keypoints, skeleton=[("k0", "k1")])[60, 80] != 128).any()
-
-
-def test_skeleton_with_an_unknown_keypoint_names_the_nearest():
-    with pytest.raises(RenderingError, match="did you mean 'tail_base'"):
-        PoseDrawer(["nose", "tail_base"], (10, 10), skeleton=[("nose", "tail_bas")])
 
 
 def test_unknown_colour_map_names_the_nearest():
@@ -199,7 +194,7 @@ def test_truth_is_a_ring_around_the_true_position():
 def test_legend_stands_beside_the_frame_and_names_every_keypoint():
     names = [f"keypoint {number}" for number in range(30)]
     style = DrawingStyle(colormap="hsv", legend=True, smallest_side=0, stamp=False)
-    drawer = PoseDrawer(names, GREY.shape[:2], style=style)
+    drawer = PoseDrawer(names, GREY.shape[:2], style)
     picture = drawer.draw(GREY, np.full((30, 2), np.nan))
     assert picture.shape[:2] == drawer.picture_size
     np.testing.assert_array_equal(picture[:, :160], GREY)
@@ -317,7 +312,7 @@ def test_stamp_tells_number_and_time_of_each_frame():
 
 def test_trail_of_a_video_is_bounded_and_leaves_out_what_was_not_sure():
     style = DrawingStyle(trail=2, confidence_threshold=0.5)
-    drawer = _Recorder(["nose"], GREY.shape[:2], style=style)
+    drawer = _Recorder(["nose"], GREY.shape[:2], style)
     keypoints, confidences = np.arange(8.0).reshape(4, 1, 2), np.array([[1.0], [0.4], [1.0], [1.0]])
     rows = iter(list(zip(keypoints, confidences, strict=True)))
     for _ in labeled_frames(((n, GREY) for n in range(4)), rows, drawer, fps=FPS):
@@ -335,31 +330,3 @@ def test_predictions_of_another_video_are_refused_and_leave_no_file(video, tmp_p
     with pytest.raises(RenderingError, match="prediction"):
         write_labeled_video(video, _predictions(frames=frames), path, ["nose"])
     assert list(path.parent.iterdir()) == []
-
-
-# sheets
-
-
-def test_contact_sheet_shows_the_pictures_in_reading_order():
-    pictures = [np.full((30, 40, 3), 40 * number, np.uint8) for number in range(1, 6)]
-    sheet = contact_sheet(pictures, columns=3, width=300)
-    assert sheet.shape[1] == 300
-    middle = [sheet[sheet.shape[0] // 4, x, 0] for x in (50, 150, 250)]
-    assert middle == [40, 80, 120]
-    assert [sheet[3 * sheet.shape[0] // 4, x, 0] for x in (50, 150)] == [160, 200]
-
-
-def test_contact_sheet_keeps_the_shape_of_each_picture():
-    wide = np.full((20, 80, 3), 255, np.uint8)
-    tall = np.full((80, 20, 3), 255, np.uint8)
-    sheet = contact_sheet([wide, tall], columns=2, width=400)
-    second = sheet[:, 200:] == 255
-    rows, columns = second.all(axis=-1).any(axis=1).sum(), second.all(axis=-1).any(axis=0).sum()
-    assert rows / columns == pytest.approx(4.0, rel=0.1)
-
-
-def test_contact_sheet_needs_pictures_and_a_caption_for_each():
-    with pytest.raises(RenderingError):
-        contact_sheet([])
-    with pytest.raises(RenderingError):
-        contact_sheet([GREY, GREY], captions=["one"])

@@ -21,23 +21,20 @@ from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.curves import Curve, TrainingCurves
 from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, clip_around, worst_frames
-from lp_analysis.report.content import (
-    reported_confidence,
-    video_frame_pictures,
-    worst_frame_pictures,
-)
-from lp_analysis.report.page import duration, render_page
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.report.content import reported_confidence, worst_frame_pictures
+from lp_analysis.report.page import duration, render_page, write_report
 from lp_analysis.report.parts import (
     CaptionedPicture,
     ReportedConfidence,
     ReportedVideo,
     TrainingReport,
-    write_report,
 )
+from lp_analysis.report.videos import reported_video
 from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton
-from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
+from lp_io.predictions import write_predictions
 
 HOSTILE = "<script>alert('x')</script>\"'&amp; $x_{1}$ {{ 7*7 }} \x1b[31m\x00 ‮ \udcff"
 INDEX = tuple(f"{row}.png" for row in range(10))
@@ -337,17 +334,20 @@ def test_labels_of_disagreeing_sizes_are_refused(tmp_path):
 
 
 def test_suspicious_frames_of_a_video_are_those_very_frames(tmp_path):
-    with VideoWriter(tmp_path / "v.mp4", fps=Fraction(30), size=(480, 480)) as writer:
+    with VideoWriter(tmp_path / "v.mp4", fps=Fraction(2), size=(480, 480)) as writer:
         for number in range(12):
             writer.write(np.full((480, 480, 3), 20 * number, np.uint8))
-    keypoints, confidences = np.full((2, 1, 2), 240.0), np.ones((2, 1))
-    with open_video(tmp_path / "v.mp4") as source:
-        pictures = video_frame_pictures(
-            source, keypoints, confidences, ["nose"], [Outlier(7, 0, 33.0), Outlier(2, 0, 9.0)]
-        )
-    assert [picture.caption for picture in pictures] == [
-        "frame 7: nose 33.0 px",
-        "frame 2: nose 9.0 px",
+    points = np.full((12, 1, 2), 200.0)
+    points[2:, 0, 0] += 9
+    points[7:, 0, 1] += 33
+    table = PoseTable(
+        Skeleton(("nose",)), points, tuple(range(12)), confidence=np.ones((12, 1)), scorer="s"
+    )
+    write_predictions(table, tmp_path / "v.csv")
+    pictures = reported_video(tmp_path / "v.mp4", tmp_path / "v.csv", {}, DrawingStyle()).pictures
+    assert [picture.caption for picture in pictures[:2]] == [
+        "frame 7: nose 33.0 px (movement since the frame before)",
+        "frame 2: nose 9.0 px (movement since the frame before)",
     ]
-    assert [round(float(p.picture[5, 5].mean()) / 20) for p in pictures] == [7, 2]
-    assert (pictures[0].picture[240, 240] != pictures[0].picture[5, 5]).any()
+    assert [round(float(p.picture[5, 5].mean()) / 20) for p in pictures[:2]] == [7, 2]
+    assert (pictures[0].picture[233, 209] != pictures[0].picture[5, 5]).any()

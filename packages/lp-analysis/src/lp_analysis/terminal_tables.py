@@ -21,14 +21,9 @@ def literal(text: str, style: str = "") -> Text:
     return Text(printable(text, keep="\n\t"), style=style)
 
 
-def pixel_error_table(summary: PixelErrorSummary, *, title: str | None = None) -> Table:
-    """A table for the terminal: a row per keypoint; mean, median and 90th percentile per split.
-
-    Args:
-        summary: The errors, in frame px.
-        title: What the table is about; None names the quantity and its unit.
-    """
-    table = Table(title=literal(title or "Pixel error (frame px)"), box=box.SIMPLE_HEAD, padding=0)
+def pixel_error_table(summary: PixelErrorSummary) -> Table:
+    """A row per keypoint; mean, median and 90th percentile per split, in frame px."""
+    table = Table(title="Pixel error (frame px)", box=box.SIMPLE_HEAD, padding=0)
     table.add_column("\nkeypoint", overflow="fold")  # names give way, numbers are never cut
     for split in summary.splits:
         for heading, statistic in (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -20,16 +20,15 @@ from lp_analysis.confidence.monotone import fit_logistic, fit_steps, from_log_od
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint
 
-Method = Literal["auto", "logistic", "isotonic"]
-
 ISOTONIC_POINTS, ISOTONIC_OF_EACH = 500, 50
-"""Points, and points of each outcome, from which ``auto`` trusts isotonic regression."""
+"""Points, and points of each outcome, from which isotonic regression is trusted."""
 
 USUAL_FRACTION = 0.05
 """The radius that confidences are usually about, as a fraction of `pose_size`."""
 
 _CERTAIN = 1e-6  # likelihoods are kept this far from 0 and 1
 _FORMAT = 1
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -107,17 +106,15 @@ def fit_calibration(
     likelihood: Float[ndarray, ...],
     errors: Float[ndarray, ...],
     radius: float | int,
-    *,
-    method: Method = "auto",
 ) -> ConfidenceCalibration:
     """Fit the probability that a keypoint lies within ``radius`` of the truth.
+
+    The curve is a line between log-odds, or isotonic where there are enough points.
 
     Args:
         likelihood: From 0 to 1, of labelled frames that were not trained on, of any shape.
         errors: Their pixel errors in frame px, of the same shape; NaN where unlabelled.
         radius: Frame px; for a fraction of the animal, multiply it by `pose_size`.
-        method: ``logistic``, a line between log-odds, for few points; ``isotonic``, for many; or
-            ``auto``, which takes the latter where there are enough points.
 
     Raises:
         EvaluationError: There is no point to fit, or the radius is not positive.
@@ -132,8 +129,7 @@ def fit_calibration(
             remedy="keep some labelled frames for validation (training.val_prob)",
         )
     rarer = min(outcomes.sum(), (~outcomes).sum())
-    enough = len(scores) >= ISOTONIC_POINTS and rarer >= ISOTONIC_OF_EACH
-    if method == "isotonic" or (method == "auto" and enough):
+    if len(scores) >= ISOTONIC_POINTS and rarer >= ISOTONIC_OF_EACH:
         knots, values = fit_steps(scores, outcomes)
         bound = _boldest(len(scores))
         curve = tuple(knots.tolist()), tuple(np.clip(log_odds(values), -bound, bound).tolist())
@@ -165,9 +161,6 @@ def cross_calibrated(
     likelihood: PerKeypoint,
     errors: PerKeypoint,
     radius: float | int,
-    *,
-    folds: int = 5,
-    method: Method = "auto",
 ) -> PerKeypoint:
     """Probabilities of frames from calibrations that did not see them, to judge calibration by.
 
@@ -175,21 +168,19 @@ def cross_calibrated(
         likelihood: (N, K) from 0 to 1.
         errors: (N, K) frame px, NaN where unlabelled.
         radius: Frame px.
-        folds: Parts that the frames are dealt to; the calibration of each part is fitted on the
-            others.
-        method: As for `fit_calibration`.
 
     Returns:
-        (N, K) from 0 to 1.
+        (N, K) from 0 to 1. Frames are dealt to five parts, and the calibration of each part is
+        fitted on the others.
 
     Raises:
         EvaluationError: There are not two frames with labels.
     """
-    fold = np.arange(len(errors)) % max(2, min(folds, len(errors)))
+    fold = np.arange(len(errors)) % max(2, min(_FOLDS, len(errors)))
     probability = np.full(errors.shape, np.nan)
     for part in np.unique(fold):
         others = fold != part
-        calibration = fit_calibration(likelihood[others], errors[others], radius, method=method)
+        calibration = fit_calibration(likelihood[others], errors[others], radius)
         probability[~others] = calibration.probability(likelihood[~others])
     return probability
 
@@ -230,11 +221,7 @@ def _score(likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
 
 
 def _finite(value: object) -> float:
-    """The value as a number.
-
-    Raises:
-        ValueError: It is not a finite number.
-    """
+    """The value as a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is not a number")
     return float(value)

@@ -20,7 +20,7 @@ from lp_analysis.rendering.strokes import (
     draw_ring,
     fixed_points,
 )
-from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_text
 from lp_core.errors import suggestion
 
@@ -42,27 +42,23 @@ class PoseDrawer:
     Args:
         keypoint_names: K names.
         frame_size: (height, width) in frame px.
-        skeleton: Pairs of keypoint names to join by a line; none takes those of the style.
-        style: Colours, sizes, what to show.
+        style: Colours, sizes, what to show; of its skeleton, the pairs of these keypoints.
 
     Raises:
-        RenderingError: The skeleton names a keypoint that is not there, or there is no such colour
-            map.
+        RenderingError: There is no such colour map.
     """
 
     def __init__(
         self,
         keypoint_names: Sequence[str],
         frame_size: tuple[int, int],
-        *,
-        skeleton: Sequence[Edge] = (),
-        style: DrawingStyle | None = None,
+        style: DrawingStyle = DEFAULT_STYLE,
     ) -> None:
-        self.style = style or DrawingStyle()
+        self.style = style
         self.colours = keypoint_colours(len(keypoint_names), self.style.colormap)
-        known = set(keypoint_names)
-        edges = skeleton or [edge for edge in self.style.skeleton if known.issuperset(edge)]
-        self._edges = [tuple(_number(name, keypoint_names) for name in edge) for edge in edges]
+        numbers = {name: number for number, name in enumerate(keypoint_names)}
+        edges = [edge for edge in self.style.skeleton if numbers.keys() >= set(edge)]
+        self._edges = [(numbers[first], numbers[second]) for first, second in edges]
         self._scale = self.style.scale(frame_size)
         self._frame_size = frame_size
         self._size = (frame_size[0] * self._scale, frame_size[1] * self._scale)
@@ -228,16 +224,6 @@ def jumps(
     )
     limit = np.maximum(_SHORTEST_JUMP * min(frame_size), _JUMP * usual)
     return known & (np.where(known, steps, 0.0) > limit)
-
-
-def _number(name: str, keypoint_names: Sequence[str]) -> int:
-    """The position of a keypoint of the skeleton."""
-    if name in keypoint_names:
-        return list(keypoint_names).index(name)
-    raise RenderingError(
-        f"the skeleton joins '{name}', which is not a keypoint",
-        remedy=suggestion(name, keypoint_names),
-    )
 
 
 def parse_edge(text: str, names: tuple[str, ...]) -> Edge:

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.rendering.draw import Confidences, Edge, Pose, PoseDrawer
-from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.draw import Confidences, Pose, PoseDrawer
+from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.rendering.text import Picture
 from lp_core.video import Frames, VideoSource
 from lp_data.video.writer import VideoWriter
@@ -30,8 +30,7 @@ def write_labeled_video(
     path: str | Path,
     keypoint_names: Sequence[str],
     *,
-    skeleton: Sequence[Edge] = (),
-    style: DrawingStyle | None = None,
+    style: DrawingStyle = DEFAULT_STYLE,
     frames: range | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> int:
@@ -44,7 +43,6 @@ def write_labeled_video(
         predictions: Chunks of any length, which together have one row for each of ``frames``.
         path: The MP4 to write; it appears whole or not at all.
         keypoint_names: K names.
-        skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
         frames: Consecutive frames to write, for a clip; None writes all.
         on_progress: Called with the number of frames written, now and then.
@@ -57,7 +55,7 @@ def write_labeled_video(
         VideoError: A frame cannot be read, or the video cannot be written.
     """
     frames = range(len(source)) if frames is None else frames
-    drawer = PoseDrawer(keypoint_names, source.size, skeleton=skeleton, style=style)
+    drawer = PoseDrawer(keypoint_names, source.size, style)
     rows = _rows(predictions)
     with VideoWriter(path, fps=source.fps, size=drawer.picture_size) as writer:
         pictures = labeled_frames(_numbered(source, frames), rows, drawer, fps=source.fps)

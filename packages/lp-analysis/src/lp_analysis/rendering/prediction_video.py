@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.rendering.draw import Edge
 from lp_analysis.rendering.labeled_video import write_labeled_video
-from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_core.video import VideoSource
 from lp_io.predictions import VideoPredictions
 from lp_io.predictions.video import Chunk
@@ -44,8 +43,7 @@ def draw_predictions(
     predictions: VideoPredictions,
     path: Path,
     *,
-    skeleton: Sequence[Edge] = (),
-    style: DrawingStyle | None = None,
+    style: DrawingStyle = DEFAULT_STYLE,
     frames: range | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> DrawnVideo:
@@ -58,7 +56,6 @@ def draw_predictions(
         source: The video, opened without ``resize_to``.
         predictions: Of that video.
         path: The MP4 to write.
-        skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
         frames: Consecutive frames to draw; None draws all.
         on_progress: Called with the number of frames written, now and then.
@@ -72,13 +69,12 @@ def draw_predictions(
             f"there are no frames {chosen.start} to {chosen.stop - 1} in a video of "
             f"{len(source)} frames"
         )
-    counts = _Counts((style or DrawingStyle()).confidence_threshold)
+    counts = _Counts(style.confidence_threshold)
     written = write_labeled_video(
         source,
         counts.counted(predictions.chunks(chosen, _ROWS)),
         path,
         predictions.keypoint_names,
-        skeleton=skeleton,
         style=style,
         frames=chosen,
         on_progress=on_progress,

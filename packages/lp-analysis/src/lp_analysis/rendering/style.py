@@ -45,11 +45,8 @@ class DrawingStyle:
                 f"the confidence threshold is {self.confidence_threshold}",
                 remedy="choose one from 0 to 1",
             )
-        if (
-            self.trail < 0
-            or self.smallest_side < 0
-            or (self.radius is not None and self.radius <= 0)
-        ):
+        radius = 1 if self.radius is None else self.radius
+        if min(self.trail, self.smallest_side) < 0 or radius <= 0:
             raise RenderingError(
                 f"a trail of {self.trail} frames, a radius of {self.radius} px or a smallest side "
                 f"of {self.smallest_side} px cannot be drawn"
@@ -77,3 +74,6 @@ class DrawingStyle:
     def shrinking(confidence: float) -> float:
         """Share of the radius that a keypoint with that confidence has."""
         return _SMALLEST + (1 - _SMALLEST) * confidence
+
+
+DEFAULT_STYLE = DrawingStyle()

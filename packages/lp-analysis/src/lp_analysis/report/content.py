@@ -16,15 +16,31 @@ from lp_analysis.confidence.calibration import (
 )
 from lp_analysis.figures.reliability import reliability_curve
 from lp_analysis.labeled_predictions import LabeledPrediction
-from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint
+from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
-from lp_analysis.rendering.draw import Edge, PoseDrawer
-from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.draw import PoseDrawer
+from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence
-from lp_core.video import VideoSource
-from lp_data.images import read_image
+from lp_data.errors import DataError
+from lp_data.images import image_file, read_image
 
 _FEWEST = 10  # labelled keypoints of a split from which reliability is worth telling
+
+
+def worst_frames_shown(
+    result: LabeledPrediction, data_dir: Path | None, style: DrawingStyle
+) -> tuple[list[CaptionedPicture], dict[str, str]]:
+    """`worst_frame_pictures`; where an image is gone, none, and a fact that says so.
+
+    ``data_dir`` has the images; without it there are no pictures.
+    """
+    if data_dir is None:
+        return [], {}
+    try:
+        images = [image_file(data_dir, name) for name in result.labels.image_paths]
+        return worst_frame_pictures(result, images, style=style), {}
+    except DataError as error:
+        return [], {"worst frames": f"not shown: {error.problem} ({error.where})"}
 
 
 def worst_frame_pictures(
@@ -32,20 +48,15 @@ def worst_frame_pictures(
     images: Sequence[Path],
     *,
     count: int = 9,
-    skeleton: Sequence[Edge] = (),
-    style: DrawingStyle | None = None,
+    style: DrawingStyle = DEFAULT_STYLE,
 ) -> list[CaptionedPicture]:
-    """The labelled frames with the largest errors, truth and prediction drawn on them.
+    """The labelled frames with the largest errors, truth and prediction drawn, the worst first.
 
     Args:
         result: Labels and predictions.
         images: The file of each labelled image.
         count: At most so many.
-        skeleton: Pairs of keypoint names to join by a line.
         style: How to draw.
-
-    Returns:
-        The worst first.
 
     Raises:
         ImageFileError: An image cannot be read.
@@ -54,51 +65,17 @@ def worst_frame_pictures(
     for outlier in worst_frames(result.errors, count):
         row = outlier.frame
         image = read_image(images[row])
-        drawer = PoseDrawer(table.keypoint_names, image.shape[:2], skeleton=skeleton, style=style)
-        picture = drawer.draw(
+        picture = PoseDrawer(table.keypoint_names, image.shape[:2], style).draw(
             image, result.predictions.points[row], result.confidences[row], truth=table.points[row]
         )
-        worst = _worst_keypoint(outlier, table.keypoint_names)
+        worst = worst_keypoint(outlier, table.keypoint_names)
         caption = f"{table.frame[row]} ({result.sets[row]}): {worst} off"
         pictures.append(CaptionedPicture(picture, caption))
     return pictures
 
 
-def video_frame_pictures(
-    source: VideoSource,
-    keypoints: Keypoints,
-    confidences: PerKeypoint,
-    keypoint_names: Sequence[str],
-    outliers: Sequence[Outlier],
-    *,
-    skeleton: Sequence[Edge] = (),
-    style: DrawingStyle | None = None,
-) -> list[CaptionedPicture]:
-    """Suspicious frames of a video with their predictions.
-
-    Args:
-        source: The video, opened without ``resize_to``.
-        keypoints: (M, K, 2) frame px, a row for each outlier.
-        confidences: (M, K) from 0 to 1.
-        keypoint_names: K names.
-        outliers: The M frames to show.
-        skeleton: Pairs of keypoint names to join by a line.
-        style: How to draw.
-
-    Raises:
-        VideoError: A frame cannot be read.
-    """
-    drawer = PoseDrawer(keypoint_names, source.size, skeleton=skeleton, style=style)
-    pictures = []
-    for outlier, pose, sure in zip(outliers, keypoints, confidences, strict=True):
-        frame = source.read(outlier.frame, outlier.frame + 1)[0]
-        picture = drawer.draw(frame, pose, sure)
-        caption = f"frame {outlier.frame}: {_worst_keypoint(outlier, keypoint_names)}"
-        pictures.append(CaptionedPicture(picture, caption))
-    return pictures
-
-
-def _worst_keypoint(outlier: Outlier, keypoint_names: Sequence[str]) -> str:
+def worst_keypoint(outlier: Outlier, keypoint_names: Sequence[str]) -> str:
+    """The keypoint with the largest value, and the value."""
     return f"{keypoint_names[outlier.keypoint]} {outlier.value:.1f} px"
 
 
@@ -126,7 +103,7 @@ def reported_confidence(
         calibrated = calibration.probability(test.confidences)
         source = "Calibrated on the validation frames, judged on the test frames."
         return _reliability(test, calibrated, radius, source)
-    if validation.points >= _FEWEST and validation.labeled_frames > 1:
+    if validation.points >= _FEWEST and len(validation.errors) > 1:
         calibrated = cross_calibrated(*validation, radius)
         source = "Judged on the validation frames by cross-validation."
         return _reliability(validation, calibrated, radius, source)
@@ -142,10 +119,6 @@ class _Part(NamedTuple):
     @property
     def points(self) -> int:
         return int(np.isfinite(self.errors).sum())
-
-    @property
-    def labeled_frames(self) -> int:
-        return len(self.errors)
 
 
 def _part(result: LabeledPrediction, split: str) -> _Part:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
@@ -22,11 +24,9 @@ from lp_analysis.report.figures import (
     trace_figures,
     training_figures,
 )
-from lp_analysis.report.parts import (
-    CaptionedPicture,
-    ReportedVideo,
-    TrainingReport,
-)
+from lp_analysis.report.parts import CaptionedPicture, ReportedVideo, TrainingReport
+from lp_core.atomic import atomic_text
+from lp_core.errors import unwritable_as
 from lp_core.text import printable
 
 _TEMPLATE = "report.html.j2"
@@ -84,12 +84,22 @@ class ErrorSection:
     figures: Figures
 
 
-def render_page(report: TrainingReport) -> str:
-    """The HTML of a report.
+def write_report(report: TrainingReport, path: Path) -> None:
+    """Write a report as one HTML file, which appears whole or not at all.
 
-    Args:
-        report: What to tell.
+    It opens offline, refers to nothing outside itself, holds no script, follows the reader's choice
+    of light or dark, and shows every name as it is, whatever characters it has.
+
+    Raises:
+        EvaluationError: The file cannot be written.
     """
+    page = render_page(report)
+    with unwritable_as(EvaluationError, "the report", path), atomic_text(path) as file:
+        file.write(page)
+
+
+def render_page(report: TrainingReport) -> str:
+    """The HTML of a report."""
     environment = Environment(
         autoescape=True,
         finalize=_printable,

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
-from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import ReliabilityCurve
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.rendering.text import Picture
-from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable_as
 
 
 @dataclass(frozen=True)
@@ -89,25 +85,3 @@ class TrainingReport:
     videos: Sequence[ReportedVideo] = ()
     timings: Mapping[str, float | str] = field(default_factory=dict)
     config: str = ""
-
-
-def write_report(report: TrainingReport, path: str | Path) -> None:
-    """Write a report as one HTML file.
-
-    It opens offline, refers to nothing outside itself, holds no script, follows the reader's choice
-    of light or dark, and shows every name as it is, whatever characters it has. The file appears
-    whole or not at all.
-
-    Args:
-        report: What to tell.
-        path: The file; an existing one is replaced.
-
-    Raises:
-        EvaluationError: The file cannot be written.
-    """
-    from lp_analysis.report.page import render_page
-
-    path = Path(path)
-    page = render_page(report)
-    with unwritable_as(EvaluationError, "the report", path), atomic_text(path) as file:
-        file.write(page)

@@ -9,8 +9,9 @@ from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.metrics.frame_metrics import FrameMetric, PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.suspicious import CONFIDENCE_DROP, video_metrics
+from lp_analysis.rendering.draw import PoseDrawer
 from lp_analysis.rendering.style import DrawingStyle
-from lp_analysis.report.content import video_frame_pictures
+from lp_analysis.report.content import worst_keypoint
 from lp_analysis.report.parts import CaptionedPicture, ReportedVideo
 from lp_core.poses import confidence_of
 from lp_data.video.open import open_video
@@ -43,23 +44,21 @@ def reported_video(
         values = _in_pixels(predictions, metrics, style)
         worst = _worst_of_each(values, apart=max(1, round(source.fps / 2)))
         poses = predictions.at([outlier.frame for outlier, _ in worst])
-        pictures = video_frame_pictures(
-            source,
-            poses.points,
-            confidence_of(poses),
-            poses.keypoint_names,
-            [outlier for outlier, _ in worst],
-            style=style,
-        )
+        drawer = PoseDrawer(poses.keypoint_names, source.size, style)
+        pictures = []
+        for (outlier, metric), pose, sure in zip(
+            worst, poses.points, confidence_of(poses), strict=True
+        ):
+            frame = source.read(outlier.frame, outlier.frame + 1)[0]
+            found = worst_keypoint(outlier, poses.keypoint_names)
+            caption = f"frame {outlier.frame}: {found} ({_title(metric)})"
+            pictures.append(CaptionedPicture(drawer.draw(frame, pose, sure), caption))
         return ReportedVideo(
             name=video.name,
             fps=source.fps,
             keypoint_names=poses.keypoint_names,
             metrics={_title(name): some for name, some in values.items()},
-            pictures=[
-                CaptionedPicture(item.picture, f"{item.caption} ({_title(metric)})")
-                for item, (_, metric) in zip(pictures, worst, strict=True)
-            ],
+            pictures=pictures,
         )
 
 

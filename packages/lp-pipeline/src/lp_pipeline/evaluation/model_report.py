@@ -11,14 +11,15 @@ from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.summary import PixelErrorSummary
-from lp_analysis.report.parts import ReportedVideo
+from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.report.content import reported_confidence, worst_frames_shown
+from lp_analysis.report.page import write_report
+from lp_analysis.report.parts import ReportedVideo, TrainingReport
 from lp_analysis.report.timings import stored_timings
-from lp_analysis.report.training import write_training_report
 from lp_analysis.report.videos import reported_video
 from lp_core.errors import LPError
-from lp_io.model_directory import CONFIG_FILE, video_table
+from lp_io.model_directory import CONFIG_FILE, REPORT_FILE, video_table
 from lp_io.training_state.progress import training_seconds
-from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.builders.videos import folder_videos
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, outdated_tables, training_curves
@@ -38,11 +39,6 @@ def write_model_report(
     A section that cannot be made is left out and told: pictures where the images are not, curves
     where the log is damaged, and videos that cannot be read.
 
-    Args:
-        project: The model directory.
-        result: The predictions of its labelled frames.
-        display: Where to report to.
-
     Raises:
         LPError: The report cannot be written.
     """
@@ -51,20 +47,25 @@ def write_model_report(
     )
     videos = predicted_videos(project)
     curves = _section("training curves", lambda: training_curves(project), display)
+    style, path = drawing_style(project.config), project.folder / REPORT_FILE
     with display.task("report", 1) as update:
-        path = write_training_report(
-            result,
-            project.data_dir,
-            project.folder,
+        plain = DrawingStyle(skeleton=style.skeleton)
+        folder = project.data_dir if project.has_images else None
+        worst, missing = worst_frames_shown(result, folder, plain)
+        report = TrainingReport(
+            title=f"Training of {project.folder.name}",
+            facts=_facts(project, summary, videos) | _log_fact(curves) | missing,
+            errors=result.metric(result.errors),
             curves=curves,
-            facts=_facts(project, summary, videos) | _log_fact(curves),
-            config_text=(project.folder / CONFIG_FILE).read_text(encoding="utf-8"),
-            calibration=stored_calibration(project.manifest),
-            with_images=project.has_images,
-            skeleton=get_skeleton(project.config),
-            videos=_reported(project, videos, display),
+            worst_frames=worst,
+            confidence=reported_confidence(
+                result, calibration=stored_calibration(project.manifest)
+            ),
+            videos=_reported(project, videos, style, display),
             timings=_timings(project),
+            config=(project.folder / CONFIG_FILE).read_text(encoding="utf-8"),
         )
+        write_report(report, path)
         update(1)
     return path
 
@@ -99,9 +100,12 @@ def _section(name: str, make: Callable[[], T], display: Display) -> T | None:
 
 
 def _reported(
-    project: ModelProject, videos: Sequence[tuple[Path, Path]], display: Display
+    project: ModelProject,
+    videos: Sequence[tuple[Path, Path]],
+    style: DrawingStyle,
+    display: Display,
 ) -> list[ReportedVideo]:
-    style, metrics = drawing_style(project.config), project.pose_metrics.metrics
+    metrics = project.pose_metrics.metrics
     parts = [
         _section(
             f"section on {video.name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lp_analysis.confidence.shown import ShownConfidence
@@ -47,13 +48,15 @@ def draw_video(
         predictions = VideoPredictions(table, len(source), confidence)
         if predictions.note:
             display.message(f"note: {predictions.note}; they are drawn without keypoints")
+        if edges:
+            asked = [parse_edge(text, predictions.keypoint_names) for text in edges]
+            style = replace(style, skeleton=tuple(asked))
         chosen = frames(len(source))
         with display.task("labelled video", len(chosen)) as update:
             drawn = draw_predictions(
                 source,
                 predictions,
                 path,
-                skeleton=[parse_edge(text, predictions.keypoint_names) for text in edges],
                 style=style,
                 frames=chosen,
                 on_progress=update,
