@@ -75,7 +75,6 @@ def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Cli
 
 
 def _clip_boxes(config: Config, video: Path) -> Boxes:
-    """The boxes of an unlabelled video, ``<video>_bbox.csv`` beside it."""
     boxes = boxes_of_video(config, video)
     assert boxes is not None  # the config has boxes
     return boxes

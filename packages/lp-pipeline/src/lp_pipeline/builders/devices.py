@@ -33,12 +33,9 @@ class TrainingDevices:
 def training_devices(training: TrainingConfig, *, gpus: int | None = None) -> TrainingDevices:
     """Choose the devices: ``training.devices`` where it says which, else ``training.num_gpus``.
 
-    With ``num_gpus`` the training runs on so many CUDA devices, or on as many as there are; with 0
-    or without any, on what ``training.accelerator`` chooses else.
-
-    Args:
-        training: What the config says.
-        gpus: CUDA devices of this machine; None counts them.
+    With ``num_gpus`` the training runs on so many CUDA devices, or on as many as there are
+    (``gpus``; None counts them); with 0 or without any, on what ``training.accelerator`` chooses
+    else.
     """
     if training.devices != "auto":
         return TrainingDevices(training.accelerator, training.devices)

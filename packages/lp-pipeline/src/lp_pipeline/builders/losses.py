@@ -46,13 +46,9 @@ def training_labels(
     train: Sequence[int],
     frame_size: tuple[int, int] | None = None,
 ) -> TrainingLabels:
-    """The labels of the training split in frame px, for what learns from them.
+    """The labels of the rows ``train`` in frame px, for what learns from them.
 
-    Args:
-        config: Names the keypoints of each view and of the poses.
-        labels: All labels.
-        train: The rows of the training split.
-        frame_size: (height, width) of the frames, where it is known.
+    ``frame_size`` is (height, width) of the frames, where it is known.
     """
     return TrainingLabels(
         keypoints=torch.from_numpy(labels.points[list(train)]).float(),

@@ -66,12 +66,7 @@ def get_options(
 
 
 def batches_per_epoch(training: TrainingConfig, available: int) -> int:
-    """Batches of an epoch that are used, at least one.
-
-    Args:
-        training: Its ``limit_train_batches`` is a number above 1, or a share up to 1.
-        available: Batches of a whole epoch.
-    """
+    """Of the ``available`` batches of an epoch those that are used, at least one."""
     limit = training.limit_train_batches
     if limit is None:
         return available

@@ -109,15 +109,9 @@ def sort_inputs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def do_all(works: Sequence[tuple[Path, Callable[[], None]]], display: Display) -> None:
-    """Do each piece of work, although another one fails.
+    """Do each piece of work, given with the input that it is about, although another one fails.
 
-    Args:
-        works: Each with the input that it is about.
-        display: Where to say what failed, as it happens.
-
-    Raises:
-        LPError: What failed, if it is the only work.
-        PredictionError: Some failed; it names them.
+    What fails is told as it happens, and named at the end; the error of an only work is raised.
     """
     failed: list[Path] = []
     for path, work in works:

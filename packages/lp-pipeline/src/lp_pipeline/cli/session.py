@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from lp_core.allocator import keep_large_buffers
 from lp_core.text import printable
-from lp_pipeline.errors import ConfigError
+from lp_pipeline.errors import ConfigError, PipelineError
 from lp_pipeline.printing import say
 
 if TYPE_CHECKING:
     from lp_pipeline.config.load import LoadedConfig
 
-from lp_pipeline.errors import PipelineError
-
-PACKAGES = (
+_OURS = (
     "lp_core",
     "lp_models",
     "lp_data",
@@ -64,7 +62,7 @@ class ShowOnce(logging.Handler):
 
 def show_messages() -> None:
     """Show what lp logs from now on; a second call changes nothing."""
-    for package in PACKAGES:
+    for package in _OURS:
         logger = logging.getLogger(package)
         if not any(isinstance(handler, ShowOnce) for handler in logger.handlers):
             logger.addHandler(ShowOnce())
@@ -93,10 +91,8 @@ def load_for_training(path: Path, overrides: Sequence[str]) -> LoadedConfig:
     try:
         return load_config(path, overrides, check_paths=True)
     except ConfigError as error:
-        hint = _conversion_hint(path, overrides)
-        if hint is None:
-            raise
-        raise ConfigError(error.problem, where=error.where, remedy=hint) from error
+        error.remedy = _conversion_hint(path, overrides) or error.remedy
+        raise
 
 
 def _conversion_hint(path: Path, overrides: Sequence[str]) -> str | None:
@@ -104,8 +100,7 @@ def _conversion_hint(path: Path, overrides: Sequence[str]) -> str | None:
     from lp_io.projects.detection import conversion_hint
     from lp_pipeline.config.load import load_config
 
-    hint = conversion_hint(path)
-    if hint is not None:
+    if (hint := conversion_hint(path)) is not None:
         return hint
     try:
         named = load_config(path, overrides).config.data.data_dir
@@ -115,15 +110,7 @@ def _conversion_hint(path: Path, overrides: Sequence[str]) -> str | None:
 
 
 def check_output_file(path: Path, endings: Sequence[str]) -> None:
-    """Refuse a file whose name does not end as the files that are written there do.
-
-    Args:
-        path: The file to write.
-        endings: The endings that can be written, such as ``.png``; either case will do.
-
-    Raises:
-        PipelineError: The name ends otherwise, or there is a folder of that name.
-    """
+    """Refuse a file to write that is a folder, or whose name has none of the endings."""
     if path.suffix.lower() not in endings:
         ending = f"a file that ends in '{path.suffix}'" if path.suffix else "a file without ending"
         raise PipelineError(

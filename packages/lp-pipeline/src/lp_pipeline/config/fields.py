@@ -127,10 +127,6 @@ def is_plain_text(path: KeyPath, text: str) -> bool:
 
 
 def swallowed(rest: str) -> str | None:
-    """What YAML takes for a comment although it may be a value, such as ``#1``.
-
-    Args:
-        rest: What follows ``key:`` in the file.
-    """
+    """What YAML takes for a comment after ``key:`` although it may be a value, such as ``#1``."""
     line = (rest.splitlines() or [""])[0].strip()
     return line if re.match(r"#[^\s#]", line) else None

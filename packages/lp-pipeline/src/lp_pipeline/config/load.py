@@ -48,12 +48,7 @@ class LoadedConfig:
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write ``config`` as YAML that `load_config` reads back as the same.
-
-    Args:
-        config: The config.
-        path: The file; it appears whole or not at all.
-    """
+    """Write ``config`` as YAML that `load_config` reads back, whole or not at all."""
     from lp_core.atomic import atomic_text
 
     text = dump_value(escaped(config.model_dump()))
@@ -147,11 +142,7 @@ _WIDEST = 48
 
 
 def show_config(loaded: LoadedConfig) -> str:
-    """The resolved config as YAML, with the origin of each value as a comment.
-
-    Returns:
-        YAML that reads back as the same config; ends with a newline.
-    """
+    """The resolved config as YAML that reads back, with the origin of each value as a comment."""
     lines = list(_lines(escaped(loaded.config.model_dump()), (), loaded.origins))
     width = max(len(text) for text, _ in lines if len(text) <= _WIDEST)
     shown = (f"{text:<{width}}  # {origin}" if origin else text for text, origin in lines)

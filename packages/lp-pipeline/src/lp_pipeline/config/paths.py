@@ -13,15 +13,10 @@ from lp_pipeline.errors import ConfigError
 
 
 def absolute_folder(data_dir: str, file: Path) -> Path:
-    """``data.data_dir`` as an absolute path.
+    """``data.data_dir``, of the config in ``file``, as an absolute path.
 
-    Args:
-        data_dir: What the config says; ``~`` is the user's home.
-        file: The config.
-
-    Returns:
-        A relative folder is taken from the current folder; where it does not exist there, but
-        exists from the config's own folder, from that one.
+    A relative folder is taken from the current folder; where it does not exist there, but exists
+    from the config's own folder, from that one. ``~`` is the user's home.
     """
     folder = Path(data_dir).expanduser()
     if is_windows_path(data_dir):

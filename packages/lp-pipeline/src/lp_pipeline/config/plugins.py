@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lp_core.errors import LossError, LPError, suggestion
+from lp_core.errors import LossError, LPError, suggestion, unknown_name
 from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
 from lp_pipeline.config.checks import value_of
@@ -43,28 +43,19 @@ def check_plugins(config: Config, report: Report) -> None:
     _check_augmentation(config, report)
 
 
-def _known(name: str, kind: str, names: Mapping[str, Any]) -> tuple[str, str]:
-    """Message and remedy for an unknown name."""
-    return f"unknown {kind} '{name}'", suggestion(name, names)
-
-
 def _load(group: str, name: str, path: KeyPath, report: Report) -> Any:
     """The plug-in, or None and a problem."""
     try:
         return load_plugin(group, name)
     except LPError as error:
-        report.problem(path, error.problem, error.remedy)
+        report.problem(path, error.problem, ABSENT.get(name, error.remedy))
         return None
 
 
 def _check_tracker(config: Config, report: Report) -> None:
-    name, models = config.model.model_type, registered(MODELS)
-    if name not in models:
-        message, remedy = _known(name, "model type", models)
-        report.problem("model.model_type", message, ABSENT.get(name, remedy))
-        return
+    name = config.model.model_type
     undeclared = _changed(config, report, (_LOSS_TYPE, *_OFFERED))
-    if not (config.model.options or undeclared):
+    if name in registered(MODELS) and not (config.model.options or undeclared):
         return  # the class need not be imported
     tracker = _load(MODELS, name, ("model", "model_type"), report)
     if tracker is None:
@@ -168,12 +159,9 @@ def field_types(kind: type) -> dict[str, Any]:
 
 
 def _check_losses(config: Config, report: Report) -> None:
-    known = registered(LOSSES) if config.losses or config.model.losses_to_use else {}
     for index, name in enumerate(config.model.losses_to_use or []):
         path = ("model", "losses_to_use", str(index))
-        if name not in known:
-            report.problem(path, *_known(name, "loss", known))
-        elif getattr(_load(LOSSES, name, path, report), "supervised", False):
+        if getattr(_load(LOSSES, name, path, report), "supervised", False):
             report.problem(
                 path,
                 f"'{name}' learns from labels, and these are the unsupervised losses",
@@ -181,16 +169,16 @@ def _check_losses(config: Config, report: Report) -> None:
             )
     for name, values in list(config.losses.items()):
         place = ("losses", name)
-        if name not in known:
-            report.problem(place, *_known(name, "loss", known))
-        elif values is not None and not isinstance(values, dict):
+        if values is not None and not isinstance(values, dict):
             report.problem(place, "expected a section with the loss's options")
         else:
             config.losses[name] = _loss_options(values or {}, place, report)
 
 
 def _loss_options(values: dict[str, Any], path: KeyPath, report: Report) -> dict[str, Any]:
-    loss = _load(LOSSES, path[-1], path, report) if values else None
+    if not values and path[-1] in registered(LOSSES):
+        return values  # the class need not be imported
+    loss = _load(LOSSES, path[-1], path, report)
     if loss is None:
         return values
     kind = loss.Options
@@ -216,13 +204,10 @@ def _check_together(kind: type, values: dict[str, Any], path: KeyPath, report: R
 
 
 def _check_reader(config: Config, report: Report) -> None:
-    name = config.dali.reader
-    if name == "auto":
-        return
-    readers = registered(VIDEO_READERS)
-    if name not in readers:
-        message, remedy = _known(name, "video reader", {"auto": None, **readers})
-        report.problem("dali.reader", message, remedy)
+    name, known = config.dali.reader, ["auto", *registered(VIDEO_READERS)]
+    if name not in known:
+        error = unknown_name("video reader", name, known)
+        report.problem("dali.reader", error.problem, error.remedy)
 
 
 def _check_augmentation(config: Config, report: Report) -> None:

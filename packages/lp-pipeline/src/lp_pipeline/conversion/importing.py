@@ -26,14 +26,8 @@ def import_project(
 ) -> ConversionReport:
     """Make a project: label file, pictures with their neighbours, videos, and a config.
 
-    Args:
-        labels: What another tool's reader gave.
-        target: The project's folder, which appears whole or not at all.
-        videos: Whether videos are linked, copied or left where they are.
-        overwrite: Replace what is there.
-
-    Returns:
-        What was kept and left out; it is also in the project, as ``conversion.txt``.
+    The folder appears whole or not at all. What was kept and left out is also told in it, in
+    ``conversion.txt``.
 
     Raises:
         ConversionError: ``target`` is there already, no picture can be had, or the disk fails.

@@ -32,10 +32,7 @@ def convert_lightning_pose(
 ) -> ConversionReport:
     """Convert a trained model, so that it predicts what it predicts in Lightning Pose.
 
-    Args:
-        source: A model directory of Lightning Pose, with its ``config.yaml`` and ``tb_logs``.
-        target: The model directory to make.
-        overwrite: Replace the target.
+    ``source`` is a model directory of Lightning Pose, with its ``config.yaml`` and ``tb_logs``.
 
     Raises:
         ConversionError: The target is there already, this kind of model cannot be converted, or its

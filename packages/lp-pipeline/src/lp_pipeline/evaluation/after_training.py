@@ -54,12 +54,7 @@ class Attempts:
 
     @contextmanager
     def step(self, what: str, remedy: str) -> Iterator[None]:
-        """Try one step.
-
-        Args:
-            what: What is missing if it fails, such as ``the report``.
-            remedy: The command that makes it, once its cause is mended.
-        """
+        """Try a step that makes ``what``; ``remedy`` is the command that makes it afterwards."""
         smaller = f"{remedy} --batch-size 8 (or fewer)"
         try:
             with explained_memory_errors(TrainingError, smaller):
@@ -114,14 +109,7 @@ def evaluate_training(
 def follow_up(
     setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display = SILENT
 ) -> Aftermath:
-    """Do all that follows a training; what fails is told with the command that makes it.
-
-    Args:
-        setup: The trained tracker and its data.
-        config: The config.
-        model_dir: The model directory, which has the weights.
-        display: Where to report to.
-    """
+    """Do all that follows a training; what fails is told with the command that makes it."""
     attempts = Attempts(display)
     result = _evaluate_labels(setup, config, model_dir, attempts)
     tables = _predict_videos(setup.tracker, config, model_dir, attempts)

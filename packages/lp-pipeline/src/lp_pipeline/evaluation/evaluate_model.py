@@ -38,12 +38,8 @@ def evaluate_project(
 ) -> None:
     """Evaluate the training's labels, label files beside them, and predicted videos.
 
-    Where the images are not at hand, the predictions that the model directory holds are evaluated.
-
-    Args:
-        project: The model directory.
-        handler: Makes what runs its tracker.
-        display: Where the errors are shown.
+    Where the images are not at hand, the predictions that the model directory holds are evaluated,
+    and no handler is made.
 
     Raises:
         EvaluationError: There are neither images nor predictions of the weights as they are now.
@@ -99,11 +95,7 @@ def show_errors(result: LabeledPrediction, display: Display) -> None:
 def predict_project_labels(
     project: ModelProject, handler: PredictionHandler, *, display: Display = SILENT
 ) -> LabeledPrediction:
-    """Predict the labelled frames of the training's project.
-
-    Raises:
-        DataError: An image is missing or no image.
-    """
+    """Predict the labelled frames of the training's project."""
     return predict_labels(
         handler,
         project.labels,
@@ -138,22 +130,14 @@ def _stored_project_labels(project: ModelProject, display: Display) -> LabeledPr
     return result
 
 
-def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -> PixelErrorSummary:
-    """Write ``predictions.csv``, its metric tables, a summary and the error plot.
-
-    Returns:
-        The summary.
-
-    Raises:
-        LPError: A file cannot be written.
-    """
+def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -> None:
+    """Write ``predictions.csv``, its metric tables, a summary and the error plot."""
     folder, names = project.folder, result.labels.keypoint_names
     _write(project, result, folder / PREDICTIONS)
     summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
     write_pixel_error_summary(summary, folder / PIXEL_ERROR_SUMMARY)
     curves = training_curves(project)
     write_error_plot(folder / ERROR_PLOT, result.errors, names, result.sets, curves=curves)
-    return summary
 
 
 def _write(project: ModelProject, result: LabeledPrediction, path: Path) -> None:
@@ -179,15 +163,10 @@ def evaluate_label_file(
     Images that the training used keep the name of their split (`ModelProject.use_of`); others count
     as ``test``.
 
-    Args:
-        project: The model directory, where the tables go.
-        handler: Runs its tracker.
-        file: The label file.
-        data_dir: The folder that its image paths are relative to; None takes the file's own folder.
-        display: Where to report to.
+    Its image paths are relative to ``data_dir``, by default to its own folder.
 
     Returns:
-        The predictions, and the table that was written.
+        The predictions, and the table that was written into the model directory.
 
     Raises:
         LPError: The file or an image cannot be read, or a table cannot be written.

@@ -60,12 +60,8 @@ def fit_pose_metrics(config: Config, labels: PoseTable, train: Sequence[int]) ->
     """Learn the metrics from the labels of the training frames, in frame px.
 
     Each has the options of its own loss, ``losses.pca_singleview`` or ``losses.pca_multiview``,
-    whether the training used that loss or not.
-
-    Args:
-        config: Names the keypoints of each metric, and its options.
-        labels: The labels, with the keypoints in the tracker's order.
-        train: The rows to learn from.
+    whether the training used that loss or not. The labels have the tracker's keypoints, and
+    ``train`` are the rows to learn from.
     """
     known = training_labels(config, labels, train)
     metrics, notes = {}, []
@@ -87,9 +83,6 @@ def _fitted_space(config: Config, name: str, labels: TrainingLabels) -> PoseSpac
     return loss
 
 
-UNUSED = "unused"
-
-
 @dataclass(frozen=True, eq=False)
 class ModelProject:
     """A model directory with its config, its copy of the labels, and the split.
@@ -108,9 +101,7 @@ class ModelProject:
     def from_dir(cls, folder: Path, *, data_dir: Path | None = None) -> ModelProject:
         """Read a model directory; nothing outside it is needed.
 
-        Args:
-            folder: What ``litpose train`` made.
-            data_dir: Where the project's images are now; None takes what the config says.
+        ``data_dir`` says where the project's images are now, if elsewhere than in the config.
 
         Raises:
             EvaluationError: The folder holds no config.
@@ -166,18 +157,13 @@ class ModelProject:
     @cached_property
     def sets(self) -> tuple[str, ...]:
         """The split that each labelled image belonged to at training."""
-        return tuple(self.use_of_images.get(image, UNUSED) for image in self.labels.image_paths)
+        return tuple(self.use_of_images.get(image, "unused") for image in self.labels.image_paths)
 
     def use_of(self, images: Sequence[str], folder: Path) -> tuple[str, ...]:
-        """The split that each image of another table belonged to at training.
+        """The split at training of each image in another folder; `UNSPLIT` where it was not used.
 
-        Args:
-            images: Paths relative to ``folder``. They are those of the training if they have the
-                same relative path and, where both files are there, the same content.
-            folder: Where they are.
-
-        Returns:
-            For each image its split, `UNSPLIT` where the training has not used it.
+        Images are those of the training if they have the same relative path and, where both files
+        are there, the same content.
         """
         return tuple(
             UNSPLIT if self._is_another(image, folder) else self.use_of_images.get(image, UNSPLIT)
@@ -263,11 +249,7 @@ def style_of(folder: Path | None) -> DrawingStyle:
 
 
 def training_curves(project: ModelProject) -> TrainingCurves | None:
-    """What the training logged; None where the log is gone.
-
-    Raises:
-        EvaluationError: The log is damaged.
-    """
+    """What the training logged; None where the log is gone."""
     log = metrics_log(project.folder)
     return read_training_curves(log) if log.is_file() else None
 

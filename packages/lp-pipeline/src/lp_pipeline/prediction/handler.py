@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import count, takewhile
 
 import torch
@@ -46,25 +45,6 @@ def default_chunk(device: torch.device, image_size: tuple[int, int]) -> int:
         return DEFAULT_CHUNK
     height, width = image_size
     return max(DEFAULT_CHUNK, min(GPU_CHUNK, GPU_CHUNK * GPU_CHUNK_AREA // (height * width)))
-
-
-@dataclass(frozen=True)
-class _InFlight:
-    """A prediction whose copy to the host may still be under way.
-
-    Attributes:
-        prediction: The tensors on the CPU; their values are there once `done` has happened.
-        done: What the device signals after the copy; None where nothing is asynchronous.
-    """
-
-    prediction: Prediction
-    done: torch.cuda.Event | None
-
-    def wait(self) -> Prediction:
-        """The prediction, complete."""
-        if self.done is not None:
-            self.done.synchronize()
-        return self.prediction
 
 
 class PredictionHandler:
@@ -184,30 +164,23 @@ class PredictionHandler:
             with the frames before.
         """
         matrix = resizing(self.image_size, frame_size).float()
-        whole = partial(_same_for_all, matrix)
         runs = map(self._on_host, with_context(chunks, self.margin, before))
-        started: deque[_InFlight] = deque()
+        started: deque[Callable[[], Prediction]] = deque()
         for frames in prefetch(runs):
             first, start = start - self.margin, start + len(frames) - 2 * self.margin
-            to_frame = (maps or whole)(first, first + len(frames))
+            whole = matrix.expand(len(frames), 2, 3).contiguous()
+            to_frame = maps(first, first + len(frames)) if maps else whole
             started.append(self._start(self._clip(frames, to_frame)))
-            if len(started) > self._batches_ahead:
-                yield started.popleft().wait()
+            # while the results of one batch are written, an asynchronous device computes the next
+            if len(started) > self._asynchronous:
+                yield started.popleft()()
         while started:
-            yield started.popleft().wait()
+            yield started.popleft()()
 
     @property
     def _asynchronous(self) -> bool:
         """Whether the device computes while this process goes on."""
         return self.device.type == "cuda"
-
-    @property
-    def _batches_ahead(self) -> int:
-        """Batches that the device may have been given before the last one is taken from it.
-
-        While the results of one batch are written, the device computes the next.
-        """
-        return 1 if self._asynchronous else 0
 
     def _on_host(self, run: Frames) -> UInt8[Tensor, "frames 3 height width"]:
         """A run of frames as a tensor that the device can fetch by itself."""
@@ -228,11 +201,11 @@ class PredictionHandler:
 
     def predict_labeled(self, batch: LabeledBatch) -> Prediction:
         """Predictions of a labelled batch, on the CPU."""
-        return self._start(batch).wait()
+        return self._start(batch)()
 
     @torch.inference_mode()
-    def _start(self, batch: LabeledBatch | UnlabeledBatch) -> _InFlight:
-        """Send one batch through the network."""
+    def _start(self, batch: LabeledBatch | UnlabeledBatch) -> Callable[[], Prediction]:
+        """Send one batch through the network; call what it gives for the prediction, on the CPU."""
         moved = {
             name: value.to(self.device, non_blocking=True)  # type: ignore[attr-defined]
             for name, value in batch.items()
@@ -242,15 +215,14 @@ class PredictionHandler:
         keypoints, confidences = (
             values.float().to("cpu", non_blocking=self._asynchronous) for values in found
         )
-        done = None
-        if self._asynchronous:
-            done = torch.cuda.Event()
-            done.record(torch.cuda.current_stream(self.device))
-        return _InFlight(Prediction(keypoints, confidences), done)
+        prediction = Prediction(keypoints, confidences)
+        if not self._asynchronous:
+            return lambda: prediction
+        copied = torch.cuda.Event()
+        copied.record(torch.cuda.current_stream(self.device))
 
+        def wait() -> Prediction:
+            copied.synchronize()
+            return prediction
 
-def _same_for_all(
-    matrix: Float[Tensor, "2 3"], start: int, stop: int
-) -> Float[Tensor, "frames 2 3"]:
-    """One map for each frame from ``start`` to ``stop - 1``."""
-    return matrix.expand(stop - start, 2, 3).contiguous()
+        return wait

@@ -27,11 +27,11 @@ def predict_labels(
     sets: Sequence[str] | None = None,
     display: Display = SILENT,
 ) -> LabeledPrediction:
-    """Predict every image of a label table.
+    """Predict every image of a label table, whose keypoints must include the tracker's.
 
     Args:
         handler: Runs the tracker.
-        table: The labels; their keypoints must include the tracker's.
+        table: The labels.
         data_dir: The folder that the table's paths are relative to.
         regions: On which parts of each image the tracker looks; None for the whole.
         sets: The split of each image; None for a table that was not trained on.

@@ -23,11 +23,6 @@ _SWITCH = "eval.predict_vids_after_training"
 def check_beforehand(loaded: LoadedConfig, setup: TrainingSetup, display: Display) -> None:
     """Read what is evaluated and predicted after the training.
 
-    Args:
-        loaded: The config.
-        setup: What was built from it.
-        display: Where to say that there is no video, if the config does not ask for one itself.
-
     Raises:
         LPError: A video or a label file could not be used then.
     """

@@ -76,14 +76,8 @@ def resume(
 ) -> TrainingSetup:
     """Go on from the newest training state that is whole, or from the beginning without one.
 
-    Args:
-        loaded: What `load_resumable_config` gave.
-        model_dir: The model directory.
-        display: Where to report to; the default shows nothing.
-        lock: As for `train`.
-
     Returns:
-        The tracker with its best weights, and the data.
+        The tracker with its best weights, and the data. The rest is as for `train`.
 
     Raises:
         LPError: Something cannot be used any more.
@@ -119,11 +113,7 @@ def _without_first_weights(loaded: LoadedConfig) -> LoadedConfig:
 
 
 def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:
-    """Refuse labels that are not those that the training began with, wherever they are.
-
-    Raises:
-        TrainingError: They differ.
-    """
+    """Refuse labels that are not those that the training began with, wherever they are."""
     begun = csv_files(load_config(model_dir / CONFIG_FILE).config)
     files = csv_files(loaded.config)
     if len(begun) != len(files):

@@ -70,7 +70,7 @@ def train(
         return fit(loaded, prepare(loaded, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
     if overwrite:
-        check_holds_no_data(loaded.config, model_dir)
+        _check_holds_no_data(loaded.config, model_dir)
     setup = prepare(loaded, display)
     check_beforehand(loaded, setup, display)
     with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
@@ -130,18 +130,10 @@ def fit(
     *,
     state: Path | None = None,
 ) -> TrainingSetup:
-    """Let Lightning train, in a model directory that has its config already.
-
-    Args:
-        loaded: The config.
-        setup: What was built from it.
-        model_dir: The folder.
-        display: Where to report to.
-        state: The training state to go on from.
+    """Let Lightning train, in a model directory that has its config, from ``state`` on.
 
     Returns:
-        The tracker with its best weights (in a process that `follows`, with its last), and the
-        data.
+        The tracker with its best weights (in a secondary process with its last), and the data.
 
     Raises:
         TrainingError: The memory is not enough.
@@ -166,14 +158,7 @@ def fit(
 def training_callbacks(
     config: Config, save: Save, model_dir: Path, display: Display
 ) -> list[Callback]:
-    """The callbacks that follow from the config, and those that write weights and states.
-
-    Args:
-        config: The config.
-        save: Writes the weights.
-        model_dir: The model directory.
-        display: Where to say that a training stops.
-    """
+    """The callbacks that follow from the config, and those that write weights and states."""
     training = config.training
     saver = TrainingStateSaver(
         model_dir / STATE_FOLDER,
@@ -210,9 +195,6 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
 
     They stay in the dataset's cache, which all processes of this machine share, so the first epoch
     is no slower than the others.
-
-    Raises:
-        ImageFileError: A file is not an image.
     """
     plain = setup.data.dataset.without_augmentation()
     with display.task("reading images", len(plain)) as update:
@@ -221,12 +203,8 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
             update(row + 1)
 
 
-def check_holds_no_data(config: Config, model_dir: Path) -> None:
-    """Refuse to replace a folder in which something lies that is trained on or predicted.
-
-    Raises:
-        TrainingError: The folder holds the project, a label file or videos.
-    """
+def _check_holds_no_data(config: Config, model_dir: Path) -> None:
+    """Refuse to replace a folder in which something lies that is trained on or predicted."""
     place = model_dir.resolve()
     folders = (data_dir(config), video_dir(config), test_videos_directory(config))
     for path in (*csv_files(config), *(folder for folder in folders if folder is not None)):

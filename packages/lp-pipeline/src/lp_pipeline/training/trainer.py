@@ -40,15 +40,7 @@ def get_callbacks(config: Config) -> list[Callback]:
 def get_trainer(
     config: Config, model_dir: Path, callbacks: list[Callback], steps: int, log: Logger
 ) -> Trainer:
-    """The trainer.
-
-    Args:
-        config: How to train.
-        model_dir: Where logs go.
-        callbacks: All callbacks.
-        steps: Batches per epoch that are used; values are logged at least once per epoch.
-        log: Keeps what is logged, beside TensorBoard.
-    """
+    """The trainer, for epochs of ``steps`` batches; values are logged at least once in each."""
     training = config.training
     chosen = training_devices(training)
     return Trainer(
@@ -89,14 +81,9 @@ def _length(training: TrainingConfig) -> dict[str, Any]:
 
 def _validation(training: TrainingConfig) -> dict[str, Any]:
     """When to validate."""
-    if training.val_check_interval is None:
+    interval = training.val_check_interval
+    if interval is None:
         return {"check_val_every_n_epoch": training.check_val_every_n_epoch}
-    return {
-        "val_check_interval": _limit(training.val_check_interval),
-        "check_val_every_n_epoch": None if training.val_check_interval > 1 else 1,
-    }
-
-
-def _limit(value: float | None) -> float | int | None:
-    """Lightning reads an int as a number of batches and a float as a share."""
-    return int(value) if value is not None and value > 1 else value
+    if interval > 1:  # Lightning reads an int as a number of batches, and a float as a share
+        return {"val_check_interval": int(interval), "check_val_every_n_epoch": None}
+    return {"val_check_interval": interval, "check_val_every_n_epoch": 1}
