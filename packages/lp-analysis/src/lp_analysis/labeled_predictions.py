@@ -48,14 +48,7 @@ class LabeledPrediction:
         sets: Sequence[str],
         weights: str | None = None,
     ) -> LabeledPrediction:
-        """Labels with what was predicted of each row.
-
-        Args:
-            labels: The labels.
-            points: (N, K, 2) predicted, in frame px.
-            confidence: (N, K) from 0 to 1.
-            sets: N names of the split that each row belongs to.
-            weights: The digest of the tracker's weights.
+        """Labels with the ``points`` in frame px that were predicted of each row, and its split.
 
         Raises:
             PoseError: The sizes disagree.
@@ -96,12 +89,7 @@ def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
 def read_labeled_prediction(
     path: Path, table: PoseTable, sets: tuple[str, ...]
 ) -> LabeledPrediction:
-    """The predictions of labelled images as a table in a file holds them.
-
-    Args:
-        path: The table of predictions, of these images and keypoints at least.
-        table: The labels.
-        sets: The split of each image.
+    """The predictions of the labels in ``table``, of the splits ``sets``, as a file holds them.
 
     Raises:
         EvaluationError: It lacks a labelled image or a keypoint.
@@ -165,10 +153,6 @@ def calibrate_model(model_dir: Path, result: LabeledPrediction) -> ConfidenceCal
     """Fit the calibration on the validation frames, and keep it in the model's manifest.
 
     It is about 5 % of the animal's size, which the labels tell.
-
-    Args:
-        model_dir: The model.
-        result: What it predicted of its project's labels.
 
     Returns:
         None where the validation frames have too few labelled keypoints; the model then carries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +32,18 @@ _SEEDS = re.compile(r"[-_. ]*(rng|seed|run|version|model|s)?[-_. ]*$", re.IGNORE
 
 
 def read_errors(folder: Path, labels: str = "own") -> MetricTable:
-    """The pixel errors that a model directory holds.
-
-    Args:
-        folder: The model directory.
-        labels: ``own`` for the labels of its training, ``new`` or ``test`` for those beside them.
+    """The pixel errors that a model directory holds; ``labels`` is one of `LABELS`.
 
     Raises:
         EvaluationError: There are none, the table is damaged, or other weights have predicted it.
     """
-    check_choice("--labels", labels, LABELS)
+    _check_choice("--labels", labels, LABELS)
     path = folder / f"predictions{LABELS[labels]}_pixel_error.csv"
     if not folder.is_dir():
         raise EvaluationError("there is no such model directory", where=folder)
     if not path.is_file():
-        raise EvaluationError(
-            f"there is no {path.name}",
-            where=folder,
-            remedy=_evaluate_again(folder, labels),
-        )
+        remedy = _evaluate_again(folder, labels)
+        raise EvaluationError(f"there is no {path.name}", where=folder, remedy=remedy)
     predictions = folder / f"predictions{LABELS[labels]}.csv"
     if is_of_other_weights(predictions, stored_weights_digest(folder)):
         raise EvaluationError(
@@ -67,18 +60,10 @@ def _evaluate_again(folder: Path, labels: str) -> str:
     )
 
 
-def check_choice(option: str, value: str, known: Mapping[str, Any]) -> None:
-    """Refuse a choice that there is not.
-
-    Raises:
-        EvaluationError: The value is not known.
-    """
+def _check_choice(option: str, value: str, known: Mapping[str, Any]) -> None:
     if value not in known:
-        raise EvaluationError(
-            f"unknown choice '{value}'",
-            where=option,
-            remedy=suggestion(value, known),
-        )
+        remedy = suggestion(value, known)
+        raise EvaluationError(f"unknown choice '{value}'", where=option, remedy=remedy)
 
 
 def chosen_frames(table: MetricTable, frames: str, folder: Path) -> MetricTable:
@@ -87,7 +72,7 @@ def chosen_frames(table: MetricTable, frames: str, folder: Path) -> MetricTable:
     Raises:
         EvaluationError: There is no such row, or the table does not tell splits.
     """
-    check_choice("--frames", frames, FRAMES)
+    _check_choice("--frames", frames, FRAMES)
     splits = FRAMES[frames]
     if splits is None:
         return table
@@ -143,13 +128,9 @@ def with_common_keypoints(tables: Sequence[MetricTable]) -> list[MetricTable]:
 def compared_errors(
     groups: Mapping[str, Sequence[Path]], *, labels: str, frames: str, common: bool = True
 ) -> tuple[dict[str, list[MetricTable]], list[str]]:
-    """The errors of each model on the frames and keypoints to compare.
+    """The errors of each model on the frames (one of `FRAMES`) and keypoints to compare.
 
-    Args:
-        groups: The model directories of each group.
-        labels: See `read_errors`.
-        frames: A choice of `FRAMES`.
-        common: Whether to take only the frames that all models have.
+    With ``common``, only the frames that all models have are taken.
 
     Returns:
         The tables of each group, and what was left out, in a sentence each.
@@ -207,11 +188,7 @@ def group_by_recipe(folders: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def chosen_groups(groups: Sequence[str], model_dirs: Sequence[Path]) -> dict[str, list[Path]]:
-    """The groups that are asked for, then those that the configs tell.
-
-    Args:
-        groups: Each ``NAME=DIR,DIR``.
-        model_dirs: Other model directories.
+    """The groups that are asked for as ``NAME=DIR,DIR``, then those that the configs tell.
 
     Raises:
         EvaluationError: A text is not of that form, or there is no model.
@@ -266,10 +243,4 @@ def _group_name(folders: Sequence[Path]) -> str:
     names = [folder.absolute().name for folder in folders]
     if len(names) == 1:
         return names[0]
-    return _SEEDS.sub("", _common_start(names)) or names[0]
-
-
-def _common_start(names: Sequence[str]) -> str:
-    """The characters that all names begin with."""
-    letters = takewhile(lambda some: len(set(some)) == 1, zip(*names, strict=False))
-    return "".join(some[0] for some in letters)
+    return _SEEDS.sub("", commonprefix(names)) or names[0]  # noqa: RUF071 (letters are meant)

@@ -35,9 +35,9 @@ class GroupErrors:
         models: How many.
         frames: How many different frames they are judged on.
         points: Labelled keypoints of those frames, once per model.
-        points_per_keypoint: K of them.
+        points_per_keypoint: The same of each of K keypoints.
         overall: Over all keypoints.
-        per_keypoint: K of them.
+        per_keypoint: Of each of K keypoints.
         difference: Overall, less that of the first group; None for the first group.
     """
 
@@ -149,7 +149,6 @@ def _one_block(
     frames: Float[ndarray, "resamples frames"],
     places: Mapping[str, int],
 ) -> Draws:
-    """Resampled means of one group."""
     sums = counts = np.zeros((1, 1))
     for model, table in enumerate(models):
         weights = frames[:, [places[image] for image in table.index]]

@@ -103,9 +103,7 @@ class ConfidenceCalibration:
 
 
 def fit_calibration(
-    likelihood: Float[ndarray, ...],
-    errors: Float[ndarray, ...],
-    radius: float | int,
+    likelihood: Float[ndarray, ...], errors: Float[ndarray, ...], radius: float | int
 ) -> ConfidenceCalibration:
     """Fit the probability that a keypoint lies within ``radius`` of the truth.
 
@@ -158,9 +156,7 @@ def _line(
 
 
 def cross_calibrated(
-    likelihood: PerKeypoint,
-    errors: PerKeypoint,
-    radius: float | int,
+    likelihood: PerKeypoint, errors: PerKeypoint, radius: float | int
 ) -> PerKeypoint:
     """Probabilities of frames from calibrations that did not see them, to judge calibration by.
 

@@ -49,12 +49,9 @@ class ShownConfidence:
         return f"calibrated confidence, the probability to lie {stated_radius(self.calibration)}"
 
     def told(self, share: float, threshold: float, what: str) -> str:
-        """Which confidence was used, and how many keypoints reach the threshold.
+        """Which confidence was used, and what share of the keypoints reached the threshold.
 
-        Args:
-            share: Of the predicted keypoints those that reach it, from 0 to 1.
-            threshold: What their confidence is compared with.
-            what: What happens to those, such as ``drawn``.
+        ``what`` says what happened to those, such as ``drawn``.
         """
         hint = "; --threshold lowers it" if share < _FEW and threshold > 0 else ""
         return (

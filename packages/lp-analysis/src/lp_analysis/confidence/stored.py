@@ -44,11 +44,7 @@ def calibrated_file(
 ) -> Iterator[MetricRows]:
     """The table of calibrated confidences beside a table of predictions, to append rows to.
 
-    Args:
-        predictions: The table of predictions.
-        keypoint_names: K names.
-        calibration: What the probabilities come from.
-        with_set: Whether each row tells its split in a last column.
+    With ``with_set``, each row tells its split in a last column.
 
     Raises:
         EvaluationError: The file cannot be written.

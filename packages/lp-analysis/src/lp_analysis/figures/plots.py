@@ -186,14 +186,7 @@ def draw_cumulative_errors(
 def draw_training_curve(
     axes: Axes, curves: TrainingCurves, quantity: str, theme: Theme = LIGHT
 ) -> None:
-    """One logged quantity over training: the mean of each epoch, a curve per stage.
-
-    Args:
-        axes: Where to draw.
-        curves: What training logged.
-        quantity: Its name without the stage, such as ``supervised_loss``.
-        theme: The colours.
-    """
+    """One quantity that training logged, such as ``supervised_loss``: a curve per stage."""
     group = {stage: curve.per_epoch() for stage, curve in curves.group(quantity).items()}
     by_epoch = any(len(np.unique(curve.epochs)) > 1 for curve in group.values())
     entries: list[tuple[Artist, str]] = []

@@ -91,11 +91,7 @@ def draw_reliability(
 ) -> None:
     """Observed against promised probability; on the diagonal, promises are kept.
 
-    Args:
-        axes: Where to draw.
-        curves: Up to four curves by name, such as ``likelihood`` and ``calibrated``.
-        radius: Frame px that the probabilities are about.
-        theme: The colours.
+    There may be up to four curves, and ``radius`` is the frame px that they are about.
     """
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=(0, (4, 4)))
     looks = zip(("train", "test", "validation", "unused"), "s^oD", strict=True)

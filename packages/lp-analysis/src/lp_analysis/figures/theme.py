@@ -102,14 +102,10 @@ def style_axes(axes: Axes, theme: Theme, *, title: str, x: str, y: str | None = 
 def add_legend(
     axes: Axes, theme: Theme, entries: Sequence[tuple[Artist, str]], **options: Any
 ) -> None:
-    """Add a legend in the theme's look; none without entries.
+    """Add a legend in the theme's look, with matplotlib's options; none without entries.
 
-    Args:
-        axes: Where to add it.
-        theme: Its colours.
-        entries: What was drawn, and its name, which is shown as it is: neither is a dollar sign the
-            beginning of a formula, nor an underscore a reason to leave the entry out.
-        **options: Of matplotlib's legend, such as its place.
+    Names are shown as they are: neither is a dollar sign the beginning of a formula, nor an
+    underscore a reason to leave the entry out.
     """
     if not entries:
         return

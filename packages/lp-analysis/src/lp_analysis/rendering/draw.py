@@ -13,13 +13,7 @@ from numpy import ndarray
 from lp_analysis.errors import RenderingError
 from lp_analysis.rendering.legend import legend_panel
 from lp_analysis.rendering.palette import Colour, between, keypoint_colours
-from lp_analysis.rendering.strokes import (
-    FixedPoint,
-    draw_disc,
-    draw_line,
-    draw_ring,
-    fixed_points,
-)
+from lp_analysis.rendering.strokes import FixedPoint, draw_disc, draw_line, draw_ring, fixed_points
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_text
 from lp_core.errors import suggestion
@@ -178,10 +172,7 @@ class PoseDrawer:
         cv2.addWeighted(overlay, _LINE_OPACITY, picture, 1 - _LINE_OPACITY, 0, dst=picture)
 
     def _draw_truth(
-        self,
-        picture: Picture,
-        truth: list[FixedPoint | None],
-        points: list[FixedPoint | None],
+        self, picture: Picture, truth: list[FixedPoint | None], points: list[FixedPoint | None]
     ) -> None:
         """A ring at each true position, joined to the keypoint, in place."""
         for true, point, colour in zip(truth, points, self.colours, strict=True):
@@ -191,10 +182,7 @@ class PoseDrawer:
                 draw_ring(picture, true, 1.9 * self._radius, colour, 0.45 * self._radius)
 
     def _draw_keypoints(
-        self,
-        picture: Picture,
-        points: list[FixedPoint | None],
-        confidences: Confidences | None,
+        self, picture: Picture, points: list[FixedPoint | None], confidences: Confidences | None
     ) -> None:
         """A disc for each keypoint, fainter and smaller with less confidence, in place."""
         sure = np.ones(len(points)) if confidences is None else np.nan_to_num(confidences, nan=1.0)

@@ -105,7 +105,6 @@ def labeled_frames(
 
 
 def _rows(predictions: Iterable[PredictedChunk]) -> Iterator[tuple[Pose, Confidences]]:
-    """Predictions frame by frame."""
     for keypoints, confidences in predictions:
         yield from zip(keypoints, confidences, strict=True)
 

@@ -8,14 +8,7 @@ import cv2
 import numpy as np
 
 from lp_analysis.rendering.palette import Colour
-from lp_analysis.rendering.text import (
-    PAPER,
-    Picture,
-    fit_text,
-    line_height,
-    text_width,
-    write_text,
-)
+from lp_analysis.rendering.text import PAPER, Picture, fit_text, line_height, text_width, write_text
 
 _WIDEST = 16  # text heights; longer names are cut
 
@@ -23,13 +16,9 @@ _WIDEST = 16  # text heights; longer names are cut
 def legend_panel(
     keypoint_names: Sequence[str], colours: Sequence[Colour], height: int, text_size: int
 ) -> Picture:
-    """A panel that names the keypoints, each behind a disc of its colour.
+    """A panel that names the keypoints, each behind a disc of its colour; sizes are in px.
 
-    Args:
-        keypoint_names: K names.
-        colours: K colours.
-        height: Of the panel in px; where it cannot hold all names in one column, there are more.
-        text_size: Height of the text in px.
+    Where the height cannot hold all names in one column, there are more.
 
     Returns:
         (height, width, 3), as wide as the names need.
@@ -37,15 +26,8 @@ def legend_panel(
     line = line_height(text_size)
     per_column = max((height - line) // line, 1)
     starts = range(0, len(keypoint_names), per_column)
-    columns = [
-        _column(
-            keypoint_names[start : start + per_column],
-            colours[start : start + per_column],
-            height,
-            text_size,
-        )
-        for start in starts
-    ]
+    parts = [slice(start, start + per_column) for start in starts]
+    columns = [_column(keypoint_names[p], colours[p], height, text_size) for p in parts]
     return np.hstack(columns) if columns else np.zeros((height, 0, 3), np.uint8)
 
 

@@ -27,11 +27,7 @@ def fixed_points(points: Float[ndarray, "points 2"]) -> list[FixedPoint | None]:
 
 
 def draw_line(
-    picture: Picture,
-    start: FixedPoint | None,
-    end: FixedPoint | None,
-    colour: Colour,
-    width: float,
+    picture: Picture, start: FixedPoint | None, end: FixedPoint | None, colour: Colour, width: float
 ) -> None:
     """A line of that width in px; nothing where an end is missing."""
     if start is not None and end is not None:

@@ -49,15 +49,10 @@ def fit_text(text: str, size: int, width: int) -> str:
 def write_text(
     picture: Picture, text: str, x: float, y: float, *, size: int, colour: Colour = INK
 ) -> None:
-    """Write a line of text onto a picture, in place.
+    """Write a line of text onto a picture, in place; control characters become spaces.
 
-    Args:
-        picture: (H, W, 3).
-        text: The line; characters that steer become spaces.
-        x: Left end, in px of the picture.
-        y: Middle of the line, in px of the picture.
-        size: Height of the font in px.
-        colour: Of the text.
+    It begins at ``x``, and its middle is at ``y``; both, and the size of the font, are in px of the
+    picture.
     """
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)

@@ -109,34 +109,25 @@ def reliability_figures(confidence: ReportedConfidence) -> Figures:
 def trace_figures(
     metric: str, values: PerKeypoint, fps: Fraction, outliers: list[Outlier]
 ) -> Figures:
-    """The largest value of any keypoint over the course of a video, its outliers marked."""
+    """The largest value of any keypoint over a video, its outliers marked and numbered by frame."""
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(10.0, 2.1, theme)
-        draw_trace(figure.add_subplot(), metric, values, fps, outliers, theme)
+        _draw_trace(figure.add_subplot(), metric, values, fps, outliers, theme)
         return figure
 
     return in_both_themes(draw, f"{metric}: largest value of any keypoint over time.")
 
 
-def draw_trace(
+def _draw_trace(
     axes: Axes,
     metric: str,
     values: PerKeypoint,
     fps: Fraction,
     outliers: list[Outlier],
-    theme: Theme = LIGHT,
+    theme: Theme,
 ) -> None:
-    """Draw the largest value of any keypoint over time; of long videos, the peaks.
-
-    Args:
-        axes: Where to draw.
-        metric: Its name.
-        values: (N, K) frame px.
-        fps: Frames per second.
-        outliers: Marked, and numbered by frame.
-        theme: The colours.
-    """
+    """Draw the largest value, (N, K) frame px, of any keypoint; of long videos, the peaks."""
     known = np.where(np.isfinite(values), values, -np.inf)
     peaks = known.max(axis=1, initial=-np.inf)
     frames, peaks = _thinned(np.where(np.isfinite(peaks), peaks, np.nan))

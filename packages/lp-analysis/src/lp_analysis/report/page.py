@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
 from lp_analysis.report.figures import (
-    Figures,
     embedded,
     error_figures,
     reliability_figures,
@@ -32,56 +30,6 @@ from lp_core.text import printable
 _TEMPLATE = "report.html.j2"
 _OUTLIERS = 6
 _HELD_OUT = ("test", "validation")
-
-
-@dataclass(frozen=True)
-class EmbeddedPicture:
-    """A picture as an address within the page, and its caption."""
-
-    address: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class MetricSection:
-    """One metric of a video.
-
-    Attributes:
-        name: Of the metric.
-        figures: Its course over time.
-        rows: Frame, time, keypoint and value of each outlier.
-    """
-
-    name: str
-    figures: Figures
-    rows: list[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class VideoSection:
-    """What the page tells of a video."""
-
-    name: str
-    frames: int
-    metrics: list[MetricSection]
-    pictures: list[EmbeddedPicture]
-
-
-@dataclass(frozen=True)
-class ErrorSection:
-    """What the page tells of pixel errors.
-
-    Attributes:
-        splits: Name and number of frames of each split.
-        rows: A keypoint's name and its three statistics for each split, as text.
-        headline: Short statements of the most important numbers: value and meaning.
-        figures: The errors.
-    """
-
-    splits: list[tuple[str, int]]
-    rows: list[tuple[str, list[str]]]
-    headline: list[tuple[str, str]]
-    figures: Figures
 
 
 def write_report(report: TrainingReport, path: Path) -> None:
@@ -110,29 +58,33 @@ def render_page(report: TrainingReport) -> str:
     source = resources.files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         report=report,
-        errors=None if report.errors is None else error_section(report.errors),
+        errors=None if report.errors is None else _error_section(report.errors),
         training=None if report.curves is None else training_figures(report.curves),
         worst_frames=_embedded(report.worst_frames),
-        reliability=(None if report.confidence is None else reliability_figures(report.confidence)),
-        videos=[video_section(video) for video in report.videos],
+        reliability=None if report.confidence is None else reliability_figures(report.confidence),
+        videos=[_video_section(video) for video in report.videos],
         timings=[(name, _time(time)) for name, time in report.timings.items()],
     )
 
 
-def error_section(errors: MetricTable) -> ErrorSection:
-    """Statistics and figures of pixel errors."""
+def _error_section(errors: MetricTable) -> dict[str, Any]:
+    """What the page tells of pixel errors.
+
+    Statistics of each keypoint and split as text, short statements of the most important numbers
+    (value and meaning), and figures.
+    """
     summary = PixelErrorSummary.from_errors(errors.values, errors.keypoint_names, errors.sets or ())
     rows = [
         (name, [text for split in summary.splits for text in _texts(summary, split, number)])
         for number, name in enumerate(summary.keypoint_names)
     ]
     overall = [text for split in summary.splits for text in _statistics(summary.overall[split])]
-    return ErrorSection(
-        splits=list(summary.frames.items()),
-        rows=[*rows, (ALL_KEYPOINTS, overall)],
-        headline=_headline(summary),
-        figures=error_figures(errors),
-    )
+    return {
+        "splits": list(summary.frames.items()),
+        "rows": [*rows, (ALL_KEYPOINTS, overall)],
+        "headline": _headline(summary),
+        "figures": error_figures(errors),
+    }
 
 
 def _texts(summary: PixelErrorSummary, split: str, keypoint: int) -> list[str]:
@@ -163,16 +115,21 @@ def _headline(summary: PixelErrorSummary) -> list[tuple[str, str]]:
     ]
 
 
-def video_section(video: ReportedVideo) -> VideoSection:
+def _video_section(video: ReportedVideo) -> dict[str, Any]:
     """The course and the outliers of each metric of a video."""
     apart = max(1, round(video.fps / 2))
     sections = []
     for name, values in video.metrics.items():
         outliers = worst_frames(values, _OUTLIERS, apart=apart)
         rows = [_outlier_row(outlier, video) for outlier in outliers]
-        sections.append(MetricSection(name, trace_figures(name, values, video.fps, outliers), rows))
-    frames = max((len(values) for values in video.metrics.values()), default=0)
-    return VideoSection(video.name, frames, sections, _embedded(video.pictures))
+        figures = trace_figures(name, values, video.fps, outliers)
+        sections.append({"name": name, "figures": figures, "rows": rows})
+    return {
+        "name": video.name,
+        "frames": max((len(values) for values in video.metrics.values()), default=0),
+        "metrics": sections,
+        "pictures": _embedded(video.pictures),
+    }
 
 
 def _outlier_row(outlier: Outlier, video: ReportedVideo) -> tuple[str, ...]:
@@ -181,8 +138,8 @@ def _outlier_row(outlier: Outlier, video: ReportedVideo) -> tuple[str, ...]:
     return str(outlier.frame), time, keypoint, f"{outlier.value:.1f} px"
 
 
-def _embedded(pictures: Sequence[CaptionedPicture]) -> list[EmbeddedPicture]:
-    return [EmbeddedPicture(embedded(item.picture), item.caption) for item in pictures]
+def _embedded(pictures: Sequence[CaptionedPicture]) -> list[dict[str, str]]:
+    return [{"address": embedded(item.picture), "caption": item.caption} for item in pictures]
 
 
 def _time(time: float | str) -> str:

@@ -60,9 +60,7 @@ def training_labels(
 
 
 def get_loss_factories(
-    config: Config,
-    tracker_class: type[BaseSupervisedTracker],
-    data_module: LabeledDataModule,
+    config: Config, tracker_class: type[BaseSupervisedTracker], data_module: LabeledDataModule
 ) -> LossFactories:
     """The factories, ready to use.
 

@@ -41,9 +41,7 @@ def get_tracker_class(config: Config) -> type[BaseSupervisedTracker]:
 
 
 def get_options(
-    config: Config,
-    tracker_class: type[BaseSupervisedTracker],
-    keypoint_names: tuple[str, ...],
+    config: Config, tracker_class: type[BaseSupervisedTracker], keypoint_names: tuple[str, ...]
 ) -> TrackerOptions:
     """The tracker's options: those of the config that it declares, and its own under ``model``.
 

@@ -31,12 +31,10 @@ class Compare:
         ),
     ] = None
     frames: Annotated[
-        str,
-        typer.Option(help="held-out (validation and test), validation, test, train or all."),
+        str, typer.Option(help="held-out (validation and test), validation, test, train or all.")
     ] = "held-out"
     labels: Annotated[
-        str,
-        typer.Option(help="own, new or test: the label file whose predictions are compared."),
+        str, typer.Option(help="own, new or test: the label file whose predictions are compared.")
     ] = "own"
     own_frames: Annotated[
         bool,

@@ -80,7 +80,6 @@ class Demo:
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:
-    """Make room for the demo."""
     check_output_folder(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -95,19 +94,15 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
 
 
 def _generate(folder: Path, settings: SyntheticSettings, display: Display) -> SyntheticProject:
-    """The synthetic project."""
     from lp_synthetic import generate_project
 
     with display.task("making a synthetic project", 100) as update:
         return generate_project(
-            folder,
-            settings,
-            progress=lambda done, total: update(100 * done // total),
+            folder, settings, progress=lambda done, total: update(100 * done // total)
         )
 
 
 def _train(folder: Path, display: Display) -> Model:
-    """The tracker trained with the demo's config, and its errors on the labelled frames."""
     from lp_pipeline.config.load import load_config
     from lp_pipeline.evaluation.after_training import evaluate_training
     from lp_pipeline.model import Model
@@ -123,7 +118,6 @@ def _train(folder: Path, display: Display) -> Model:
 
 
 def _predict(model: Model, project: SyntheticProject, folder: Path, display: Display) -> None:
-    """The held-out video: its table and the labelled video."""
     from lp_analysis.rendering.style import DrawingStyle
     from lp_pipeline.prediction.videos import VideoPredictor
 

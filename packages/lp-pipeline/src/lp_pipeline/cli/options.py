@@ -19,14 +19,7 @@ class Command(Protocol):
 
 
 def add_command(app: typer.Typer, kind: Callable[..., Command], name: str, group: str = "") -> None:
-    """Add a command to an app.
-
-    Args:
-        app: The app.
-        kind: Makes the command of the values of its fields; a class as `Command` describes.
-        name: What the user types.
-        group: The heading of the help under which it is listed.
-    """
+    """Add a command of that name to an app, listed under a heading of its help."""
 
     def command(**values: Any) -> None:
         kind(**values).run()
@@ -42,15 +35,7 @@ class CommandWithOverrides(TyperCommand):
     """Says how a setting is given where someone tries an option instead."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse as usual; an unknown option is answered with the form of a setting.
-
-        Args:
-            ctx: The context of the call.
-            args: What was typed.
-
-        Returns:
-            What was left over.
-        """
+        """Parse as usual; an unknown option is answered with the form of a setting."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:

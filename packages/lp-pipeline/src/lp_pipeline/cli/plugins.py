@@ -38,8 +38,7 @@ class ListPlugins:
     """List what is registered, and by which distribution."""
 
     kind: Annotated[
-        str,
-        typer.Argument(help=f"One of: {', '.join(GROUPS)}.", autocompletion=one_of(*GROUPS)),
+        str, typer.Argument(help=f"One of: {', '.join(GROUPS)}.", autocompletion=one_of(*GROUPS))
     ]
 
     def run(self) -> None:

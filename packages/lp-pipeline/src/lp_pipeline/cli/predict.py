@@ -23,8 +23,7 @@ class Predict:
 
     model_dir: ModelDir
     inputs: Annotated[
-        list[Path],
-        typer.Argument(help="Videos, images, folders of either, or label files (CSV)."),
+        list[Path], typer.Argument(help="Videos, images, folders of either, or label files (CSV).")
     ]
     output_dir: Annotated[
         Path | None,

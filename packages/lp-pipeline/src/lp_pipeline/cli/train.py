@@ -73,7 +73,6 @@ class Train:
 
 
 def _resume(request: Train, model_dir: Path, display: Display) -> None:
-    """Go on with a training that was stopped."""
     given = [str(request.config)] if request.config is not None else []
     if request.output_dir or request.overwrite or (given and "=" not in given[0]):
         raise TrainingError(
@@ -105,15 +104,15 @@ def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display
     from lp_pipeline.evaluation.evaluate_model import show_errors
 
     try:
-        made = follow_up(setup, loaded.config, model_dir, display=display)
+        labels, tables = follow_up(setup, loaded.config, model_dir, display=display)
     except KeyboardInterrupt as stop:
         raise TrainingStoppedError(
             "stopped; the tracker is trained and saved",
             remedy=f"make its tables and report with: litpose train --resume {quoted(model_dir)}",
         ) from stop
-    if made.labels is not None:
-        show_errors(made.labels, display)
-    _say_where(model_dir, made.tables, display)
+    if labels is not None:
+        show_errors(labels, display)
+    _say_where(model_dir, tables, display)
 
 
 def default_model_dir() -> Path:

@@ -171,16 +171,13 @@ class _Conversion:
         self.constructor = yaml.SafeLoader("")
 
     def place(self, node: Node) -> str:
-        """``file:line`` of the node."""
         return f"{self.file}:{node.start_mark.line + 1}" if self.lines else self.file
 
     def problem(self, path: KeyPath, node: Node, message: str, remedy: str | None = None) -> None:
-        """Remember what is wrong at a node."""
         text = f"{'.'.join(path)}: {message}" if path else message
         self.report.problems.append(Problem(self.place(node), text, remedy, path))
 
     def value(self, node: Node, path: KeyPath, depth: int) -> Any:
-        """The value of any node."""
         self.left -= 1
         if self.left < 0 or depth > _DEEPEST:
             raise ConfigError("the YAML holds too much, or repeats itself", where=self.place(node))
@@ -194,13 +191,11 @@ class _Conversion:
         return self.scalar(node, path)
 
     def item(self, index: int, node: Node, path: KeyPath, depth: int) -> Any:
-        """One item of a list."""
         inner = (*path, str(index))
         self.report.places[inner] = self.place(node)
         return self.value(node, inner, depth + 1)
 
     def scalar(self, node: Node, path: KeyPath) -> Any:
-        """A number, a text, a truth value or nothing."""
         text = str(node.value)
         is_plain = isinstance(node, ScalarNode) and node.style is None
         if is_plain and holds_text(path):

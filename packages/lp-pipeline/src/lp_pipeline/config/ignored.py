@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 """Keys that would change the results, and so must not be ignored: what is wrong, and the remedy."""
 
 ABSENT: dict[str, str] = {
-    "heatmap_multiview_transformer": "it tracks in several views, and this is a single-view tool",
+    "heatmap_multiview_transformer": "it tracks in several views, and this is a single-view tool"
 }
 """Trackers of Lightning Pose that are not here, with the reason."""
 

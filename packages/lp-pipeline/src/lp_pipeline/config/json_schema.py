@@ -43,7 +43,6 @@ def schema_json() -> Schema:
 
 
 def _sections(kind: Any) -> list[type[Section]]:
-    """A section, and those inside it."""
     inner = [item.annotation for item in kind.model_fields.values()]
     return [kind, *(one for item in inner if is_section(item) for one in _sections(item))]
 
@@ -76,7 +75,6 @@ def _take_interpolations(entry: Schema) -> None:
 
 
 def _loss(name: str) -> Schema:
-    """The schema of a loss's options."""
     from pydantic import TypeAdapter
 
     kind = load_plugin(LOSSES, name).Options  # type: ignore[attr-defined]

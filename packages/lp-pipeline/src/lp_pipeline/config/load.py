@@ -12,13 +12,7 @@ from lp_pipeline.config import paths
 from lp_pipeline.config.assembly import gather_model_options, resolve_interpolations, validated
 from lp_pipeline.config.checks import check_values, value_of
 from lp_pipeline.config.completion import complete
-from lp_pipeline.config.document import (
-    ORIGIN,
-    apply_override,
-    dump_value,
-    escaped,
-    read_document,
-)
+from lp_pipeline.config.document import ORIGIN, apply_override, dump_value, escaped, read_document
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import drop_ignored
 from lp_pipeline.config.plugins import check_plugins
@@ -34,7 +28,6 @@ class LoadedConfig:
 
     Attributes:
         config: The values, interpolations resolved.
-        path: The file.
         origins: By dotted key ``"default"``, ``"file:line"`` or ``"override"``; of keys with a
             mapping for a value, such as ``losses``, also those inside.
         notes: Remarks about keys, each with its place: above all those that are ignored, with the
@@ -42,7 +35,6 @@ class LoadedConfig:
     """
 
     config: Config
-    path: Path
     origins: dict[str, str]
     notes: list[str]
 
@@ -91,7 +83,7 @@ def load_config(
             paths.check_weights(config, report)
     report.raise_if_any()
     notes = [str(note) for note in sorted(report.notes, key=report.line)]
-    return LoadedConfig(config, path, _origins(config, report), notes)
+    return LoadedConfig(config, _origins(config, report), notes)
 
 
 def _note_hardware(config: Config, report: Report) -> None:
@@ -114,7 +106,6 @@ def _note_hardware(config: Config, report: Report) -> None:
 
 
 def _origins(config: Config, report: Report) -> dict[str, str]:
-    """Where each value comes from, by dotted key."""
     origins: dict[str, str] = {}
     for path in config_fields():
         _add_origin(path, value_of(config, ".".join(path)), report, origins)
@@ -164,6 +155,5 @@ def _lines(
 
 
 def _flow(value: Any) -> str:
-    """A value on one line."""
     text = dump_value(value, flow=True).strip()
     return json.dumps(value) if "\n" in text else text

@@ -123,7 +123,6 @@ def _is_model(source: Path) -> ConversionError:
 
 
 def _target_format(kind: Kind, target: Path, wanted: str | None) -> str:
-    """The name of the target's format."""
     if wanted in TARGETS:
         return wanted
     if wanted is not None:
@@ -186,11 +185,7 @@ def _export(
     source: Path, target: Path, to: str, videos: Videos, *, overwrite: bool
 ) -> ConversionReport:
     from lp_io.projects.report import export_sleap
-    from lp_pipeline.conversion.exporting import (
-        export_coco,
-        export_deeplabcut,
-        read_own_labels,
-    )
+    from lp_pipeline.conversion.exporting import export_coco, export_deeplabcut, read_own_labels
 
     if to == DEEPLABCUT:
         return export_deeplabcut(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
@@ -75,18 +74,6 @@ class Attempts:
             self.display.message(f"  {what}; once that is mended: {remedy}")
 
 
-class Aftermath(NamedTuple):
-    """What was made of a trained tracker.
-
-    Attributes:
-        labels: The predictions of the project's labels; None where that failed.
-        tables: The tables of the predicted videos.
-    """
-
-    labels: LabeledPrediction | None
-    tables: list[Path]
-
-
 def evaluate_training(
     setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display = SILENT
 ) -> LabeledPrediction:
@@ -108,21 +95,24 @@ def evaluate_training(
 
 def follow_up(
     setup: TrainingSetup, config: Config, model_dir: Path, *, display: Display = SILENT
-) -> Aftermath:
-    """Do all that follows a training; what fails is told with the command that makes it."""
+) -> tuple[LabeledPrediction | None, list[Path]]:
+    """Do all that follows a training; what fails is told with the command that makes it.
+
+    Returns:
+        The predictions of the project's labels, None where that failed, and the tables of videos.
+    """
     attempts = Attempts(display)
     result = _evaluate_labels(setup, config, model_dir, attempts)
     tables = _predict_videos(setup.tracker, config, model_dir, attempts)
     if tables and result is not None:
         _write_report(result, model_dir, attempts)
     attempts.say_how_to_go_on()
-    return Aftermath(result, tables)
+    return result, tables
 
 
 def _evaluate_labels(
     setup: TrainingSetup, config: Config, model_dir: Path, attempts: Attempts
 ) -> LabeledPrediction | None:
-    """Predict and evaluate the project's label files, and write the report."""
     handler = _handler(setup.tracker, config, config.training.test_batch_size)
     evaluate, display = f"litpose evaluate {quoted(model_dir)}", attempts.display
     result: LabeledPrediction | None = None

@@ -23,10 +23,7 @@ from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.checkpoint.loading import stored_weights_digest
 from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, PREDICTIONS, metrics_log
 from lp_io.predictions.source import is_of_other_weights
-from lp_pipeline.builders.labels import (
-    OUT_OF_DISTRIBUTION,
-    label_names,
-)
+from lp_pipeline.builders.labels import OUT_OF_DISTRIBUTION, label_names
 from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.schema import Config

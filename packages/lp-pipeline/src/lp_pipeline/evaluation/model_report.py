@@ -130,7 +130,6 @@ def _log_fact(curves: TrainingCurves | None) -> dict[str, str]:
 def _facts(
     project: ModelProject, summary: PixelErrorSummary, videos: Sequence[tuple[Path, Path]]
 ) -> dict[str, str]:
-    """What the report says at its top."""
     facts = {
         "tracker": project.config.model.model_type,
         "backbone": project.config.model.backbone,
@@ -145,7 +144,6 @@ def _facts(
 
 
 def _timings(project: ModelProject) -> dict[str, float | str]:
-    """How long the training took, and how fast the videos were predicted."""
     timings: dict[str, float | str] = {}
     seconds = training_seconds(project.folder)
     if seconds > 0:

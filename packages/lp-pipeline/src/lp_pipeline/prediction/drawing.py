@@ -54,12 +54,7 @@ def draw_video(
         chosen = frames(len(source))
         with display.task("labelled video", len(chosen)) as update:
             drawn = draw_predictions(
-                source,
-                predictions,
-                path,
-                style=style,
-                frames=chosen,
-                on_progress=update,
+                source, predictions, path, style=style, frames=chosen, on_progress=update
             )
     display.message(f"labelled video: {path} ({drawn.frames} frames)")
     display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))

@@ -190,9 +190,7 @@ class PredictionHandler:
         return frames.permute(0, 3, 1, 2)
 
     def _clip(
-        self,
-        frames: UInt8[Tensor, "frames 3 height width"],
-        to_frame: Float[Tensor, "frames 2 3"],
+        self, frames: UInt8[Tensor, "frames 3 height width"], to_frame: Float[Tensor, "frames 2 3"]
     ) -> UnlabeledBatch:
         """What the network takes: frames at the size of model px, and their maps to frame px."""
         if self.tracker.resizes_frames:

@@ -43,11 +43,7 @@ def predict_labels(
     tracker = handler.tracker
     table = table.select_keypoints(tracker.options.keypoint_names)
     dataset = LabeledDataset(
-        table,
-        data_dir,
-        handler.image_size,
-        regions=regions,
-        context_frames=tracker.context_frames,
+        table, data_dir, handler.image_size, regions=regions, context_frames=tracker.context_frames
     )
     loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
     parts: list[Prediction] = []

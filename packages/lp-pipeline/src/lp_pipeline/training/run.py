@@ -25,12 +25,7 @@ from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress, StopWhenAsked
 from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig, save_config
-from lp_pipeline.config.paths import (
-    csv_files,
-    data_dir,
-    test_videos_directory,
-    video_dir,
-)
+from lp_pipeline.config.paths import csv_files, data_dir, test_videos_directory, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
@@ -167,8 +162,7 @@ def training_callbacks(
         keep=2,  # should the disk lose the newest
     )
     stopped = TrainingStoppedError(
-        "the training was stopped",
-        remedy=f"go on with: litpose train --resume {quoted(model_dir)}",
+        "the training was stopped", remedy=f"go on with: litpose train --resume {quoted(model_dir)}"
     )
     callbacks = [
         *get_callbacks(config),

@@ -73,14 +73,12 @@ def get_trainer(
 
 
 def _length(training: TrainingConfig) -> dict[str, Any]:
-    """How long to train: steps or epochs."""
     if training.max_steps is not None:
         return {"max_steps": training.max_steps, "min_steps": training.min_steps, "max_epochs": -1}
     return {"max_epochs": training.max_epochs, "min_epochs": training.min_epochs}
 
 
 def _validation(training: TrainingConfig) -> dict[str, Any]:
-    """When to validate."""
     interval = training.val_check_interval
     if interval is None:
         return {"check_val_every_n_epoch": training.check_val_every_n_epoch}
