@@ -7,18 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.errors import suggestion
-from lp_pipeline.config.report import Report, key_path
+from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config, DataConfig, EvalConfig
 
 _SLACK = 1e-9  # 0.9 + 0.1 may be a little above 1 in binary
-
-
-def value_of(config: Config, dotted: str) -> Any:
-    """The value of a dotted key of the schema."""
-    value: Any = config
-    for name in key_path(dotted):
-        value = getattr(value, name)
-    return value
 
 
 def check_values(config: Config, report: Report) -> None:

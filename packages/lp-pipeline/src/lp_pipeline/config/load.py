@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from lp_pipeline.config import paths
 from lp_pipeline.config.assembly import gather_model_options, resolve_interpolations, validated
-from lp_pipeline.config.checks import check_values, value_of
+from lp_pipeline.config.checks import check_values
 from lp_pipeline.config.completion import complete
 from lp_pipeline.config.document import ORIGIN, apply_override, dump_value, escaped, read_document
 from lp_pipeline.config.fields import config_fields
@@ -108,24 +109,19 @@ def _note_hardware(config: Config, report: Report) -> None:
 def _origins(config: Config, report: Report) -> dict[str, str]:
     origins: dict[str, str] = {}
     for path in config_fields():
-        _add_origin(path, value_of(config, ".".join(path)), report, origins)
+        _add_origin(path, attrgetter(".".join(path))(config), DEFAULT, report, origins)
     return origins
 
 
-def _add_origin(path: KeyPath, value: Any, report: Report, origins: dict[str, str]) -> None:
-    known = [path[:length] for length in range(len(path), 0, -1) if path[:length] in report.places]
-    # a section's place says nothing of keys that it does not give
-    given = [item for item in known if item == path or _inside_value(item)]
-    place = report.places[given[0]] if given else DEFAULT
+def _add_origin(
+    path: KeyPath, value: Any, around: str, report: Report, origins: dict[str, str]
+) -> None:
+    """Add where a key's value, and those inside it, come from: like ``around`` unless told."""
+    place = report.places.get(path, around)
     origins[".".join(path)] = ORIGIN if place.startswith(f"{ORIGIN} ") else place
     if isinstance(value, dict):
         for name, item in value.items():
-            _add_origin((*path, str(name)), item, report, origins)
-
-
-def _inside_value(path: KeyPath) -> bool:
-    """Whether ``path`` is a key that takes a value, or lies inside such a value."""
-    return any(path[:length] in config_fields() for length in range(1, len(path) + 1))
+            _add_origin((*path, str(name)), item, place, report, origins)
 
 
 _WIDEST = 48

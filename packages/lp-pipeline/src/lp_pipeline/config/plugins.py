@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from lp_core.errors import LossError, LPError, suggestion, unknown_name
 from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
-from lp_pipeline.config.checks import value_of
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import ABSENT
 from lp_pipeline.config.report import KeyPath, Report, key_path
@@ -76,7 +76,7 @@ def _changed(config: Config, report: Report, keys: Iterable[str]) -> list[str]:
     return [
         key
         for key in keys
-        if report.given(key) and value_of(config, key) != fields[key_path(key)].default
+        if report.given(key) and attrgetter(key)(config) != fields[key_path(key)].default
     ]
 
 
