@@ -51,7 +51,7 @@ def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     from lp_core.registry import MODELS, load_plugin
     from lp_data.video.open import open_video
     from lp_pipeline.prediction.handler import PredictionHandler
-    from lp_pipeline.prediction.videos import predict_video_file
+    from lp_pipeline.prediction.videos import VideoPredictor
 
     kind = load_plugin(MODELS, "heatmap")
     given = kind.Options(  # type: ignore[attr-defined]
@@ -76,7 +76,7 @@ def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
             times.append(time.perf_counter() - start)
         network = BATCH / statistics.mean(times)
     start = time.perf_counter()
-    result = predict_video_file(handler, options.video, folder / "ours.csv", scorer="bench")
+    result = VideoPredictor(handler, "bench").predict(options.video, folder / "ours.csv")
     whole = result.frames / (time.perf_counter() - start)
     return {"whole": whole, "decoding alone": decoding, "network alone": network}
 

@@ -14,7 +14,7 @@ from lp_core.registry import MODELS, load_plugin
 from lp_data.testing.encoding import Encoding, encode
 from lp_pipeline.display import Display
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.videos import predict_video_file
+from lp_pipeline.prediction.videos import VideoPredictor
 
 FRAMES = 23
 
@@ -64,11 +64,11 @@ class Falling(Display):
         yield update
 
 
-def predict(tracker, video, table, *, chunk, stop_after=None, **options):
+def predict(tracker, video, table, *, chunk, stop_after=None, calibration=None, resume=False):
     """Predict; with ``stop_after``, the power fails after so many parts."""
     handler = PredictionHandler(tracker, device="cpu", chunk=chunk)
-    display = Falling(stop_after)
-    return predict_video_file(handler, video, table, scorer="s", display=display, **options)
+    predictor = VideoPredictor(handler, "s", calibration, display=Falling(stop_after))
+    return predictor.predict(video, table, resume=resume)
 
 
 def content(folder):

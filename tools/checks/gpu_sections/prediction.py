@@ -156,7 +156,7 @@ def prediction(options: argparse.Namespace) -> Found:
     from lp_core.registry import MODELS, load_plugin
     from lp_data.video.open import open_video
     from lp_pipeline.prediction.handler import PredictionHandler
-    from lp_pipeline.prediction.videos import predict_video_file
+    from lp_pipeline.prediction.videos import VideoPredictor
 
     frames, side = (64, 64) if options.quick else (6000, 256)
     video = bench_video(options, frames)
@@ -187,7 +187,7 @@ def prediction(options: argparse.Namespace) -> Found:
             )
             start = time.perf_counter()
             table = options.folder / f"{backbone}_{precision}.csv"
-            result = predict_video_file(handler, video, table, scorer="check")
+            result = VideoPredictor(handler, "check").predict(video, table)
             whole = result.frames / (time.perf_counter() - start)
             slower = min(decoding_rate, len(part) / seconds)
             rows.append(

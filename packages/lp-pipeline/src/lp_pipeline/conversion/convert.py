@@ -64,12 +64,7 @@ def convert(
         ConversionError: The target is there already, or the source cannot become that.
         LPError: Something in the source is wrong; the message tells what and where.
     """
-    if videos not in get_args(Videos):
-        raise ConversionError(
-            f"videos cannot be treated as '{videos}'",
-            remedy=f"known: {', '.join(get_args(Videos))}",
-        )
-    how = cast("Videos", videos)
+    how = _way_of_videos(videos)
     check_apart(target, [source])
     kind = detect(source)
     if kind is Kind.MODEL:
@@ -90,6 +85,13 @@ def convert(
 
     labels = _foreign_labels(kind, source, scorer, individual, images)
     return import_project(labels, target, videos=how, overwrite=overwrite)
+
+
+def _way_of_videos(videos: str) -> Videos:
+    if videos not in get_args(Videos):
+        known = ", ".join(get_args(Videos))
+        raise ConversionError(f"videos cannot be treated as '{videos}'", remedy=f"known: {known}")
+    return cast("Videos", videos)
 
 
 def _check_imported(kind: Kind, source: Path, to: str) -> None:

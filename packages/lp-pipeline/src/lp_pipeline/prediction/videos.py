@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.confidence.stored import calibrated_file
 from lp_analysis.metrics.frame_metrics import FrameMetric, TemporalNorm
 from lp_analysis.metrics.metric_files import metric_file, metric_path, write_metric_tables
-from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_core.atomic import remove_leftovers
 from lp_core.batches import Prediction
 from lp_core.listing import file_marks
@@ -58,7 +58,7 @@ class VideoPredictor:
     Attributes:
         handler: Runs the tracker.
         scorer: Goes into the tables' first header row.
-        calibration: That of the model, if it carries one.
+        calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
         metrics: What is computed of the predictions, by name.
         style: How to draw.
         reader: A registered video reader, or ``auto``.
@@ -67,31 +67,68 @@ class VideoPredictor:
 
     handler: PredictionHandler
     scorer: str
-    calibration: ConfidenceCalibration | None
-    metrics: Mapping[str, FrameMetric]
-    style: DrawingStyle
+    calibration: ConfidenceCalibration | None = None
+    metrics: Mapping[str, FrameMetric] = field(default_factory=dict)
+    style: DrawingStyle = DEFAULT_STYLE
     reader: str = "auto"
     display: Display = SILENT
 
     def predict(
         self, video: Path, table: Path, *, resume: bool = False, boxes: Boxes | None = None
     ) -> VideoResult:
-        """Write a video's table of coordinates, and those of metrics; see `predict_video_file`."""
-        result = predict_video_file(
-            self.handler,
-            video,
-            table,
-            scorer=self.scorer,
-            reader=self.reader,
-            calibration=self.calibration,
-            display=self.display,
-            resume=resume,
-            boxes=boxes,
-        )
-        if result.damage:
-            self.display.message(f"warning: {video.name}: {result.damage}")
+        """Predict every frame of a video, writing as it goes.
+
+        Args:
+            video: A video, a folder of images, or a stack of images.
+            table: The CSV to write; it appears when it and all beside it are complete, but the
+                tables of `metrics`. ``<stem>_temporal_norm.csv`` lies beside it, and
+                ``<stem>_source.json``, which says what video it is of.
+            resume: Go on where an interrupted run of the same model on the same video stopped. The
+                files become the same, bit for bit, as without the interruption.
+            boxes: On which parts of each frame the tracker looks; None for whole frames.
+
+        Raises:
+            BoxFileError: The boxes are not those of the video.
+            VideoError: The video cannot be read exactly.
+            PredictionError: The number of rows is not the number of frames.
+        """
+        started = time.monotonic()
+        with ExitStack() as stack:
+            opened = opened_to_predict(self.handler, video, reader=self.reader, boxes=boxes)
+            source, predict_from = stack.enter_context(opened)
+            names, identity = self._names, _identity(self.handler, source, video, boxes)
+            writer = PredictionCsvWriter(
+                table, names, scorer=self.scorer, identity=identity, resume=resume
+            )
+            coordinates = stack.enter_context(writer)
+            coordinates.go_back(self.handler.seam(coordinates.complete_rows, len(source)))
+            resumed = coordinates.complete_rows
+            append_beside = stack.enter_context(_files_beside(table, names, self.calibration))
+            update = stack.enter_context(self.display.task(video.name, len(source)))
+            for part in _written_parts(coordinates):
+                append_beside(part)
+            update(resumed)
+            for part in predict_from(resumed):
+                coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
+                append_beside(part)
+                update(coordinates.complete_rows)
+            _check_complete(coordinates, source, video)
+            damage = getattr(source, "damage", None)
+        self._write_source(table, video, boxes)
+        seconds = time.monotonic() - started
+        if damage:
+            self.display.message(f"warning: {video.name}: {damage}")
         self.write_metrics(table)
-        return result
+        return VideoResult(table, coordinates.complete_rows, seconds, damage, resumed)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.handler.tracker.options.keypoint_names
+
+    def _write_source(self, table: Path, video: Path, boxes: Boxes | None) -> None:
+        said = None if self.calibration is None else self.calibration.to_dict()
+        digest = boxes.digest if boxes else None
+        write_source(table, video, self.handler.weights_digest, said, boxes=digest)
 
     def write_metrics(self, table: Path) -> None:
         """Write the tables of metrics beside a table of predictions."""
@@ -100,70 +137,6 @@ class VideoPredictor:
     def draw(self, video: Path, table: Path, path: Path) -> None:
         """Write the labelled video of a table."""
         draw_video(video, table, path, style=self.style, reader=self.reader, display=self.display)
-
-
-def predict_video_file(
-    handler: PredictionHandler,
-    video: Path,
-    table: Path,
-    *,
-    scorer: str,
-    reader: str = "auto",
-    calibration: ConfidenceCalibration | None = None,
-    display: Display = SILENT,
-    resume: bool = False,
-    boxes: Boxes | None = None,
-) -> VideoResult:
-    """Predict every frame of a video, writing as it goes.
-
-    Args:
-        handler: Runs the tracker.
-        video: A video, a folder of images, or a stack of images.
-        table: The CSV to write; it appears when it and all beside it are complete.
-            ``<stem>_temporal_norm.csv`` lies beside it, and ``<stem>_source.json``, which says what
-            video it is of.
-        scorer: Goes into the table's first header row.
-        reader: A registered video reader, or ``auto``.
-        calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
-        display: Where to report to.
-        resume: Go on where an interrupted run of the same model on the same video stopped. The
-            files become the same, bit for bit, as without the interruption.
-        boxes: On which parts of each frame the tracker looks; None for whole frames.
-
-    Raises:
-        BoxFileError: The boxes are not those of the video.
-        VideoError: The video cannot be read exactly.
-        PredictionError: The number of rows is not the number of frames.
-    """
-    started = time.monotonic()
-    with ExitStack() as stack:
-        opened = opened_to_predict(handler, video, reader=reader, boxes=boxes)
-        source, predict_from = stack.enter_context(opened)
-        writer = PredictionCsvWriter(
-            table,
-            handler.tracker.options.keypoint_names,
-            scorer=scorer,
-            identity=_identity(handler, source, video, boxes),
-            resume=resume,
-        )
-        coordinates = stack.enter_context(writer)
-        coordinates.go_back(handler.seam(coordinates.complete_rows, len(source)))
-        resumed = coordinates.complete_rows
-        append_beside = stack.enter_context(_files_beside(table, handler, calibration))
-        update = stack.enter_context(display.task(video.name, len(source)))
-        for part in _written_parts(coordinates):
-            append_beside(part)
-        update(resumed)
-        for part in predict_from(resumed):
-            coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
-            append_beside(part)
-            update(coordinates.complete_rows)
-        _check_complete(coordinates, source, video)
-        damage = getattr(source, "damage", None)
-    said = None if calibration is None else calibration.to_dict()
-    write_source(table, video, handler.weights_digest, said, boxes=boxes.digest if boxes else None)
-    seconds = time.monotonic() - started
-    return VideoResult(table, coordinates.complete_rows, seconds, damage, resumed)
 
 
 def _check_complete(coordinates: PredictionCsvWriter, source: VideoSource, video: Path) -> None:
@@ -188,11 +161,10 @@ def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:
 
 @contextmanager
 def _files_beside(
-    table: Path, handler: PredictionHandler, calibration: ConfidenceCalibration | None
+    table: Path, names: tuple[str, ...], calibration: ConfidenceCalibration | None
 ) -> Iterator[Callable[[Prediction], None]]:
     """Opens the files of jumps and of calibrated confidences; call what it gives with each part."""
-    names, norm = handler.tracker.options.keypoint_names, TemporalNorm()
-    path = metric_path(table, "temporal_norm")
+    norm, path = TemporalNorm(), metric_path(table, "temporal_norm")
     remove_leftovers(path, metric_path(table, "calibrated_confidence"))
     with ExitStack() as stack:
         jumps = stack.enter_context(metric_file(path, names))
