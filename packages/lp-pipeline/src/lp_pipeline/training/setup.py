@@ -42,7 +42,7 @@ class TrainingSetup:
             CheckpointError: They cannot be written.
         """
         table, split = self.data.dataset.table, self.data.split
-        parts = {use: table.rows(rows).image_paths for use, rows in vars(split).items()}
+        parts = {use: table.rows(rows).image_paths for use, rows in split._asdict().items()}
         save_model(folder, self.tracker, skeleton=self.skeleton, split=parts, metrics=metrics)
 
 
