@@ -139,9 +139,9 @@ def prove_neighbours(
     return NeighbourEvidence(proved, unproved)
 
 
-def videos_by_name(video_dir: Path | None) -> Callable[[str], Path | None]:
+def videos_by_name(video_dir: Path) -> Callable[[str], Path | None]:
     """Finds for a folder of images the video of the same name in ``video_dir``, if there is one."""
-    if video_dir is None or not video_dir.is_dir():
+    if not video_dir.is_dir():
         return lambda folder: None
     videos = find_videos(video_dir).files
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import cv2
@@ -18,7 +19,6 @@ from lp_data.datasets.clips import ClipDataset
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.loading.runs import prefetch
 
-T = TypeVar("T")
 Batch = TypeVar("Batch", covariant=True)
 _MOST_WORKERS = 8
 
@@ -127,9 +127,12 @@ class ResumableLoader(DataLoader[Batch]):
     def _batches(self) -> Iterator[Any]:
         """The batches; from a thread where worker processes cannot load them."""
         batches = super().__iter__()
-        if isinstance(self.dataset, ClipDataset) and not self.dataset.in_workers:
-            return prefetch(_with_current_device(batches), ahead=1)
-        return batches
+        if not isinstance(self.dataset, ClipDataset) or self.dataset.in_workers:
+            return batches
+        same_device = None
+        if torch.cuda.is_available():
+            same_device = partial(torch.cuda.set_device, torch.cuda.current_device())
+        return prefetch(batches, ahead=1, begin=same_device)
 
     def _begin(self) -> int:
         """Move the sampler to where the run was stopped; how many batches that leaves out."""
@@ -147,18 +150,6 @@ class ResumableLoader(DataLoader[Batch]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass where ``state`` says, if that is the epoch which then runs."""
         self._skip = (int(state["epoch"]), int(state["batches"]))
-
-
-def _with_current_device(items: Iterable[T]) -> Iterator[T]:
-    """The items, made on what is the current CUDA device now, by whichever thread takes them."""
-    device = torch.cuda.current_device() if torch.cuda.is_available() else None
-
-    def made() -> Iterator[T]:
-        if device is not None:
-            torch.cuda.set_device(device)
-        yield from items
-
-    return made()
 
 
 def begin_worker(worker: int) -> None:

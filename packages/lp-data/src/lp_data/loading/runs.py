@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -56,13 +56,16 @@ class _End:
     """The iterable has ended."""
 
 
-def prefetch(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
+def prefetch(
+    items: Iterable[T], ahead: int = 2, begin: Callable[[], None] | None = None
+) -> Iterator[T]:
     """The items in their order, made by a thread at most ``ahead`` items before they are used.
 
-    If the user of the items stops early, the thread stops after the item that it is making.
+    The thread calls ``begin`` first. If the user of the items stops early, it stops after the item
+    that it is making.
     """
     iterator = iter(items)
-    pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+    pool = ThreadPoolExecutor(1, "prefetch", begin)
     try:
         ready = deque(pool.submit(next, iterator, _End()) for _ in range(ahead))
         while not isinstance(item := ready.popleft().result(), _End):

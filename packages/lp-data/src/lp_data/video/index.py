@@ -34,26 +34,18 @@ _STREAMED = frozenset({"mpegts", "mpeg"})
 class FrameIndex:
     """Which frames a video has, and where decoding may start.
 
-    Attributes:
-        key: What names a frame.
-        keys: The names of the frames, in order of presentation.
-        keyframes: Ascending indices of frames from which all later ones can be decoded; the first
-            is 0, which stands for the beginning of the file.
-        seek_at: The time to ask the file for to get to each keyframe.
-        time_base: Seconds per unit of the keys, where these are times.
-        fps: Average frames per second, without pauses.
-        rate_note: What the user should know about ``fps``; None where nothing is odd.
-        damage: What is wrong with the file, for the user; None where nothing is.
+    All later frames can be decoded from each keyframe; the first one is 0, which stands for the
+    beginning of the file.
     """
 
-    key: Key
-    keys: Int64[ndarray, " frames"]
-    keyframes: Int64[ndarray, " keyframes"]
-    seek_at: Int64[ndarray, " keyframes"]
-    time_base: Fraction
-    fps: Fraction = Fraction(25)
-    rate_note: str | None = None
-    damage: str | None = None
+    key: Key  # what names a frame
+    keys: Int64[ndarray, " frames"]  # the names of the frames, in order of presentation
+    keyframes: Int64[ndarray, " keyframes"]  # ascending indices of frames
+    seek_at: Int64[ndarray, " keyframes"]  # the time to ask the file for to get to each
+    time_base: Fraction  # seconds per unit of the keys, where these are times
+    fps: Fraction = Fraction(25)  # average frames per second, without pauses
+    rate_note: str | None = None  # what the user should know about ``fps``, if anything is odd
+    damage: str | None = None  # what is wrong with the file, for the user
 
     def __len__(self) -> int:
         return len(self.keys)

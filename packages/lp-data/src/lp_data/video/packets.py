@@ -29,37 +29,21 @@ _HIDING = frozenset({"vp8", "libvpx"})
 
 @dataclass(frozen=True, eq=False)
 class PacketTable:
-    """The packets of a video stream in the order of the file.
+    """The packets of a video stream in the order of the file, and what the header says of them."""
 
-    Attributes:
-        pts: When each is presented, in ``time_base``; the smallest int64 where it is not said.
-        dts: When each is decoded; the same.
-        key: Whether decoding may start there.
-        shown: Whether its frame is meant to be shown; edit lists hide some.
-        last_is_partial: Whether the file ended within the last packet.
-        last_is_blank: Whether the last packet ends in nothing but zeros, as where a disk was full.
-        time_base: Seconds per unit of ``pts`` and ``dts``.
-        promised: The number of frames that the header claims; 0 where it claims nothing.
-        declared_fps: Frames per second by the header, if it says so.
-        one_frame_each: Whether the codec yields one frame for each packet.
-        reorder: How many frames at most are decoded before one that is shown earlier.
-        corrupt: How many packets but the last the container marks as damaged.
-        container: FFmpeg's names of the container's format.
-    """
-
-    pts: Int64[ndarray, " packets"]
-    dts: Int64[ndarray, " packets"]
-    key: Bool[ndarray, " packets"]
-    shown: Bool[ndarray, " packets"]
-    last_is_partial: bool
-    last_is_blank: bool
-    time_base: Fraction
-    promised: int
-    declared_fps: Fraction | None
-    one_frame_each: bool
-    reorder: int
-    corrupt: int
-    container: frozenset[str]
+    pts: Int64[ndarray, " packets"]  # when each is shown, in ``time_base``; _NONE where not said
+    dts: Int64[ndarray, " packets"]  # when each is decoded; the same
+    key: Bool[ndarray, " packets"]  # whether decoding may start there
+    shown: Bool[ndarray, " packets"]  # whether its frame is to be shown; edit lists hide some
+    last_is_partial: bool  # the file ended within the last packet
+    last_is_blank: bool  # the last packet ends in nothing but zeros, as where a disk was full
+    time_base: Fraction  # seconds per unit of ``pts`` and ``dts``
+    promised: int  # the number of frames that the header claims; 0 where it claims nothing
+    declared_fps: Fraction | None  # frames per second by the header, if it says so
+    one_frame_each: bool  # the codec yields one frame for each packet
+    reorder: int  # how many frames at most are decoded before one that is shown earlier
+    corrupt: int  # how many packets but the last the container marks as damaged
+    container: frozenset[str]  # FFmpeg's names of the container's format
 
     def __len__(self) -> int:
         return len(self.pts)
