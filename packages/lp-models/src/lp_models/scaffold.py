@@ -26,11 +26,7 @@ class ScaffoldError(LPError):
 
 @dataclass(frozen=True)
 class PluginNames:
-    """What a plug-in and its parts are called.
-
-    Attributes:
-        name: The name for ``model.model_type``.
-    """
+    """What a plug-in and its parts are called; ``name`` is the one for ``model.model_type``."""
 
     name: str
 

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction
 from lp_core.geometry.affine import transform
+from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_models.heatmap.decoders import HEATMAP_DECODERS
+from lp_models.heatmap.decoders import HEATMAP_DECODERS, Decoding
 from lp_models.heatmap.head import check_sizes
-from lp_models.heatmap.options import HeatmapOptions
 
 Maps = Float[Tensor, "batch keypoints cells_y cells_x"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatmapOptions(TrackerOptions):
+    """Options of trackers that give heatmaps.
+
+    Attributes:
+        downsample_factor: A heatmap cell is 2^downsample_factor model px wide and high.
+        uniform_heatmaps: Give a keypoint without a position, but of visibility 2, a uniform target,
+            so that the tracker learns to be unsure of it; if not, it is left out of the loss.
+            Batches of lp-data have no such keypoints: they say 1 (uniform) or 0 (left out).
+        decoding: How a heatmap becomes a position. ``"local"`` is ours; ``"lightning_pose"`` is the
+            one of Lightning Pose, with its coordinates, for models that it trained.
+    """
+
+    downsample_factor: Literal[1, 2, 3] = 2
+    uniform_heatmaps: bool = True
+    decoding: Decoding = "local"
+
+    @property
+    def cell_size(self) -> int:
+        """Model px per heatmap cell, along each axis."""
+        return 1 << self.downsample_factor
+
+    @property
+    def heatmap_size(self) -> tuple[int, int]:
+        """(h, w) of the heatmaps in cells."""
+        return self.image_size[0] // self.cell_size, self.image_size[1] // self.cell_size
 
 
 class BaseHeatmapTracker(BaseSupervisedTracker):

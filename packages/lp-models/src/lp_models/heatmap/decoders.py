@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -25,20 +25,11 @@ _SHIFTS = {1: 0.5, 2: 1.5, 3: 2.5}
 downsample factor of 3, so that its positions are 1 model px too large there."""
 
 
-class HeatmapDecoder(Protocol):
-    """A pair of maps that undo each other: heatmap to keypoint, and keypoint to target."""
+class HeatmapDecoder:
+    """A pair of maps that undo each other: heatmap to keypoint, and keypoint to target.
 
-    def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
-        """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
-        ...
-
-    def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
-        """Where, in model px, the target of a keypoint at ``keypoints`` is centred."""
-        ...
-
-
-class LocalDecoder:
-    """Decodes the surroundings of the peak; every space counts from pixel centres."""
+    Ours decodes the surroundings of the peak; every space counts from pixel centres.
+    """
 
     def decode(self, heatmaps: Maps, image_size: tuple[int, int], to_frame: ToFrame) -> Prediction:
         """Keypoints (B, K, 2) in frame px and confidences (B, K) of heatmaps (B, K, h, w)."""
@@ -46,11 +37,11 @@ class LocalDecoder:
         return Prediction(transform(keypoints, to_frame), confidences)
 
     def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
-        """The keypoints themselves."""
+        """Where, in model px, the target of a keypoint is centred: here, on the keypoint."""
         return keypoints
 
 
-class LightningPoseDecoder:
+class LightningPoseDecoder(HeatmapDecoder):
     """The convention of Lightning Pose, for networks that were trained with it.
 
     It scales positions without regard to pixel centres: heatmap cell c, model px c·2^d and frame px
@@ -76,6 +67,6 @@ class LightningPoseDecoder:
 
 
 HEATMAP_DECODERS: dict[Decoding, HeatmapDecoder] = {
-    "local": LocalDecoder(),
+    "local": HeatmapDecoder(),
     "lightning_pose": LightningPoseDecoder(),
 }

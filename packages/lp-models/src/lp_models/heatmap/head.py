@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,12 +21,7 @@ def spatial_softmax(
 
 
 def check_sizes(image_size: tuple[int, int], stride: int, cell_size: int) -> int:
-    """How many doublings lead from a feature map to a heatmap.
-
-    Args:
-        image_size: (H, W) in model px.
-        stride: Model px per feature cell.
-        cell_size: Model px per heatmap cell.
+    """How many doublings lead from feature cells to heatmap cells, both in model px.
 
     Raises:
         TrackerError: Doublings cannot lead there, or the feature map would not cover the image
@@ -56,56 +53,65 @@ def doubling_convolution(channels: int, outputs: int) -> nn.ConvTranspose2d:
     )
 
 
-class HeatmapHead(nn.Module):
-    """Pixel shuffle, then transposed convolutions without activations, then a spatial softmax.
+def initialize(layer: nn.Module, gain: float = 1.0) -> None:
+    """Xavier's first weights for a convolution, and no bias."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(layer.weight, gain=gain)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
 
-    For two doublings or more it is Lightning Pose's head, and its weights fit. One doubling is the
-    pixel shuffle and a 3×3 convolution; no doubling is a 3×3 convolution alone.
 
-    Args:
-        channels: Channels C of the feature maps.
-        keypoints: Heatmaps per image, K.
-        doublings: How often height and width are doubled.
+def upsampling(
+    channels: int, keypoints: int, doublings: int, *, hidden: int | None = None
+) -> Iterator[nn.Module]:
+    """The layers from features (B, C, h, w) to K maps that double height and width.
+
+    They are Lightning Pose's: a pixel shuffle, then transposed convolutions; with ``hidden``, that
+    many channels and GELU between them. One doubling is the pixel shuffle and a 3×3 convolution; no
+    doubling is a 3×3 convolution alone.
 
     Raises:
         TrackerError: A pixel shuffle needs a multiple of 4 channels.
     """
-
-    def __init__(self, channels: int, keypoints: int, doublings: int) -> None:
-        super().__init__()
-        self.upsampling_layers = nn.Sequential(*_layers(channels, keypoints, doublings))
-        for layer in self.upsampling_layers:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.xavier_uniform_(layer.weight, gain=INITIAL_GAIN)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
-
-    def logits(
-        self, features: Float[Tensor, "batch channels rows columns"]
-    ) -> Float[Tensor, "batch keypoints cells_y cells_x"]:
-        """Maps before the softmax, (B, K, h, w)."""
-        maps: Tensor = self.upsampling_layers(features)
-        return maps
-
-    def forward(
-        self, features: Float[Tensor, "batch channels rows columns"]
-    ) -> Float[Tensor, "batch keypoints cells_y cells_x"]:
-        """Heatmaps (B, K, h, w), each with sum 1, of feature maps (B, C, rows, columns)."""
-        return spatial_softmax(self.logits(features))
-
-
-def _layers(channels: int, keypoints: int, doublings: int) -> list[nn.Module]:
-    """The layers that double height and width ``doublings`` times."""
-    if doublings == 0:
-        return [nn.Conv2d(channels, keypoints, kernel_size=3, padding=1)]
-    if channels % 4:
+    if doublings and channels % 4:
         raise TrackerError(
             f"a head that upsamples needs a multiple of 4 feature channels, got {channels}",
             where="model.backbone",
             remedy="choose another backbone, or another model.feature_stride",
         )
-    shuffled = channels // 4
-    if doublings == 1:
-        return [nn.PixelShuffle(2), nn.Conv2d(shuffled, keypoints, kernel_size=3, padding=1)]
-    widths = [shuffled] + [keypoints] * (doublings - 2)
-    return [nn.PixelShuffle(2), *(doubling_convolution(width, keypoints) for width in widths)]
+    if doublings:
+        yield nn.PixelShuffle(2)
+        channels //= 4
+    if doublings < 2:
+        yield nn.Conv2d(channels, keypoints, kernel_size=3, padding=1)
+        return
+    for _ in range(doublings - 2):
+        yield doubling_convolution(channels, hidden or keypoints)
+        channels = hidden or keypoints
+        if hidden:
+            yield nn.GELU()
+    yield doubling_convolution(channels, keypoints)
+
+
+class HeatmapHead(nn.Module):
+    """`upsampling` without activations, then a spatial softmax.
+
+    For two doublings or more it is Lightning Pose's head, and its weights fit.
+
+    Args:
+        channels: Channels C of the feature maps.
+        keypoints: Heatmaps per image, K.
+        doublings: How often height and width are doubled.
+    """
+
+    def __init__(self, channels: int, keypoints: int, doublings: int) -> None:
+        super().__init__()
+        self.upsampling_layers = nn.Sequential(*upsampling(channels, keypoints, doublings))
+        for layer in self.upsampling_layers:
+            initialize(layer, INITIAL_GAIN)
+
+    def forward(
+        self, features: Float[Tensor, "batch channels rows columns"]
+    ) -> Float[Tensor, "batch keypoints cells_y cells_x"]:
+        """Heatmaps (B, K, h, w), each with sum 1, of feature maps (B, C, rows, columns)."""
+        return spatial_softmax(self.upsampling_layers(features))

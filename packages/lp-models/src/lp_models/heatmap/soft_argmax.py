@@ -41,8 +41,7 @@ def soft_argmax(
         doublings: How often the maps are doubled.
 
     Returns:
-        positions: (B, K, 2), x and y in pixels of the enlarged map, differentiable.
-        confidences: (B, K) from 0 to 1.
+        (B, K, 2), x and y in pixels of the enlarged map, differentiable; and confidences (B, K).
     """
     with torch.autocast(heatmaps.device.type, enabled=False):
         maps = heatmaps.float()

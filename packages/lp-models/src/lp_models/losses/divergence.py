@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,11 +16,19 @@ PerMap = Float[Tensor, "rows keypoints"]
 _TINY = 1e-10
 """Added to each cell before a logarithm, as in Lightning Pose."""
 
-LARGEST_SQUARED_ERROR = 2.0
-"""What `squared_error` gives for two maps that each have all their mass in one cell of its own."""
 
-LARGEST_KL_DIVERGENCE = -math.log(_TINY)
-"""What `kl_divergence` gives for them, in nats."""
+class Divergence(NamedTuple):
+    """A measure of how different maps are.
+
+    Attributes:
+        between: From maps and targets (N, K, h, w) to (N, K).
+        largest: What it gives for two maps that each have all their mass in one cell of its own.
+        unit: What both are.
+    """
+
+    between: Callable[[Maps, Maps], PerMap]
+    largest: float
+    unit: str
 
 
 def squared_error(maps: Maps, targets: Maps) -> PerMap:
@@ -40,6 +50,11 @@ def js_divergence(maps: Maps, targets: Maps) -> PerMap:
     p, t = maps.float() + _TINY, targets.float() + _TINY
     log_m = ((p + t) / 2).log()
     return (t * (t.log() - log_m) + p * (p.log() - log_m)).sum(dim=(2, 3)) / 2
+
+
+SQUARED_ERROR = Divergence(squared_error, 2.0, "squared difference of heatmaps")
+KL_DIVERGENCE = Divergence(kl_divergence, -math.log(_TINY), "nats")
+JS_DIVERGENCE = Divergence(js_divergence, math.log(2), "nats")
 
 
 def has_target(targets: Maps) -> Bool[Tensor, "rows keypoints"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, LossOptions, LossValue, TrainingLabels
+from lp_models.losses.divergence import Divergence
 
 FINEST = 0.1
 """Frame px that no label is exact to: a smaller ε above 0 is a share of something."""
@@ -44,11 +46,7 @@ class ExcessOptions(LossOptions):
         return self.epsilon if isinstance(self.epsilon, tuple) else (self.epsilon,)
 
     def check_keypoints(self, keypoints: int, loss: str) -> None:
-        """Refuse a list of ε that is not as long as the list of keypoints.
-
-        Raises:
-            LossError: The lengths differ.
-        """
+        """Refuse a list of ε that is not as long as the list of keypoints."""
         if len(self.epsilons) not in (1, keypoints):
             raise LossError(
                 f"{len(self.epsilons)} values of ε for {keypoints} keypoints",
@@ -60,6 +58,9 @@ class ExcessOptions(LossOptions):
 class ExcessLoss(Loss):
     """A loss with `ExcessOptions`, whose ε goes where the loss goes.
 
+    Attributes:
+        divergence: What it measures, where that is a divergence of heatmaps.
+
     Args:
         options: An instance of ``Options``; None takes the defaults.
     """
@@ -67,18 +68,39 @@ class ExcessLoss(Loss):
     Options = ExcessOptions
     options: ExcessOptions
     epsilon: Tensor
+    divergence: ClassVar[Divergence]
 
     def __init__(self, options: ExcessOptions | None = None) -> None:
         super().__init__(options)
         self.register_buffer("epsilon", torch.tensor(self.options.epsilons), persistent=False)
 
+    def largest_error(self, labels: TrainingLabels) -> tuple[float, str]:
+        """The largest error that there could be, and its unit."""
+        return self.divergence.largest, self.divergence.unit
+
+    def fit_labels(self, labels: TrainingLabels) -> None:
+        """Check before training that ε fits the keypoints, and can be exceeded.
+
+        Raises:
+            LossError: There is neither one ε nor one per keypoint, or no error could exceed it.
+        """
+        self.options.check_keypoints(len(labels.keypoint_names), self.name)
+        check_reach(self.options.epsilons, *self.largest_error(labels), self.name)
+
+    def believed(
+        self, confidences: Float[Tensor, "rows keypoints"]
+    ) -> Bool[Tensor, "rows keypoints"]:
+        """Which keypoints are confident enough to count.
+
+        Raises:
+            LossError: There is neither one ε nor one per keypoint.
+        """
+        self.options.check_keypoints(confidences.shape[1], self.name)
+        return confidences.detach() >= self.options.prob_threshold
+
 
 def check_threshold(threshold: float) -> None:
-    """Refuse a threshold that is not a confidence.
-
-    Raises:
-        LossError: It is not from 0 to 1.
-    """
+    """Refuse a threshold that is not a confidence, from 0 to 1."""
     if not 0 <= threshold <= 1:
         raise LossError(
             f"prob_threshold is a confidence from 0 to 1, got {threshold}", where="prob_threshold"
@@ -86,11 +108,7 @@ def check_threshold(threshold: float) -> None:
 
 
 def check_pixels(epsilons: Iterable[float]) -> None:
-    """Refuse an ε that can hardly be meant in frame px.
-
-    Raises:
-        LossError: It is above 0, but finer than any label.
-    """
+    """Refuse an ε above 0 that is finer than any label, and can hardly be meant in frame px."""
     for epsilon in epsilons:
         if 0 < epsilon < FINEST:
             raise LossError(
@@ -101,16 +119,13 @@ def check_pixels(epsilons: Iterable[float]) -> None:
 
 
 def check_reach(epsilons: Iterable[float], largest: float, unit: str, loss: str) -> None:
-    """Refuse an ε that no error could exceed, since the loss would silently never act.
+    """Refuse ε of which no error could exceed any, since the loss would silently never act.
 
     Args:
-        epsilons: One ε, or one per keypoint, of which some may be beyond reach.
+        epsilons: One ε, or one per keypoint.
         largest: The largest error that there could be.
         unit: What both are.
         loss: The loss's name.
-
-    Raises:
-        LossError: All of them are beyond reach.
     """
     least = min(epsilons)
     if least >= largest:
@@ -141,7 +156,7 @@ def excess(
         rows: How many of the N rows are any, to take the mean over; None for all.
 
     Returns:
-        The mean, 0 with a gradient where there is nothing; and of those that count the share that
+        The mean, 0 with a gradient where there is nothing; and the share of those that count that
         exceeds ε.
     """
     counts = counts & errors.isfinite()

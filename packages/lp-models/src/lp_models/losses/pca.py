@@ -39,13 +39,10 @@ class Components(NamedTuple):
 
 
 def pairwise_moments(rows: Observations) -> Moments:
-    """Mean and covariance, each entry from all rows that know both of its dimensions.
+    """Mean and covariance of rows (N, D), each entry from all rows that know both dimensions.
 
     A frame with one keypoint missing so still tells about all the others. What fewer than two rows
     tell is 0. Such a matrix may have negative eigenvalues; the nearest covariance has 0 there.
-
-    Args:
-        rows: (N, D), NaN where missing.
     """
     known = rows.isfinite()
     mean = rows.nanmean(dim=0).nan_to_num()
@@ -56,12 +53,10 @@ def pairwise_moments(rows: Observations) -> Moments:
 
 
 def expectation(rows: Observations, known: Moments) -> tuple[Observations, Covariance]:
-    """The rows with what is missing replaced by its expectation given what is known.
+    """The rows (N, D) with what is missing replaced by its expectation given what is known.
 
-    For a normal distribution that is mean_m + Σ_mk Σ_kk⁻¹ (x_k - mean_k); m missing, k known.
-
-    Returns:
-        The rows (N, D), and the sum over rows of the conditional covariance Σ - Σ_·k Σ_kk⁻¹ Σ_k·.
+    For a normal distribution that is mean_m + Σ_mk Σ_kk⁻¹ (x_k - mean_k); m missing, k known. The
+    second result is the sum over rows of the conditional covariance Σ - Σ_·k Σ_kk⁻¹ Σ_k·.
     """
     covariance = known.covariance
     patterns, which, counts = torch.unique(
@@ -80,18 +75,12 @@ def expectation(rows: Observations, known: Moments) -> tuple[Observations, Covar
 
 
 def likely_moments(rows: Observations) -> tuple[Observations, Moments]:
-    """The most likely mean and covariance, by expectation-maximisation.
+    """The most likely mean and covariance of rows (N, D), and the rows filled in.
 
-    Each step fills in what is missing by its expectation (Dempster, Laird & Rubin, 1977). The
-    pairwise-complete covariance, where it starts, is not good enough: poses vary by tens of pixels
-    and lie within a pixel of their subspace, so that its errors of a few percent drown the
-    subspace.
-
-    Args:
-        rows: (N, D), NaN where missing.
-
-    Returns:
-        The rows with what is missing filled in, and the moments.
+    Expectation-maximisation: each step fills in what is missing by its expectation (Dempster, Laird
+    & Rubin, 1977). The pairwise-complete covariance, where it starts, is not good enough: poses
+    vary by tens of pixels and lie within a pixel of their subspace, so that its errors of a few
+    percent drown the subspace.
     """
     current = pairwise_moments(rows)
     filled = rows
@@ -110,12 +99,7 @@ def moments(rows: Observations, spread: Covariance | float = 0.0) -> Moments:
 
 
 def choose_components(variances: Float[Tensor, " dimensions"], keep: int | float) -> int:
-    """How many components to keep.
-
-    Args:
-        variances: Along the components, falling.
-        keep: A count, or the share of the variance that they are to explain at least.
-    """
+    """``keep``, or how many of the falling variances explain that share of their sum."""
     if isinstance(keep, int):
         return keep
     explained = variances.cumsum(0) / variances.sum()

@@ -51,36 +51,26 @@ class PCAOptions(LossOptions):
     prob_threshold: float = 0.05
 
     def __post_init__(self) -> None:
-        _check_components(self.components_to_keep)
-        check_threshold(self.prob_threshold)
-        percentile = self.empirical_epsilon_percentile
-        if 0 < percentile <= 1:
+        keep = self.components_to_keep
+        if not (keep >= 1 if isinstance(keep, int) else 0 < keep <= 1):
             raise LossError(
-                f"the percentile {percentile} looks like a fraction: percentiles go from 0 to 100",
-                where="empirical_epsilon_percentile",
-                remedy=f"write {100 * percentile:g}",
+                f"{keep} is neither a number of components nor a share of the variance",
+                where="components_to_keep",
+                remedy="write a whole number of at least 1, or a share such as 0.99",
             )
-        if not 0 <= percentile <= 100:
+        check_threshold(self.prob_threshold)
+        percentile, fraction = self.empirical_epsilon_percentile, None
+        if 0 < percentile <= 1:
+            fraction = f"it looks like a fraction: write {100 * percentile:g}"
+        if fraction or not 0 <= percentile <= 100:
             raise LossError(
                 f"a percentile goes from 0 to 100, got {percentile}",
                 where="empirical_epsilon_percentile",
+                remedy=fraction,
             )
         if self.empirical_epsilon_multiplier <= 0 or (self.epsilon or 0) < 0:
             raise LossError("ε and its multiplier cannot be negative", where="epsilon")
         check_pixels(() if self.epsilon is None else (self.epsilon,))
-
-
-def _check_components(keep: int | float) -> None:
-    """Refuse what is neither a count nor a share."""
-    if isinstance(keep, int) and keep >= 1:
-        return
-    if isinstance(keep, float) and 0 < keep <= 1:
-        return
-    raise LossError(
-        f"{keep} is neither a number of components nor a share of the variance",
-        where="components_to_keep",
-        remedy="write a whole number of at least 1, or a share such as 0.99",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

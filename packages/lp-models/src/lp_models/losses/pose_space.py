@@ -55,11 +55,6 @@ class PoseSpace(nn.Module):
         self.register_buffer("epsilon", torch.zeros(()))
 
     @property
-    def fitted(self) -> bool:
-        """Whether it has learned from labels, or has been loaded."""
-        return self.layout.numel() > 0
-
-    @property
     def keypoints(self) -> Int[Tensor, " points"]:
         """The keypoints that take part, by number, in the order of `errors`."""
         return self.layout.T.flatten()
@@ -94,7 +89,12 @@ class PoseSpace(nn.Module):
         _check_rows(rows, keep)
         filled, known = likely_moments(rows)
         subspace = principal_components(known, keep)
-        _check_count(len(rows), len(subspace.axes))
+        if len(rows) < len(subspace.axes) + 2:
+            raise LossError(
+                f"too few labels for PCA: {len(rows)} poses cannot determine {len(subspace.axes)} "
+                "components",
+                remedy="label more frames, or keep fewer components",
+            )
         groups = torch.unique(frames, return_inverse=True)[1]
         errors = held_out_errors(filled, groups, len(subspace.axes))
         labeled = rows.unflatten(1, (-1, 2)).isfinite().all(dim=2)
@@ -113,12 +113,7 @@ class PoseSpace(nn.Module):
 
     def _centre(
         self, points: Float[Tensor, "observations views 2"]
-    ) -> Float[
-        Tensor,
-        (
-            observations  # views 2
-        ),
-    ]:
+    ) -> Float[Tensor, "observations 1 2"]:
         """What is subtracted from each observation."""
         if self.centering == "mean":
             return points.nanmean(dim=1, keepdim=True)
@@ -139,7 +134,7 @@ class PoseSpace(nn.Module):
         Raises:
             LossError: It has neither learned from labels nor been loaded.
         """
-        if not self.fitted:
+        if not self.layout.numel():
             raise LossError(
                 "a PCA loss has not learned from labels",
                 remedy="call fit_labels before training, or load a checkpoint",
@@ -151,14 +146,7 @@ class PoseSpace(nn.Module):
     def reprojection_error(
         self, keypoints: Float[Tensor, "rows keypoints 2"]
     ) -> Float[Tensor, "rows keypoints"]:
-        """The same errors as a table with all keypoints, (N, K); NaN for those that take no part.
-
-        Args:
-            keypoints: (N, K, 2) frame px.
-
-        Raises:
-            LossError: It has neither learned from labels nor been loaded.
-        """
+        """The same errors of all K keypoints, (N, K); NaN for those that take no part."""
         table = torch.full(keypoints.shape[:2], torch.nan).to(keypoints.device)
         table[:, self.keypoints] = self.errors(keypoints)
         return table
@@ -200,13 +188,4 @@ def _check_rows(rows: Float[Tensor, "rows dimensions"], keep: int | float) -> No
             "too few labels for PCA: in fewer than two poses is keypoint number "
             f"{first // 2} labelled together with number {second // 2} of those in use",
             remedy="label more frames, or leave the keypoint out",
-        )
-
-
-def _check_count(rows: int, components: int) -> None:
-    """Refuse components that so few observations cannot determine."""
-    if rows < components + 2:
-        raise LossError(
-            f"too few labels for PCA: {rows} poses cannot determine {components} components",
-            remedy="label more frames, or keep fewer components",
         )

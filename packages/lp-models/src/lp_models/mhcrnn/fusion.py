@@ -6,14 +6,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lp_models.heatmap.head import HeatmapHead, spatial_softmax
-from lp_models.mhcrnn.decoder import GELUDecoder
+from lp_models.heatmap.head import (
+    INITIAL_GAIN,
+    HeatmapHead,
+    initialize,
+    spatial_softmax,
+    upsampling,
+)
 from lp_models.mhcrnn.heads import ContextHeads, Maps, Window
 
 Fused = Float[Tensor, "batch fused rows columns"]
 
 _PROJECTED = 96
 _MIXED = 256
+_HIDDEN = 64
 
 
 class ContextFusion(nn.Module):
@@ -47,15 +53,23 @@ class ContextFusion(nn.Module):
         return torch.cat([self.mix(projected.flatten(1, 2)), features[:, frames // 2]], dim=1)
 
 
-class FusionHeads(ContextHeads):
-    """A single-frame head on the middle frame, and one on the fused features of all frames.
+class GELUDecoder(nn.Module):
+    """`upsampling` with GELU between the doublings, of which it takes the arguments."""
 
-    Args:
-        channels: Channels C of the feature maps.
-        keypoints: Maps per image, K.
-        doublings: How often height and width are doubled.
-        frames: Frames per window, F.
-    """
+    def __init__(self, channels: int, keypoints: int, doublings: int) -> None:
+        super().__init__()
+        layers = upsampling(channels, keypoints, doublings, hidden=_HIDDEN)
+        self.layers = nn.Sequential(*layers)
+        initialize(self.layers[-1], INITIAL_GAIN)  # maps start nearly uniform
+
+    def forward(self, features: Fused) -> Maps:
+        """Maps (B, K, h, w) before the softmax, of feature maps (B, C, rows, columns)."""
+        maps: Tensor = self.layers(features)
+        return maps
+
+
+class FusionHeads(ContextHeads):
+    """A single-frame head on the middle frame, and one on the fused features of all frames."""
 
     def __init__(self, channels: int, keypoints: int, doublings: int, frames: int) -> None:
         super().__init__()

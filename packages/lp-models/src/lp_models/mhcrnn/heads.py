@@ -31,15 +31,7 @@ class ContextHeads(nn.Module):
     """From features (B, C, rows, columns) of frames to their heatmaps."""
 
     def of_clip(self, features: Clip, frames: int) -> tuple[Maps, Maps]:
-        """The same for all windows of consecutive frames (T, C, rows, columns).
-
-        Args:
-            features: Of T frames.
-            frames: Frames per window, F.
-
-        Returns:
-            Each (T - F + 1, K, h, w).
-        """
+        """The same, (T - F + 1, K, h, w), for all windows of consecutive frames (T, C, h, w)."""
         both: tuple[Maps, Maps] = self(windows(features, frames))
         return both
 

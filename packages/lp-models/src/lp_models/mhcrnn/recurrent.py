@@ -5,7 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from lp_core.errors import TrackerError
-from lp_models.heatmap.head import HeatmapHead, doubling_convolution, spatial_softmax
+from lp_models.heatmap.head import (
+    HeatmapHead,
+    doubling_convolution,
+    initialize,
+    spatial_softmax,
+)
 from lp_models.mhcrnn.heads import ContextHeads, Maps, Window
 
 _HIDDEN = 16
@@ -52,11 +57,7 @@ class UpsamplingCRNN(nn.Module):
             self.W_pre, width = doubling_convolution(width, keypoints), keypoints
         self.W_f, self.H_f = doubling_convolution(width, keypoints), _recurrence(keypoints)
         self.W_b, self.H_b = doubling_convolution(width, keypoints), _recurrence(keypoints)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.xavier_uniform_(layer.weight)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+        self.apply(initialize)
 
     def forward(self, features: Window) -> Maps:
         """Heatmaps (B, K, h, w) of the features (B, F, C, rows, columns) of whole windows."""
@@ -72,16 +73,7 @@ class UpsamplingCRNN(nn.Module):
 
 
 class RecurrentHeads(ContextHeads):
-    """A single-frame head on the middle frame, and a recurrent one on all frames.
-
-    Args:
-        channels: Channels C of the feature maps.
-        keypoints: Maps per image, K.
-        doublings: How often height and width are doubled.
-
-    Raises:
-        TrackerError: The recurrent head cannot double that often.
-    """
+    """A single-frame head on the middle frame, and an `UpsamplingCRNN` on all frames."""
 
     def __init__(self, channels: int, keypoints: int, doublings: int) -> None:
         super().__init__()

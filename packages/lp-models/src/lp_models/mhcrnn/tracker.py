@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch, images_of
 from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_models.heatmap.base import BaseHeatmapTracker, Maps
+from lp_models.heatmap.base import BaseHeatmapTracker, HeatmapOptions, Maps
 from lp_models.mhcrnn.fusion import FusionHeads
 from lp_models.mhcrnn.heads import ContextHeads
-from lp_models.mhcrnn.options import ContextOptions
 from lp_models.mhcrnn.recurrent import RecurrentHeads
 from lp_models.mhcrnn.trajectory import TrajectoryHeads
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextOptions(HeatmapOptions):
+    """Options of the temporal context tracker.
+
+    Attributes:
+        context_head: How the five frames come together. ``"recurrent"`` is Lightning Pose's linear
+            recurrence over heatmaps; ``"fusion"`` decodes the features of all frames, mixed, beside
+            those of the middle one, with non-linearities; ``"trajectory"`` multiplies the middle
+            frame's heatmap with where the others expect the keypoint.
+    """
+
+    context_head: Literal["recurrent", "fusion", "trajectory"] = "recurrent"
 
 
 class MHCRNNTracker(BaseHeatmapTracker):

@@ -72,17 +72,10 @@ def expected(
     places: Float[Tensor, "batch frames keypoints 2"],
     confidences: Float[Tensor, "batch frames keypoints"],
 ) -> Float[Tensor, "batch keypoints 2"]:
-    """Where the other frames of a window expect each keypoint in the middle one.
+    """Where the other frames of a window expect each keypoint in the middle one, (B, K, 2).
 
     With t the number of frames after the middle one, p the places and c the confidences, it is the
     a of the line a + b·t that minimises Σ c²·|p - a - b·t|² + STIFFNESS·|b|² over all other frames.
-
-    Args:
-        places: In cells, or in any unit.
-        confidences: From 0 to 1.
-
-    Returns:
-        (B, K, 2) in the unit of the places.
     """
     frames = places.shape[1]
     middle = frames // 2
@@ -105,12 +98,7 @@ def _without(values: Tensor, index: int, dim: int = 0) -> Tensor:
 
 
 def near(maps: Maps, places: Float[Tensor, "batch keypoints 2"]) -> Maps:
-    """Heatmaps times a Gaussian about a place for each keypoint, each with sum 1 again.
-
-    Args:
-        maps: (B, K, h, w), each with sum 1.
-        places: In cells, (x, y).
-    """
+    """Heatmaps times a Gaussian about a place (x, y) in cells, each with sum 1 again."""
     height, width = maps.shape[-2:]
     columns = _gaussian(places[..., 0], width).unsqueeze(-2)
     rows = _gaussian(places[..., 1], height).unsqueeze(-1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -14,13 +15,26 @@ from lp_core.batches import (
     images_of,
 )
 from lp_core.geometry.affine import transform
+from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_models.regression.head import RegressionHead
-from lp_models.regression.options import RegressionOptions
 
 _FRAME_SHIFTS = {"local": 0.0, "lightning_pose": 0.5}
 """Frame px from our coordinates of a place to those of the convention that a model learnt by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionOptions(TrackerOptions):
+    """Options of the regression tracker.
+
+    Attributes:
+        decoding: How its numbers become positions. ``"local"`` counts from pixel centres, as all of
+            lp does; ``"lightning_pose"`` scales without regard to them, as Lightning Pose does,
+            for models that it trained: the same but for 1/2 px of the frame.
+    """
+
+    decoding: Literal["local", "lightning_pose"] = "local"
 
 
 class RegressionTracker(BaseSupervisedTracker):
@@ -64,11 +78,12 @@ class RegressionTracker(BaseSupervisedTracker):
 
     def get_loss_inputs_labeled(self, batch: LabeledBatch) -> LossInputs:
         """Keypoints, in frame px, both predicted and targeted."""
-        prediction = self.predict_step(batch)
+        keypoints, confidences = self.predict_step(batch)
+        targets = transform(batch["keypoints"], batch["to_frame"])
         return {
-            "keypoints_targ": transform(batch["keypoints"], batch["to_frame"]),
-            "keypoints_pred": prediction.keypoints,
-            "confidences": prediction.confidences,
+            "keypoints_targ": targets,
+            "keypoints_pred": keypoints,
+            "confidences": confidences,
         }
 
     def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
@@ -83,8 +98,5 @@ class SemiSupervisedRegressionTracker(SemiSupervisedTrackerMixin, RegressionTrac
 
     def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> LossInputs:
         """Predicted keypoints, in frame px, of the T frames in their order."""
-        prediction = self.predict_step(batch)
-        return {
-            "keypoints_pred": prediction.keypoints,
-            "confidences": prediction.confidences,
-        }
+        keypoints, confidences = self.predict_step(batch)
+        return {"keypoints_pred": keypoints, "confidences": confidences}
