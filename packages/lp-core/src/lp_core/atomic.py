@@ -29,14 +29,9 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, which becomes ``path`` when the block ends well.
+    """A temporary name in the same folder, which becomes ``path`` when the block ends well.
 
-    Args:
-        path: The final name. Its folder is made if it is missing.
-
-    Yields:
-        A path in the same folder. Where the block raises, the file is removed and ``path`` is left
-        as it was.
+    The folder is made if it is missing. Where the block raises, ``path`` is left as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

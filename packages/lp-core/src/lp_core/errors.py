@@ -126,16 +126,7 @@ def suggestion(name: str, known: Iterable[str], rest: str | None = None) -> str:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """An error for a name that is not among the known ones.
-
-    Args:
-        kind: What the name should be the name of, such as ``"loss"``.
-        name: The name that was given.
-        known: The names that exist.
-
-    Returns:
-        The error to raise; it names the nearest known name and lists them all.
-    """
+    """An error for a ``kind`` of name that is not known; it tells the nearest and all that are."""
     names = sorted(known)
     rest = None if names else "known: none is registered"
     return UnknownNameError(f"unknown {kind} '{name}'", remedy=suggestion(name, names, rest))

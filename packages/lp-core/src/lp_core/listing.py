@@ -6,14 +6,10 @@ from pathlib import Path
 
 
 def visible(folder: Path, pattern: str = "*") -> list[Path]:
-    """The entries of a folder that are not hidden, by name.
+    """The entries of a folder that match ``pattern`` and are not hidden, by name.
 
     Names that begin with a dot are never input: systems put them beside the files of a user, such
     as ``._a.mp4`` beside ``a.mp4`` on exFAT disks.
-
-    Args:
-        folder: The folder.
-        pattern: What the names must match, as in `pathlib.PurePath.match`.
 
     Raises:
         OSError: The folder cannot be read.

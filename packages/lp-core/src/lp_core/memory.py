@@ -12,15 +12,7 @@ _CPU_MESSAGES = ("can't allocate memory", "not enough memory", "std::bad_alloc")
 
 @contextmanager
 def explained_memory_errors(error: type[LPError], remedy: str) -> Iterator[None]:
-    """Turn the out-of-memory errors of every device into a message with a remedy.
-
-    Args:
-        error: What to raise instead.
-        remedy: Which settings to lower.
-
-    Raises:
-        LPError: ``error``, where the block ran out of memory.
-    """
+    """Raise the out-of-memory errors of every device as ``error``, which says what to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as cause:  # torch.OutOfMemoryError is a RuntimeError

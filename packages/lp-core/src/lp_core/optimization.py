@@ -90,13 +90,7 @@ def backbone_factor(options: OptimizationOptions, tick: int) -> float:
 def configure_optimization(
     options: OptimizationOptions, *, backbone: list[nn.Parameter], head: list[nn.Parameter]
 ) -> dict[str, Any]:
-    """What Lightning's ``configure_optimizers`` returns: two parameter groups, backbone and head.
-
-    Args:
-        options: How to learn.
-        backbone: Parameters of the backbone.
-        head: All the others.
-    """
+    """What ``configure_optimizers`` returns: two parameter groups, backbone and head."""
     decay = options.weight_decay
     extra: dict[str, Any] = {} if decay is None else {"weight_decay": decay}
     groups = [

@@ -21,15 +21,7 @@ def same_name(one: str, other: str) -> bool:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """The file ``name`` in ``folder``, whichever Unicode form its name has there.
-
-    Args:
-        folder: Where to look.
-        name: A relative path with forward slashes.
-
-    Returns:
-        The file; None where there is none.
-    """
+    """The file ``name`` in ``folder``, in whichever Unicode form it is there; None if none is."""
     if (folder / name).is_file():
         return folder / name
     if name.isascii():
@@ -41,17 +33,10 @@ def find_file(folder: Path, name: str) -> Path | None:
 
 
 def nearest_file(folder: Path, name: str) -> str | None:
-    """The file in ``folder`` that is most likely meant by a name that no file has.
+    """The file in ``folder`` that is most likely meant by a name that no file has; None if none is.
 
     It may differ in capital letters, in its ending, in zeros before a number, or by a slip; but not
-    in a number, which would be another frame.
-
-    Args:
-        folder: Where to look.
-        name: A relative path with forward slashes.
-
-    Returns:
-        Such as ``"labeled-data/v/Img1.PNG"``; None where nothing is alike.
+    in a number, which would be another frame. Names are relative paths with forward slashes.
     """
     found: list[str] = []
     parts = name.split("/")

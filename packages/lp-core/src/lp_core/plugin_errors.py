@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from traceback import walk_tb
 
@@ -43,7 +42,12 @@ def plugin_error(error: BaseException) -> PluginError | None:
 
 def _culprit(error: BaseException) -> tuple[Plugin, str, str] | None:
     """The plug-in, the class and method or function, and ``file:line``."""
-    plugins = {_package(plugin): plugin for plugin in _foreign()}
+    plugins = {
+        package: plugin
+        for group in _GROUPS
+        for plugin in registered(group).values()
+        if not (package := plugin.target.partition(":")[0].partition(".")[0]).startswith(_OURS)
+    }
     frames = list(walk_tb(error.__traceback__))[::-1] if plugins else []
     for frame, line in frames:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -58,19 +62,6 @@ def _culprit(error: BaseException) -> tuple[Plugin, str, str] | None:
             place = f"{Path(source)}, called in {frame.f_code.co_filename}:{line}" if source else ""
             return plugins[package], kind.__qualname__, place
     return None
-
-
-def _foreign() -> Iterator[Plugin]:
-    """What other distributions than ours register."""
-    for group in _GROUPS:
-        for plugin in registered(group).values():
-            if not _package(plugin).startswith(_OURS):
-                yield plugin
-
-
-def _package(plugin: Plugin) -> str:
-    """The import package that a plug-in's target lies in."""
-    return plugin.target.partition(":")[0].partition(".")[0]
 
 
 def _first_lines(text: str, most: int = 3) -> str:

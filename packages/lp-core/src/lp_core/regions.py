@@ -102,18 +102,10 @@ def collect(
     confidences: Float[Tensor, "regions rows keypoints"],
     owned: Bool[Tensor, "regions keypoints"],
 ) -> tuple[Float[Tensor, "rows keypoints 2"], Float[Tensor, "rows keypoints"]]:
-    """One row for each animal, from what the tracker found in its regions.
+    """One row for each animal, from what the tracker found in its regions, in frame px.
 
-    A keypoint is taken from a region that owns it; of several, or where none does, from the one
-    that is most confident of it, the first of equals.
-
-    Args:
-        keypoints: Frame px.
-        confidences: From 0 to 1.
-        owned: See `ownership`.
-
-    Returns:
-        The keypoints and the confidences of the rows.
+    A keypoint is taken from a region that owns it (see `ownership`); of several, or where none
+    does, from the one that is most confident of it, the first of equals.
     """
     best = (confidences + 2 * owned.unsqueeze(1)).argmax(dim=0, keepdim=True)
     return (

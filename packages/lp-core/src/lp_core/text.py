@@ -7,15 +7,11 @@ from pathlib import Path
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """The text with a replacement mark for each character that steers instead of showing.
+    """The text with a replacement mark for each character, but for ``keep``, that does not show.
 
     Those are control characters, line ends, marks that turn the direction of writing, and halves of
     surrogate pairs, which stand in file names that are not valid UTF-8 and which no font, page or
     terminal accepts.
-
-    Args:
-        text: Any text.
-        keep: Characters to let pass all the same.
     """
     return "".join(c if c.isprintable() or c in keep else "\ufffd" for c in text)
 

@@ -50,16 +50,12 @@ def _unreachable(name: str, error: Exception) -> BackboneError:
 
 
 def check_hub(timm_name: str, name: str) -> None:
-    """Refuse at once where the hub is out of reach and the weights are not in its local cache.
+    """Refuse at once where the hub is out of reach and a timm model's weights are not cached.
 
     The hub's own client would try for the better part of a minute.
 
-    Args:
-        timm_name: The model in timm.
-        name: The name that the user gave, for the message.
-
     Raises:
-        BackboneError: The weights are not cached and the hub does not answer.
+        BackboneError: The weights of ``timm_name`` are not cached and the hub does not answer.
     """
     import timm
     from huggingface_hub import constants, get_session, try_to_load_from_cache

@@ -71,13 +71,9 @@ def rotation(degrees: float, centre: tuple[float, float]) -> Float[Tensor, "2 3"
 
 
 def compose(*matrices: Tensor) -> Tensor:
-    """One map that applies ``matrices`` in the order in which they are given.
+    """One map (..., 2, 3) that applies maps (..., 2, 3) in the order given, the first one first.
 
-    Args:
-        *matrices: One or more maps (..., 2, 3); their leading dimensions broadcast.
-
-    Returns:
-        The map (..., 2, 3): the first argument acts first.
+    Their leading dimensions broadcast.
     """
     result = matrices[0]
     for matrix in matrices[1:]:
@@ -88,10 +84,7 @@ def compose(*matrices: Tensor) -> Tensor:
 
 
 def invert(matrix: Affine) -> Affine:
-    """The inverse map.
-
-    Args:
-        matrix: A map (..., 2, 3) whose linear part can be inverted.
+    """The inverse of maps (..., 2, 3).
 
     Raises:
         torch.linalg.LinAlgError: The linear part is singular.
@@ -107,10 +100,7 @@ def transform(
 
     Args:
         points: (..., N, 2) in the source space; NaN stays NaN.
-        matrix: (..., 2, 3) or (2, 3), source space → target space.
-
-    Returns:
-        (..., N, 2) in the target space, of the points' type and on their device.
+        matrix: (..., 2, 3), source space → target space; the points' type and device are kept.
     """
     matrix = matrix.to(dtype=points.dtype, device=points.device).unsqueeze(-3)
     # no matrix product: under autocast that would round coordinates to 8 bits
@@ -126,9 +116,6 @@ def resize_points(
         points: (..., 2) in pixels of the source; NaN stays NaN.
         source: (height, width) of the image that the points are on.
         target: (height, width) that it is resized to.
-
-    Returns:
-        (..., 2) in pixels of the target, of the points' type and on their device.
     """
     scales = target[1] / source[1], target[0] / source[0]
     axes = [points[..., axis] * scale + (0.5 * scale - 0.5) for axis, scale in enumerate(scales)]

@@ -119,14 +119,10 @@ def binomial_blur(signal: Float[Tensor, "*shape"], dim: int) -> Float[Tensor, "*
 
 
 def _upsampling(doublings: int, like: Tensor) -> Float[Tensor, "window pixels"]:
-    """The matrix that upsamples one axis of a window as Lightning Pose does.
+    """The matrix that upsamples one axis of a window as Lightning Pose does, of ``like``'s type.
 
     Each doubling is a bicubic interpolation (half-pixel centres) and a binomial blur of five taps.
     It is made on the device, from nothing that would have to be copied there.
-
-    Args:
-        doublings: How often the window's length is doubled.
-        like: A tensor of the type and on the device that are wanted.
     """
     signal = torch.eye(2 * RADIUS + 1, dtype=like.dtype, device=like.device)
     for _ in range(doublings):
@@ -195,14 +191,8 @@ def _means_and_shares(
 
     Candidates are what a softmax of temperature `TEMPERATURE` leaves of the map, as in Lightning
     Pose's soft-argmax, but of a map of half its height and width, each of whose cells is the mean
-    of 4×4 cells. That halves the height of a target's peak, so it is doubled.
-
-    Args:
-        maps: As in `decode_heatmaps`, without the batch.
-        peaks: (x, y) in cells.
-
-    Returns:
-        The means, (x, y) in cells, and the shares, from 0 to 1.
+    of 4×4 cells. That halves the height of a target's peak, so it is doubled. Peaks and means are
+    (x, y) in cells.
     """
     coarse = 2 * F.avg_pool2d(maps.unsqueeze(1), 4, stride=2, padding=2).squeeze(1)
     mass = _exponential(coarse, coarse.amax(dim=(1, 2)) * TEMPERATURE)
@@ -253,9 +243,8 @@ def decode_peaks(
         image_size: (H, W) of the image in model px.
 
     Returns:
-        keypoints: (B, K, 2) model px, differentiable in ``heatmaps``. A map of equal cells is
-            decoded to a place near its first cell, with a confidence near 0.
-        confidences: (B, K) from 0 to 1, without gradient.
+        (B, K, 2) model px, differentiable, near the first cell for a map of equal cells; and
+        confidences (B, K) from 0 to 1, without gradient.
     """
     batch, keypoints, height, width = heatmaps.shape
     maps = heatmaps.reshape(-1, height, width).float()

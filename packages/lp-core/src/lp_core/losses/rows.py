@@ -64,12 +64,9 @@ class FramesOfViews(NamedTuple):
 def gather_views(
     inputs: LossInputs, points: Float[Tensor, "rows keypoints 2"], views: int
 ) -> FramesOfViews:
-    """Bring the rows of one animal in one frame together.
+    """Bring the rows (R, K, 2) of one animal in one frame together.
 
-    Args:
-        inputs: Says what the rows are; ``view`` goes from 0 to V - 1.
-        points: (R, K, 2) of the rows.
-        views: V, the number of cameras.
+    ``view`` of the inputs goes from 0 to ``views`` - 1.
     """
     key = _frames_of_individuals(inputs, points)
     order = key.argsort(stable=True)

@@ -282,12 +282,9 @@ class WideTable(NamedTuple):
 
 
 def wide_of(table: PoseTable) -> WideTable:
-    """A table in DeepLabCut's columns.
+    """Predictions, with a confidence, or labels of one camera in DeepLabCut's columns.
 
     With individuals, all have the same keypoints, but for those that only `SINGLE` has.
-
-    Args:
-        table: Predictions, with a confidence, or labels; of one camera.
 
     Raises:
         PoseError: Two rows are of the same individual in the same frame, or a name of an individual

@@ -60,16 +60,11 @@ def _images(rows: Sequence[Row], header: CsvHeader, note: Note) -> dict[str, Row
             remedy = f"write it relative to the project folder, as in {example}"
             note(PoseError(str(error), where=place_in(header.path, row.line), remedy=remedy))
             continue
-        if image not in images:
-            images[image] = row
-            continue
-        note(
-            PoseError(
-                f"the image '{image}' has two rows: lines {images[image].line} and {row.line}",
-                where=place_in(header.path, row.line),
-                remedy="keep one of them",
-            )
-        )
+        first = images.setdefault(image, row)
+        if first is not row:
+            problem = f"the image '{image}' has two rows: lines {first.line} and {row.line}"
+            where = place_in(header.path, row.line)
+            note(PoseError(problem, where=where, remedy="keep one of them"))
     return images
 
 
@@ -77,14 +72,10 @@ def _values(
     rows: Sequence[Row], header: CsvHeader, note: Note, *, lenient: bool
 ) -> Float[ndarray, "rows columns"]:
     """The numbers of labels, each keypoint with all of its own or with none."""
-    values = np.full((len(rows), len(header.places)), np.nan)
-    bad = np.zeros(values.shape, dtype=bool)
-    for r, (_, cells) in enumerate(rows):
-        for column, place in enumerate(header.places):
-            number = _strict_number(cells[place])
-            values[r, column], bad[r, column] = (
-                (math.nan, True) if number is None else (number, False)
-            )
+    numbers = [[_strict_number(row.cells[place]) for place in header.places] for row in rows]
+    values = np.array(numbers, dtype=np.float64).reshape(len(rows), len(header.places))
+    bad = np.isinf(values)
+    values[bad] = np.nan
     columns = header.layout.columns.reshape(-1, header.layout.columns.shape[-1])
     for r, k in np.argwhere(_suspicious(values, bad, columns, lenient=lenient)).tolist():
         own = [column for column in columns[k].tolist() if column >= 0]
@@ -130,30 +121,23 @@ def _problem(
             where=header.place(row.line, missing[0]),
             remedy="give both, or leave both empty",
         )
-    code, where = values[own[2]], header.place(row.line, own[2])
+    code = values[own[2]]
+    problem, remedy = f"'visible' is {code:g}", "use 0 (not labelled), 1 (occluded) or 2 (visible)"
     if code == Visibility.VISIBLE:
-        return PoseError(
-            "the keypoint is marked visible (2), but has no position",
-            where=where,
-            remedy="give x and y, or mark it 0 (not labelled) or 1 (occluded)",
-        )
-    return PoseError(
-        f"'visible' is {code:g}",
-        where=where,
-        remedy="use 0 (not labelled), 1 (occluded) or 2 (visible)",
-    )
+        problem = "the keypoint is marked visible (2), but has no position"
+        remedy = "give x and y, or mark it 0 (not labelled) or 1 (occluded)"
+    return PoseError(problem, where=header.place(row.line, own[2]), remedy=remedy)
 
 
-def _strict_number(cell: str) -> float | None:
-    """The number in a cell, NaN where it is empty; None where it is not a finite number."""
+def _strict_number(cell: str) -> float:
+    """The number in a cell, NaN where it is empty; infinite where it is not a finite number."""
     if cell.lower() in EMPTY_CELLS:
         return math.nan
     try:
         # float() alone would also take 1_000, digits of other scripts, and inf.
-        value = float(cell) if _NUMBER.issuperset(cell) else math.inf
+        return float(cell) if _NUMBER.issuperset(cell) else math.inf
     except ValueError:
-        return None
-    return None if math.isinf(value) else value
+        return math.inf
 
 
 def _image_path(cells: list[str]) -> str:

@@ -31,14 +31,11 @@ class Row(NamedTuple):
 
 @contextmanager
 def opened_csv_rows(path: Path, words: str) -> Iterator[Iterator[Row]]:
-    """The rows of a file that hold anything at all, read as they are asked for.
-
-    Args:
-        path: A text file in UTF-8.
-        words: What it should be, for messages.
+    """The rows of a text file in UTF-8 that hold anything, read as they are asked for.
 
     Raises:
-        PoseError: There is no such file, it is not text in UTF-8, or a row cannot be parsed.
+        PoseError: There is no such file, it is not text in UTF-8, or a row cannot be parsed;
+            ``words`` say what it should be.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -55,10 +52,10 @@ def opened_csv_rows(path: Path, words: str) -> Iterator[Iterator[Row]]:
 
 def _not_utf8(path: Path, words: str) -> PoseError:
     content = path.read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return PoseError(f"the {words} is in UTF-16", where=path, remedy=_SAVE_AS_CSV)
-    if b"\0" in content:
-        return PoseError(f"the {words} is binary, not text", where=path, remedy=_SAVE_AS_CSV)
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if utf16 or b"\0" in content:
+        kind = "in UTF-16" if utf16 else "binary, not text"
+        return PoseError(f"the {words} is {kind}", where=path, remedy=_SAVE_AS_CSV)
     try:
         content.decode("utf-8")
         byte, line = "", 1  # it has changed in the meantime
@@ -105,16 +102,11 @@ def quoted(cell: str) -> str:
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[object]], kind: type[LPError], what: str) -> None:
-    """Write a CSV file, which appears whole or not at all.
-
-    Args:
-        path: The file; an existing one is replaced.
-        rows: Its cells, the header first.
-        kind: The error to raise.
-        what: What the file is, such as ``"the summary"``, for that error.
+    """Write a CSV file, the header first, which appears whole or not at all.
 
     Raises:
-        LPError: Of ``kind``, where the file cannot be written.
+        LPError: Of ``kind``, where the file cannot be written; ``what`` says what it is, such as
+            ``"the summary"``.
     """
     with unwritable_as(kind, what, path), atomic_text(path) as file:
         file.writelines(map(csv_line, rows))

@@ -55,13 +55,7 @@ def write_pose_csv(table: PoseTable, path: str | Path, *, path_columns: int = 1)
 def header_lines(
     columns: Sequence[tuple[str, ...]], *, with_split: bool = False, path_columns: int = 1
 ) -> str:
-    """The three or four header rows, each with its line end.
-
-    Args:
-        columns: See `lp_core.poses.columns.WideTable`.
-        with_split: Whether a last column holds the splits.
-        path_columns: How many columns come before those of the numbers.
-    """
+    """The three or four header rows for columns named as in `WideTable`, each with its line end."""
     titles = LEVELS if len(columns[0]) == len(LEVELS) else LEVELS_OF_SEVERAL
     before, after = [""] * (path_columns - 1), [SPLIT_COLUMN] * with_split
     rows = []

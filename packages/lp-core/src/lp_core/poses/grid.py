@@ -52,9 +52,6 @@ class PoseGrid:
     def of_individual(self, wanted: str | None) -> PoseGrid:
         """Only one individual, with the keypoints that exist once in the scene.
 
-        Args:
-            wanted: Its name; None takes the only one.
-
         Raises:
             PoseError: See `chosen_individual`.
         """
@@ -70,11 +67,11 @@ class PoseGrid:
 
 
 def grid_of(table: PoseTable, third: str | None = "confidence") -> PoseGrid:
-    """The rows of a table, placed by their frame and individual.
+    """The rows of a table of one camera, placed by their frame and individual.
 
     Args:
-        table: The poses, of one camera.
-        third: ``confidence``, ``codes``, or None for the coordinates alone.
+        table: The poses.
+        third: ``confidence``, ``visibility``, or None for the coordinates alone.
 
     Raises:
         PoseError: Two rows are of the same individual in the same frame.
@@ -125,14 +122,10 @@ def _slots(table: PoseTable, rows_of: dict[Any, Any]) -> list[str | None]:
 
 
 def table_of(grid: PoseGrid, third: str = "confidence", *, scorer: str) -> PoseTable:
-    """The rows of a grid; an individual has none in the frames in which all its values are missing.
+    """The rows of a grid whose last values are a ``confidence`` or a ``visibility``.
 
-    A grid that names no individuals has a row for each frame.
-
-    Args:
-        grid: The poses.
-        third: What the last of its values is, ``confidence`` or ``visibility``.
-        scorer: Who made them.
+    An individual has none in the frames in which all its values are missing; a grid that names no
+    individuals has a row for each frame.
     """
     individual: tuple[str | None, ...] | None = None
     if grid.individual is None:
@@ -173,11 +166,7 @@ def _rows(
 
 
 def chosen_individual(names: Sequence[str], wanted: str | None) -> str:
-    """The individual to take for a tracker of one animal.
-
-    Args:
-        names: The individuals, each once; `SINGLE` may be among them.
-        wanted: The name of the one to take; None takes the only one.
+    """The one of the individuals to take for a tracker of one animal; None takes the only one.
 
     Raises:
         PoseError: No individual has that name, or there are several and none is wanted.
@@ -202,11 +191,7 @@ def named(name: str) -> str:
 
 
 def refuse_wish(wanted: str | None) -> None:
-    """Refuse the wish for an individual in a table that names none.
-
-    Raises:
-        PoseError: An individual is wanted.
-    """
+    """Refuse the wish for an individual in a table that names none."""
     if wanted is not None:
         raise unknown_individual(wanted, ())
 

@@ -98,12 +98,8 @@ def frames_of_index(names: list[Any]) -> Frames:
 def to_xarray(table: PoseTable, *, fps: float | None = None) -> xarray.Dataset:
     """A dataset as movement has it, with dims time, space, keypoint and individual.
 
-    What movement has no place for (image paths, splits, the scorer) are further coordinates along
-    time, and an attribute.
-
-    Args:
-        table: Predictions.
-        fps: Frames per second: time is then in seconds, otherwise in frames.
+    Time is in frames, or in seconds if ``fps`` is given. What movement has no place for (image
+    paths, splits, the scorer) are further coordinates along time, and an attribute.
 
     Raises:
         PoseError: Two rows are of the same individual in the same frame.

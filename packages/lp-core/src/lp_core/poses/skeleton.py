@@ -141,15 +141,9 @@ def unknown_keypoint(name: str, names: Sequence[str]) -> PoseError:
 
 
 def left_right_by_name(names: Sequence[str]) -> tuple[Pair, ...]:
-    """Pairs of names that differ only in one word, ``left`` or ``right``.
+    """Pairs of names that differ only in one word, ``left`` or ``right``, each once.
 
     Small and capital letters, and the signs between words, count only where several names would do.
-
-    Args:
-        names: (K,) names.
-
-    Returns:
-        Each pair once, in order of the names.
 
     Raises:
         PoseError: A name says left or right, and its partner is missing or not told apart.

@@ -103,12 +103,7 @@ def bears_images_without_rows(subject: Subject) -> None:
     for key in ("keypoints", "visibility", "image", "table_row"):
         batch[key] = batch[key][:0]
     loss = tracker.evaluate_labeled(batch, "train")
-    if not loss.isfinite():
-        raise subject.fault("images without any labelled animal make its loss infinite or NaN")
-    if not loss.requires_grad:
-        return
-    loss.backward()
-    _check_gradients(subject, tracker, "images without any labelled animal make the gradient of")
+    _check_loss(subject, tracker, loss, "images without any labelled animal")
 
 
 def learns_nothing_of_absent_keypoints(subject: Subject) -> None:
@@ -142,13 +137,15 @@ def bears_missing_labels(subject: Subject) -> None:
         batch["keypoints"][hidden] = torch.nan
         batch["visibility"][hidden] = 0
         loss = tracker.evaluate_labeled(batch, "train")
-        if not loss.isfinite():
-            raise subject.fault("keypoints without a label make its loss infinite or NaN")
+        _check_loss(subject, tracker, loss, "keypoints without a label")
+
+
+def _check_loss(subject: Subject, tracker: BaseSupervisedTracker, loss: Tensor, cause: str) -> None:
+    """Refuse a loss that is not finite, or whose gradients are not."""
+    if not loss.isfinite():
+        raise subject.fault(f"{cause} make its loss infinite or NaN")
+    if loss.requires_grad:
         loss.backward()
-        _check_gradients(subject, tracker, "keypoints without a label make the gradient of")
-
-
-def _check_gradients(subject: Subject, tracker: BaseSupervisedTracker, cause: str) -> None:
     for name, parameter in tracker.named_parameters():
         if parameter.grad is not None and not parameter.grad.isfinite().all():
-            raise subject.fault(f"{cause} '{name}' NaN")
+            raise subject.fault(f"{cause} make the gradient of '{name}' NaN")

@@ -160,13 +160,10 @@ class Subject:
         return self.tracker_class(self.options(), optimization=optimization, **keywords)
 
     def stirred(self, gain: float = 1.0) -> BaseSupervisedTracker:
-        """A tracker without losses, in evaluation mode, whose head has random weights.
+        """A tracker without losses, in evaluation mode, its head filled with random weights.
 
         A head that starts at zero, or nearly so, gives all keypoints one place, which hides what
-        is done with them.
-
-        Args:
-            gain: What the head's weights are multiplied by.
+        is done with them. The weights are multiplied by ``gain``.
         """
         tracker = self.build(learning=False).eval()
         random = torch.Generator().manual_seed(11)

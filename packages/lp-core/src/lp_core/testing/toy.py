@@ -142,10 +142,7 @@ def with_frame_at_model(batch: Batch) -> Batch:
 def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> LabeledBatch:
     """The frames of a clip that have all their context, as a labelled batch.
 
-    Args:
-        clip: T consecutive frames.
-        context_frames: F.
-        keypoints: K; the labels, one row in the middle of each image, only fill their place.
+    The labels, one row in the middle of each image, only fill their place.
     """
     frames, rows = clip["frames"], len(clip["frames"]) - context_frames + 1
     margin = context_frames // 2

@@ -90,13 +90,10 @@ class BaseFeatureExtractor(LightningModule):
         return False
 
     def resize_frames(self, frames: Tensor) -> Float[Tensor, "frames 3 height width"]:
-        """Video frames at model size as Lightning Pose makes them: bilinear, and not rounded.
+        """Frames (T, 3, h, w), uint8 or 0 to 255, at model size: bilinear, not rounded.
 
-        It does not average, so that detail turns into noise where frames shrink to less than half;
-        its networks are read with that noise.
-
-        Args:
-            frames: (T, 3, h, w) in frame px, uint8 or 0 to 255.
+        Lightning Pose makes them so. It does not average, so that detail turns into noise where
+        frames shrink to less than half; its networks are read with that noise.
         """
         size = self.options.image_size
         # one at a time: as floats, many large frames would fill the memory
@@ -111,16 +108,12 @@ class BaseFeatureExtractor(LightningModule):
         return features
 
     def get_representations(self, images: Tensor) -> Tensor:
-        """Feature maps of every batch form.
-
-        Args:
-            images: Model px, uint8 or 0 to 255; (B, 3, H, W) independent images; (B, F, 3, H, W)
-                images with their context; or (T, 3, H, W) consecutive frames for a tracker with
-                context.
+        """Feature maps of every batch form, of images in model px, uint8 or 0 to 255.
 
         Returns:
-            (B, C, h, w) for independent images; (B, F, C, h, w) for images with their context;
-            (T - F + 1, F, C, h, w) for consecutive frames, each of which is encoded only once.
+            (B, C, h, w) for independent images (B, 3, H, W); (B, F, C, h, w) for images with their
+            context (B, F, 3, H, W); (T - F + 1, F, C, h, w) for consecutive frames (T, 3, H, W) if
+            F > 1, each of which is encoded once.
 
         Raises:
             BatchError: The shape is none of these, or there are fewer than F consecutive frames.

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from lp_core.trackers.feature_extractor import BaseFeatureExtractor
 
@@ -26,13 +26,10 @@ AGREEMENT = 1e-4
 
 
 def with_folded_backbone(tracker: Tracker) -> Tracker:
-    """A tracker that predicts the same, with normalisations folded where that is possible.
+    """A copy that predicts the same, with normalisations folded; the tracker itself if none can be.
 
-    Args:
-        tracker: In evaluation mode; it is left as it is. Everything but the backbone is shared.
-
-    Returns:
-        A copy; or the tracker itself, where nothing can be folded or the features would change.
+    It shares everything but the backbone with the tracker, which is in evaluation mode and is left
+    as it is.
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in tracker.backbone.modules()):
         return tracker
@@ -45,7 +42,9 @@ def with_folded_backbone(tracker: Tracker) -> Tracker:
     if not pairs:
         return tracker
     _fold(backbone, pairs)
-    if not _agree(backbone, images, expected):
+    with torch.inference_mode():
+        difference = (backbone(images) - expected).abs().max()
+    if not difference <= AGREEMENT * expected.abs().max():
         return tracker
     folded = copy.copy(tracker)
     folded.__dict__["_modules"] = {**tracker._modules, "backbone": backbone}
@@ -60,18 +59,8 @@ def _fold(network: nn.Module, pairs: Iterable[Pair]) -> None:
         for name, child in parent.named_children()
     }
     for convolution, normalisation in pairs:
-        mean, variance = normalisation.running_mean, normalisation.running_var
-        assert mean is not None
-        assert variance is not None
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
-            convolution.weight,
-            convolution.bias,
-            mean,
-            variance,
-            normalisation.eps,
-            normalisation.weight,
-            normalisation.bias,
-        )
+        fused = fuse_conv_bn_eval(convolution, normalisation)
+        convolution.weight, convolution.bias = fused.weight, fused.bias
         parent, name = parents[normalisation]
         setattr(parent, name, getattr(normalisation, "act", nn.Identity()))
 
@@ -105,9 +94,3 @@ def _pairs(network: nn.Module, images: Tensor) -> tuple[list[Pair], Tensor]:
         for hook in hooks:
             hook.remove()
     return pairs, features
-
-
-def _agree(network: nn.Module, images: Tensor, expected: Tensor) -> bool:
-    with torch.inference_mode():
-        difference = (network(images) - expected).abs().max()
-    return bool(difference <= AGREEMENT * expected.abs().max())

@@ -78,10 +78,6 @@ def pixel_errors(outputs: LossInputs | Sequence[LossInputs], stage: Stage) -> di
     Keypoints without a label, or without a finite prediction, do not count; no values are taken out
     of the tensors for that, since their number would have to be waited for.
 
-    Args:
-        outputs: What the losses read.
-        stage: Prefixes the names.
-
     Returns:
         ``{stage}_pixel_error`` and ``{stage}_supervised_rmse``, weighted by the number of
         keypoints; NaN where there are none. Nothing for a tracker whose outputs have no keypoints.
