@@ -160,14 +160,8 @@ def cross_calibrated(
 ) -> PerKeypoint:
     """Probabilities of frames from calibrations that did not see them, to judge calibration by.
 
-    Args:
-        likelihood: (N, K) from 0 to 1.
-        errors: (N, K) frame px, NaN where unlabelled.
-        radius: Frame px.
-
-    Returns:
-        (N, K) from 0 to 1. Frames are dealt to five parts, and the calibration of each part is
-        fitted on the others.
+    Frames are dealt to five parts, and the calibration of each part is fitted on the others. The
+    rest is as for `fit_calibration`.
 
     Raises:
         EvaluationError: There are not two frames with labels.

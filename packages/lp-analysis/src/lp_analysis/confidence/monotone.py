@@ -33,13 +33,6 @@ def fit_logistic(scores: Values, outcomes: Outcomes) -> tuple[float, float]:
     machines"): outcomes count as (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2) instead of 1 and 0, so that
     few or perfectly separated points give no certainty. A ridge pulls the slope towards 0, so that
     few points of nearly equal score give no steep curve.
-
-    Args:
-        scores: P finite scores.
-        outcomes: P outcomes.
-
-    Returns:
-        Slope per unit of score, and intercept.
     """
     positives = int(outcomes.sum())
     negatives = len(outcomes) - positives
@@ -88,10 +81,6 @@ def fit_steps(
     """Isotonic regression of the outcome, as few points of a rising curve.
 
     Each level counts one point more, of the overall rate by Laplace's rule, so that none is sure.
-
-    Args:
-        scores: P finite scores.
-        outcomes: P outcomes.
 
     Returns:
         M ≤ P mean scores of the levels, rising, and their probabilities, not falling.

@@ -60,8 +60,8 @@ def error_figure(
         keypoint_names: K names.
         sets: N names of the split that each frame belongs to.
         curves: What training logged, to show the loss.
-        title: A heading of the figure.
-        theme: Its colours.
+        title: A heading.
+        theme: The colours.
 
     Raises:
         EvaluationError: The sizes disagree.

@@ -36,16 +36,8 @@ def write_labeled_video(
 ) -> int:
     """Write the frames of a video with their poses, at its frame rate, one for one.
 
-    Memory does not grow with the length of the video.
-
-    Args:
-        source: The video, opened without ``resize_to``.
-        predictions: Chunks of any length, which together have one row for each of ``frames``.
-        path: The MP4 to write; it appears whole or not at all.
-        keypoint_names: K names.
-        style: How to draw.
-        frames: Consecutive frames to write, for a clip; None writes all.
-        on_progress: Called with the number of frames written, now and then.
+    The chunks of predictions may have any length; together they have one row for each of
+    ``frames``, by default of all. Memory does not grow with the length of the video.
 
     Returns:
         The number of frames written.
@@ -79,13 +71,7 @@ def labeled_frames(
     *,
     fps: Fraction,
 ) -> Iterator[Picture]:
-    """Pictures of consecutive frames with their poses, and trails where the style has them.
-
-    Args:
-        frames: The number and the picture of each frame.
-        rows: A pose and its confidences for each frame.
-        drawer: How to draw.
-        fps: Frames per second, for the time in the stamp.
+    """Pictures of consecutive, numbered frames with their poses, trails and stamps.
 
     Raises:
         RenderingError: There are fewer rows than frames.

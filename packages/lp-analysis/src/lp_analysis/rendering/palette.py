@@ -35,10 +35,6 @@ def keypoint_colours(count: int, colormap: str = DISTINCT) -> tuple[Colour, ...]
     order, and again from its start where there are more keypoints; any other map of matplotlib is
     divided evenly.
 
-    Args:
-        count: K.
-        colormap: `DISTINCT`, or matplotlib's name of a map.
-
     Raises:
         RenderingError: There is no such map.
     """
@@ -52,11 +48,9 @@ def keypoint_colours(count: int, colormap: str = DISTINCT) -> tuple[Colour, ...]
             remedy=suggestion(colormap, [DISTINCT, *matplotlib.colormaps], rest),
         )
     chosen = matplotlib.colormaps[colormap]
-    if isinstance(chosen, ListedColormap) and chosen.N <= _QUALITATIVE:
-        values = chosen(np.arange(count) % chosen.N, bytes=True)
-    else:
-        values = chosen(np.linspace(0.0, 1.0, count), bytes=True)
-    return tuple((int(red), int(green), int(blue)) for red, green, blue, _ in values)
+    is_list = isinstance(chosen, ListedColormap) and chosen.N <= _QUALITATIVE
+    places = np.arange(count) % chosen.N if is_list else np.linspace(0.0, 1.0, count)
+    return tuple((int(r), int(g), int(b)) for r, g, b, _ in chosen(places, bytes=True))
 
 
 def _from_hex(text: str) -> Colour:

@@ -52,11 +52,7 @@ def worst_frame_pictures(
 ) -> list[CaptionedPicture]:
     """The labelled frames with the largest errors, truth and prediction drawn, the worst first.
 
-    Args:
-        result: Labels and predictions.
-        images: The file of each labelled image.
-        count: At most so many.
-        style: How to draw.
+    ``images`` are the files of the labelled images.
 
     Raises:
         ImageFileError: An image cannot be read.
@@ -85,11 +81,7 @@ def reported_confidence(
     """How reliable likelihood and calibrated confidence are on frames that were not trained on.
 
     A calibration from the validation frames is judged on the test frames; where there are none, the
-    validation frames judge each other by cross-validation.
-
-    Args:
-        result: Labels and predictions.
-        calibration: What the tracker carries; None fits one.
+    validation frames judge each other by cross-validation. Without a calibration, one is fitted.
 
     Returns:
         None where there are too few labelled keypoints to tell.

@@ -48,14 +48,11 @@ def keep_timings(model_dir: Path, timings: Sequence[VideoTiming]) -> None:
 
 
 def stored_timings(manifest: Manifest) -> list[VideoTiming]:
-    """What `keep_timings` kept; what cannot be understood is left out."""
+    """What `keep_timings` kept; nothing where it is damaged."""
     content = manifest.extra.get(TIMINGS)
-    timings = []
-    for item in content if isinstance(content, list) else []:
-        if not isinstance(item, dict):
-            continue
-        try:
-            timings.append(read_options(VideoTiming, item, place=TIMINGS))
-        except OptionError:
-            continue
-    return timings
+    items = content if isinstance(content, list) else []
+    try:
+        kept = [item for item in items if isinstance(item, dict)]
+        return [read_options(VideoTiming, item, place=TIMINGS) for item in kept]
+    except OptionError:
+        return []

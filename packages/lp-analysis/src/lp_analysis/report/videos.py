@@ -30,11 +30,8 @@ def reported_video(
 ) -> ReportedVideo:
     """The course of the metrics of a predicted video, and pictures of the worst frames.
 
-    Args:
-        video: The video.
-        table: Its predictions.
-        metrics: Others than the movement between frames, by name.
-        style: How to draw; keypoints that it leaves out for lack of confidence are not judged.
+    The metrics are others than the movement between frames. Keypoints that the style leaves out for
+    lack of confidence are not judged.
 
     Raises:
         LPError: The video or a table cannot be read, or they do not belong together.

@@ -9,14 +9,13 @@ from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_core.poses.skeleton import Pair
 from lp_data.labels import read_label_files
 from lp_pipeline.config.checks import check_keypoints
+from lp_pipeline.config.completion import DEFAULT_SIZE
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config, DataConfig
 
 OUT_OF_DISTRIBUTION = ("new", "test")
 """Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
-
-DEFAULT_IMAGE_SIZE = (256, 256)
 
 
 def get_labels(config: Config) -> PoseTable:
@@ -64,7 +63,7 @@ def as_pairs(pairs: list[list[str]] | None) -> tuple[Pair, ...]:
 def image_size(config: Config) -> tuple[int, int]:
     """(H, W) in model px."""
     size = config.data.image_resize_dims
-    return size.height or DEFAULT_IMAGE_SIZE[0], size.width or DEFAULT_IMAGE_SIZE[1]
+    return size.height or DEFAULT_SIZE, size.width or DEFAULT_SIZE
 
 
 def label_names(config: Config) -> tuple[Path, ...]:

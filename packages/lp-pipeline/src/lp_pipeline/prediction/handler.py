@@ -35,11 +35,8 @@ def default_chunk(device: torch.device, image_size: tuple[int, int]) -> int:
     """How many frames go through the network at once, where the user does not say.
 
     A GPU gets more of them: the time to launch its kernels does not depend on their number. Larger
-    frames come in smaller numbers, so that their pixels stay the same.
-
-    Args:
-        device: Where the network runs.
-        image_size: (H, W) in model px.
+    frames come in smaller numbers, so that their pixels stay the same. The size is (H, W) in model
+    px.
     """
     if device.type != "cuda":
         return DEFAULT_CHUNK
