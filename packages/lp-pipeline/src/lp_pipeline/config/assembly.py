@@ -54,12 +54,8 @@ def _has_interpolation(value: Any) -> bool:
 
 def _resolved(section: Any, name: str) -> Any:
     from omegaconf import OmegaConf
-    from omegaconf.errors import MissingMandatoryValue
 
-    try:
-        value = section[name]
-    except MissingMandatoryValue:
-        return None
+    value = None if OmegaConf.is_missing(section, name) else section[name]
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 

@@ -92,7 +92,7 @@ class VideoPredictor:
             VideoError: The video cannot be read exactly.
             PredictionError: The number of rows is not the number of frames.
         """
-        started = time.monotonic()
+        started = time.perf_counter()
         with ExitStack() as stack:
             opened = opened_to_predict(self.handler, video, reader=self.reader, boxes=boxes)
             source, predict_from = stack.enter_context(opened)
@@ -115,7 +115,7 @@ class VideoPredictor:
             _check_complete(coordinates, source, video)
             damage = getattr(source, "damage", None)
         self._write_source(table, video, boxes)
-        seconds = time.monotonic() - started
+        seconds = time.perf_counter() - started
         if damage:
             self.display.message(f"warning: {video.name}: {damage}")
         self.write_metrics(table)
