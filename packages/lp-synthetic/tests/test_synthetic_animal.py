@@ -14,7 +14,7 @@ from lp_synthetic.backdrop import Backdrop
 from lp_synthetic.behaviour import behave
 from lp_synthetic.body import see_body
 from lp_synthetic.camera import Box, MirrorCamera
-from lp_synthetic.labelling import label_table, notes_of
+from lp_synthetic.labelling import label_table
 from lp_synthetic.look import FAMILIAR
 from lp_synthetic.painter import Painter
 from lp_synthetic.pose import animate
@@ -105,7 +105,7 @@ def test_what_the_animal_hides_is_behind_it(poses: ndarray) -> None:
 
 
 def test_labels_know_all_three_codes(session: Session) -> None:
-    notes = {frame: notes_of(session.shoot(frame)) for frame in session.labeled}
+    notes = {frame: session.shoot(frame).notes for frame in session.labeled}
     table = label_table(session, notes)
     assert set(np.unique(table.codes)) == set(Visibility)
     assert np.mean(table.codes == Visibility.VISIBLE) > 0.7

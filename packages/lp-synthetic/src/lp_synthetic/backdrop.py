@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from lp_synthetic.camera import Camera, MirrorCamera
@@ -15,7 +15,6 @@ from lp_synthetic.look import Look, with_brightness
 _FLOOR_ROWS = 5.0
 _POST_RADIUS = 4.0
 _POST_FRONT = -52.0
-_GUESSED_WITHIN = 2.5
 
 
 class Backdrop:
@@ -23,11 +22,6 @@ class Backdrop:
 
     An open field is a bare floor with look-alike blobs; the other arena has a back wall, posts, and
     a glass floor above its mirror.
-
-    Args:
-        camera: The camera.
-        look: Colours, light and clutter.
-        rng: Source of textures and places.
 
     Attributes:
         still: What is behind the animals and does not move, (H, W, 3).
@@ -47,17 +41,11 @@ class Backdrop:
             self.cover, self.cover_colour = self._posts(camera, rng)
             self._sliding = self._glass(camera, rng)
         self.lamps = self._lamp(-0.4), self._lamp(0.4)
-        # How far inside a post or strut each pixel lies, in px.
-        self._depth_inside = cv2.distanceTransform(
-            (self.cover > 127).astype(np.uint8), cv2.DIST_L2, 5
-        )
+        solid = (self.cover > 127).astype(np.uint8)
+        self._depth_inside = cv2.distanceTransform(solid, cv2.DIST_L2, 5)
 
     def behind(self, slid: Float[ndarray, " 2"]) -> Float[ndarray, "h w 3"]:
-        """What is behind the animals, with the scratches and prints on the glass floor.
-
-        Args:
-            slid: How far the floor has moved in the world (x, y).
-        """
+        """What is behind the animals, where the floor has moved by ``slid`` in the world (x, y)."""
         picture = self.still.copy()
         if rows := len(self._sliding):
             right, up = (round(float(value) * self.camera.scale) for value in slid)
@@ -68,10 +56,6 @@ class Backdrop:
     def depth_at(self, points: Float[ndarray, "*batch 2"]) -> Float[ndarray, "*batch"]:
         """How far inside a post or strut each point (frame px) lies, in px; 0 where none is."""
         return sampled(self._depth_inside, points)
-
-    def unguessable(self, depth: Float[ndarray, "*batch"]) -> Bool[ndarray, "*batch"]:
-        """Whether points so deep behind a post could not be placed by a human."""
-        return depth > max(1.0, _GUESSED_WITHIN * self.camera.scale)
 
     def _walls(self, rng: np.random.Generator) -> UInt8[ndarray, "h w 3"]:
         """Back wall and, in the mirror, ceiling; or the floor. Each with look-alike blobs."""
@@ -145,9 +129,7 @@ class Backdrop:
         bright = np.float32(0.78) + np.float32(0.34) * np.exp(-far / np.float32(1.4))
         return dim * bright * np.float32(self._look.light)
 
-    def _glass(
-        self, camera: MirrorCamera, rng: np.random.Generator
-    ) -> Float[ndarray, "rows width"]:
+    def _glass(self, camera: MirrorCamera, rng: np.random.Generator) -> Float[ndarray, "h2 w"]:
         """Scratches and faint prints on the floor, as a tile."""
         shape = (camera.height - camera.split_row, camera.width)
         prints = np.zeros(shape, np.uint8)

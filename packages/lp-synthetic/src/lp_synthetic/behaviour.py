@@ -43,17 +43,7 @@ class Motion:
 
 
 def behave(rng: np.random.Generator, frames: int, fps: float, max_turn: float) -> Motion:
-    """Draw a bout of behaviour.
-
-    Args:
-        rng: Source of all choices.
-        frames: Number of frames.
-        fps: Frames per second.
-        max_turn: Largest heading away from +x, in degrees.
-
-    Returns:
-        The motion of every frame.
-    """
+    """Draw the motion of an animal that turns at most ``max_turn`` degrees away from +x."""
     speed, heading = _bouts(rng, frames, fps, np.deg2rad(max_turn))
     speed = smooth(speed, 0.05 * fps)
     heading = smooth(heading, 0.16 * fps)
@@ -83,9 +73,8 @@ def _bouts(
     rng: np.random.Generator, frames: int, fps: float, max_turn: float
 ) -> tuple[Float[ndarray, " frames"], Float[ndarray, " frames"]]:
     """Piecewise constant speed and heading."""
-    speed, heading = np.zeros(frames), np.zeros(frames)
+    speed, heading, start = np.zeros(frames), np.zeros(frames), 0
     chances = [chance for chance, _, _ in _BOUTS]
-    start = 0
     while start < frames:
         _, speeds, durations = _BOUTS[rng.choice(len(_BOUTS), p=chances)]
         stop = start + max(1, round(rng.uniform(*durations) * fps))

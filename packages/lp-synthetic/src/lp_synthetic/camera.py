@@ -51,10 +51,8 @@ class Box(NamedTuple):
 
     def slices(self, left: int = 0, top: int = 0) -> tuple[slice, slice]:
         """Rows and columns, to index the frame, or a part of it that begins at (left, top)."""
-        return (
-            slice(self.top - top, self.bottom - top),
-            slice(self.left - left, self.right - left),
-        )
+        rows = slice(self.top - top, self.bottom - top)
+        return rows, slice(self.left - left, self.right - left)
 
     def holds(self, points: Float[ndarray, "*batch 2"]) -> ndarray:
         """Whether each point (frame px) lies in one of its pixels."""
@@ -78,12 +76,14 @@ class Camera(ABC):
         width: Width of the frame in frame px.
         scale: Frame px per unit of length, at the distance for which the camera is built.
         thinnest: Smallest radius of a part of the animal, in frame px.
+        guessed: How far below what hides it a human can still place a keypoint, in units of length.
     """
 
     height: int
     width: int
     scale: float
     thinnest: float = 0.0
+    guessed: float = 2.5
 
     @property
     @abstractmethod
@@ -139,13 +139,10 @@ class MirrorCamera(Camera):
 
 
 class OverheadCamera(Camera):
-    """Looks down on an open field, the y axis up the frame; the whole frame is its one view.
-
-    On the floor, an animal is ``body_px`` frame px long from nose to tail base.
-    """
+    """Looks down on an open field, where an animal is ``body_px`` long; it has one view."""
 
     def __init__(self, height: int, width: int, body_px: float) -> None:
-        super().__init__(height, width, body_px / BODY_LENGTH, thinnest=0.8)
+        super().__init__(height, width, body_px / BODY_LENGTH, thinnest=0.8, guessed=9.0)
 
     @property
     def panels(self) -> tuple[Box, ...]:

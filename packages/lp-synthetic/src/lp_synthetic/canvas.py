@@ -54,17 +54,10 @@ class Canvas:
         outline: Callable[[Points, Radii], Shape],
         on_top: bool = False,
     ) -> Trace | None:
-        """Paint a part over what is there.
+        """Paint a part, made of ``discs`` or a ``strip``, over what is there.
 
-        Args:
-            name: Name of the part.
-            part: Its balls, or its centre line.
-            colour: Its colour.
-            outline: Whether it is made of ``discs`` or a ``strip``.
-            on_top: Whether its roundness adds to that of what it grows from.
-
-        Returns:
-            What it covers; None where it lies outside the canvas.
+        Its roundness adds to that of what it grows from where it is ``on_top``. Returns what it
+        covers; None where it lies outside the canvas.
         """
         radius = float(part.radii.max())
         box = box_around(part.centres, radius + 2.0).clipped(self.box)

@@ -30,6 +30,7 @@ from lp_synthetic.errors import SyntheticProjectError
 
 APART, TOUCHING, COVERING = 0.1, 0.03, -0.12
 BODY = ("nose", "ear_left", "ear_right", "tail_base")
+Bodies = Float[ndarray, "frames animals 4 2"]
 
 # Along the body from nose (0) to tail base (1): where the ears are, and its radius in body lengths.
 _EARS = 0.246
@@ -92,9 +93,7 @@ def contacts(truth: PoseTable) -> list[Contact]:
     return contacts_of(points, names)
 
 
-def contacts_of(
-    points: Float[ndarray, "frames animals 4 2"], names: tuple[str, ...]
-) -> list[Contact]:
+def contacts_of(points: Bodies, names: tuple[str, ...]) -> list[Contact]:
     """As `contacts`, of the keypoints ``BODY`` in frame px; NaN where an animal is not in sight."""
     found = []
     for a, b in combinations(range(len(names)), 2):
@@ -110,9 +109,7 @@ def contacts_of(
     return sorted(found, key=lambda contact: (contact.first, contact.pair))
 
 
-def pair_gaps(
-    points: Float[ndarray, "frames animals 4 2"], a: int, b: int
-) -> Float[ndarray, " frames"]:
+def pair_gaps(points: Bodies, a: int, b: int) -> Float[ndarray, " frames"]:
     """The gap of two animals in every frame, infinite where one of them is not in sight."""
     length = np.nanmedian(np.linalg.norm(points[:, :, 0] - points[:, :, 3], axis=-1))
     one, other = _discs(points[:, a]), _discs(points[:, b])

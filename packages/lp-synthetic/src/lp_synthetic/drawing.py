@@ -46,12 +46,9 @@ def discs(centres: Points, radii: Radii) -> Shape:
 
 
 def strip(centres: Points, radii: Radii, every: int = 0) -> Shape:
-    """A tapered strip with round ends along a centre line.
+    """A tapered strip with round ends along a centre line of pixels (x, y).
 
-    Args:
-        centres: Pixels (x, y) of the centre line.
-        radii: Half the width at each in px.
-        every: Also a disc at every so many points, where the line may be seen end-on; 0 for none.
+    Where it may be seen end-on, it also has a disc at ``every`` so many points.
     """
     along = np.empty_like(centres)
     along[1:-1] = centres[2:] - centres[:-2]
@@ -80,14 +77,9 @@ def blob(rng: np.random.Generator, scale: float, number: int, place: Float[ndarr
 def fractal_noise(
     rng: np.random.Generator, height: int, width: int, coarsest: float, stretch: float = 1.0
 ) -> Float[ndarray, "height width"]:
-    """Noise with detail at every scale, of mean 0 and mostly within −1 and 1.
+    """Noise with detail at every scale up to ``coarsest`` px, mostly within −1 and 1.
 
-    Args:
-        rng: Source of the noise.
-        height: Height in px.
-        width: Width in px.
-        coarsest: Size of its largest features in px.
-        stretch: How many times as long as high its features are.
+    Its features are ``stretch`` times as long as high.
     """
     total = np.zeros((height, width), np.float32)
     size, weight = max(coarsest, _FINEST), 1.0

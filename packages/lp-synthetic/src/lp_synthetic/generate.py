@@ -20,14 +20,7 @@ from lp_core.poses.csv_text import write_csv
 from lp_data.video.writer import VideoWriter
 from lp_synthetic.camera import MirrorCamera
 from lp_synthetic.errors import SyntheticProjectError
-from lp_synthetic.labelling import (
-    BOX_COLUMNS,
-    Notes,
-    box_rows,
-    label_table,
-    notes_of,
-    truth_table,
-)
+from lp_synthetic.labelling import BOX_COLUMNS, box_rows, label_table, truth_table
 from lp_synthetic.project import (
     LABEL_FILE,
     OOD_LABEL_FILE,
@@ -36,12 +29,8 @@ from lp_synthetic.project import (
     read_project,
     write_project_file,
 )
-from lp_synthetic.session import (
-    Session,
-    held_out_session,
-    training_sessions,
-    unfamiliar_session,
-)
+from lp_synthetic.scene import Notes
+from lp_synthetic.session import Session, all_sessions
 from lp_synthetic.settings import SyntheticSettings
 from lp_synthetic.skeleton import KEYPOINTS
 
@@ -71,25 +60,17 @@ def generate_project(
         overwrite: Whether to replace a synthetic project that is there already.
         progress: Called with the number of frames rendered so far and their total.
 
-    Returns:
-        The project.
-
     Raises:
         SyntheticProjectError: The folder holds something else, or cannot be written.
     """
     folder = Path(folder)
     _check_folder(folder, overwrite=overwrite)
-    training = training_sessions(settings)
-    test, ood = held_out_session(settings), unfamiliar_session(settings)
-    everything = [*training, test, ood]
-    total, done = sum(len(session.rendered) for session in everything), count(1)
-
-    def tick() -> None:
-        if progress is not None:
-            progress(next(done), total)
-
+    sessions = all_sessions(settings)
+    *training, _, ood = sessions
+    total, done = sum(len(session.rendered) for session in sessions), count(1)
+    tick = (lambda: progress(next(done), total)) if progress else (lambda: None)
     with _built_beside(folder) as beside:
-        notes = {session.name: _record(beside, session, tick) for session in everything}
+        notes = {session.name: _record(beside, session, tick) for session in sessions}
         _write_labels(beside / LABEL_FILE, training, notes)
         _write_labels(beside / OOD_LABEL_FILE, [ood], notes)
         write_project_file(beside, settings, _body_length(training))
@@ -128,7 +109,7 @@ def _record(folder: Path, session: Session, tick: Callable[[], None]) -> dict[in
             video = stack.enter_context(writer)
         for frame in session.rendered:
             shot = session.shoot(frame)
-            notes[frame] = notes_of(shot)
+            notes[frame] = shot.notes
             if video is not None:
                 video.write(shot.image)
             if frame in images:
@@ -161,13 +142,11 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
     """Refuse to touch what is not ours."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not is_project(folder):
-        remedy = "name a folder that does not exist yet, or an empty one"
-        raise SyntheticProjectError("there is something else already", where=folder, remedy=remedy)
-    if not overwrite:
-        problem = "there is a synthetic project already"
-        remedy = "pass overwrite=True to replace it, or name another folder"
-        raise SyntheticProjectError(problem, where=folder, remedy=remedy)
+    ours = is_project(folder)
+    if not (ours and overwrite):
+        what = "a synthetic project" if ours else "something else"
+        remedy = "pass overwrite=True to replace it" if ours else "name a new or an empty folder"
+        raise SyntheticProjectError(f"there is {what} already", where=folder, remedy=remedy)
 
 
 @contextmanager

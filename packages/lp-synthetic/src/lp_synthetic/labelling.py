@@ -7,46 +7,20 @@ if no other animal lay on it. An animal of which no pixel is seen has no row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int8
 from numpy import ndarray
 
 from lp_core.poses import PoseTable, Skeleton, Visibility
-from lp_synthetic.scene import Frame
+from lp_synthetic.scene import Notes
 from lp_synthetic.session import Session
 
 SCORER = "synthetic"
 BOX_COLUMNS = ("frame", "x", "y", "h", "w", "individual", "area", "whole_area")
 _DECIMALS = 4
-
-
-@dataclass(frozen=True)
-class Notes:
-    """What is known of a rendered frame besides where the keypoints are.
-
-    Attributes:
-        codes: 0 outside the view, 1 hidden, 2 visible.
-        unguessable: Whether a human could not place the keypoint.
-        boxes: x, y, h, w, area and whole area of each animal.
-    """
-
-    codes: Int[ndarray, "animals keypoints"]
-    unguessable: Bool[ndarray, "animals keypoints"]
-    boxes: Int[ndarray, "animals 6"]
-
-
-def notes_of(frame: Frame) -> Notes:
-    """What is known of a rendered frame."""
-    boxes = []
-    for animal, whole in enumerate(frame.areas.tolist()):
-        mask = (frame.owner == animal).view(np.uint8)
-        x, y, width, height = cv2.boundingRect(mask)
-        boxes.append([x, y, height, width, cv2.countNonZero(mask), whole])
-    return Notes(frame.codes, frame.unguessable, np.array(boxes))
 
 
 def label_table(session: Session, notes: dict[int, Notes]) -> PoseTable:
@@ -55,13 +29,14 @@ def label_table(session: Session, notes: dict[int, Notes]) -> PoseTable:
     A keypoint that is hidden is labelled as occluded where it can be guessed; otherwise, and where
     it has left the view, it is not labelled. One of several animals without any label has no row.
     """
-    codes = np.stack([notes[frame].codes for frame in session.labeled])
-    codes[np.stack([notes[frame].unguessable for frame in session.labeled])] = Visibility.UNLABELED
-    rows = [session.image_path(frame) for frame in session.labeled]
-    table = _table(session, session.labeled, rows, codes)
+    table = _table(session, {frame: session.image_path(frame) for frame in session.labeled}, notes)
+    deep = np.concatenate([notes[frame].unguessable for frame in session.labeled])
+    codes = np.where(deep, np.int8(Visibility.UNLABELED), table.codes)
+    points = np.where(codes[..., None] == Visibility.UNLABELED, np.nan, table.points)
+    table = _stating(replace(table, points=points), codes)
     if not session.individuals:
         return table
-    known = np.asarray(table.codes.any(axis=1))
+    known = np.asarray(codes.any(axis=1))
     kept = [rows[known[rows]] if known[rows].any() else rows[:1] for _, rows in table.by_frame()]
     names = zip(table.individual or (), known, strict=True)
     named = replace(table, individual=tuple(name if seen else None for name, seen in names))
@@ -70,33 +45,24 @@ def label_table(session: Session, notes: dict[int, Notes]) -> PoseTable:
 
 def truth_table(session: Session, notes: dict[int, Notes]) -> PoseTable:
     """Where every keypoint is in every frame, whether it can be seen or not."""
-    frames = range(session.frames)
-    codes = np.stack([notes[frame].codes for frame in frames])
-    return _table(session, frames, [str(frame) for frame in frames], codes, whole=True)
+    table = _table(session, {frame: str(frame) for frame in range(session.frames)}, notes)
+    return _stating(table, table.codes)
 
 
-def _table(
-    session: Session,
-    frames: Sequence[int],
-    names: list[str],
-    codes: Int[ndarray, "frames animals keypoints"],
-    *,
-    whole: bool = False,
-) -> PoseTable:
-    """The visibility is stated where the positions do not tell it."""
-    _, animals, K = codes.shape
-    points = np.round(session.keypoints[list(frames)], _DECIMALS)
-    if not whole:
-        points[codes == Visibility.UNLABELED] = np.nan
-    rows = tuple(name for name in names for _ in range(animals))
+def _table(session: Session, names: dict[int, str], notes: dict[int, Notes]) -> PoseTable:
+    """The truth of some frames, each with its name."""
+    points = np.concatenate(np.round(session.keypoints[list(names)], _DECIMALS))
+    codes = np.concatenate([notes[frame].codes for frame in names]).astype(np.int8)
+    rows = tuple(name for name in names.values() for _ in range(session.keypoints.shape[1]))
     individual = session.individuals * len(names) or None
     skeleton = Skeleton(session.keypoint_names, session.edges)
-    table = PoseTable(
-        skeleton, points.reshape(-1, K, 2), rows, individual=individual, scorer=SCORER
-    )
-    codes = codes.reshape(-1, K)
-    stated = None if (codes == table.codes).all() else codes.astype(np.int8)
-    return replace(table, visibility=stated)
+    return PoseTable(skeleton, points, rows, individual=individual, visibility=codes, scorer=SCORER)
+
+
+def _stating(table: PoseTable, codes: Int8[ndarray, "rows keypoints"]) -> PoseTable:
+    """The table with these codes, which are stated where its positions do not tell them."""
+    told = replace(table, visibility=None)
+    return told if (codes == told.codes).all() else replace(table, visibility=codes)
 
 
 def box_rows(session: Session, notes: Notes, name: str | int) -> Iterator[tuple[object, ...]]:

@@ -9,6 +9,9 @@ import numpy as np
 Colour = tuple[float, float, float]
 """Red, green, blue, each 0 to 255."""
 
+Mark = tuple[float, float, Colour]
+"""From where to where along the trunk, 0 at the tail base and 1 at the nose, and its colour."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -33,8 +36,7 @@ class Look:
         noise: Standard deviation of the camera's noise, in grey levels.
         shutter: Share of the frame interval for which the shutter is open.
         size: Size of the animal relative to the skeleton's units.
-        marks: Dye on the back: from where to where along the trunk, 0 at the tail base and 1 at the
-            nose, and its colour.
+        marks: Dye on the back.
     """
 
     fur: Colour = (118.0, 98.0, 82.0)
@@ -55,7 +57,7 @@ class Look:
     noise: float = 1.6
     shutter: float = 0.7
     size: float = 1.0
-    marks: tuple[tuple[float, float, Colour], ...] = ()
+    marks: tuple[Mark, ...] = ()
 
 
 FAMILIAR = Look()
@@ -92,24 +94,19 @@ def vary(look: Look, rng: np.random.Generator) -> Look:
     )
 
 
-_FURS: tuple[Colour, ...] = (
-    (96.0, 74.0, 58.0), (214.0, 206.0, 196.0), (52.0, 50.0, 54.0),
-    (172.0, 120.0, 72.0), (134.0, 134.0, 140.0), (150.0, 88.0, 70.0),
-)  # fmt: skip
-_MARKS: tuple[tuple[float, float, Colour], ...] = (
-    (0.10, 0.30, (214.0, 60.0, 48.0)), (0.45, 0.62, (52.0, 92.0, 214.0)),
-    (0.28, 0.45, (60.0, 168.0, 76.0)), (0.62, 0.75, (232.0, 196.0, 40.0)),
-    (0.20, 0.35, (168.0, 70.0, 190.0)), (0.40, 0.55, (40.0, 180.0, 190.0)),
-)  # fmt: skip
+_KINDS: tuple[tuple[Colour, Mark], ...] = (
+    ((96.0, 74.0, 58.0), (0.10, 0.30, (214.0, 60.0, 48.0))),
+    ((214.0, 206.0, 196.0), (0.45, 0.62, (52.0, 92.0, 214.0))),
+    ((52.0, 50.0, 54.0), (0.28, 0.45, (60.0, 168.0, 76.0))),
+    ((172.0, 120.0, 72.0), (0.62, 0.75, (232.0, 196.0, 40.0))),
+    ((134.0, 134.0, 140.0), (0.20, 0.35, (168.0, 70.0, 190.0))),
+    ((150.0, 88.0, 70.0), (0.40, 0.55, (40.0, 180.0, 190.0))),
+)
 
 
 def marked_looks(look: Look, animals: int) -> list[Look]:
     """For each animal a fur and a dyed band of its own."""
-    kinds = zip(_FURS[:animals], _MARKS, strict=False)
-    return [
-        replace(look, fur=fur, belly=mixed(fur, look.belly, 0.4), marks=(mark,))
-        for fur, mark in kinds
-    ]
+    return [replace(look, fur=fur, belly=fur, marks=(mark,)) for fur, mark in _KINDS[:animals]]
 
 
 def with_brightness(colour: Colour, gain: float) -> Colour:

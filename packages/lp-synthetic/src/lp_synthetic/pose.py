@@ -1,7 +1,4 @@
-"""From behaviour to the 3-D positions of all joints, with bones of constant length.
-
-Paws stand on the floor or swing through the air, coupled by a phase.
-"""
+"""From behaviour to the 3-D positions of all joints, with bones of constant length."""
 
 from __future__ import annotations
 
@@ -30,14 +27,7 @@ def warm_up(fps: float) -> int:
 def animate(
     rng: np.random.Generator, motion: Motion, fps: float, splay: float = 0.0
 ) -> Float[ndarray, "frames joints 3"]:
-    """World positions of an animal's joints, in the order of ``JOINTS``.
-
-    Args:
-        rng: Source of all choices.
-        motion: Motion of the body.
-        fps: Frames per second.
-        splay: How much farther than usual the paws stand to the side.
-    """
+    """World positions of an animal's joints, whose paws stand farther aside by ``splay``."""
     joints = _trunk(rng, motion, fps)
     joints |= _tail(rng, joints["tail_base"], motion, fps)
     joints |= _limbs(joints, motion, fps, splay)
@@ -50,9 +40,7 @@ def _trunk(rng: np.random.Generator, motion: Motion, fps: float) -> Joints:
     turn = smooth(np.gradient(motion.heading) * fps, 0.1 * fps)
     calm = np.clip(1.0 - motion.speed / 150.0, 0.0, 1.0)
     bend = np.clip(0.13 * turn, -0.5, 0.5) + 0.08 * wander(rng, frames, 0.8 * fps)
-    nod = wander(rng, frames, 0.35 * fps)
-    look = wander(rng, frames, 0.4 * fps)
-
+    nod, look = wander(rng, frames, 0.35 * fps), wander(rng, frames, 0.4 * fps)
     hip_yaw = motion.heading - 0.5 * bend
     chest_yaw = motion.heading + 0.5 * bend
     head_yaw = chest_yaw + 0.6 * bend + (0.12 + 0.3 * calm) * look
@@ -61,7 +49,9 @@ def _trunk(rng: np.random.Generator, motion: Motion, fps: float) -> Joints:
 
     spine = _direction(chest_yaw, spine_pitch)
     middle = np.concatenate([motion.position, np.full((frames, 1), _PELVIS_HEIGHT)], axis=-1)
-    middle[:, 2] += _bob(motion, fps)
+    stride = np.cumsum(motion.speed / (44.0 + 0.09 * motion.speed)) / fps
+    haste = np.clip(motion.speed / 200.0, 0.0, 1.0)
+    middle[:, 2] += haste * (1.4 * np.sin(4 * np.pi * stride))  # up and down twice a stride
     pelvis = middle - 0.5 * bones.PELVIS_TO_CHEST * spine
     chest = middle + 0.5 * bones.PELVIS_TO_CHEST * spine
     neck = chest + bones.CHEST_TO_NECK * _direction(chest_yaw + 0.4 * bend, spine_pitch + 0.1)
@@ -127,12 +117,6 @@ def _walk(
     A paw in stance is carried by the floor; a paw in swing travels from where it left the floor to
     where the limb will next be comfortable for the longest time. From a walk (lateral sequence)
     to a dart (trot) phases and duty shift continuously.
-
-    Args:
-        motion: Motion of the body.
-        roots: World positions of shoulders and hips, in the order of ``LIMBS``.
-        fps: Frames per second.
-        splay: How much farther than usual the paws stand to the side.
     """
     builds = [bones.LIMB_BUILD[limb] for limb in bones.LIMBS]
     haste = np.clip(motion.speed / _DART_SPEED, 0.0, 1.0)
@@ -193,13 +177,6 @@ def _two_bones(
     side = bend - np.sum(bend * axis, axis=-1, keepdims=True) * axis
     side = side / np.linalg.norm(side, axis=-1, keepdims=True)
     return root + along * axis + np.sqrt(upper**2 - along**2) * side, root + length * axis
-
-
-def _bob(motion: Motion, fps: float) -> Float[ndarray, " frames"]:
-    """The trunk rises and falls twice a stride."""
-    haste = np.clip(motion.speed / 200.0, 0.0, 1.0)
-    phase = np.cumsum(motion.speed / (44.0 + 0.09 * motion.speed)) / fps
-    return haste * (1.4 * np.sin(4 * np.pi * phase))
 
 
 def _direction(yaw: Float[ndarray, " frames"], pitch: Float[ndarray, " frames"] | float) -> ndarray:

@@ -69,12 +69,8 @@ class SyntheticProject:
 
 def write_project_file(folder: Path, settings: SyntheticSettings, body_length_px: float) -> None:
     """Describe a project in its ``project.json``."""
-    content = {
-        "kind": _KIND,
-        "version": _VERSION,
-        "settings": asdict(settings),
-        "body_length_px": body_length_px,
-    }
+    content = {"kind": _KIND, "version": _VERSION, "settings": asdict(settings)}
+    content["body_length_px"] = body_length_px
     (folder / PROJECT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

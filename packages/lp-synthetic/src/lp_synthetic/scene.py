@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,57 +26,53 @@ _BLUR_STEP = 4.0
 _MOST_EXPOSURES = 5
 _SHADOW = 0.4
 _SOLID = 0.5
-_GUESSED_WITHIN = 9.0
 _NOBODY = -1
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A rendered frame and what is true of it; keypoints in the order of ``keypoint_names``.
+class Notes:
+    """What is true of a rendered frame besides where the keypoints are.
+
+    Attributes:
+        codes: 0 outside the view, 1 hidden, 2 visible; keypoints as in ``keypoint_names``.
+        unguessable: Whether a human could not place the keypoint.
+        boxes: x, y, h, w (frame px) and area of each animal's visible mask, and the area that it
+            would have if no other animal lay on it.
+    """
+
+    codes: Int[ndarray, "animals keypoints"]
+    unguessable: Bool[ndarray, "animals keypoints"]
+    boxes: Int[ndarray, "animals 6"]
+
+
+class Frame(NamedTuple):
+    """A rendered frame.
 
     Attributes:
         image: RGB.
-        codes: 0 outside the view, 1 hidden, 2 visible; per animal and keypoint.
-        unguessable: Whether a human could not place the keypoint.
         owner: The animal that each pixel shows, -1 where it shows none: the instance masks.
-        areas: How many pixels of the frame each animal would cover if no other lay on it.
+        notes: What is true of it.
     """
 
     image: UInt8[ndarray, "h w 3"]
-    codes: Int[ndarray, "animals keypoints"]
-    unguessable: Bool[ndarray, "animals keypoints"]
     owner: Int8[ndarray, "h w"]
-    areas: Int[ndarray, " animals"]
+    notes: Notes
 
 
 class Scene:
-    """The arena and the animals of one session, ready to be photographed.
-
-    Args:
-        camera: The camera.
-        look: Colours, light, clutter and the animals' size.
-        rng: Source of textures and places.
-        animals: How many there are.
-        marked: Whether each has its own colour and marks.
-    """
+    """The arena and the animals of one session, alike or marked, ready to be photographed."""
 
     def __init__(
-        self,
-        camera: Camera,
-        look: Look,
-        rng: np.random.Generator,
-        animals: int = 1,
-        *,
-        marked: bool = False,
+        self, camera: Camera, look: Look, rng: np.random.Generator, animals: int, *, marked: bool
     ) -> None:
         self._camera = camera
         self._look = look
         self._backdrop = Backdrop(camera, look, rng)
-        if marked:
-            self._painters = [Painter(camera, own, rng) for own in marked_looks(look, animals)]
-        else:
-            self._painters = [Painter(camera, look, rng)] * animals
-        self._noise = self._camera_noise(rng)
+        looks = marked_looks(look, animals) if marked else [look]
+        self._painters = [Painter(camera, own, rng) for own in looks] * (1 if marked else animals)
+        noise_shape = (2 * camera.height, 2 * camera.width, 1)
+        noise = look.noise * rng.standard_normal(noise_shape, np.float32)
+        self._noise = np.repeat(noise, 3, axis=-1)
         cover = self._backdrop.cover.ravel()
         self._post_pixels = np.flatnonzero(cover)
         share = cover[self._post_pixels, None].astype(np.float32) * np.float32(1 / 255)
@@ -100,9 +97,6 @@ class Scene:
             slid: How far the floor has moved in the world (x, y).
             lamp: Place of the lamp, 0 to 1, and its brightness.
             rng: Source of the camera's noise.
-
-        Returns:
-            The frame; keypoints are where ``poses[:, 1]`` has them.
         """
         image = self._backdrop.behind(slid)
         keypoints = self._camera.project(poses[:, 1, keypoint_joints()])[0]
@@ -126,7 +120,9 @@ class Scene:
                 owner[box.slices()][solid] = animal
                 areas[animal] += np.count_nonzero(solid)
                 self._compose(image, shots, view)
-        self._add_posts(image)
+        pixels = image.reshape(-1, 3)
+        pixels[self._post_pixels] *= self._post_keep
+        pixels[self._post_pixels] += self._post_colour
         owner[self._backdrop.cover > 127] = _NOBODY
         covered, unguessable = self._covered(keypoints, owner, order)
         codes = np.where(hidden | covered, Visibility.OCCLUDED, Visibility.VISIBLE)
@@ -135,7 +131,8 @@ class Scene:
         codes, unguessable = (
             array.swapaxes(1, 2).reshape(len(poses), -1) for array in (codes, unguessable)
         )
-        return Frame(self._expose(image, lamp, rng), codes, unguessable, owner, areas)
+        notes = Notes(codes, unguessable, _boxes(owner, areas))
+        return Frame(self._expose(image, lamp, rng), owner, notes)
 
     def _covered(
         self,
@@ -143,30 +140,22 @@ class Scene:
         owner: Int8[ndarray, "h w"],
         order: Sequence[int],
     ) -> tuple[ndarray, ndarray]:
-        """Whether a post or another animal hides each keypoint, and whether it does so too deeply.
-
-        Too deep is what a human could not place; each (animals, keypoints, views).
-        """
+        """Whether something else hides each keypoint, and does so too deeply to be guessed."""
         depth = self._backdrop.depth_at(keypoints)
-        unguessable = self._backdrop.unguessable(depth)
         height = np.full(len(order) + 1, -1)  # the last one is that of nobody
         height[list(order)] = range(len(order))
-        heights, guessed = height[owner], max(1.0, _GUESSED_WITHIN * self._camera.scale)
+        heights = height[owner]
         for animal in order[:-1]:
             above = (heights > height[animal]).view(np.uint8)
             if sampled(above, keypoints[animal]).any():
                 below = sampled(cv2.distanceTransform(above, cv2.DIST_L2, 3), keypoints[animal])
                 depth[animal] = np.maximum(depth[animal], below)
-                unguessable[animal] |= below > guessed
-        return depth > 0, unguessable
+        return depth > 0, depth > max(1.0, self._camera.guessed * self._camera.scale)
 
     def _exposures(
         self, poses: Float[ndarray, "3 joints 3"]
     ) -> Float[ndarray, "exposures joints 3"]:
-        """Poses while the shutter is open, the frame's own in the middle.
-
-        They lie on a parabola through the three frames.
-        """
+        """Poses while the shutter is open, on a parabola through the three frames."""
         before, now, after = poses
         travel = self._look.shutter * self._camera.scale * np.abs(after - before).max() / 2.0
         if travel < _SHARP_WITHIN:
@@ -194,11 +183,6 @@ class Scene:
         moved = cv2.warpAffine(alpha, shift, alpha.shape[::-1], flags=cv2.INTER_NEAREST)
         return blurred(moved, 9 * scale)
 
-    def _add_posts(self, image: Float[ndarray, "h w 3"]) -> None:
-        pixels = image.reshape(-1, 3)
-        pixels[self._post_pixels] *= self._post_keep
-        pixels[self._post_pixels] += self._post_colour
-
     def _expose(
         self, image: Float[ndarray, "h w 3"], lamp: Sequence[float], rng: np.random.Generator
     ) -> UInt8[ndarray, "h w 3"]:
@@ -211,7 +195,12 @@ class Scene:
         noise = self._noise[top : top + height, edge : edge + width]
         return cv2.add(image, noise, dtype=cv2.CV_8U)
 
-    def _camera_noise(self, rng: np.random.Generator) -> Float[ndarray, "h2 w2 3"]:
-        shape = (2 * self._camera.height, 2 * self._camera.width, 1)
-        noise = self._look.noise * rng.standard_normal(shape, np.float32)
-        return np.repeat(noise, 3, axis=-1)
+
+def _boxes(owner: Int8[ndarray, "h w"], areas: Int[ndarray, " animals"]) -> Int[ndarray, "a 6"]:
+    """See `Notes`."""
+    boxes = []
+    for animal, whole in enumerate(areas.tolist()):
+        mask = (owner == animal).view(np.uint8)
+        x, y, width, height = cv2.boundingRect(mask)
+        boxes.append([x, y, height, width, cv2.countNonZero(mask), whole])
+    return np.array(boxes)

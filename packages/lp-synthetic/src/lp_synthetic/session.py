@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from lp_synthetic.behaviour import wander
 from lp_synthetic.camera import Camera, MirrorCamera, OverheadCamera
@@ -21,7 +20,7 @@ class Session:
     """One recording; any of its frames can be rendered, in any order, always to the same pixels.
 
     Args:
-        settings: Frame size, frame rate and the range of behaviour.
+        settings: Those of the project.
         name: Stem of its video, and name of its folder of labelled frames.
         number: Tells its random numbers from those of other sessions.
         frames: Its length.
@@ -65,9 +64,14 @@ class Session:
         else:
             acted = on_moving_floor(rng, settings, frames, look.size)
         self._poses, self._slid, self.order = acted.poses, acted.slid, acted.order
-        self.keypoints = _keypoints(self.camera, self._poses)
+        pixels = self.camera.project(self._poses[:, :, keypoint_joints()])[0]
+        by_frame = pixels.transpose(1, 0, 3, 2, 4)
+        self.keypoints = by_frame.reshape(frames, settings.animals, -1, 2)
         self.labeled = _spread(rng, frames, labels)
-        self._lamps = _lamps(rng, look, frames, float(settings.fps))
+        fps = float(settings.fps)
+        place = np.clip(0.5 + 0.5 * wander(rng, frames, 2.0 * fps), 0.0, 1.0)
+        bright = 1.0 + look.flicker * wander(rng, frames, 0.5 * fps)
+        self._lamps = np.stack([place, bright], axis=-1)
         self._scene = Scene(self.camera, look, rng, settings.animals, marked=settings.marked)
 
     @property
@@ -95,45 +99,31 @@ class Session:
 
 def training_sessions(settings: SyntheticSettings) -> list[Session]:
     """The sessions of ``CollectedData.csv``; the first ones are also unlabelled videos."""
+    frames = settings.frames_per_video
     shares = np.array_split(np.arange(settings.labeled_frames), settings.sessions)
-    sessions = []
-    for number, (name, share) in enumerate(zip(settings.session_names, shares, strict=True)):
-        video = f"videos/{name}.mp4" if name in settings.video_names else None
-        sessions.append(
-            Session(settings, name, number, settings.frames_per_video, len(share), video)
-        )
-    return sessions
+    videos = [f"videos/{name}.mp4" for name in settings.video_names]
+    kinds = zip_longest(settings.session_names, map(len, shares), videos)
+    return [
+        Session(settings, name, number, frames, labels, video)
+        for number, (name, labels, video) in enumerate(kinds)
+    ]
 
 
 def held_out_session(settings: SyntheticSettings) -> Session:
     """The held-out test video."""
-    number, frames = settings.sessions, settings.test_frames
-    return Session(settings, "test", number, frames, 0, "videos_test/test.mp4")
+    frames = settings.test_frames
+    return Session(settings, "test", settings.sessions, frames, 0, "videos_test/test.mp4")
 
 
-def unfamiliar_session(settings: SyntheticSettings) -> Session:
-    """The out-of-distribution session, whose labels are ``CollectedData_new.csv``."""
-    number, frames, labels = settings.sessions + 1, settings.ood_frames, settings.ood_labeled_frames
-    return Session(settings, "ood", number, frames, labels, "videos_ood/ood.mp4", UNFAMILIAR)
-
-
-def _keypoints(
-    camera: Camera, poses: Float[ndarray, "animals frames joints 3"]
-) -> Float[ndarray, "frames animals keypoints 2"]:
-    pixels = np.moveaxis(camera.project(poses[:, :, keypoint_joints()])[0], 3, 2)
-    animals, frames = pixels.shape[:2]
-    return pixels.reshape(animals, frames, -1, 2).swapaxes(0, 1)
+def all_sessions(settings: SyntheticSettings) -> list[Session]:
+    """Those of training, the test video, and the out-of-distribution one that is labelled too."""
+    frames, labels = settings.ood_frames, settings.ood_labeled_frames
+    video, number = "videos_ood/ood.mp4", settings.sessions + 1
+    ood = Session(settings, "ood", number, frames, labels, video, UNFAMILIAR)
+    return [*training_sessions(settings), held_out_session(settings), ood]
 
 
 def _spread(rng: np.random.Generator, frames: int, count: int) -> tuple[int, ...]:
     """``count`` frames spread over a session, one at random from each stretch of it."""
     stretches = np.array_split(np.arange(CONTEXT, frames - CONTEXT), count) if count else []
     return tuple(int(rng.choice(stretch)) for stretch in stretches)
-
-
-def _lamps(
-    rng: np.random.Generator, look: Look, frames: int, fps: float
-) -> Float[ndarray, "frames 2"]:
-    """Place (0 to 1) and brightness of the lamp in each frame."""
-    place = np.clip(0.5 + 0.5 * wander(rng, frames, 2.0 * fps), 0.0, 1.0)
-    return np.stack([place, 1.0 + look.flicker * wander(rng, frames, 0.5 * fps)], axis=-1)
