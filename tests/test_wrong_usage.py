@@ -39,6 +39,7 @@ WRONG = {
     "predictions over a file": (("predict", "a", "notes.csv", "-o", "notes.txt"), "into a folder"),
     "outliers over a file": (("outliers", "a", "notes.csv", "-o", "notes.txt"), "into a folder"),
     "a demo over a file": (("demo", "notes.txt"), "into a folder"),
+    "a demo of too many animals": (("demo", "demo", "--animals", "7"), "within 1 and 6"),
     "a plug-in over a file": (("new-model", "nine", "--folder", "notes.txt"), "into a folder"),
     "a model to judge that is not there": (("outliers", "none", "notes.csv"), "no such model"),
     "a model to evaluate that is not there": (("evaluate", "none"), "no such model directory"),
