@@ -79,7 +79,7 @@ class Look:
     def clips(self):
         clips = get_clips(self.config, self.kind)
         frames = [digest(clips[i]["frames"].numpy()) for i in range(2)]
-        reader = type(clips._open.source(0))
+        reader = type(clips._source(0))
         return len(clips), frames, reader
 
     def losses(self):

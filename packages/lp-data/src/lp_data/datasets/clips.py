@@ -60,32 +60,6 @@ def look_through(path: Path, open_video: VideoOpener) -> KnownVideo:
         return KnownVideo(path, len(source), reopen)
 
 
-class OpenVideos:
-    """The videos of one process that are open: a few at a time, those used last."""
-
-    def __init__(self, videos: Sequence[KnownVideo]) -> None:
-        self.videos = tuple(videos)
-        self._sources: OrderedDict[int, VideoSource] = OrderedDict()
-
-    def source(self, number: int) -> VideoSource:
-        """The open video of that number; it stays open until others are asked for.
-
-        Raises:
-            VideoError: It cannot be opened.
-        """
-        if number not in self._sources:
-            while len(self._sources) >= _MOST_OPEN:
-                self._sources.popitem(last=False)[1].close()
-            self._sources[number] = self.videos[number].reopen()
-        self._sources.move_to_end(number)
-        return self._sources[number]
-
-    def close(self) -> None:
-        """Close all; they are opened again when they are asked for."""
-        while self._sources:
-            self._sources.popitem()[1].close()
-
-
 class ClipDataset(Dataset[UnlabeledBatch]):
     """Clips of T consecutive frames of random videos, at model size.
 
@@ -134,7 +108,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self._epoch = Epoch()
         opener = open_video or partial(open_any_video, resize_to=image_size)
         known = self._long_enough([look_through(Path(video), opener) for video in videos])
-        self._open = OpenVideos(known)
+        self._known = known
+        self._sources: OrderedDict[int, VideoSource] = OrderedDict()  # those open, the last last
         self._parts: list[tuple[int, list[Box | None] | None]] = []
         for number, video in enumerate(known):
             tracks = boxes(video.path).of_video(video.length) if boxes else [None]
@@ -147,7 +122,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
     @property
     def videos(self) -> list[Path]:
         """The videos that clips are drawn from."""
-        return [video.path for video in self._open.videos]
+        return [video.path for video in self._known]
 
     def __len__(self) -> int:
         """How many different clips the videos have."""
@@ -162,7 +137,17 @@ class ClipDataset(Dataset[UnlabeledBatch]):
 
         A forked process would inherit decoders without the threads that they wait for.
         """
-        self._open.close()
+        while self._sources:
+            self._sources.popitem()[1].close()
+
+    def _source(self, number: int) -> VideoSource:
+        """The open video of that number, of which the last few stay open."""
+        if number not in self._sources:
+            while len(self._sources) >= _MOST_OPEN:
+                self._sources.popitem(last=False)[1].close()
+            self._sources[number] = self._known[number].reopen()
+        self._sources.move_to_end(number)
+        return self._sources[number]
 
     def __getitem__(self, index: int) -> UnlabeledBatch:
         """One clip.
@@ -192,7 +177,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         rng: np.random.Generator,
     ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "*frames 2 3"]]:
         """Augmented frames in model px, and the map from frame px to there, or one for each."""
-        source, stop = self._open.source(video), start + self.num_frames
+        source, stop = self._source(video), start + self.num_frames
         if boxes is None:
             frames = source.read(start, stop)
             to_model = affine.resizing(source.size, self.image_size)

@@ -268,7 +268,7 @@ class DALIClips(ClipDataset):
     def _load(
         self, video: int, boxes: object, start: int, rng: np.random.Generator
     ) -> tuple[Clip, Float[Tensor, "2 3"]]:
-        source = self._open.source(video)
+        source = self._source(video)
         numbers = range(start, start + self.num_frames)
         change = Change(affine.identity())
         if self.augmenter is not None:
