@@ -1,5 +1,6 @@
 """Identity over time: which rows of a video are the same individual."""
 
+from lp_analysis.tracks.files import FileTracking, TrackedFile, review_path, track_file
 from lp_analysis.tracks.offline import Count, Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
@@ -13,11 +14,15 @@ __all__ = [
     "Count",
     "Decisions",
     "Doubt",
+    "FileTracking",
     "Individuals",
     "JoiningOptions",
     "OnlineTracker",
+    "TrackedFile",
     "TrackingOptions",
     "least_certain",
+    "review_path",
+    "track_file",
     "track_offline",
     "track_online",
     "with_tracks",

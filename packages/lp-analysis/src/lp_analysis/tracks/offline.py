@@ -14,16 +14,18 @@ from lp_analysis.errors import TrackingError
 from lp_analysis.tracks.detections import body_sizes, limb_pairs, limbs_of
 from lp_analysis.tracks.flow import FAR, FlowProblem, Limit, Paths, cheapest_paths
 from lp_analysis.tracks.links import MotionModel, candidate_links, motion_costs
-from lp_analysis.tracks.online import UNTRACKED, Decisions
+from lp_analysis.tracks.online import UNKNOWN_SIZE, UNTRACKED, Decisions
 from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt
 from lp_analysis.tracks.similarity import AppearanceMetric
 from lp_analysis.tracks.tables import (
+    check_sized,
     check_trackable,
     row_scores,
     skeleton_edges,
     track_name,
     track_online,
+    usual_size,
     view_rows,
 )
 from lp_analysis.tracks.tracklets import Cut, Tracklets, tracklets_of, uncertain_cuts
@@ -125,6 +127,7 @@ def track_offline(
     """
     check_trackable(table)
     options, joining = options or TrackingOptions(), joining or JoiningOptions()
+    check_sized(table, options)
     followed = _followed(table, options, given)
     found, doubts = np.full(len(table), UNTRACKED), []
     for rows in view_rows(table):
@@ -149,7 +152,8 @@ def _followed(
     decisions = Decisions(given.copy(), np.full(len(table), np.inf))
     rest = np.flatnonzero(given < 0)
     if len(rest):
-        found = track_online(table.rows(rest), open_number)
+        size = options.body_size or usual_size(table)
+        found = track_online(table.rows(rest), replace(open_number, body_size=size))
         begun = int(given.max(initial=-1)) + 1
         decisions.track[rest] = np.where(found.track < 0, UNTRACKED, found.track + begun)
         decisions.margin[rest] = found.margin
@@ -201,8 +205,7 @@ class _OneView:
         self._size = body_sizes(self._points, known)
         if options.body_size is not None:
             self._size = np.full(len(table), options.body_size)
-        sized = self._size[~np.isnan(self._size)]
-        self._body = float(np.median(sized)) if len(sized) else 50.0
+        self._body = usual_size(table) or UNKNOWN_SIZE
         pairs = limb_pairs(table.num_keypoints, skeleton_edges(table))
         self._features = [limbs_of(self._points, pairs)]
         if appearance is not None:
@@ -242,11 +245,7 @@ class _OneView:
         anywhere = None if options.animals is None else float(-np.log(options.new_rate))
         cost = motion_costs(tracklets, links, motion, self._body, options.pose_change, anywhere)
         cost -= self._evidence(tracklets, links)
-        begin = np.full(len(tracklets), -np.log(options.new_rate))
-        end = np.full(len(tracklets), _END)
-        if len(tracklets):
-            begin[tracklets.first <= self._frame.min() + 1] = _BEGIN_AT_START
-            end[tracklets.last >= self._frame.max() - 1] = 0.0
+        begin, end = self._ends(tracklets)
         if options.animals is None:
             worth = cost < begin[links[:, 1]] + end[links[:, 0]]
             links, cost = links[worth], cost[worth]
@@ -262,6 +261,21 @@ class _OneView:
             joining.extra_animal if options.animals is not None else None,
             _limits(tracklets, joining.counts),
         )
+
+    def _ends(
+        self, tracklets: Tracklets
+    ) -> tuple[Float[ndarray, " tracklets"], Float[ndarray, " tracklets"]]:
+        """What it costs to begin and to end: less where the video or a stretch of it does."""
+        begin = np.full(len(tracklets), -np.log(self._options.new_rate))
+        end = np.full(len(tracklets), _END)
+        if len(tracklets):
+            bounds = [
+                frame for count in self._joining.counts for frame in (count.start, count.stop)
+            ]
+            starts, stops = [self._frame.min(), *bounds], [*bounds, self._frame.max() + 1]
+            begin[np.isin(tracklets.first, starts)] = _BEGIN_AT_START
+            end[np.isin(tracklets.last + 1, stops)] = 0.0
+        return begin, end
 
     def _evidence(
         self, tracklets: Tracklets, links: Int[ndarray, "links 2"]

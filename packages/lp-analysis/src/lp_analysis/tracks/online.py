@@ -26,7 +26,9 @@ from lp_analysis.tracks.states import TrackStates
 UNTRACKED = -1
 """The track of a row that belongs to none."""
 
-_UNKNOWN_SIZE = 50.0  # frame px, until a row tells the size of a body
+UNKNOWN_SIZE = 50.0
+"""The size of a body in frame px, until a row tells it."""
+
 _REMEMBERED = 1000  # rows that the mean size of bodies reaches back
 _LIMB_VARIANCE = 0.15**2
 _LEFT_OUT_COST = 2.0  # nats above those of a row that begins a track
@@ -98,7 +100,7 @@ class OnlineTracker:
         self._pairs = limb_pairs(keypoints, edges)
         self._limb_variance = np.full(self._pairs.shape[1], _LIMB_VARIANCE)
         self._states: TrackStates | None = None
-        self._size, self._sized = _UNKNOWN_SIZE, 0
+        self._size, self._sized = UNKNOWN_SIZE, 0
 
     def step(
         self,

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lp_analysis.errors import TrackingError
+from lp_analysis.tracks.detections import body_sizes
 from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
 from lp_core.poses import PoseTable
@@ -37,9 +38,11 @@ def track_online(
         The track and the margin of each row.
 
     Raises:
-        TrackingError: The rows have no frame numbers, or are not in frame px.
+        TrackingError: The rows have no frame numbers, are not in frame px, or do not tell how large
+            a body is.
     """
     check_trackable(table)
+    check_sized(table, options)
     decisions = Decisions(np.full(len(table), UNTRACKED), np.full(len(table), np.nan))
     score, begun = row_scores(table), 0
     for rows in view_rows(table):
@@ -90,6 +93,28 @@ def check_trackable(table: PoseTable) -> None:
             f"'{other}' is an image, not the number of a frame: the rows have no order in time",
             remedy="give the predictions of a video, whose first column counts its frames from 0",
         )
+
+
+def check_sized(table: PoseTable, options: TrackingOptions | None) -> None:
+    """Refuse a table that does not tell how large a body is.
+
+    Raises:
+        TrackingError: No row has enough keypoints, and the options do not tell it either.
+    """
+    sized = options is not None and options.body_size is not None
+    if not sized and table.has_position.any() and usual_size(table) is None:
+        raise TrackingError(
+            "no row has enough keypoints to tell how large a body is",
+            remedy="give its size in px: --body-size, or TrackingOptions(body_size=...)",
+        )
+
+
+def usual_size(table: PoseTable) -> float | None:
+    """The median size of the bodies, px; None where no row tells one."""
+    points = np.asarray(table.points, np.float64).transpose(0, 2, 1)
+    sizes = body_sizes(points, table.has_position)
+    known = sizes[~np.isnan(sizes)]
+    return float(np.median(known)) if len(known) else None
 
 
 def view_rows(table: PoseTable) -> list[Int[ndarray, " _some"]]:

@@ -22,6 +22,7 @@ from lp_pipeline.cli.plugins import ListPlugins, NewModel
 from lp_pipeline.cli.predict import Predict
 from lp_pipeline.cli.preview import Preview
 from lp_pipeline.cli.render import Render
+from lp_pipeline.cli.track import Track
 from lp_pipeline.cli.train import Train
 from lp_pipeline.errors import TrainingStoppedError
 from lp_pipeline.printing import say
@@ -35,6 +36,7 @@ COMMANDS: dict[str, dict[str, type[Command]]] = {
         "compare": Compare,
         "outliers": Outliers,
         "render": Render,
+        "track": Track,
     },
 }
 """The commands by what they are for, in the order of the help."""

@@ -1,0 +1,173 @@
+"""Follow the individuals of a file of predictions, and write it with their tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy import ndarray
+
+from lp_analysis.errors import TrackingError
+from lp_analysis.tracks.offline import Individuals, JoiningOptions, track_offline
+from lp_analysis.tracks.options import TrackingOptions
+from lp_analysis.tracks.review import Doubt, least_certain, write_review
+from lp_analysis.tracks.tables import check_trackable, track_name, track_online, view_rows
+from lp_analysis.tracks.tracklets import uncertain_cuts
+from lp_core.poses import PoseTable
+from lp_core.poses.grid import SINGLE
+from lp_io.predictions import WriteOptions, read_predictions, write_predictions
+from lp_io.predictions.formats import format_of
+
+
+@dataclass(frozen=True)
+class TrackedFile:
+    """What became of a file of predictions.
+
+    Attributes:
+        path: The file with tracks.
+        review: The list of the least certain decisions.
+        tracks: How many individuals there are.
+        tracked: How many rows belong to one.
+        untracked: How many rows with a position belong to none; they are in the file.
+        doubts: How many decisions are in the list.
+        lost: What the format could not keep, in words.
+    """
+
+    path: Path
+    review: Path
+    tracks: int
+    tracked: int
+    untracked: int
+    doubts: int
+    lost: list[str]
+
+
+@dataclass(frozen=True)
+class FileTracking:
+    """How the individuals of a file are followed.
+
+    Attributes:
+        options: About the animals and their motion.
+        joining: How tracklets are joined.
+        online: Decide frame by frame, and never revise a decision.
+        join: Take the individuals that the file names for tracklets, which are only joined; else
+            they are not looked at.
+        most_doubts: How many decisions the list for review holds.
+        write: What the format keeps beside the table.
+    """
+
+    options: TrackingOptions = field(default_factory=TrackingOptions)
+    joining: JoiningOptions = field(default_factory=JoiningOptions)
+    online: bool = False
+    join: bool = False
+    most_doubts: int = 100
+    write: WriteOptions = field(default_factory=WriteOptions)
+
+    def __post_init__(self) -> None:
+        if self.online and self.join:
+            raise TrackingError(
+                "tracklets cannot be joined frame by frame", remedy="choose one of the two"
+            )
+
+
+def track_file(source: Path, target: Path, tracking: FileTracking | None = None) -> TrackedFile:
+    """Follow the individuals of a file of predictions, and write all its rows with their tracks.
+
+    DeepLabCut's keypoints that exist once in the scene, the animal ``single``, stay as they are.
+
+    Args:
+        source: A table of predictions of a video, in any format that lp reads.
+        target: The file to write; the ending of its name tells the format. The list for review
+            gets the name of `review_path`.
+        tracking: How.
+
+    Raises:
+        TrackingError: The table holds one animal, no frame numbers, or tracks that overlap.
+        PoseError: It cannot be read or written.
+    """
+    tracking = tracking or FileTracking()
+    format_of(target)
+    table = read_predictions(source, several=True)
+    if table.individual is None:
+        raise TrackingError(
+            "each frame has one animal at most, so there is nobody to tell apart",
+            where=source,
+            remedy="give a table of several animals, such as DeepLabCut's with individuals",
+        )
+    animal = np.array([name != SINGLE for name in table.individual], dtype=bool)
+    rows = np.flatnonzero(animal)
+    try:
+        found = tracked(table.rows(rows), tracking)
+    except TrackingError as error:
+        raise TrackingError(error.problem, where=source, remedy=error.remedy) from error
+    names = np.full(len(table), SINGLE, dtype=object)
+    names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
+    lost = write_predictions(
+        replace(table, individual=tuple(names)), target, options=tracking.write
+    )
+    doubts = least_certain(found.doubts, tracking.most_doubts)
+    write_review(review_path(target), doubts)
+    placed: Bool[ndarray, " rows"] = np.any(table.has_position, axis=1)[rows]
+    return TrackedFile(
+        path=target,
+        review=review_path(target),
+        tracks=len(np.unique(found.track[found.track >= 0])),
+        tracked=int((found.track >= 0).sum()),
+        untracked=int((placed & (found.track < 0)).sum()),
+        doubts=len(doubts),
+        lost=lost,
+    )
+
+
+def review_path(target: Path) -> Path:
+    """The list for review that belongs to a file with tracks."""
+    return target.with_name(f"{target.stem}_review.csv")
+
+
+def tracked(table: PoseTable, tracking: FileTracking) -> Individuals:
+    """The individuals of a table, in the way that is asked for.
+
+    Raises:
+        TrackingError: See `track_offline`.
+    """
+    if tracking.online:
+        return _online(table, tracking)
+    given = None
+    if tracking.join:
+        given = _given(table)
+    return track_offline(table, tracking.options, tracking.joining, given=given)
+
+
+def _given(table: PoseTable) -> Int[ndarray, " rows"]:
+    """Numbers of the individuals that a table names, in each view by themselves."""
+    names = table.individual or (None,) * len(table)
+    views = table.view or (None,) * len(table)
+    number: dict[object, int] = {}
+    return np.array(
+        [
+            -1 if name is None else number.setdefault((view, name), len(number))
+            for view, name in zip(views, names, strict=True)
+        ],
+        dtype=np.int64,
+    )
+
+
+def _online(table: PoseTable, tracking: FileTracking) -> Individuals:
+    check_trackable(table)
+    found = track_online(table, tracking.options)
+    frame = np.array(table.frame, dtype=np.int64)
+    doubts = []
+    for rows in view_rows(table):
+        cuts = uncertain_cuts(
+            found.track[rows], found.margin[rows], frame[rows], tracking.joining.cut_margin
+        )
+        view = None if table.view is None or not len(rows) else table.view[rows[0]]
+        doubts += [
+            Doubt(
+                cut.frame, tuple(map(track_name, sorted(cut.tracks))), cut.margin, "contact", view
+            )
+            for cut in cuts
+        ]
+    return Individuals(found.track, doubts)

@@ -1,0 +1,132 @@
+"""Files of predictions of several animals, written again with their tracks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lp_analysis.errors import TrackingError
+from lp_analysis.tracks import FileTracking, TrackingOptions, review_path, track_file
+from lp_core.errors import PoseError
+from lp_core.poses import PoseTable, Skeleton
+from lp_io.predictions import read_predictions, write_predictions
+
+TWO = FileTracking(TrackingOptions(animals=2))
+
+
+@pytest.fixture
+def crossing(herd):
+    """Two animals whose names in the table are ranks, not identities, and some false positives."""
+    moving = herd(2, 60, 5, false=0.1, seed=7)
+    rank = [
+        f"rank{(moving.frame[:row] == moving.frame[row]).sum()}" for row in range(len(moving.frame))
+    ]
+    K = moving.points.shape[1]
+    table = PoseTable(
+        Skeleton(tuple(f"k{number}" for number in range(K))),
+        moving.points.astype(np.float32),
+        tuple(moving.frame.tolist()),
+        individual=tuple(rank),
+        confidence=np.where(moving.animal[:, None] < 0, 0.3, 0.9).repeat(K, 1).astype(np.float32),
+        scorer="us",
+    )
+    return moving, table
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".h5", ".slp", ".json", ".nc", ".parquet"])
+@pytest.mark.parametrize("online", [False, True])
+def test_every_row_is_written_with_its_track_or_none(crossing, tmp_path, suffix, online):
+    moving, table = crossing
+    source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    write_predictions(table, source)
+    done = track_file(source, target, replace(TWO, online=online))
+    written = read_predictions(target, several=True)
+    assert len(written) == len(table)
+    places = {
+        (frame, round(float(np.nanmean(points)), 2)): name
+        for frame, points, name in zip(
+            written.frame, written.points, written.individual, strict=True
+        )
+    }
+    named = [
+        places[frame, round(float(np.nanmean(points)), 2)]
+        for frame, points in zip(table.frame, table.points, strict=True)
+    ]
+    pairs = set(zip(moving.animal.tolist(), named, strict=True))
+    assert pairs in (
+        {(-1, None), (0, "track_0"), (1, "track_1")},
+        {(-1, None), (0, "track_1"), (1, "track_0")},
+    )
+    assert (done.tracks, done.tracked, done.untracked) == (2, 120, len(table) - 120)
+    assert review_path(target).read_text().startswith("frame,view,individuals,margin,reason\n")
+
+
+def test_keypoints_that_exist_once_stay_as_they_are(tmp_path, worm):
+    names = ("a", "b", "c", "corner")
+    animal = np.full((4, 2), np.nan)
+    animal[:3] = worm(3, 40.0)
+    corner = np.full((4, 2), np.nan)
+    corner[3] = 5
+    points = np.array([animal, animal + 300, corner] * 6)
+    table = PoseTable(
+        Skeleton(names),
+        points,
+        tuple(np.repeat(np.arange(6), 3).tolist()),
+        individual=("m1", "m2", "single") * 6,
+        confidence=np.where(np.isnan(points[..., 0]), np.nan, 0.9),
+    )
+    write_predictions(table, tmp_path / "in.csv")
+    done = track_file(tmp_path / "in.csv", tmp_path / "out.csv", TWO)
+    written = read_predictions(tmp_path / "out.csv", several=True)
+    assert sorted(set(written.individual)) == ["single", "track_0", "track_1"]
+    assert written.individual.count("single") == 6
+    assert done.tracked == 12
+
+
+def test_individuals_of_the_file_are_joined_where_asked(crossing, tmp_path):
+    moving, table = crossing
+    part = [
+        "ab"[number] + str(frame // 20)
+        for number, frame in zip(moving.animal, moving.frame, strict=True)
+    ]
+    names = tuple(None if moving.animal[row] < 0 else part[row] for row in range(len(part)))
+    write_predictions(replace(table, individual=names), tmp_path / "in.csv")
+    done = track_file(tmp_path / "in.csv", tmp_path / "out.csv", replace(TWO, join=True))
+    assert (done.tracks, done.tracked) == (2, 120)
+
+
+def test_an_individual_twice_in_a_frame_cannot_be_joined_but_tracked(crossing, tmp_path):
+    _, table = crossing
+    write_predictions(replace(table, individual=("mouse",) * len(table)), tmp_path / "in.slp")
+    with pytest.raises(TrackingError, match="'mouse' has two rows in frame 0") as error:
+        track_file(tmp_path / "in.slp", tmp_path / "out.slp", replace(TWO, join=True))
+    assert error.value.where == str(tmp_path / "in.slp")
+    assert track_file(tmp_path / "in.slp", tmp_path / "out.slp", TWO).tracks == 2
+
+
+def test_what_cannot_be_tracked_is_told(crossing, tmp_path):
+    _, table = crossing
+    target = tmp_path / "out.csv"
+    one = replace(table.rows(slice(0, 1)), individual=None)
+    write_predictions(one, tmp_path / "one.csv")
+    with pytest.raises(TrackingError, match="one animal at most"):
+        track_file(tmp_path / "one.csv", target)
+    images = replace(table, frame=tuple(f"img{frame}.png" for frame in table.frame))
+    write_predictions(images, tmp_path / "images.csv")
+    with pytest.raises(TrackingError, match=r"'img0\.png' is an image"):
+        track_file(tmp_path / "images.csv", target)
+    write_predictions(table.select_keypoints(["k0"]), tmp_path / "dots.csv")
+    with pytest.raises(TrackingError, match="how large a body is"):
+        track_file(tmp_path / "dots.csv", target)
+    with pytest.raises(PoseError, match="not an ending of a prediction table"):
+        track_file(tmp_path / "dots.csv", tmp_path / "out.txt")
+    with pytest.raises(TrackingError, match="cannot be joined frame by frame"):
+        FileTracking(online=True, join=True)
+    assert not target.exists()
+
+
+def test_a_table_without_confidences_is_tracked(crossing, tmp_path):
+    _, table = crossing
+    bare = replace(table, confidence=np.full(table.points.shape[:2], np.nan, np.float32))
+    write_predictions(bare, tmp_path / "in.csv")
+    assert track_file(tmp_path / "in.csv", tmp_path / "out.csv", TWO).tracks == 2
