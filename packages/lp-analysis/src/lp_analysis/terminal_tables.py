@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lp_analysis.comparison.intervals import Comparison, GroupErrors, over_what
+from lp_analysis.metrics.animals import AnimalMetrics
 from lp_analysis.metrics.bootstrap import LEVEL, Interval
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
 from lp_core.text import printable
@@ -57,6 +58,31 @@ def _short(value: float) -> str:
 
 def _counts(counts: list[int]) -> list[str]:
     return [text for count in counts for text in (str(count), "", "")]
+
+
+def animal_metrics_table(metrics: AnimalMetrics) -> Table:
+    """A row per metric, a column per contact level; intervals of all levels together."""
+    table = Table(title="Animals, by distance to the nearest other", box=box.SIMPLE_HEAD)
+    table.add_column("metric")
+    pooled, *levels = metrics.values
+    total = metrics.values[pooled]["animals"].mean
+    levels = [level for level in levels if 0 < metrics.values[level]["animals"].mean < total]
+    for level in (pooled, *levels):
+        table.add_column(level, justify="right")
+    for name, cell in metrics.values[pooled].items():
+        values = [metrics.values[level].get(name) for level in levels]
+        table.add_row(name, _with_interval(cell), *(_four(v.mean) if v else "" for v in values))
+    return table
+
+
+def _with_interval(cell: Interval) -> str:
+    around = "" if math.isnan(cell.low) else f" [{_four(cell.low)}, {_four(cell.high)}]"
+    return _four(cell.mean) + around
+
+
+def _four(value: float) -> str:
+    """Four digits, or all those of a larger number."""
+    return "–" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
 
 
 def comparison_table(comparison: Comparison) -> Table:

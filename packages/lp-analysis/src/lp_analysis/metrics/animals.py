@@ -9,10 +9,9 @@ labelled, IDF1 and HOTA are 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -42,11 +41,7 @@ from lp_analysis.metrics.paired_frames import (
     pair_frames,
 )
 from lp_analysis.metrics.summary import PixelErrorSummary
-from lp_core.atomic import atomic_text
-from lp_core.errors import unwritable_as
 from lp_core.poses import PoseTable, Visibility
-from lp_core.poses.csv_text import write_csv
-from lp_io import strict_json
 
 CONTACT = ("all", "apart", "near", "touching")
 """Contact levels of animals: all of them, and by the distance to the nearest other one."""
@@ -106,22 +101,14 @@ class AnimalMetrics:
         values: By contact level, then by the name of the metric: the value, and its interval over
             videos. Identities are judged for all levels together.
         pixel_errors: Statistics of the pixel error of matched animals by contact level.
-        videos: How many.
+        lengths: The body length in each video, in frame px.
         options: How they were judged.
     """
 
     values: Mapping[str, Mapping[str, Interval]]
     pixel_errors: PixelErrorSummary
-    videos: int
-    options: AnimalOptions = field(default_factory=AnimalOptions)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What JSON holds: ``videos``, ``options``, and ``metrics`` by contact level and name."""
-        cells = {
-            level: {name: _cell(value) for name, value in values.items()}
-            for level, values in self.values.items()
-        }
-        return {"videos": self.videos, "options": asdict(self.options), "metrics": cells}
+    lengths: tuple[float, ...]
+    options: AnimalOptions
 
 
 class DetectionCounts(NamedTuple):
@@ -129,7 +116,9 @@ class DetectionCounts(NamedTuple):
 
     Attributes:
         frames: With any such animal; for all levels together, all judged frames.
-        animals, found, false: Labelled, matched, and predicted without a match.
+        false: Predicted without a match.
+        animals, found: Labelled, and matched.
+        visible, visible_found: Labelled and matched of those with a keypoint labelled as visible.
         switches: See `IdentityCounts`; NaN where identities cannot be judged.
         labelled, correct: (B, L) keypoints of labelled animals, and (B, L, T) those within T
             distances.
@@ -138,9 +127,11 @@ class DetectionCounts(NamedTuple):
     """
 
     frames: Float[ndarray, "sets levels"]
+    false: Float[ndarray, "sets levels"]
     animals: Float[ndarray, "sets levels"]
     found: Float[ndarray, "sets levels"]
-    false: Float[ndarray, "sets levels"]
+    visible: Float[ndarray, "sets levels"]
+    visible_found: Float[ndarray, "sets levels"]
     switches: Float[ndarray, "sets levels"]
     labelled: Float[ndarray, "sets levels"]
     correct: Float[ndarray, "sets levels distances"]
@@ -159,6 +150,7 @@ class DetectionCounts(NamedTuple):
         return {
             "animals": self.animals,
             "found": ratio(self.found, self.animals),
+            "visible_found": ratio(self.visible_found, self.visible),
             "missed_per_frame": ratio(self.animals - self.found, self.frames),
             "false_per_frame": ratio(self.false, self.frames),
             **{f"PCK@{at:g}": shares[..., place] for place, at in enumerate(pck)},
@@ -180,12 +172,14 @@ def evaluate_animals(
         options: How to judge.
 
     Raises:
-        EvaluationError: There is no video, or one cannot be judged; see `pair_frames` and
-            `count_identities`.
+        EvaluationError: There is no video, their keypoints differ, or one cannot be judged; see
+            `pair_frames` and `count_identities`.
     """
     options = options or AnimalOptions()
     if not videos:
         raise EvaluationError("there is no video to evaluate")
+    if len({video.truth.keypoint_names for video in videos.values()}) > 1:
+        raise EvaluationError("the videos do not have the same labelled keypoints")
     judged = [_JudgedVideo(video, options) for video in videos.values()]
     times = np.ones((1, len(judged)))
     if len(judged) > 1:
@@ -201,7 +195,8 @@ def evaluate_animals(
     if len(identities) == len(judged):
         pooled = IdentityCounts(*sums(identities, times)).metrics()
         values[CONTACT[0]] |= {name: _interval(draws) for name, draws in pooled.items()}
-    return AnimalMetrics(values, _pixel_errors(judged), len(judged), options)
+    lengths = tuple(video.length for video in judged)
+    return AnimalMetrics(values, _pixel_errors(judged), lengths, options)
 
 
 def _interval(draws: Float[ndarray, " sets"]) -> Interval:
@@ -245,7 +240,8 @@ class _JudgedVideo:
             regions=video.regions, body_length=options.body_length,
         )  # fmt: skip
         labels = frames.truth.points
-        length = options.body_length or (body_length(labels) if len(labels) else 1.0)
+        length = options.body_length or (body_length(labels) if len(labels) else np.nan)
+        self.length = float(length)
         level = contact_levels(nearest_distances(frames) / length, options)
         found_level = _levels_of_predictions(frames, level)
         self.rankings = [
@@ -336,15 +332,17 @@ def _counts(
 ) -> DetectionCounts:
     """The counts of each contact level."""
     frames, errors = video.frames, video.errors
-    false = np.ones(len(found_level), bool)
-    false[matched[matched >= 0]] = False
+    false = np.ones(len(found_level))
+    false[matched[matched >= 0]] = 0
     labelled = has_position(frames.truth.points)
     known = np.isfinite(errors)
     visible = known & (frames.truth.codes == Visibility.VISIBLE)
     error = np.where(known, errors, 0)
     correct = np.stack([(known & (errors <= at * length)).sum(axis=1) for at in pck], axis=1)
+    seen = np.any(frames.truth.codes == Visibility.VISIBLE, axis=1)
     per_row = (
-        np.ones(len(matched)), matched >= 0, switched, labelled.sum(axis=1), correct,
+        np.ones(len(matched)), matched >= 0, seen, seen & (matched >= 0), switched,
+        labelled.sum(axis=1), correct,
         error.sum(axis=1), known.sum(axis=1), (error * visible).sum(axis=1), visible.sum(axis=1),
     )  # fmt: skip
     levels = range(len(CONTACT))
@@ -355,42 +353,6 @@ def _counts(
         for truth, found in zip(mine, theirs, strict=True)
     ]
     numbers[0] = len(frames.frames)
-    sums_of_rows = [np.stack([row[some].sum(axis=0) for some in mine]) for row in per_row]
-    animals, found, *others = (np.asarray(part, np.float64)[None] for part in sums_of_rows)
-    return DetectionCounts(
-        np.array([numbers], float), animals, found, (theirs @ false.astype(float))[None], *others
-    )
-
-
-def _cell(value: Interval) -> dict[str, float | None]:
-    numbers = {"value": value.mean, "low": value.low, "high": value.high}
-    return {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-
-
-def write_animal_metrics(metrics: AnimalMetrics, path: str | Path) -> None:
-    """Write metrics as JSON, or as CSV with ``contact, metric, value, low, high``.
-
-    Args:
-        metrics: What to write.
-        path: The file, which ends in ``.json`` or ``.csv`` and appears whole or not at all.
-
-    Raises:
-        EvaluationError: The file cannot be written, or has another ending.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        write_csv(path, _rows(metrics), EvaluationError, "the metrics")
-    elif suffix == ".json":
-        with unwritable_as(EvaluationError, "the metrics", path), atomic_text(path) as file:
-            file.write(strict_json.dump(metrics.to_dict(), indent=1) + "\n")
-    else:
-        raise EvaluationError("metrics are written as .csv or .json", where=path)
-
-
-def _rows(metrics: AnimalMetrics) -> Iterator[list[object]]:
-    yield ["contact", "metric", "value", "low", "high"]
-    for level, values in metrics.values.items():
-        for name, value in values.items():
-            numbers = _cell(value).values()
-            yield [level, name, *("" if n is None else f"{n:.6g}" for n in numbers)]
+    by_level = [np.stack([row[some].sum(axis=0) for some in mine]) for row in per_row]
+    counts = (np.array(numbers), theirs @ false, *by_level)
+    return DetectionCounts(*(np.asarray(count, np.float64)[None] for count in counts))

@@ -64,7 +64,7 @@ class IdentityCounts(NamedTuple):
 
         ``IDF1``, ``IDP``, ``IDR`` (Ristani et al., 2016), ``MOTA`` (Bernardin and Stiefelhagen,
         2008), ``HOTA``, ``DetA``, ``AssA`` as means over `ALPHAS` (Luiten et al., 2021),
-        ``switches``, ``fragments``, ``switches_per_minute`` of video, and
+        ``switches``, ``fragments``, ``losses``, ``switches_per_minute`` of video, and
         ``seconds_between_errors``: the tracked time by the number of switches and losses, or all of
         it where there is none.
         """
@@ -79,6 +79,7 @@ class IdentityCounts(NamedTuple):
             "AssA": association.mean(axis=-1),
             "switches": self.switches,
             "fragments": self.fragments,
+            "losses": self.losses,
             "switches_per_minute": ratio(60 * self.switches, self.seconds),
             "seconds_between_errors": self.tracked_seconds
             / np.maximum(self.switches + self.losses, 1),

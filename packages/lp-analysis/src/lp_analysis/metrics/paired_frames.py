@@ -152,7 +152,8 @@ def pair_frames(
     """Pair the labelled animals with the predicted ones of the same view and frame.
 
     Frames that `truth` does not list are not judged; a frame without an animal is listed by a row
-    without positions. Keypoints are joined by name; predictions may have more.
+    without positions. Frames named by numbers, as in label files of videos, are those numbers.
+    Keypoints are joined by name; predictions may have more.
 
     Args:
         truth: One or several animals. Keypoints that exist once in the scene, DeepLabCut's animal
@@ -167,6 +168,7 @@ def pair_frames(
             score, the labels tell no size, or one table is of images and the other of frame
             numbers.
     """
+    truth, predicted = _numbered(truth), _numbered(predicted)
     _check(truth, predicted, sigmas)
     tolerances = np.full(truth.num_keypoints, sigmas, np.float64)
     predicted = predicted.select_keypoints(truth.keypoint_names)
@@ -200,6 +202,13 @@ def pair_frames(
         pairs=pairs,
         similarity=_similarity(labels, points, sizes, boxes, pairs, tolerances),
     )
+
+
+def _numbered(table: PoseTable) -> PoseTable:
+    """The same with frame numbers, if all frames are named by such."""
+    if all(isinstance(frame, str) and frame.isdecimal() for frame in table.frame):
+        return replace(table, frame=tuple(map(int, table.frame)))
+    return table
 
 
 def _check(

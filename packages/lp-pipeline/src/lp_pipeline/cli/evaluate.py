@@ -11,9 +11,9 @@ import typer
 
 from lp_analysis.errors import EvaluationError
 from lp_core.memory import explained_memory_errors
-from lp_pipeline.cli.options import Device, ModelDir
-from lp_pipeline.cli.session import refuse_same_names, start_session
-from lp_pipeline.display import terminal_display
+from lp_pipeline.cli.options import Device
+from lp_pipeline.cli.session import check_output_file, refuse_same_names, start_session
+from lp_pipeline.display import Display, terminal_display
 
 if TYPE_CHECKING:
     from lp_pipeline.prediction.handler import PredictionHandler
@@ -26,14 +26,20 @@ class Evaluate:
     Without LABELS.csv: of the labels of its training, of CollectedData_new.csv and _test.csv beside
     them, and of the videos that it has predicted. Where the images are not at hand, of the
     predictions that the model directory holds.
+
+    With --truth: of tables of predictions, of one or several animals.
     """
 
-    model_dir: ModelDir
+    model_dir: Annotated[
+        Path,
+        typer.Argument(help="What `litpose train` made; with --truth, a table of predictions."),
+    ]
     label_files: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="[LABELS.csv]...",
-            help="Label files to evaluate by themselves; default: all that the model knows.",
+            help="Label files to evaluate by themselves; default: all that the model knows. With "
+            "--truth, further tables of predictions.",
         ),
     ] = None
     data_dir: Annotated[
@@ -43,13 +49,34 @@ class Evaluate:
             help="Where the images are; default: as the config says, or beside LABELS.csv.",
         ),
     ] = None
+    truth: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--truth",
+            help="What is true of a table of predictions: a label file or another table; once for "
+            "each table, in their order.",
+        ),
+    ] = None
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="With --truth: frames per second, for switches per minute."),
+    ] = None
+    output: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", help="With --truth: also write a .csv or .json."),
+    ] = None
     device: Device = "auto"
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32
 
     def run(self) -> None:
-        """Evaluate label files, or all that a model directory was trained on and has predicted."""
+        """Evaluate tables, label files, or all that a model directory knows and has predicted."""
         start_session()
         display = terminal_display()
+        if self.truth:
+            self._evaluate_tables(self.truth, display)
+            return
+        if self.fps or self.output:
+            raise EvaluationError("--fps and --output are for tables of predictions with --truth")
         if self.data_dir is not None and not self.data_dir.is_dir():
             raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
         _check_files(self.label_files or ())
@@ -66,6 +93,32 @@ class Evaluate:
             handler = self._handler()
             for file in self.label_files:
                 show_label_file(project, handler, file, self.data_dir, display)
+
+    def _evaluate_tables(self, truth: Sequence[Path], display: Display) -> None:
+        """Print and write the metrics of tables of predictions."""
+        from lp_analysis.metrics.animal_files import (
+            METRIC_FILES,
+            read_video_tables,
+            write_animal_metrics,
+        )
+        from lp_analysis.metrics.animals import evaluate_animals
+        from lp_analysis.terminal_tables import animal_metrics_table
+
+        tables = [self.model_dir, *(self.label_files or ())]
+        if len(tables) != len(truth):
+            raise EvaluationError(f"{len(tables)} tables of predictions, but {len(truth)} --truth")
+        for path in self.output or ():
+            check_output_file(path, METRIC_FILES)
+        metrics = evaluate_animals(
+            {
+                str(table): read_video_tables(table, true, self.fps)
+                for table, true in zip(tables, truth, strict=True)
+            }
+        )
+        display.show(animal_metrics_table(metrics))
+        for path in self.output or ():
+            write_animal_metrics(metrics, path)
+            display.message(f"written: {path}")
 
     def _handler(self) -> PredictionHandler:
         from lp_pipeline.model import Model
