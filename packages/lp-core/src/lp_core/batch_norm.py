@@ -66,11 +66,8 @@ class SynchronizedBatchNorm(nn.Module):
         self.momentum: float | None = layer.momentum  # type: ignore[assignment]
         for name in ("weight", "bias"):
             self.register_parameter(name, getattr(layer, name))
-        for name, buffer in layer.named_buffers(recurse=False):
-            self.register_buffer(name, buffer)
         for name in ("running_mean", "running_var", "num_batches_tracked"):
-            if not hasattr(self, name):
-                self.register_buffer(name, None)
+            self.register_buffer(name, getattr(layer, name))
         for name, child in layer.named_children():
             self.add_module(name, child)
         self.train(layer.training)

@@ -23,13 +23,9 @@ class OptionError(CoreError):
 
 
 class OptionProblem(NamedTuple):
-    """What is wrong with one option.
+    """What is wrong with one option (``name``; empty where it is none), and what to do about it.
 
-    Attributes:
-        name: The option; empty where it is none.
-        message: What is wrong.
-        remedy: What to do about it.
-        inside: The place inside the option's value, such as ``[1]``.
+    ``inside`` is the place inside the option's value, such as ``[1]``.
     """
 
     name: str
@@ -82,16 +78,13 @@ def option_problems(kind: type, values: Mapping[str, Any]) -> list[OptionProblem
 
 
 def plain_options(options: Any) -> dict[str, Any]:
-    """The options as plain JSON values: tuples become lists."""
-    return {name: _plain(value) for name, value in dataclasses.asdict(options).items()}
+    """The options as plain JSON values: tuples become lists.
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value
+    Raises:
+        TypeError: A value is none that JSON has.
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(options)))
+    return plain
 
 
 def range_words(metadata: Iterable[Any]) -> str:

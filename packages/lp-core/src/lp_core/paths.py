@@ -87,15 +87,16 @@ def _nearest(name: str, entries: list[str], *, is_file: bool) -> str | None:
     """The entry that is most like ``name``."""
     if name in entries:
         return name
-    folded = {_folded(entry): entry for entry in reversed(entries)}
-    if _folded(name) in folded:
-        return folded[_folded(name)]
-    if is_file:
-        stems = {_folded(Path(entry).stem): entry for entry in reversed(entries)}
-        if _folded(Path(name).stem) in stems:
-            return stems[_folded(Path(name).stem)]
+    for part in (str, _stem) if is_file else (str,):
+        alike = [entry for entry in entries if _folded(part(entry)) == _folded(part(name))]
+        if alike:
+            return alike[0]
     numbers = _numbers(name)
     return nearest_name(name, [entry for entry in entries if _numbers(entry) == numbers])
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
 
 
 def _folded(name: str) -> str:

@@ -35,15 +35,7 @@ class PluginError(CoreError):
 
 @dataclass(frozen=True)
 class Plugin:
-    """One registered name.
-
-    Attributes:
-        group: The entry-point group, such as ``"lp.models"``.
-        name: The name under which it is registered.
-        target: Where it is, as ``module:object``.
-        distribution: The distribution that registers it.
-        version: That distribution's version.
-    """
+    """One name registered in an entry-point group, for ``target`` (``module:object``)."""
 
     group: str
     name: str

@@ -23,8 +23,7 @@ class Steps(NamedTuple):
     """Pairs of rows, each with the one after it in the order of view, individual and frame.
 
     Attributes:
-        before: (R - 1,) numbers of the earlier rows.
-        after: (R - 1,) numbers of the later rows.
+        before, after: (R - 1,) numbers of the earlier and of the later rows.
         consecutive: (R - 1,) whether both are one animal before one camera, in a frame and the
             next.
     """
@@ -35,12 +34,7 @@ class Steps(NamedTuple):
 
 
 def steps(inputs: LossInputs, rows: Tensor) -> Steps:
-    """The steps in time between the rows.
-
-    Args:
-        inputs: Says what the rows are.
-        rows: (R, ...) any value of the rows, for their number and device.
-    """
+    """The steps in time between rows (R, ...), of which any value will do."""
     key = _frames_of_individuals(inputs, rows)
     if "view" in inputs:
         key = key + inputs["view"].long() * _INDIVIDUALS * _FRAMES

@@ -268,11 +268,9 @@ class WideTable(NamedTuple):
     """Poses with DeepLabCut's columns.
 
     Attributes:
-        columns: C times (scorer, keypoint, coordinate), or (scorer, individual, keypoint,
-            coordinate).
+        columns: C names as in `parse_columns`.
         values: (N, C) numbers, NaN where there is none.
-        frame: N image paths or frame numbers.
-        split: N names of splits; None where there are none.
+        frame, split: N image paths or frame numbers, and N names of splits or None.
     """
 
     columns: list[tuple[str, ...]]

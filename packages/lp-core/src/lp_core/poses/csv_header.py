@@ -36,7 +36,6 @@ class CsvHeader:
     """What the header of a file says.
 
     Attributes:
-        path: The file.
         layout: The columns of numbers.
         width: How many columns there are.
         index_columns: How many come before the first keypoint.

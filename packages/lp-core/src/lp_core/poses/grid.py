@@ -35,10 +35,8 @@ class PoseGrid:
         individual: A names; rows without a track have made-up ones, ``untracked_0`` and so on. None
             where the table names no individuals, and A is 1.
         values: (F, A, K, C): the coordinates x, y (and z), then the visibility or the confidence
-            where there is one; NaN where there is no row.
-        with_third: Whether the last of the C values is a visibility or a confidence.
-        split: F names of splits.
-        read_from: F places for messages.
+            where there is one (``with_third``); NaN where there is no row.
+        split, read_from: F names of splits, and F places for messages.
     """
 
     skeleton: Skeleton

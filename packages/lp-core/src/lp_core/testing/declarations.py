@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from lp_core.batches import LossInputs
 from lp_core.options import plain_options, read_options
@@ -75,8 +74,8 @@ def reads_its_options_from_json(subject: Subject) -> None:
         raise subject.fault("Options must be a dataclass that subclasses TrackerOptions")
     options = subject.options()
     try:
-        text = json.dumps(plain_options(options))
+        plain = plain_options(options)
     except TypeError as error:
         raise subject.fault(f"its options are not plain values: {error}") from error
-    if read_options(kind, json.loads(text), place=subject.name) != options:
+    if read_options(kind, plain, place=subject.name) != options:
         raise subject.fault("its options come back from JSON as other values")

@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lp_core.testing.subject import Subject
 
+_REMEDY = "make tensors with device=images.device, or register them as buffers"
 _COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 
 
@@ -63,16 +64,12 @@ def stays_on_its_device(subject: Subject) -> None:
     except RuntimeError as error:
         if "device" not in str(error):
             raise
-        raise subject.fault(
-            f"its training step mixes tensors of two devices: {str(error).splitlines()[0]}",
-            "make tensors with device=images.device, or register them as buffers",
-        ) from error
+        problem = f"its training step mixes tensors of two devices: {str(error).splitlines()[0]}"
+        raise subject.fault(problem, _REMEDY) from error
     if copies.shapes:
-        raise subject.fault(
-            f"its training step copies a tensor of shape {copies.shapes[0]} from the CPU to its "
-            "device",
-            "make tensors with device=images.device, or register them as buffers",
-        )
+        shape = copies.shapes[0]
+        problem = f"its training step copies a tensor of shape {shape} from the CPU to its device"
+        raise subject.fault(problem, _REMEDY)
     for name, value in logged.items():
         if not (isinstance(value, Tensor) and value.device.type == "cuda"):
             raise subject.fault(

@@ -109,11 +109,8 @@ class MHCRNNTracker(BaseHeatmapTracker):
 
     def middle_maps(self, batch: LabeledBatch | UnlabeledBatch) -> Tensor:
         """``to_frame`` (N, 2, 3) of the frames that stand in the middle of a window."""
-        to_frame = batch["to_frame"]
-        if images_of(batch).ndim == 5:
-            return to_frame
-        margin = self.context_frames // 2
-        return to_frame[margin : len(to_frame) - margin]
+        margin = 0 if "images" in batch else self.context_frames // 2
+        return batch["to_frame"][margin : len(batch["to_frame"]) - margin]
 
 
 class SemiSupervisedMHCRNNTracker(SemiSupervisedTrackerMixin, MHCRNNTracker):
