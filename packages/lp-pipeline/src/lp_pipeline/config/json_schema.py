@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 from lp_core.registry import BACKBONES, LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
-from lp_pipeline.config.fields import describe_attributes, first_sentence, is_section
+from lp_pipeline.config.fields import is_section
 from lp_pipeline.config.schema import Config, Section
 
 Schema = dict[str, Any]
 
+_ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.*)$")
 _INTERPOLATION: Schema = {"$ref": "#/$defs/interpolation"}
 _NAMED_BY = {
     ("ModelConfig", "model_type"): MODELS,
@@ -42,6 +45,32 @@ def schema_json() -> Schema:
     }
 
 
+def _describe_attributes(kind: type) -> dict[str, str]:
+    """What the ``Attributes`` of a class's docstring say, by name.
+
+    An entry may describe several names, separated by commas.
+    """
+    lines = (inspect.getdoc(kind) or "").splitlines()
+    start = lines.index("Attributes:") + 1 if "Attributes:" in lines else len(lines)
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in lines[start:]:
+        if line and not line.startswith("    "):
+            break
+        match = _ENTRY.match(line)
+        if match:
+            names = match.group(1).split(", ")
+        text = match.group(2) if match else line.strip()
+        for name in names:
+            found[name] = f"{found.get(name, '')} {text}".strip()
+    return found
+
+
+def _first_sentence(kind: type) -> str:
+    """The summary of a class's docstring."""
+    return (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
+
+
 def _sections(kind: Any) -> list[type[Section]]:
     inner = [item.annotation for item in kind.model_fields.values()]
     return [kind, *(one for item in inner if is_section(item) for one in _sections(item))]
@@ -49,8 +78,8 @@ def _sections(kind: Any) -> list[type[Section]]:
 
 def _finish(schema: Schema, kind: type) -> None:
     """Add descriptions, and what may stand for any value: an interpolation."""
-    described = describe_attributes(kind)
-    schema["description"] = first_sentence(kind)
+    described = _describe_attributes(kind)
+    schema["description"] = _first_sentence(kind)
     for name, entry in schema["properties"].items():
         entry.pop("title", None)
         if name in described:
