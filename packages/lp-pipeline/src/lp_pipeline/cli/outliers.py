@@ -126,7 +126,7 @@ def _write(
     folder: Path,
     display: Display,
 ) -> str:
-    """Write the clips and the table, and return what was written."""
+    """Write the clips and the table; returns what was written."""
     from lp_analysis.metrics.suspicious import (
         clip_name,
         clips_around,

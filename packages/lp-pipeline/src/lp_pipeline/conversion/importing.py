@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
 
-from lp_core.image_source import ImageSource
 from lp_core.poses import PoseTable, write_pose_csv
 from lp_data.datasets.neighbours import NeighbourEvidence, prove_neighbours
 from lp_data.pictures import PictureWriter
@@ -46,7 +44,8 @@ def import_project(
         table = labels.table.rows(rows)
         write_pose_csv(table, folder / LABEL_FILE)
         placed = placed_videos(labels, folder, videos)
-        proofs = prove_neighbours(table.image_paths, folder, _video_of_folder(labels.images))
+        video_of = {image.name.rpartition("/")[0]: image.video for image in labels.images}
+        proofs = prove_neighbours(table.image_paths, folder, video_of.get)
         _tell(report, labels, table, len(placed), videos)
         _tell_neighbours(report, pictures.neighbours, proofs)
         context = proofs.num_proved > len(table) / 2
@@ -62,12 +61,6 @@ def placed_videos(labels: LabeledImages, folder: Path, how: Videos) -> list[Path
     if how == "none":
         return []
     return [place_video(video, folder / _VIDEO_DIR, how) for video in labels.videos]
-
-
-def _video_of_folder(images: Sequence[ImageSource]) -> Callable[[str], Path | None]:
-    """Gives the video that the images of a folder are frames of, as the labels have it."""
-    videos = {image.name.rpartition("/")[0]: image.video for image in images}
-    return videos.get
 
 
 def _tell_neighbours(report: ConversionReport, written: int, proofs: NeighbourEvidence) -> None:

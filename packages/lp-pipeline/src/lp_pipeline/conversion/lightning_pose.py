@@ -79,7 +79,6 @@ def _check_agreement(config: Config, checkpoint: LightningPoseCheckpoint) -> Non
 def _build(
     config: Config, kind: type[BaseSupervisedTracker], source: Path
 ) -> BaseSupervisedTracker:
-    """The tracker, with random weights."""
     names = config.data.keypoint_names
     if not names:
         raise ConversionError(

@@ -107,7 +107,6 @@ def predict_project_labels(
 
 
 def _stored_project_labels(project: ModelProject, display: Display) -> LabeledPrediction:
-    """The predictions of the labelled frames as ``predictions.csv`` holds them."""
     path = project.folder / PREDICTIONS
     if not path.is_file():
         raise EvaluationError(
@@ -182,7 +181,6 @@ def evaluate_label_file(
 
 
 def _evaluate_video_tables(project: ModelProject) -> list[Path]:
-    """Compute the metric tables of all predicted videos again, from their predictions alone."""
     tables = video_tables(project.folder)
     for table in tables:
         metrics = project.pose_metrics.metrics
