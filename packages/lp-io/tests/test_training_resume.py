@@ -252,7 +252,7 @@ def test_cut_anywhere(make_tracker, undisturbed, tmp_path, cut):
         ({"accumulate_grad_batches": 2}, ("train_batch_end", 9)),
         ({"gradient_clip_val": 0.5}, ("validation", 2)),
         ({"every_n_steps": 1}, ("train_batch_end", 8)),
-        ({"every_n_steps": None}, ("train_batch_end", 8)),
+        ({"every_n_steps": 5}, ("train_batch_end", 8)),
         ({"workers": 2, "semi_supervised": True}, ("train_batch_end", 8)),
         ({"limit_train_batches": 4}, ("train_batch_end", 7)),
     ],

@@ -146,9 +146,8 @@ def build_tracker(
     if with_losses:
         keywords["losses"] = _factory(manifest.supervised_losses, kind.labeled_outputs, kind)
         if manifest.semi_supervised:
-            keywords["unsupervised_losses"] = _factory(
-                manifest.unsupervised_losses, kind.unlabeled_outputs, kind
-            )
+            records, provided = manifest.unsupervised_losses, kind.unlabeled_outputs
+            keywords["unsupervised_losses"] = _factory(records, provided, kind)
             kind = _twin(kind)
     drawing = nullcontext() if draw_weights else WithoutDrawing()
     with torch.random.fork_rng(devices=[]), drawing:  # what is drawn after loading stays the same
@@ -177,10 +176,8 @@ def _twin(kind: TrackerClass) -> TrackerClass:
 def _factory(
     records: Sequence[LossRecord], provided: frozenset[str], kind: TrackerClass
 ) -> LossFactory | None:
-    if not records:
-        return None
     losses = [_loss(record) for record in records]
-    return LossFactory(losses, provided, tracker=kind.__name__)
+    return LossFactory(losses, provided, tracker=kind.__name__) if losses else None
 
 
 def _loss(record: LossRecord) -> Loss:

@@ -79,15 +79,11 @@ def _read_manifest(path: Path) -> Manifest:
         with path.open("rb") as file:
             text = file.read(strict_json.MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise CheckpointError(
-            "there is no saved model here",
-            where=path,
-            remedy="give the folder that `litpose train` wrote; was the training interrupted?",
-        ) from error
+        remedy = "give the folder that `litpose train` wrote; was the training interrupted?"
+        raise CheckpointError("there is no saved model here", where=path, remedy=remedy) from error
     except OSError as error:
-        raise CheckpointError(
-            f"the manifest cannot be read: {error.strerror}", where=path
-        ) from error
+        problem = f"the manifest cannot be read: {error.strerror}"
+        raise CheckpointError(problem, where=path) from error
     if len(text) > strict_json.MAX_BYTES:
         raise CheckpointError("the file is too large to be a manifest", where=path)
     return parse_manifest(text, where=str(path))

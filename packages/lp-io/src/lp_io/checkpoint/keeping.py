@@ -20,14 +20,10 @@ Save = Callable[[Path, dict[str, float]], None]
 
 
 class KeepBestWeights(Callback):
-    """Saves the weights whenever the validation loss falls below all earlier ones.
+    """Saves the weights in a model directory whenever the validation loss is the lowest so far.
 
     Where that fails, since the disk is full, the training goes on, and the next validation tries
     again.
-
-    Args:
-        save: Writes them.
-        folder: The model directory.
     """
 
     def __init__(self, save: Save, folder: Path) -> None:
@@ -53,13 +49,7 @@ class KeepBestWeights(Callback):
 
 
 class KeepEpochWeights(Callback):
-    """Saves every n-th epoch's weights to ``checkpoints/epoch-NNNN``, itself a model directory.
-
-    Args:
-        save: Writes them.
-        folder: The model directory.
-        every_n_epochs: n.
-    """
+    """Saves every n-th epoch's weights to ``checkpoints/epoch-NNNN``, itself a model directory."""
 
     def __init__(self, save: Save, folder: Path, every_n_epochs: int) -> None:
         self.save = save

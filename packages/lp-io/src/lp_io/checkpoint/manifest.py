@@ -62,9 +62,6 @@ class Manifest(_Record):
         optimization: How it learnt, as plain values.
         keypoint_names: The K keypoints, in the order of every output.
         skeleton: How they belong together; None where it is not stated, and in models of format 1.
-        weights: The weights file that the manifest belongs to.
-        supervised_losses: What it learnt from labelled batches with.
-        unsupervised_losses: What it learnt from unlabelled clips with.
         packages: Versions of what made it, by distribution.
         split: Image paths by name of the split: ``train``, ``validation``, ``test``, ``unused``.
         metrics: Figures such as the validation's pixel error in frame px; None for one that is not
@@ -132,7 +129,7 @@ def parse_manifest(text: bytes | str, *, where: str) -> Manifest:
         return Manifest.model_validate_json(strict_json.dump(content))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
+        place = ".".join(map(str, first["loc"]))
         raise CheckpointError(
             f"the manifest is not complete or not consistent: {place}: {first['msg']}", where=where
         ) from error

@@ -55,15 +55,13 @@ def write_coco(
         for row in rows:
             if len(rows) > 1 or not _is_empty(table, row):
                 annotations.append(_annotation(table, row, len(annotations) + 1, len(images)))
+    pairs = map(table.skeleton.places, table.skeleton.edges)
     category = {
         "id": 1,
         "name": "animal",
         "supercategory": "animal",
         "keypoints": list(table.keypoint_names),
-        "skeleton": [
-            [place + 1 for place in table.skeleton.places(edge)]  # COCO counts from 1
-            for edge in table.skeleton.edges
-        ],
+        "skeleton": [[place + 1 for place in pair] for pair in pairs],  # COCO counts from 1
     }
     value = {
         "info": {"description": "keypoints", "contributor": table.scorer},
@@ -176,10 +174,10 @@ class CocoFile:
     """
 
     skeleton: Skeleton
-    images: tuple[Entry, ...]
-    annotations: tuple[Entry, ...]
+    images: Sequence[Entry]
+    annotations: Sequence[Entry]
     contributor: str
-    left_out: tuple[str, ...]
+    left_out: Sequence[str]
 
     @property
     def is_predicted(self) -> bool:
@@ -245,18 +243,13 @@ def read_coco(path: Path) -> CocoFile:
     if not all(isinstance(image.get("file_name"), str) for image in images):
         raise ContentError("an image has no file_name")
     category, annotations, left_out = _category(value)
-    names = _names(category)
+    skeleton = _skeleton(category)
     for annotation in annotations:
-        _check_annotation(annotation, len(names), known)
+        _check_annotation(annotation, len(skeleton), known)
     info = value.get("info")
     contributor = info.get("contributor") if isinstance(info, dict) else ""
-    return CocoFile(
-        skeleton=Skeleton(names, edges=_edges(category, names)),
-        images=tuple(images),
-        annotations=tuple(annotations),
-        contributor=contributor if isinstance(contributor, str) else "",
-        left_out=left_out,
-    )
+    maker = contributor if isinstance(contributor, str) else ""
+    return CocoFile(skeleton, images, annotations, maker, left_out)
 
 
 def _entries(value: Entry, key: str) -> list[Entry]:
@@ -266,19 +259,14 @@ def _entries(value: Entry, key: str) -> list[Entry]:
     return entries
 
 
-def _category(value: Entry) -> tuple[Entry, list[Entry], tuple[str, ...]]:
+def _category(value: Entry) -> tuple[Entry, list[Entry], list[str]]:
     """The category with keypoints, its annotations that have some, and what else there is."""
     categories = {_integer(c, "id"): c for c in _entries(value, "categories") if c.get("keypoints")}
     if not categories:
         raise ContentError("no category of the COCO file has keypoints")
     every = _entries(value, "annotations")
-    entries = [
-        entry
-        for entry in every
-        if entry.get("keypoints")
-        and "category_id" in entry
-        and _integer(entry, "category_id") in categories
-    ]
+    posed = [entry for entry in every if entry.get("keypoints") and "category_id" in entry]
+    entries = [entry for entry in posed if _integer(entry, "category_id") in categories]
     used = {entry["category_id"] for entry in entries} or {min(categories)}
     if len(used) > 1:
         listing = ", ".join(str(categories[number].get("name")) for number in sorted(used))
@@ -292,27 +280,24 @@ def _category(value: Entry) -> tuple[Entry, list[Entry], tuple[str, ...]]:
     masks = sum(bool(entry.get("segmentation")) for entry in entries)
     if masks:
         left_out.append(f"{masks} segmentation masks: lp tracks keypoints only")
-    return categories[used.pop()], entries, tuple(left_out)
+    return categories[used.pop()], entries, left_out
 
 
-def _names(category: Entry) -> tuple[str, ...]:
-    names = category["keypoints"]
+def _skeleton(category: Entry) -> Skeleton:
+    """The keypoints of a category; of its pairs, those that join two of them."""
+    names, pairs = category["keypoints"], category.get("skeleton")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ContentError("the keypoints of the category are not a list of names")
     if len(set(names)) < len(names):
         raise ContentError("a keypoint is named twice")
-    return tuple(names)
-
-
-def _edges(category: Entry, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs, places = category.get("skeleton"), range(1, len(names) + 1)
-    return tuple(
+    edges = tuple(
         (names[pair[0] - 1], names[pair[1] - 1])
         for pair in (pairs if isinstance(pairs, list) else [])
         if isinstance(pair, list)
         and len(pair) == 2
-        and all(isinstance(place, int) and place in places for place in pair)
+        and all(isinstance(place, int) and 1 <= place <= len(names) for place in pair)
     )
+    return Skeleton(tuple(names), edges=edges)
 
 
 def _check_annotation(entry: Entry, count: int, images: set[int]) -> None:
@@ -321,14 +306,13 @@ def _check_annotation(entry: Entry, count: int, images: set[int]) -> None:
     numbers = entry["keypoints"]
     if image not in images:
         raise ContentError(f"annotation {number} belongs to image {image}, which is not there")
+    where = f"annotation {number}"
     if not isinstance(numbers, list) or len(numbers) != 3 * count:
-        raise ContentError(
-            f"annotation {number} should have {3 * count} numbers for {count} keypoints"
-        )
+        raise ContentError(f"{where} should have {3 * count} numbers for {count} keypoints")
     if not all(map(_is_number, numbers)):
-        raise ContentError(f"annotation {number} has a keypoint that is not a number")
+        raise ContentError(f"{where} has a keypoint that is not a number")
     if not set(numbers[2::3]) <= {0, 1, 2}:
-        raise ContentError(f"annotation {number} has a visibility that is not 0, 1 or 2")
+        raise ContentError(f"{where} has a visibility that is not 0, 1 or 2")
 
 
 def _is_number(value: object) -> bool:
@@ -344,11 +328,7 @@ def _integer(entry: Entry, key: str) -> int:
 
 
 def read_coco_predictions(path: Path, animals: Animals) -> PoseTable:
-    """Read predictions that lp or another tool wrote as COCO keypoints.
-
-    Args:
-        path: The file.
-        animals: Which animals to take, by their ``track_id``.
+    """Read predictions that lp or another tool wrote; animals are told by their ``track_id``.
 
     Raises:
         ContentError: The file is no COCO file, or holds labels.

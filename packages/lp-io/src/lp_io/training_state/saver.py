@@ -56,16 +56,13 @@ class TrainingStateSaver(Checkpoint):
 
     A state is never saved where Lightning would skip something when it resumes: within the
     accumulation of gradients, or before a validation that is due. It is saved as soon after as
-    possible then.
+    possible then. The end of the training is always saved, so that it can be prolonged.
 
     Args:
         folder: Where to save.
         every_n_steps: Save after so many optimiser steps; None does not.
-        every_n_epochs: Save at the end of every so many epochs; None does not.
         every_n_seconds: Save when so many seconds have gone since the last time; None does not.
         keep: How many states to keep, the newest.
-
-    The end of the training is always saved, so that it can be prolonged.
     """
 
     def __init__(
@@ -73,13 +70,11 @@ class TrainingStateSaver(Checkpoint):
         folder: str | Path,
         *,
         every_n_steps: int | None = None,
-        every_n_epochs: int | None = 1,
         every_n_seconds: float | int | None = None,
         keep: int = 1,
     ) -> None:
         self.folder = Path(folder)
         self.every_n_steps = every_n_steps
-        self.every_n_epochs = every_n_epochs
         self.every_n_seconds = every_n_seconds
         self.keep = keep
         self._saved_at = time.monotonic()
@@ -119,9 +114,7 @@ class TrainingStateSaver(Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save at the end of an epoch, if it is time."""
-        epoch = trainer.current_epoch + 1
-        self._due |= bool(self.every_n_epochs) and epoch % (self.every_n_epochs or 1) == 0
+        """Save if it was time within the epoch, or at the end of the training."""
         if self._due or _is_last_epoch(trainer):
             self._save(trainer)
 
@@ -214,7 +207,6 @@ def _validation_may_follow(trainer: Trainer, batch_idx: int) -> bool:
 
 
 def _is_last_epoch(trainer: Trainer) -> bool:
-    """Whether the training ends with this epoch."""
     steps, epochs = trainer.max_steps, trainer.max_epochs
     if trainer.should_stop or (steps != -1 and trainer.global_step >= steps):
         return True

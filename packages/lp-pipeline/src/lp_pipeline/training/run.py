@@ -157,7 +157,6 @@ def training_callbacks(
     training = config.training
     saver = TrainingStateSaver(
         model_dir / STATE_FOLDER,
-        every_n_epochs=None,
         every_n_seconds=training.save_state_every_n_seconds,
         keep=2,  # should the disk lose the newest
     )
