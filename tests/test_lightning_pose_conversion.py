@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lp_core.errors import LPError
 from lp_io.checkpoint import load_model
-from lp_io.lightning_pose import find_lightning_pose_checkpoint
+from lp_io.lightning_pose.checkpoint import find_lightning_pose_checkpoint
 from lp_io.start_weights import start_from
 from lp_pipeline.conversion.convert import convert
 from lp_pipeline.model import Model

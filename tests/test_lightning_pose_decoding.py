@@ -8,7 +8,7 @@ from lp_core.geometry.affine import compose, resizing, rotation, transform
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.registry import MODELS, load_plugin
 from lp_core.testing.toy import ToyProblem
-from lp_io.lightning_pose import get_adapter
+from lp_io.lightning_pose.weights import get_adapter
 from lp_models.heatmap.decoders import HEATMAP_DECODERS
 from lp_models.heatmap.soft_argmax import doubled, soft_argmax
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lp_io.errors import ConversionError
-from lp_io.lightning_pose import (
+from lp_io.lightning_pose.checkpoint import (
     find_lightning_pose_checkpoint,
     is_lightning_pose_model_dir,
     read_lightning_pose_checkpoint,

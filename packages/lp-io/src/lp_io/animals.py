@@ -31,7 +31,7 @@ def check_animals(
         animals: Which animals to take.
         names: Those that the file names.
         frames: The frame of each row that is taken.
-        what: What a frame is called, for the message.
+        what: What a frame is called.
 
     Raises:
         PoseError: No animal has the name that is wanted, or a frame has several rows.
@@ -49,17 +49,13 @@ def check_animals(
 
 
 def one_animal_each(table: PoseTable, wanted: str | None) -> tuple[PoseTable, list[str]]:
-    """Choose a row for each image.
+    """Choose at most one labelled row for each image.
 
     Without a wish, images with one animal are taken, and those with several are left out: nobody
     could say which of them the tracker should learn.
 
-    Args:
-        table: The labelled animals.
-        wanted: The name of the animal to take, or None.
-
     Returns:
-        A table with at most one row for each image; and what was left out, and why.
+        The table, and what was left out, and why.
 
     Raises:
         PoseError: No animal has the wanted name.

@@ -45,15 +45,12 @@ def video_table(folder: Path, video: Path) -> Path:
 
 def video_tables(folder: Path) -> list[Path]:
     """The tables of predictions of videos in a model directory, without those of their metrics."""
-    tables = folder / VIDEO_FOLDER
-    found = visible(tables, "*.csv") if tables.is_dir() else []
-    return [path for path in found if _is_prediction_table(path)]
-
-
-def _is_prediction_table(path: Path) -> bool:
-    """Whether a CSV file holds predictions, and not one of the metrics beside them."""
-    with path.open("rb") as file:
-        return file.read(7) == b"scorer,"
+    tables, found = folder / VIDEO_FOLDER, []
+    for path in visible(tables, "*.csv") if tables.is_dir() else ():
+        with path.open("rb") as file:
+            if file.read(7) == b"scorer,":
+                found.append(path)
+    return found
 
 
 def labeled_video_path(table: Path) -> Path:

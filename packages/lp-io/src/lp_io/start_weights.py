@@ -8,14 +8,14 @@ from pathlib import Path
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import LeftOut, Manifest, read_manifest, read_weights, take_weights
-from lp_io.checkpoint.files import LOSS_PREFIXES, MANIFEST_NAME, WEIGHTS_NAME
+from lp_io.checkpoint.files import MANIFEST_NAME, WEIGHTS_NAME, without_losses
 from lp_io.errors import CheckpointError
-from lp_io.lightning_pose import (
+from lp_io.lightning_pose.checkpoint import (
     find_lightning_pose_checkpoint,
     is_lightning_pose_model_dir,
     read_lightning_pose_checkpoint,
-    tracker_weights,
 )
+from lp_io.lightning_pose.weights import tracker_weights
 
 _KEY = "model.checkpoint"
 _BACKBONE = "backbone."
@@ -31,8 +31,8 @@ def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, .
 
     Args:
         tracker: The tracker.
-        checkpoint: A model directory, a ``.safetensors`` file, or a model directory or ``.ckpt``
-            file of Lightning Pose.
+        checkpoint: A model directory or ``.safetensors`` file; or of Lightning Pose, a model
+            directory or ``.ckpt`` file.
 
     Returns:
         What was taken over and what was not, a line each.
@@ -47,12 +47,18 @@ def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, .
         where = f"{_KEY}: {error.where or checkpoint}"
         raise CheckpointError(error.problem, where=where, remedy=error.remedy) from error
     _check_backbone(tracker, checkpoint, left_out)
-    names = [name for name in tracker.state_dict() if not name.startswith(LOSS_PREFIXES)]
+    names = list(without_losses(tracker.state_dict()))
     kept = {item.name for item in left_out} & set(names)
     taken = f"{len(names) - len(kept)} of {len(names)} tensors"
+    notes = {
+        "left out, so that it starts from random weights": [
+            item for item in left_out if item.name in kept
+        ],
+        "left out of the checkpoint": [item for item in left_out if item.name not in kept],
+    }
     return (
         f"starting from the weights of {checkpoint}: {taken}",
-        *_left_out_lines(left_out, names),
+        *(f"{note}: {_described(items)}" for note, items in notes.items() if items),
         *_keypoint_lines(tracker, checkpoint, kept),
     )
 
@@ -62,9 +68,8 @@ def _take(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[LeftOut, ..
     if not is_folder and checkpoint.suffix != _LIGHTNING_POSE_SUFFIX:
         return take_weights(tracker, read_weights(checkpoint), checkpoint)
     file = find_lightning_pose_checkpoint(checkpoint) if is_folder else checkpoint
-    return take_weights(
-        tracker, tracker_weights(tracker, read_lightning_pose_checkpoint(file)), file
-    )
+    weights = tracker_weights(tracker, read_lightning_pose_checkpoint(file))
+    return take_weights(tracker, weights, file)
 
 
 def _check_backbone(
@@ -86,17 +91,6 @@ def _check_backbone(
     )
 
 
-def _left_out_lines(left_out: Sequence[LeftOut], names: Sequence[str]) -> list[str]:
-    own = [item for item in left_out if item.name in names]
-    foreign = [item for item in left_out if item.name not in names]
-    lines = []
-    if own:
-        lines.append(f"left out, so that it starts from random weights: {_described(own)}")
-    if foreign:
-        lines.append(f"left out of the checkpoint: {_described(foreign)}")
-    return lines
-
-
 def _described(items: Sequence[LeftOut]) -> str:
     """The first tensors with the reasons, and how many more there are."""
     shown = ", ".join(f"{item.name} {item.reason}" for item in items[:_MOST_NAMED])
@@ -112,11 +106,9 @@ def _keypoint_lines(
     trained = manifest.keypoint_names if manifest else ()
     if any(kept) or trained in ((), own):
         return []
-    pairs = zip(own, trained, strict=False)
-    first = next(((new, old) for new, old in pairs if new != old), None)
-    if first is None:
-        return []
-    return [f"the head was trained for other keypoints: '{first[0]}' starts from '{first[1]}'"]
+    different = [(new, old) for new, old in zip(own, trained, strict=False) if new != old]
+    note = "the head was trained for other keypoints: '{}' starts from '{}'"
+    return [note.format(*pair) for pair in different[:1]]
 
 
 def _manifest_of(checkpoint: Path) -> Manifest | None:

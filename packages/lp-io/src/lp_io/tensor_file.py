@@ -6,10 +6,9 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,46 +22,37 @@ UNFINISHED = ".tmp??????"
 
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
-DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+_NAMES: Mapping[torch.dtype, str] = MappingProxyType(
     {
-        "F64": torch.float64,
-        "F32": torch.float32,
-        "F16": torch.float16,
-        "BF16": torch.bfloat16,
-        "I64": torch.int64,
-        "I32": torch.int32,
-        "I16": torch.int16,
-        "I8": torch.int8,
-        "U8": torch.uint8,
-        "BOOL": torch.bool,
+        torch.float64: "F64",
+        torch.float32: "F32",
+        torch.float16: "F16",
+        torch.bfloat16: "BF16",
+        torch.int64: "I64",
+        torch.int32: "I32",
+        torch.int16: "I16",
+        torch.int8: "I8",
+        torch.uint8: "U8",
+        torch.bool: "BOOL",
     }
 )
-"""The element types that lp stores, by safetensors' name."""
 
 
 def dtype_name(dtype: torch.dtype) -> str | None:
-    """Safetensors' name of ``dtype``, or None where lp does not store it."""
-    return next((name for name, other in DTYPES.items() if other == dtype), None)
+    """Safetensors' name of an element type, or None where lp does not store it."""
+    return _NAMES.get(dtype)
 
 
-@dataclass(frozen=True)
-class TensorFile:
+class TensorFile(NamedTuple):
     """What a safetensors file holds.
 
     Attributes:
-        path: The file.
         tensors: By name, on the CPU, in memory of their own.
         metadata: The texts that the writer put in the header.
     """
 
-    path: Path
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the whole file, in hexadecimal."""
-        return sha256_of(self.path)
 
 
 def sha256_of(path: Path) -> str:
@@ -74,12 +64,9 @@ def sha256_of(path: Path) -> str:
 def write_tensor_file(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Write tensors to ``path``, which should be a name beside the final one.
+    """Write tensors, which may be anywhere and share memory, and texts for the header, in place.
 
-    Args:
-        path: The file; an existing one is replaced, and its mode is kept.
-        tensors: By name, on any device; they may share memory.
-        metadata: Texts for the header.
+    A file that is there already keeps its mode.
 
     Raises:
         CheckpointError: A tensor has an element type that lp does not store.
@@ -141,7 +128,7 @@ def read_tensor_file(path: Path) -> TensorFile:
         raise _refusal(path, str(error)) from error
     for name, tensor in tensors.items():
         _check_elements(name, tensor, path)
-    return TensorFile(path, tensors, metadata)
+    return TensorFile(tensors, metadata)
 
 
 def _refusal(path: Path, reason: str) -> CheckpointError:
@@ -167,7 +154,7 @@ def _refusal(path: Path, reason: str) -> CheckpointError:
 
 
 def _check_elements(name: str, tensor: Tensor, path: Path) -> None:
-    """Refuse element types that lp does not store, and truth values that are neither 0 nor 1."""
+    """Refuse element types that lp does not store, and truth values other than 0 and 1."""
     if dtype_name(tensor.dtype) is None:
         raise CheckpointError(f"'{name}' has the unknown element type {tensor.dtype}", where=path)
     if tensor.dtype == torch.bool and tensor.numel() and tensor.view(torch.uint8).max() > 1:

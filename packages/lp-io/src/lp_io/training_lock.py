@@ -7,7 +7,6 @@ import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from lp_io.errors import FolderInUseError
@@ -15,26 +14,17 @@ from lp_io.model_directory import LOCK_FILE
 
 
 class Holder(NamedTuple):
-    """The process that a lock names.
+    """The process that a lock names, and since when it has the lock.
 
     Attributes:
-        host: The name of its machine.
-        process: Its id there.
-        begun: A mark of when it began, which tells it from a later process of the same id; empty
-            where the system does not tell.
-        since: When it took the lock.
+        begun: A mark of when the process began, which tells it from a later one of the same id;
+            empty where the system does not tell.
     """
 
     host: str
     process: int
     begun: str
     since: str
-
-    @classmethod
-    def myself(cls) -> Holder:
-        """This process."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(socket.gethostname(), os.getpid(), _begun(os.getpid()), now)
 
     @property
     def has_ended(self) -> bool:
@@ -55,9 +45,6 @@ class Holder(NamedTuple):
 
 class TrainingLock:
     """Keeps other trainings out of a model directory while one works in it.
-
-    Args:
-        folder: The model directory.
 
     Attributes:
         stale: The process that had left its lock behind; None where there was none.
@@ -82,7 +69,9 @@ class TrainingLock:
             except FileExistsError:
                 continue  # another process was faster, and is told now
             with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(Holder.myself()._asdict(), file)
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                me = Holder(socket.gethostname(), os.getpid(), _begun(os.getpid()), now)
+                json.dump(me._asdict(), file)
             self._held = True
 
     def release(self) -> None:
@@ -95,20 +84,12 @@ class TrainingLock:
         """Nothing is taken yet; a lock that was taken within is given back at the end."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
 
 def check_free(folder: Path) -> Holder | None:
-    """Refuse a folder in which a training works; remove the lock of one that has ended.
-
-    Returns:
-        The process that had left its lock behind, if any.
+    """Refuse a folder in which a training works; remove and return the lock of one that has ended.
 
     Raises:
         FolderInUseError: A training works there, or may do so on another machine.

@@ -148,7 +148,11 @@ def build_tracker(
         if manifest.semi_supervised:
             records, provided = manifest.unsupervised_losses, kind.unlabeled_outputs
             keywords["unsupervised_losses"] = _factory(records, provided, kind)
-            kind = _twin(kind)
+            twin = kind.semi_supervised_class()
+            if twin is None:
+                problem = f"{kind.__name__} has no semi-supervised twin, as it had when saved"
+                raise CheckpointError(problem)
+            kind = twin
     drawing = nullcontext() if draw_weights else WithoutDrawing()
     with torch.random.fork_rng(devices=[]), drawing:  # what is drawn after loading stays the same
         return kind(options, **keywords)
@@ -164,13 +168,6 @@ def _options(kind: type[Any], values: Any, manifest: Manifest) -> Any:
             where=error.where,
             remedy=f"the model was saved by {source.name} {source.version}",
         ) from error
-
-
-def _twin(kind: TrackerClass) -> TrackerClass:
-    twin = kind.semi_supervised_class()
-    if twin is None:
-        raise CheckpointError(f"{kind.__name__} has no semi-supervised twin, as it had when saved")
-    return twin
 
 
 def _factory(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from lp_core.atomic import put_in_place
 from lp_io import strict_json
 from lp_io.checkpoint.manifest import Manifest, TensorRecord, parse_manifest
 from lp_io.errors import CheckpointError
-from lp_io.tensor_file import UNFINISHED, TensorFile, dtype_name, read_tensor_file
+from lp_io.tensor_file import UNFINISHED, dtype_name, read_tensor_file, sha256_of
 
 WEIGHTS_NAME = "model.safetensors"
 MANIFEST_NAME = "manifest.json"
@@ -38,15 +37,8 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 def tensor_record(name: str, tensor: Tensor) -> TensorRecord:
     """What the manifest says of a tensor."""
-    kind, shape = str(dtype_name(tensor.dtype)), tuple(tensor.shape)
-    return TensorRecord(name=name, dtype=kind, shape=shape)
-
-
-class SavedModel(NamedTuple):
-    """A manifest, and the weights that it vouches for."""
-
-    manifest: Manifest
-    weights: TensorFile
+    kind = str(dtype_name(tensor.dtype))
+    return TensorRecord(name=name, dtype=kind, shape=tuple(tensor.shape))
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -58,8 +50,8 @@ def read_manifest(folder: str | Path) -> Manifest:
     return _read_manifest(Path(folder) / MANIFEST_NAME)
 
 
-def read_saved_model(folder: str | Path) -> SavedModel:
-    """Manifest and weights of a saved model, checked against each other.
+def read_saved_model(folder: str | Path) -> tuple[Manifest, Mapping[str, Tensor]]:
+    """The manifest of a saved model and the weights that it vouches for.
 
     Raises:
         CheckpointError: There is no saved model, or it cannot be trusted.
@@ -67,11 +59,12 @@ def read_saved_model(folder: str | Path) -> SavedModel:
     folder = Path(folder)
     manifest = read_manifest(folder)
     path = folder / WEIGHTS_NAME
-    weights = read_tensor_file(path)
-    if weights.sha256 != manifest.weights.sha256:
-        manifest = _newer_manifest(folder, weights)
-    _check_table(manifest, weights, path)
-    return SavedModel(manifest, weights)
+    tensors = read_tensor_file(path).tensors
+    digest = sha256_of(path)
+    if digest != manifest.weights.sha256:
+        manifest = _newer_manifest(folder, digest)
+    _check_table(manifest, tensors, path)
+    return manifest, tensors
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -100,19 +93,19 @@ def finish_interrupted_save(folder: Path) -> None:
     if not new_manifest.exists():
         return
     try:
-        _newer_manifest(folder, read_tensor_file(folder / WEIGHTS_NAME))
-    except CheckpointError:  # it belongs to weights that never took their place
+        _newer_manifest(folder, sha256_of(folder / WEIGHTS_NAME))
+    except (CheckpointError, OSError):  # it belongs to weights that never took their place
         new_manifest.unlink()
     else:
         put_in_place(new_manifest, folder / MANIFEST_NAME)
 
 
-def _newer_manifest(folder: Path, weights: TensorFile) -> Manifest:
+def _newer_manifest(folder: Path, digest: str) -> Manifest:
     """The manifest of weights that took their place just before their save was interrupted."""
     path = folder / NEW_MANIFEST_NAME
     if path.is_file():
         manifest = _read_manifest(path)
-        if manifest.weights.sha256 == weights.sha256:
+        if manifest.weights.sha256 == digest:
             return manifest
     raise CheckpointError(
         "the weights are not those that the manifest was written for: "
@@ -122,10 +115,10 @@ def _newer_manifest(folder: Path, weights: TensorFile) -> Manifest:
     )
 
 
-def _check_table(manifest: Manifest, weights: TensorFile, path: Path) -> None:
+def _check_table(manifest: Manifest, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Refuse weights that are not those that the manifest lists."""
     listed = {record.name: record for record in manifest.weights.tensors}
-    for name, tensor in weights.tensors.items():
+    for name, tensor in tensors.items():
         if listed.pop(name, None) != tensor_record(name, tensor):
             raise CheckpointError(f"'{name}' is not as the manifest says", where=path)
     if listed:

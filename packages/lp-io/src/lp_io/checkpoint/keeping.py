@@ -70,8 +70,17 @@ def _saved(trainer: Trainer, save: Save, folder: Path) -> bool:
     try:
         save(folder, {name: float(item) for name, item in trainer.callback_metrics.items()})
     except CheckpointError as error:
-        if not isinstance(error.__cause__, OSError):
-            raise
-        rank_zero_warn(f"{error}\nthe training goes on without it")
+        warn_of_full_disk(error)
         return False
     return True
+
+
+def warn_of_full_disk(error: CheckpointError) -> None:
+    """Let the training go on where the disk is full.
+
+    Raises:
+        CheckpointError: The error, where it has another cause.
+    """
+    if not isinstance(error.__cause__, OSError):
+        raise error
+    rank_zero_warn(f"{error}\nthe training goes on without it")

@@ -36,13 +36,7 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A tracker, ready to predict.
-
-    Attributes:
-        tracker: The tracker, in evaluation mode.
-        manifest: What its maker said about it.
-        left_out: Tensors that were not loaded; empty where loading was strict.
-    """
+    """A tracker in evaluation mode, its manifest, and the tensors that were not loaded, if any."""
 
     tracker: BaseSupervisedTracker
     manifest: Manifest
@@ -76,10 +70,10 @@ def load_model(
             tracker class that is installed, if any.
     """
     folder = Path(folder)
-    manifest, weights = read_saved_model(folder)
-    _check_finite(weights.tensors, folder / WEIGHTS_NAME)
+    manifest, tensors = read_saved_model(folder)
+    _check_finite(tensors, folder / WEIGHTS_NAME)
     tracker = build_tracker(manifest, draw_weights=not strict, with_losses=with_losses)
-    tensors = weights.tensors if with_losses else without_losses(weights.tensors)
+    tensors = tensors if with_losses else without_losses(tensors)
     left_out = _fill(tracker, tensors, folder / WEIGHTS_NAME, strict=strict)
     tracker.to(device=torch.device(device), dtype=dtype)
     return LoadedModel(tracker.eval(), manifest, left_out)
@@ -95,7 +89,7 @@ def read_weights(source: str | Path) -> dict[str, Tensor]:
     is_model = path.name == WEIGHTS_NAME and (path.parent / MANIFEST_NAME).is_file()
     folder = path.parent if is_model else path
     if folder.is_dir() or not path.exists():
-        path, tensors = folder / WEIGHTS_NAME, read_saved_model(folder).weights.tensors
+        path, (_, tensors) = folder / WEIGHTS_NAME, read_saved_model(folder)
     else:
         tensors = read_tensor_file(path).tensors
     _check_finite(tensors, path)
@@ -190,22 +184,15 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def weights_digest(tracker: BaseSupervisedTracker) -> str:
-    """A digest of a tracker's class and of all weights and buffers that predictions depend on.
-
-    It is the same right after training, when the tracker still has its losses, and after loading.
-    """
+    """A digest of a tracker's class and of all weights and buffers that predictions depend on."""
     return _digest(type(tracker).__qualname__, tracker.state_dict())
 
 
 def stored_weights_digest(folder: Path) -> str | None:
-    """`weights_digest` of the tracker in a model directory, without building it.
-
-    Returns:
-        None where there is no model, or none that can be loaded here.
-    """
+    """`weights_digest` of the model in a folder, without building it; None where there is none."""
     try:
-        manifest, weights = read_saved_model(folder)
-        return _digest(get_model_class(manifest).__qualname__, weights.tensors)
+        manifest, tensors = read_saved_model(folder)
+        return _digest(get_model_class(manifest).__qualname__, tensors)
     except LPError:
         return None
 

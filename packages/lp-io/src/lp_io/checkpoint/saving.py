@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
@@ -98,15 +99,20 @@ def save_model(
             unsupervised_losses=_loss_records(getattr(tracker, "unsupervised_losses", None)),
             packages=_package_versions([plugin.distribution]),
             split={name: tuple(paths) for name, paths in (split or {}).items()},
-            metrics={name: _finite(value) for name, value in (metrics or {}).items()},
+            metrics={
+                name: None if value is None or not isfinite(value) else float(value)
+                for name, value in (metrics or {}).items()
+            },
             extra=extra or {},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         _put_both_in_place(folder, manifest_text(manifest))
     except OSError as error:
         raise unwritable(CheckpointError, "the model", error.filename or folder, error) from error
-    finally:
-        _remove_unfinished(folder)
+    finally:  # what an unsuccessful save left, unless the new weights already stand
+        if (folder / NEW_WEIGHTS_NAME).exists():
+            (folder / NEW_WEIGHTS_NAME).unlink()
+            (folder / NEW_MANIFEST_NAME).unlink(missing_ok=True)
     return manifest
 
 
@@ -147,14 +153,6 @@ def _put_both_in_place(folder: Path, text: str) -> None:
     put_in_place(new_manifest, folder / MANIFEST_NAME)
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """Remove what an unsuccessful save left, unless the new weights already stand."""
-    new_weights = folder / NEW_WEIGHTS_NAME
-    if new_weights.exists():
-        new_weights.unlink()
-        (folder / NEW_MANIFEST_NAME).unlink(missing_ok=True)
-
-
 def _weights_record(path: Path, tensors: Mapping[str, Tensor]) -> WeightsRecord:
     records = tuple(tensor_record(name, tensors[name]) for name in sorted(tensors))
     return WeightsRecord(sha256=sha256_of(path), size=path.stat().st_size, tensors=records)
@@ -184,12 +182,6 @@ def _package_versions(others: Iterable[str]) -> dict[str, str]:
     """The versions of Python and of the distributions that made the model."""
     found = {"python": platform.python_version()}
     for name in sorted({*_PACKAGES, *others}):
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not isfinite(value) else float(value)

@@ -98,8 +98,8 @@ class Adapter:
 
     Attributes:
         options: The options with which ours computes what that one computes.
-        head: From our tracker and the weights of the other head, by name without ``head.``, to the
-            weights of our head.
+        head: From our tracker and the weights of the other head to those of ours, by name without
+            ``head.``.
     """
 
     options: Mapping[str, Any]
@@ -196,14 +196,10 @@ def tracker_weights(
     adapter = ADAPTERS.get(registration_of(type(tracker))[1].name)
     take_head = adapter.head if adapter else _same_head
     head = take_head(tracker, _part(checkpoint.weights, _HEAD))
-    return {
-        **named,
-        **{f"{_HEAD}{name}": value for name, value in head.items()},
-        **{
-            f"normalization.{name}": torch.tensor(values).reshape(-1, 1, 1)
-            for name, values in _IMAGENET.items()
-        },
-    }
+    named |= {f"{_HEAD}{name}": value for name, value in head.items()}
+    for name, values in _IMAGENET.items():
+        named[f"normalization.{name}"] = torch.tensor(values).reshape(-1, 1, 1)
+    return named
 
 
 def _part(weights: Weights, prefix: str) -> dict[str, Tensor]:

@@ -19,15 +19,12 @@ from lp_io.untrusted.content import reading, writing
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """What some formats can keep beside the table.
-
-    Attributes:
-        fps: Frames per second of the video, for times in seconds (movement).
-        video: The video that frame numbers count in (SLEAP).
-    """
+    """What some formats can keep beside the table."""
 
     fps: float | None = None
+    """Frames per second of the video, for times in seconds (movement)."""
     video: str = ""
+    """The video that frame numbers count in (SLEAP)."""
 
 
 Read = Callable[[Path, Animals], PoseTable]
@@ -143,7 +140,7 @@ def write_predictions(
     Args:
         table: The predictions.
         path: The file; an existing one is replaced.
-        format_name: The format's name; None takes the one that the file's name ends in.
+        format_name: See `read_predictions`.
         options: What the format may keep beside the table.
 
     Returns:

@@ -47,7 +47,7 @@ def write_source(
     *,
     boxes: str | None = None,
 ) -> None:
-    """Say beside a table what it was made from: video, tracker, boxes, and how sure it is.
+    """Say beside a table from what video, and by which tracker, it was made.
 
     Args:
         table: The table.

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -124,12 +123,7 @@ class PredictionCsvWriter:
             if self.complete_rows // _ROWS_PER_SYNC > start // _ROWS_PER_SYNC:
                 os.fsync(self._file.fileno())
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         file, self._file = self._file, None
         if file is None:
             return
@@ -137,7 +131,9 @@ class PredictionCsvWriter:
             file.close()
             if kind is None:
                 put_in_place(self.partial_path, self.path)
-                self._remove_stale()
+                for other in self.path.parent.iterdir():  # of writers with another identity
+                    if other.name.startswith(f".{self.path.name}.") and other.suffix == ".partial":
+                        other.unlink()
 
     def _usable_end(self) -> int:
         """Where the whole rows of the interrupted writer end, in bytes; counts them."""
@@ -159,12 +155,6 @@ class PredictionCsvWriter:
         cells = len(self._columns)
         first = b"%d," % self.complete_rows
         return line.startswith(first) and line.endswith(b"\n") and line.count(b",") == cells
-
-    def _remove_stale(self) -> None:
-        """Remove what writers with another identity left of the same file."""
-        for other in self.path.parent.iterdir():
-            if other.name.startswith(f".{self.path.name}.") and other.suffix == ".partial":
-                other.unlink()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -72,7 +72,16 @@ class VideoPredictions:
             self._table = read_predictions(self.path)
             self.keypoint_names = self._table.keypoint_names
             numbers = _frame_numbers(self._table.frame, self.path)
-        self._numbers = self._positions(frames) if numbers is None else numbers
+        if isinstance(numbers, int):
+            if frames not in (None, numbers):
+                raise PoseError(
+                    f"the table has {numbers} rows without frame numbers, but the video {frames} "
+                    "frames",
+                    where=self.path,
+                    remedy="check that the predictions are those of this video",
+                )
+            numbers = np.arange(numbers)
+        self._numbers = numbers
         if frames and not len(self._numbers):
             raise PoseError("the table has a header, but no rows", where=self.path)
         _check_frame_numbers(self._numbers, frames, self.path)
@@ -81,21 +90,6 @@ class VideoPredictions:
             table = read_predictions(self.path) if self._table is None else self._table
             order = np.argsort(self._numbers)
             self._table, self._numbers = table.rows(order), self._numbers[order]
-
-    def _positions(self, frames: int | None) -> FrameNumbers:
-        """The frames of rows without numbers: their positions."""
-        if self._table is None:
-            with opened_pose_csv(self.path, Content.PREDICTIONS) as file:
-                rows = sum(1 for _ in file.index())
-        else:
-            rows = len(self._table)
-        if frames not in (None, rows):
-            raise PoseError(
-                f"the table has {rows} rows without frame numbers, but the video {frames} frames",
-                where=self.path,
-                remedy="check that the predictions are those of this video",
-            )
-        return np.arange(rows)
 
     def with_confidence(self, confidence: Callable[[Likelihood], Likelihood]) -> VideoPredictions:
         """The same predictions with what ``confidence`` makes of their likelihoods."""
@@ -189,13 +183,13 @@ def _as_predicted(values: Float[ndarray, ...]) -> Float[ndarray, ...]:
     return values.astype(np.float32).astype(np.float64)
 
 
-def _frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | None:
-    """The frames in the first cells of the rows; None for a table of images, which has none.
+def _frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | int:
+    """The frames in the first cells of the rows; or how many rows there are, if those of images.
 
     Raises:
         PoseError: Some rows have a number and others have none.
     """
-    numbers, other = array("q"), None
+    numbers, other, row = array("q"), None, 0
     for row, cell in enumerate(cells, 1):
         number = _NUMBER.fullmatch(str(cell))
         if number is not None:
@@ -210,7 +204,7 @@ def _frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | None:
             where=where,
             remedy="number every row by its frame, counted from 0, or none of them",
         )
-    return None
+    return row
 
 
 def _check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) -> None:
@@ -239,7 +233,7 @@ def in_frame_order(table: PoseTable, where: Path) -> PoseTable:
         PoseError: Frame numbers repeat or are negative, or only some rows have one.
     """
     numbers = _frame_numbers(table.frame, where)
-    if numbers is None:
+    if isinstance(numbers, int):
         return table
     _check_frame_numbers(numbers, None, where)
     order = np.argsort(numbers)

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
-from lp_io.animals import first_repeated, one_animal_each
 from lp_io.errors import ConversionError
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     LabeledImages,
+    chosen_labels,
     folder_name,
     frame_number,
 )
@@ -46,21 +46,15 @@ def read_coco_labels(
         used = {image["id"]: image["file_name"] for image, _ in rows}
         root = images or _root(path, used.values())
         sources = {number: _source(name, root, path) for number, name in used.items()}
-        twice = first_repeated(source.name for source in sources.values())
-        if twice is not None:
-            raise ContentError(f"the picture '{twice}' occurs twice")
         names = tuple(sources[image["id"]].name for image, _ in rows)
         table = content.table([one for _, one in rows], names, scorer="coco")
         left_out = list(content.left_out)
-        if not several:
-            table, others = one_animal_each(table, individual)
-            left_out += others
+        if len(rows) < len(every):
             bare = len(every) - len(rows)
-            if bare:
-                left_out.append(f"{bare} images without an annotation of keypoints")
-        named = {source.name: source for source in sources.values()}
-        kept = tuple(named[name] for name in dict.fromkeys(table.image_paths))
-        return LabeledImages(table, kept, left_out=tuple(left_out))
+            left_out.append(f"{bare} images without an annotation of keypoints")
+        return chosen_labels(
+            table, sources.values(), individual, several=several, left_out=left_out
+        )
 
 
 def _root(path: Path, names: Iterable[str]) -> Path:

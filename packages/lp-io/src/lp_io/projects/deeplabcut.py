@@ -16,11 +16,12 @@ from lp_core.listing import visible
 from lp_core.paths import find_file, same_name
 from lp_core.poses import Animals, Content, PoseTable, Skeleton, concatenate, read_pose_csv
 from lp_core.video import video_suffixes
-from lp_io.animals import one_animal_each, with_scene
+from lp_io.animals import with_scene
 from lp_io.errors import ConversionError
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     LabeledImages,
+    chosen_labels,
     existing_video,
     frame_number,
     last_part,
@@ -95,12 +96,16 @@ def read_deeplabcut_project(
         skeleton = Skeleton(tuple(names), edges=edges)
         table = concatenate([_renamed(each, skeleton, chosen) for each in folders])
         images = {image.name: image for each in folders for image in _images(each)}
-        others: list[str] = []
+        notes = [*left_out, *without, *lost]
         if not several:
-            table, others = _one_animal(table, individual)
-        kept = tuple(images[name] for name in dict.fromkeys(table.image_paths))
-        notes = (*left_out, *without, *lost, *others)
-        return LabeledImages(table, kept, videos=videos, left_out=notes)
+            table = with_scene(table.rows(np.flatnonzero(table.has_position.any(axis=1))))
+            empty = len(images) - len(set(table.frame))
+            if empty:
+                note = f"{empty} images without any label, which DeepLabCut does not train on"
+                notes.append(note)
+        return chosen_labels(
+            table, images.values(), individual, several=several, videos=videos, left_out=notes
+        )
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -210,16 +215,6 @@ def _video_of(stem: str, project: Path, config: dict[str, Any]) -> Path | None:
                 return found
     named_so = (file for file in _files_in(project / "videos") if same_name(file.stem, stem))
     return next(named_so, None)
-
-
-def _one_animal(table: PoseTable, individual: str | None) -> tuple[PoseTable, list[str]]:
-    """One animal for each image with a label, and what was left out."""
-    total = len(set(table.frame))
-    table = with_scene(table.rows(np.flatnonzero(table.has_position.any(axis=1))))
-    empty = total - len(set(table.frame))
-    note = f"{empty} images without any label, which DeepLabCut does not train on"
-    table, others = one_animal_each(table, individual)
-    return table, [note] * bool(empty) + others
 
 
 def _images(folder: _Folder) -> list[ImageSource]:

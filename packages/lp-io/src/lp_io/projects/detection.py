@@ -13,7 +13,7 @@ from lp_core.paths import foreign_path_hint
 from lp_core.poses.csv_text import opened_csv_rows
 from lp_core.text import quoted
 from lp_io.errors import ConversionError
-from lp_io.lightning_pose import is_lightning_pose_model_dir
+from lp_io.lightning_pose.checkpoint import is_lightning_pose_model_dir
 from lp_io.projects.deeplabcut import is_deeplabcut_project
 from lp_io.tables.coco import read_coco
 from lp_io.untrusted import hdf5
@@ -73,7 +73,8 @@ def _folder(path: Path) -> Kind:
         return Kind.LIGHTNING_POSE_MODEL
     if is_deeplabcut_project(path):
         return Kind.DEEPLABCUT
-    if any(_is_label_file(file) for file in visible(path, "*.csv")):
+    tables = map(_coords, visible(path, "*.csv"))
+    if any({"x", "y"} <= set(coords) and "likelihood" not in coords for coords in tables):
         return Kind.PROJECT
     raise ConversionError(
         "the folder is neither a DeepLabCut project nor one of lp",
@@ -81,10 +82,6 @@ def _folder(path: Path) -> Kind:
         remedy="a DeepLabCut project has config.yaml and labeled-data, one of lp a label file such "
         "as CollectedData.csv",
     )
-
-
-def _is_label_file(path: Path) -> bool:
-    return {"x", "y"} <= set(_coords(path)) and "likelihood" not in _coords(path)
 
 
 def _coords(path: Path) -> list[str]:

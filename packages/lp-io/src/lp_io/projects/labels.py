@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
-from lp_io.animals import first_repeated
+from lp_io.animals import first_repeated, one_animal_each
 from lp_io.untrusted.content import ContentError
 
 LABEL_FOLDER = "labeled-data"
@@ -54,6 +54,32 @@ class LabeledImages:
         """All image and video files that the pictures can be had from, and the other videos."""
         named = (path for image in self.images for path in (image.file, image.video))
         return (*(path for path in named if path is not None), *self.videos)
+
+
+def chosen_labels(
+    table: PoseTable,
+    images: Iterable[ImageSource],
+    individual: str | None,
+    *,
+    several: bool,
+    videos: Iterable[Path] = (),
+    left_out: Iterable[str] = (),
+) -> LabeledImages:
+    """The labels of one animal for each image, or of all, with the pictures that show them.
+
+    Raises:
+        ContentError: A picture occurs twice, or most images show several animals.
+        PoseError: No animal has the name ``individual``.
+    """
+    images, others = list(images), list[str]()
+    twice = first_repeated(image.name for image in images)
+    if twice is not None:
+        raise ContentError(f"the picture '{twice}' occurs twice")
+    if not several:
+        table, others = one_animal_each(table, individual)
+    named = {image.name: image for image in images}
+    kept = tuple(named[name] for name in dict.fromkeys(table.image_paths))
+    return LabeledImages(table, kept, tuple(videos), (*others, *left_out))
 
 
 def frame_number(file_name: str) -> int | None:

@@ -14,11 +14,11 @@ from numpy import ndarray
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
-from lp_io.animals import first_repeated, one_animal_each
 from lp_io.errors import ConversionError, require
 from lp_io.projects.labels import (
     LABEL_FOLDER,
     LabeledImages,
+    chosen_labels,
     distinct_names,
     existing_video,
     folder_name,
@@ -51,20 +51,14 @@ def read_sleap_labels(
         frames.sort(key=lambda f: (labels.videos.index(f.video), int(f.frame_idx)))
         folders = _video_folders(labels.videos)
         sources = [_source(frame, folders, labels.videos, path) for frame in frames]
-        twice = first_repeated(source.name for source in sources)
-        if twice is not None:
-            raise ContentError(f"the picture '{twice}' occurs twice")
-        table = _table(labels, frames, sources)
-        others: list[str] = []
-        if not several:
-            table, others = one_animal_each(table, individual)
-        named = {source.name: source for source in sources}
         videos = [_existing(video, path) for video in labels.videos]
-        return LabeledImages(
-            table,
-            tuple(named[name] for name in dict.fromkeys(table.image_paths)),
-            videos=tuple(dict.fromkeys(video for video in videos if video is not None)),
-            left_out=(*others, *_left_out(labels), *_missing(labels.videos, videos)),
+        return chosen_labels(
+            _table(labels, frames, sources),
+            sources,
+            individual,
+            several=several,
+            videos=dict.fromkeys(video for video in videos if video is not None),
+            left_out=(*_left_out(labels), *_missing(labels.videos, videos)),
         )
 
 
@@ -90,12 +84,11 @@ def _table(labels: Any, frames: Sequence[Any], sources: Sequence[ImageSource]) -
 def _left_out(labels: Any) -> list[str]:
     """What a SLEAP file may hold besides labels of people."""
     predicted = sum(len(frame.predicted_instances) for frame in labels.labeled_frames)
-    notes = []
-    if predicted:
-        notes.append(f"{predicted} predicted instances: only labels of people are taken")
-    if labels.suggestions:
-        notes.append(f"{len(labels.suggestions)} suggested frames, which have no labels")
-    return notes
+    notes = {
+        f"{predicted} predicted instances: only labels of people are taken": predicted,
+        f"{len(labels.suggestions)} suggested frames, which have no labels": labels.suggestions,
+    }
+    return [note for note, found in notes.items() if found]
 
 
 def _missing(videos: Sequence[Any], found: Sequence[Path | None]) -> list[str]:
@@ -110,13 +103,9 @@ def _missing(videos: Sequence[Any], found: Sequence[Path | None]) -> list[str]:
 
 def _video_folders(videos: Sequence[Any]) -> list[str]:
     """For each video the folder of its pictures."""
-    names = []
-    for video in videos:
-        origin = video.source_video or video
-        listed = isinstance(origin.filename, list)
-        stem = "images" if listed else last_part(str(origin.filename)).rsplit(".", 1)[0]
-        names.append(folder_name(stem))
-    return distinct_names(names)
+    files = [(video.source_video or video).filename for video in videos]
+    names = ["images" if isinstance(file, list) else last_part(str(file)) for file in files]
+    return distinct_names([folder_name(name.rsplit(".", 1)[0]) for name in names])
 
 
 def _source(frame: Any, folders: Sequence[str], videos: Sequence[Any], path: Path) -> ImageSource:
@@ -124,23 +113,15 @@ def _source(frame: Any, folders: Sequence[str], videos: Sequence[Any], path: Pat
     folder = folders[videos.index(video)]
     origin = video.source_video or video
     if isinstance(origin.filename, list):
-        return _listed(origin.filename, number, folder, path, _embedded(video, number, path))
-    return ImageSource(
-        name=f"{LABEL_FOLDER}/{folder}/img{number:08d}.png",
-        embedded=_embedded(video, number, path),
-        video=_existing(video, path),
-        frame=number,
-    )
+        source = _listed(origin.filename, number, folder, path)
+    else:
+        name = f"{LABEL_FOLDER}/{folder}/img{number:08d}.png"
+        source = ImageSource(name, video=_existing(video, path), frame=number)
+    return replace(source, embedded=_embedded(video, number, path))
 
 
-def _listed(
-    files: Sequence[str],
-    number: int,
-    folder: str,
-    path: Path,
-    embedded: Callable[[], UInt8[ndarray, "height width 3"]] | None,
-) -> ImageSource:
-    """A picture from a list of image files, or from the SLEAP file that was made of them."""
+def _listed(files: Sequence[str], number: int, folder: str, path: Path) -> ImageSource:
+    """A picture from a list of image files."""
     if not 0 <= number < len(files):
         raise ContentError(f"frame {number} is not among the {len(files)} images of its list")
     parts = [part for part in files[number].replace("\\", "/").split("/") if part not in ("", ".")]
@@ -150,7 +131,7 @@ def _listed(
     named = Path(files[number])
     file = find_file(named.parent, named.name) or find_file(path.parent, "/".join(parts))
     name = f"{LABEL_FOLDER}/{folder_name(inner)}/{parts[-1]}"
-    return ImageSource(name=name, file=file, embedded=embedded, frame=frame_number(parts[-1]))
+    return ImageSource(name, file=file, frame=frame_number(parts[-1]))
 
 
 def _existing(video: Any, path: Path) -> Path | None:
@@ -183,10 +164,7 @@ def _embedded(
 def write_sleap_labels(labels: LabeledImages, path: Path, *, embed: bool = False) -> list[str]:
     """Write labels to ``path``, in place; pictures are lists of files, one for each folder.
 
-    Args:
-        labels: The labels.
-        path: The file.
-        embed: Put the pictures into the file (``.pkg.slp``); every picture needs its file.
+    With ``embed`` the pictures are put into the file (``.pkg.slp``); every one needs its file.
 
     Returns:
         What could not be kept.

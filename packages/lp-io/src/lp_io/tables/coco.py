@@ -342,6 +342,7 @@ def read_coco_predictions(path: Path, animals: Animals) -> PoseTable:
     check_animals(animals, map(_track, content.annotations), numbers, "image")
     found, K = [one for _, one in rows], len(content.skeleton)
     images = [image for image, _ in rows]
+    sets = [image.get("set") for image in images]
     table = content.table(found, numbers, scorer="tracker")
     return replace(
         table,
@@ -350,7 +351,7 @@ def read_coco_predictions(path: Path, animals: Animals) -> PoseTable:
         score=np.array(list(map(_score, found))) if animals.several else None,
         visibility=None,
         confidence=np.array([_confidence(one, K) for one in found]).reshape(len(rows), K),
-        split=_splits(images),
+        split=tuple(map(str, sets)) if sets and set(map(type, sets)) == {str} else None,
     )
 
 
@@ -377,10 +378,3 @@ def _frames(images: Sequence[Entry]) -> Frames:
     if all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
         return tuple(int(number) for number in numbers if number is not None)
     return tuple(image["file_name"] for image in images)
-
-
-def _splits(images: Sequence[Entry]) -> tuple[str, ...] | None:
-    sets = [image.get("set") for image in images]
-    if not images or not all(isinstance(name, str) for name in sets):
-        return None
-    return tuple(map(str, sets))

@@ -54,15 +54,9 @@ def _skeleton_of(labels: Any) -> Skeleton:
 
 
 def poses_of(labels: Any, frame: Frames, instances: Sequence[Any], *, scorer: str) -> PoseTable:
-    """A row for each of some instances.
+    """A row for each of some instances of ``sleap_io.Labels``, by the frames that they are in.
 
     Individuals are named where an instance has a track or a frame has several rows.
-
-    Args:
-        labels: The ``sleap_io.Labels`` that they are in.
-        frame: R frames.
-        instances: R instances.
-        scorer: Who made them.
 
     Raises:
         ContentError: There is not exactly one skeleton.
@@ -90,12 +84,6 @@ def image_list(paths: Sequence[str]) -> Any:
     """A ``sleap_io.Video`` of image files, none of which has to exist."""
     more = {"type": "ImageVideo", "filename": paths[0], "filenames": list(paths)}
     return _closed_video(list(paths), more)
-
-
-def _video_file(name: str) -> Any:
-    """A ``sleap_io.Video`` of a video file, which does not have to exist."""
-    more = {"grayscale": False, "bgr": True, "dataset": "", "input_format": ""}
-    return _closed_video(name, {"type": "MediaVideo", "filename": name, **more})
 
 
 def _closed_video(filename: str | list[str], metadata: dict[str, Any]) -> Any:
@@ -174,10 +162,7 @@ def _instance(library: Any, table: PoseTable, row: int, known: dict[str, Any]) -
 def write_sleap_predictions(table: PoseTable, path: Path, *, video: str = "") -> None:
     """Write predictions to ``path``, in place.
 
-    Args:
-        table: The predictions.
-        path: The file.
-        video: The video that frame numbers count in; SLEAP opens it to show the predictions.
+    SLEAP opens ``video``, in which frame numbers count, to show the predictions.
 
     Raises:
         ContentError: SLEAP cannot keep the table.
@@ -187,7 +172,9 @@ def write_sleap_predictions(table: PoseTable, path: Path, *, video: str = "") ->
         raise ContentError("a frame number occurs twice, which SLEAP would join into one frame")
     groups = list(table.by_frame())
     numbers = [frame for frame, _ in groups if isinstance(frame, int)]
-    source = _video_file(video or "unknown_video.mp4")
+    name = video or "unknown_video.mp4"
+    more = {"grayscale": False, "bgr": True, "dataset": "", "input_format": ""}
+    source = _closed_video(name, {"type": "MediaVideo", "filename": name, **more})
     if len(numbers) < len(groups):
         source = image_list([str(frame) for frame, _ in groups])
         numbers = list(range(len(groups)))
@@ -202,12 +189,9 @@ def write_sleap_predictions(table: PoseTable, path: Path, *, video: str = "") ->
 
 
 def read_sleap_predictions(path: Path, animals: Animals) -> PoseTable:
-    """Read the predictions in one video, or in a list of images.
+    """Read the predictions in one video, or in a list of images; animals are told by their tracks.
 
-    Args:
-        path: The file.
-        animals: Which animals to take, by the names of their tracks. Frames without them get no
-            row.
+    Frames without the animals that are taken get no row.
 
     Raises:
         ContentError: The file is no SLEAP file, or holds several videos, or no predictions.
@@ -228,13 +212,15 @@ def read_sleap_predictions(path: Path, animals: Animals) -> PoseTable:
         ours = _ours(labels)
         scorer = str(ours.get("scorer") or "SLEAP")
         table = poses_of(labels, _frames(frames, numbers), instances, scorer=scorer)
-        R, K = len(table), table.num_keypoints
+        sets, R, K = ours.get("sets"), len(table), table.num_keypoints
+        if not isinstance(sets, list) or len(sets) != len(frames):
+            sets = None
         return replace(
             table,
             individual=table.individual if animals.several else None,
             score=_stacked([one.score for one in instances], R) if animals.several else None,
             confidence=_stacked([one.points["score"] for one in instances], R, K),
-            split=_splits(ours, places, len(frames)),
+            split=None if sets is None else tuple(str(sets[place]) for place in places),
         )
 
 
@@ -260,13 +246,7 @@ def _frames(frames: Sequence[Any], numbers: Sequence[int]) -> Frames:
     return tuple(numbers)
 
 
-def _splits(ours: dict[str, Any], places: list[int], frames: int) -> tuple[str, ...] | None:
-    found = ours.get("sets")
-    if not isinstance(found, list) or len(found) != frames:
-        return None
-    return tuple(str(found[place]) for place in places)
-
-
 def _ours(labels: Any) -> dict[str, Any]:
+    """What lp keeps in the provenance of a file."""
     ours = labels.provenance.get(_OURS) if isinstance(labels.provenance, dict) else None
     return ours if isinstance(ours, dict) else {}

@@ -119,9 +119,8 @@ class KeepMetrics(Callback):
 def _log_pending_row(trainer: Trainer, log: MetricsLog) -> None:
     """Log the values of the training step that has just ended, as Lightning is about to.
 
-    Lightning calls the callbacks first and logs then, so a state that is saved by a callback would
-    come back without this row. It has no public way to ask for these values. That the log leaves
-    out a repeated row keeps it single.
+    It calls the callbacks first and logs then, so a state that a callback saves would come back
+    without this row; it has no public way to ask for it. The log leaves a repeated row out.
     """
     connector = trainer._logger_connector
     within_epoch = connector._first_loop_iter is not None

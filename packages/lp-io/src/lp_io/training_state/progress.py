@@ -21,13 +21,7 @@ SECONDS_BETWEEN_FILES = 2.0
 
 
 class ReportProgress(Callback):
-    """Tells a function and ``progress.json`` how many steps are done.
-
-    Args:
-        report: Called with the number of steps done and a note on how it goes.
-        total_steps: Batches of the whole training.
-        folder: Where the file goes.
-    """
+    """Tells ``report``, with a note, and ``progress.json`` in a folder how many steps are done."""
 
     def __init__(self, report: Callable[[int, str], None], total_steps: int, folder: Path) -> None:
         self.report = report
@@ -46,11 +40,7 @@ class ReportProgress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Report one step.
-
-        The errors are read only where Lightning logs them too: to read them is to wait until the
-        device has done all that it was given.
-        """
+        """Report one step; the errors only where Lightning logs them, as that awaits the device."""
         self.batches += 1
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and trainer.global_step % every == 0:
@@ -101,14 +91,9 @@ def _errors(trainer: Trainer) -> str:
 
 
 class StopWhenAsked(Callback):
-    """The first Ctrl-C finishes the step, saves and stops; the second stops at once.
+    """The first Ctrl-C finishes the step, saves and ends with ``reason``; the second at once.
 
     With several processes it leaves Ctrl-C alone: they would not stop at the same step.
-
-    Args:
-        saver: Saves the training state.
-        reason: The error with which the training ends.
-        say: Shows a line to the user.
     """
 
     def __init__(

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.utilities import CombinedLoader, rank_zero_warn
+from pytorch_lightning.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
+from lp_io.checkpoint.keeping import warn_of_full_disk
 from lp_io.errors import TrainingStateError
 from lp_io.tensor_file import UNFINISHED
 from lp_io.training_state.checkpoint_io import TrainingStateIO
@@ -157,7 +158,7 @@ class TrainingStateSaver(Checkpoint):
         try:
             trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:09d}{SUFFIX}")
         except TrainingStateError as error:
-            _warn(error)
+            warn_of_full_disk(error)
             trainer.strategy.barrier("Trainer.save_checkpoint")  # where the others wait
         self._saved_at = time.monotonic()
         if self._then_stop is not None:
@@ -183,26 +184,16 @@ class TrainingStateSaver(Checkpoint):
             if isinstance(files, TrainingStateIO):
                 files.wait()
         except TrainingStateError as error:
-            _warn(error)
+            warn_of_full_disk(error)
         for path in _states(self.folder)[: -self.keep]:
             path.unlink(missing_ok=True)
 
 
-def _warn(error: TrainingStateError) -> None:
-    """Let the training go on where the disk is full; what cannot be stored at all is an error."""
-    if not isinstance(error.__cause__, OSError):
-        raise error
-    rank_zero_warn(f"{error}\nthe training goes on without it")
-
-
 def _validation_may_follow(trainer: Trainer, batch_idx: int) -> bool:
     """Whether the epoch ends or a validation may come between this batch and the next."""
-    progress = trainer.fit_loop.epoch_loop.batch_progress
-    if progress.is_last_batch:
-        return True
-    every = trainer.val_check_batch
-    if not every or every == float("inf"):
-        return False
+    progress, every = trainer.fit_loop.epoch_loop.batch_progress, trainer.val_check_batch
+    if progress.is_last_batch or not every or every == float("inf"):
+        return progress.is_last_batch
     return (batch_idx + 1) % every == 0 or progress.total.ready % every == 0
 
 

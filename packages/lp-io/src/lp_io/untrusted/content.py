@@ -38,10 +38,7 @@ def reading(path: Path, kind: type[LPError], what: str) -> Iterator[None]:
 
 @contextmanager
 def library_reading(library: str) -> Iterator[None]:
-    """Tell whatever a library says about a file that is not as it should be as a `ContentError`.
-
-    Libraries of other projects meet damaged files with any exception there is.
-    """
+    """Tell whatever exception a library meets a damaged file with as a `ContentError`."""
     try:
         yield
     except (ContentError, LPError, OSError, MemoryError):

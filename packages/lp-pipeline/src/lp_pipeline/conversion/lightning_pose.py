@@ -11,14 +11,12 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.errors import ConversionError
-from lp_io.lightning_pose import (
+from lp_io.lightning_pose.checkpoint import (
     LightningPoseCheckpoint,
-    check_backbone,
-    fill,
     find_lightning_pose_checkpoint,
-    get_adapter,
     read_lightning_pose_checkpoint,
 )
+from lp_io.lightning_pose.weights import check_backbone, fill, get_adapter
 from lp_io.model_directory import CONFIG_FILE
 from lp_io.projects.folders import folder_beside
 from lp_io.projects.report import ConversionReport

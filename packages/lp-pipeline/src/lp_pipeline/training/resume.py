@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock
-from lp_io.training_state import latest_training_state, remove_unfinished_states
+from lp_io.training_state.saver import latest_training_state, remove_unfinished_states
 from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.display import SILENT, Display

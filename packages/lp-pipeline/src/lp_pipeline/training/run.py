@@ -20,9 +20,9 @@ from lp_io.checkpoint.folder import check_model_dir, content
 from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save
 from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, STATE_FOLDER
 from lp_io.training_lock import TrainingLock
-from lp_io.training_state import TrainingStateSaver
 from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress, StopWhenAsked
+from lp_io.training_state.saver import TrainingStateSaver
 from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig, save_config
 from lp_pipeline.config.paths import csv_files, data_dir, test_videos_directory, video_dir
