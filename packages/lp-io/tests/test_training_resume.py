@@ -11,8 +11,8 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lp_core.callbacks import AnnealWeight, UnfreezeBackbone
-from lp_io.training_state.checkpoint_io import TrainingStateIO
 from lp_io.training_state.saver import TrainingStateSaver, latest_training_state
+from lp_io.training_state.storage import TrainingStateIO
 
 BATCHES, EPOCHS = 5, 4
 ENDS = {}

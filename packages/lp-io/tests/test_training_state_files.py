@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_io.errors import TrainingStateError
-from lp_io.training_state.checkpoint_io import TrainingStateIO
 from lp_io.training_state.saver import capture_random_state, restore_random_state
-from lp_io.training_state.storage import read_training_state, write_training_state
+from lp_io.training_state.storage import TrainingStateIO, read_training_state, write_training_state
 
 scalars = (
     st.none()

@@ -14,6 +14,8 @@ from lp_core.listing import visible
 CONFIG_FILE = "config.yaml"
 """The resolved config of the training."""
 
+MANIFEST_NAME = "manifest.json"
+WEIGHTS_NAME = "model.safetensors"
 STATE_FOLDER = "training_state"
 PROGRESS_FILE = "progress.json"
 LOCK_FILE = ".training.lock"

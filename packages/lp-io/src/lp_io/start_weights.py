@@ -8,7 +8,7 @@ from pathlib import Path
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import LeftOut, Manifest, read_manifest, read_weights, take_weights
-from lp_io.checkpoint.files import MANIFEST_NAME, WEIGHTS_NAME, without_losses
+from lp_io.checkpoint.files import without_losses
 from lp_io.errors import CheckpointError
 from lp_io.lightning_pose.checkpoint import (
     find_lightning_pose_checkpoint,
@@ -16,6 +16,7 @@ from lp_io.lightning_pose.checkpoint import (
     read_lightning_pose_checkpoint,
 )
 from lp_io.lightning_pose.weights import tracker_weights
+from lp_io.model_directory import MANIFEST_NAME, WEIGHTS_NAME
 
 _KEY = "model.checkpoint"
 _BACKBONE = "backbone."

@@ -1,7 +1,7 @@
 """Saved models: ``model.safetensors`` with ``manifest.json`` beside it."""
 
 from lp_io.checkpoint.building import get_model_class
-from lp_io.checkpoint.files import read_manifest
+from lp_io.checkpoint.files import Manifest, read_manifest
 from lp_io.checkpoint.loading import (
     LeftOut,
     LoadedModel,
@@ -9,7 +9,6 @@ from lp_io.checkpoint.loading import (
     read_weights,
     take_weights,
 )
-from lp_io.checkpoint.manifest import Manifest
 from lp_io.checkpoint.saving import annotate_model, save_model
 
 __all__ = [

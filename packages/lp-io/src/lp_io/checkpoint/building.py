@@ -24,7 +24,7 @@ from lp_core.registry import (
     registered,
 )
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_io.checkpoint.manifest import LossRecord, Manifest
+from lp_io.checkpoint.files import LossRecord, Manifest
 from lp_io.errors import CheckpointError
 
 TrackerClass = type[BaseSupervisedTracker]

@@ -16,14 +16,13 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import build_tracker, get_model_class
 from lp_io.checkpoint.files import (
     LOSS_PREFIXES,
-    MANIFEST_NAME,
-    WEIGHTS_NAME,
+    Manifest,
     not_finite,
     read_saved_model,
     without_losses,
 )
-from lp_io.checkpoint.manifest import Manifest
 from lp_io.errors import CheckpointError
+from lp_io.model_directory import MANIFEST_NAME, WEIGHTS_NAME
 from lp_io.tensor_file import read_tensor_file, tensor_bytes
 
 

@@ -22,23 +22,20 @@ from lp_core.registry import LOSSES, Plugin, registered
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import registration_of
 from lp_io.checkpoint.files import (
-    MANIFEST_NAME,
     NEW_MANIFEST_NAME,
     NEW_WEIGHTS_NAME,
-    WEIGHTS_NAME,
-    finish_interrupted_save,
-    not_finite,
-    read_manifest,
-    tensor_record,
-)
-from lp_io.checkpoint.manifest import (
     Distribution,
     LossRecord,
     Manifest,
     WeightsRecord,
+    finish_interrupted_save,
     manifest_text,
+    not_finite,
+    read_manifest,
+    tensor_record,
 )
 from lp_io.errors import CheckpointError
+from lp_io.model_directory import MANIFEST_NAME, WEIGHTS_NAME
 from lp_io.tensor_file import sha256_of, write_tensor_file
 
 _PACKAGES = (

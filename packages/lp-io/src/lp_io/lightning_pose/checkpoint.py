@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from lp_io.errors import ConversionError
+from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME, TENSORBOARD_FOLDER
 from lp_io.untrusted.content import ContentError, library_reading, reading
 
-CONFIG_NAME = "config.yaml"
 _CHECKPOINTS = "tb_logs/*/version_*/checkpoints/*.ckpt"
 _VERSION = re.compile(r"version_(\d+)")
 _STEP = re.compile(r"step=(\d+)")
@@ -32,8 +32,9 @@ _STEP = re.compile(r"step=(\d+)")
 
 def is_lightning_pose_model_dir(folder: Path) -> bool:
     """Whether a folder is a model directory of Lightning Pose: a config and logs, no manifest."""
-    ours = (folder / "manifest.json").exists()
-    return not ours and (folder / CONFIG_NAME).is_file() and (folder / "tb_logs").is_dir()
+    if (folder / MANIFEST_NAME).exists() or not (folder / CONFIG_FILE).is_file():
+        return False
+    return (folder / TENSORBOARD_FOLDER).is_dir()
 
 
 def find_lightning_pose_checkpoint(folder: Path) -> Path:

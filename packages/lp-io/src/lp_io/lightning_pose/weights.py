@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
 
 Weights = Mapping[str, Tensor]
+Value = TypeVar("Value")
 
 _BACKBONE, _HEAD = "backbone.", "head."
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -153,13 +154,8 @@ def get_adapter(model_type: str, where: str | Path) -> Adapter:
     Raises:
         ConversionError: Models of this type cannot be converted.
     """
-    if model_type not in ADAPTERS:
-        raise ConversionError(
-            f"models of type '{model_type}' cannot be converted from Lightning Pose",
-            where=where,
-            remedy=f"types that can be converted: {', '.join(ADAPTERS)}; train the others again",
-        )
-    return ADAPTERS[model_type]
+    problem = f"models of type '{model_type}' cannot be converted from Lightning Pose"
+    return _chosen(ADAPTERS, model_type, where, problem)
 
 
 def check_backbone(name: str, where: str | Path) -> Callable[[str], str]:
@@ -168,13 +164,14 @@ def check_backbone(name: str, where: str | Path) -> Callable[[str], str]:
     Raises:
         ConversionError: Its weights cannot be converted.
     """
-    if name not in LAYOUTS:
-        raise ConversionError(
-            f"the weights of a '{name}' cannot be converted",
-            where=where,
-            remedy=f"backbones that can be: {', '.join(LAYOUTS)}; train the others again",
-        )
-    return LAYOUTS[name]
+    return _chosen(LAYOUTS, name, where, f"the weights of a '{name}' cannot be converted")
+
+
+def _chosen(known: Mapping[str, Value], name: str, where: str | Path, problem: str) -> Value:
+    if name not in known:
+        remedy = f"these can be converted: {', '.join(known)}; train the others again"
+        raise ConversionError(problem, where=where, remedy=remedy)
+    return known[name]
 
 
 def tracker_weights(

@@ -14,12 +14,11 @@ from lp_core.poses.csv_text import opened_csv_rows
 from lp_core.text import quoted
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import is_lightning_pose_model_dir
+from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME
 from lp_io.projects.deeplabcut import is_deeplabcut_project
 from lp_io.tables.coco import read_coco
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, reading
-
-_MODEL_FILES = ("manifest.json", "config.yaml")  # of a model directory
 
 
 class Kind(Enum):
@@ -67,7 +66,7 @@ def detect(path: Path) -> Kind:
 
 
 def _folder(path: Path) -> Kind:
-    if all((path / name).is_file() for name in _MODEL_FILES):
+    if all((path / name).is_file() for name in (MANIFEST_NAME, CONFIG_FILE)):
         return Kind.MODEL
     if is_lightning_pose_model_dir(path):
         return Kind.LIGHTNING_POSE_MODEL

@@ -17,8 +17,7 @@ from torch.utils.data import DataLoader
 from lp_io.checkpoint.keeping import warn_of_full_disk
 from lp_io.errors import TrainingStateError
 from lp_io.tensor_file import UNFINISHED
-from lp_io.training_state.checkpoint_io import TrainingStateIO
-from lp_io.training_state.storage import read_training_state
+from lp_io.training_state.storage import TrainingStateIO, read_training_state
 
 SUFFIX = ".state.safetensors"
 _KEY = "lp_random_states"

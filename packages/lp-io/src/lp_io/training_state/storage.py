@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
 from lp_core.atomic import atomic_write
@@ -29,8 +31,6 @@ FORMAT_VERSION = "1"
 
 _KIND, _VALUE = "$", "value"
 _PLAIN = (str, int, bool, type(None))
-_MAPPINGS: dict[str, type] = {"dict": dict, "ordered": OrderedDict}
-_SPECIAL_FLOATS = ("nan", "inf", "-inf")
 
 
 class EncodedState:
@@ -177,20 +177,16 @@ def _untagged(found: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     """What a JSON mapping, whose values are decoded already, stands for."""
     if _KIND not in found:
         return found
-    kind, value = found[_KIND], found[_VALUE]
-    if kind == "float" and value in _SPECIAL_FLOATS:
-        return float(value)
-    if kind == "tuple":
-        return tuple(value)
-    if kind in _MAPPINGS:
-        return _MAPPINGS[kind](value)
-    if kind == "tensor":
-        return tensors[value]
-    if kind == "array":
-        return tensors[value].numpy()
-    if kind == "scalar":
-        return tensors[value].numpy()[()]
-    raise ValueError(kind)
+    decoders: dict[str, Callable[[Any], Any]] = {
+        "float": float,
+        "tuple": tuple,
+        "dict": dict,
+        "ordered": OrderedDict,
+        "tensor": tensors.__getitem__,
+        "array": lambda name: tensors[name].numpy(),
+        "scalar": lambda name: tensors[name].numpy()[()],
+    }
+    return decoders[found[_KIND]](found[_VALUE])
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
@@ -201,3 +197,68 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}\n{tensor.dtype}\n{list(tensor.shape)}\n".encode())
         digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
+
+
+class TrainingStateIO(CheckpointIO):
+    """Stores Lightning's checkpoints as safetensors with JSON instead of a pickle.
+
+    Give it to the trainer: ``Trainer(plugins=[TrainingStateIO()])``. Optimisers, schedules,
+    callbacks, loops, loaders and whatever else Lightning puts in a checkpoint come back exactly.
+
+    Args:
+        in_background: Copy the state, and leave it to a thread to hash and write the copy while the
+            training goes on. Until that is done, the file before it is the newest. For use with
+            `TrainingStateSaver`, which waits where it must.
+    """
+
+    def __init__(self, *, in_background: bool = False) -> None:
+        super().__init__()
+        self._in_background = in_background
+        self._written: Future[None] | None = None
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint; the file appears whole or not at all.
+
+        Raises:
+            TrainingStateError: It holds something other than plain values, tensors and arrays, or
+                the file cannot be written; in the background, that the one before could not.
+        """
+        if not self._in_background:
+            write_training_state(path, checkpoint)
+            return
+        self.wait()
+        writer = ThreadPoolExecutor(max_workers=1)  # Python waits for it before it ends
+        self._written = writer.submit(EncodedState(checkpoint, copy=True).write, Path(path))
+        writer.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """Wait until what is being written is on the disk.
+
+        Raises:
+            TrainingStateError: It could not be written.
+        """
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint to the CPU, from which Lightning moves it; only values are ever read.
+
+        Raises:
+            TrainingStateError: The file is missing or cannot be trusted.
+        """
+        self.wait()
+        return read_training_state(path)
+
+    def teardown(self) -> None:
+        """Wait until what is being written is on the disk."""
+        self.wait()
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint, if it is there."""
+        self.wait()
+        Path(path).unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
-from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import (
     LightningPoseCheckpoint,
@@ -17,7 +16,7 @@ from lp_io.lightning_pose.checkpoint import (
     read_lightning_pose_checkpoint,
 )
 from lp_io.lightning_pose.weights import check_backbone, fill, get_adapter
-from lp_io.model_directory import CONFIG_FILE
+from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME
 from lp_io.projects.folders import folder_beside
 from lp_io.projects.report import ConversionReport
 from lp_pipeline.builders.model import get_options

@@ -19,9 +19,8 @@ from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
-from lp_io.checkpoint.files import MANIFEST_NAME
 from lp_io.checkpoint.loading import stored_weights_digest
-from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, PREDICTIONS, metrics_log
+from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, MANIFEST_NAME, PREDICTIONS, metrics_log
 from lp_io.predictions.source import is_of_other_weights
 from lp_pipeline.builders.labels import OUT_OF_DISTRIBUTION, label_names
 from lp_pipeline.builders.losses import build_loss, training_labels

@@ -16,10 +16,9 @@ from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
 from lp_io.checkpoint import load_model
-from lp_io.checkpoint.folder import check_model_dir, content
 from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save
 from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, STATE_FOLDER
-from lp_io.training_lock import TrainingLock
+from lp_io.training_lock import TrainingLock, check_model_dir, content
 from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress, StopWhenAsked
 from lp_io.training_state.saver import TrainingStateSaver

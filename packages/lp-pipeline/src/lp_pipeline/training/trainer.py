@@ -13,7 +13,7 @@ from lp_core.batch_norm import SynchronizeBatchNorm
 from lp_core.callbacks import AnnealWeight, UnfreezeBackbone
 from lp_io.checkpoint.keeping import MONITOR
 from lp_io.model_directory import TENSORBOARD_FOLDER
-from lp_io.training_state.checkpoint_io import TrainingStateIO
+from lp_io.training_state.storage import TrainingStateIO
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.config.schema import Config, TrainingConfig
 
