@@ -14,9 +14,8 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -99,15 +98,8 @@ _DEEPEST = 20
 _MOST_VALUES = 100_000
 
 
-@dataclass(frozen=True)
-class LightningPoseCheckpoint:
-    """What a checkpoint of Lightning Pose holds that matters.
-
-    Attributes:
-        path: The file.
-        weights: Tensors by name, on the CPU.
-        hyper_parameters: The options of the tracker that are plain values, by name.
-    """
+class LightningPoseCheckpoint(NamedTuple):
+    """A file, its tensors by name, on the CPU, and the tracker's options that are plain values."""
 
     path: Path
     weights: Mapping[str, Tensor]

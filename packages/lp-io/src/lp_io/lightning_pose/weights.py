@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -87,9 +86,10 @@ _RESNETS = (
 )
 _EFFICIENTNETS = ("efficientnet_b0", "efficientnet_b1", "efficientnet_b2")
 
-LAYOUTS: Mapping[str, Callable[[str], str]] = MappingProxyType(
-    dict.fromkeys(_RESNETS, resnet_weight) | dict.fromkeys(_EFFICIENTNETS, efficientnet_weight)
-)
+LAYOUTS: Mapping[str, Callable[[str], str]] = {
+    **dict.fromkeys(_RESNETS, resnet_weight),
+    **dict.fromkeys(_EFFICIENTNETS, efficientnet_weight),
+}
 """By backbone: the name of a weight in a checkpoint, without ``backbone.``, to its name in ours."""
 
 
@@ -113,9 +113,8 @@ def _same_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Te
 
 def _context_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Tensor]:
     """Leave out ``layers``, where Lightning Pose stores every weight a second time."""
-    return {
-        name: value for name, value in weights.items() if not name.startswith("head_mf.layers.")
-    }
+    twice = "head_mf.layers."
+    return {name: value for name, value in weights.items() if not name.startswith(twice)}
 
 
 def _regression_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Tensor]:
@@ -136,15 +135,13 @@ def _regression_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[s
     return own
 
 
-ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
-    {
-        "heatmap": Adapter({"decoding": "lightning_pose"}, _same_head),
-        "heatmap_mhcrnn": Adapter(
-            {"decoding": "lightning_pose", "context_head": "recurrent"}, _context_head
-        ),
-        "regression": Adapter({"decoding": "lightning_pose"}, _regression_head),
-    }
-)
+_OPTIONS = {"decoding": "lightning_pose"}
+
+ADAPTERS: Mapping[str, Adapter] = {
+    "heatmap": Adapter(_OPTIONS, _same_head),
+    "heatmap_mhcrnn": Adapter({**_OPTIONS, "context_head": "recurrent"}, _context_head),
+    "regression": Adapter(_OPTIONS, _regression_head),
+}
 """By ``model.model_type``, which Lightning Pose and lp name alike."""
 
 

@@ -70,21 +70,18 @@ def _source(file_name: str, root: Path, path: Path) -> ImageSource:
     name = file_name.replace("\\", "/")
     parts = [part for part in PurePosixPath(name).parts if part != "."]
     if not parts or name.startswith("/") or ":" in parts[0] or ".." in parts:
-        raise _elsewhere(file_name)
+        drive = PureWindowsPath(file_name).drive
+        what = "an absolute path of Windows" if drive else "not below that folder"
+        raise ContentError(
+            f"the image '{file_name[:80]}' is {what}; names have to start from the folder of the "
+            "images",
+            "write the names in the COCO file relative to one folder, with forward slashes, such "
+            "as 'session1/0.jpg', and give that folder with --images",
+        )
     inner = parts[1:] if parts[0] == LABEL_FOLDER and len(parts) > 2 else parts
     folder = folder_name("_".join(inner[:-1]) or path.stem)
     return ImageSource(
         name=f"{LABEL_FOLDER}/{folder}/{inner[-1]}",
         file=find_file(root, "/".join(parts)),
         frame=frame_number(name),
-    )
-
-
-def _elsewhere(name: str) -> ContentError:
-    """The error that an image's name leads out of the folder of the images."""
-    what = "an absolute path of Windows" if PureWindowsPath(name).drive else "not below that folder"
-    return ContentError(
-        f"the image '{name[:80]}' is {what}; names have to start from the folder of the images",
-        "write the names in the COCO file relative to one folder, with forward slashes, such as "
-        "'session1/0.jpg', and give that folder with --images",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lp_core.image_source import ImageSource
@@ -92,22 +92,6 @@ def frame_number(file_name: str) -> int | None:
 def folder_name(text: str) -> str:
     """A text as the name of a folder: what no file system takes becomes an underscore."""
     return _UNFIT.sub("_", text).strip(" .") or "images"
-
-
-def in_video_folders(images: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
-    """The pictures with names as DeepLabCut needs them: ``labeled-data/VIDEO/FILE``.
-
-    Folders within folders become one, whose name joins theirs.
-    """
-    folders = [image.name.rpartition("/")[0] for image in images]
-    inner = [f"{folder}/".removeprefix(f"{LABEL_FOLDER}/").rstrip("/") for folder in folders]
-    different = list(dict.fromkeys(inner))
-    flat = [folder_name(folder.replace("/", "_") or "images") for folder in different]
-    names = dict(zip(different, distinct_names(flat), strict=True))
-    return tuple(
-        replace(image, name=f"{LABEL_FOLDER}/{names[folder]}/{last_part(image.name)}")
-        for image, folder in zip(images, inner, strict=True)
-    )
 
 
 def last_part(path: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lp_core.atomic import atomic_write
+from lp_core.image_source import ImageSource
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
-from lp_io.projects.labels import LABEL_FOLDER, folder_name, in_video_folders
+from lp_io.projects.labels import LABEL_FOLDER, distinct_names, folder_name, last_part
 from lp_io.projects.sleap import write_sleap_labels
 from lp_io.untrusted.content import writing
 
@@ -84,7 +86,7 @@ def export_sleap(labels: LabeledImages, target: Path) -> ConversionReport:
 
 def with_video_folders(labels: LabeledImages, report: ConversionReport) -> LabeledImages:
     """The labels with their pictures where DeepLabCut needs them, and their scorer's name too."""
-    images = in_video_folders(labels.images)
+    images = _in_video_folders(labels.images)
     moved = sum(new.name != old.name for new, old in zip(images, labels.images, strict=True))
     if moved:
         report.left_out.append(
@@ -99,3 +101,19 @@ def with_video_folders(labels: LabeledImages, report: ConversionReport) -> Label
     new_names = {old.name: new.name for old, new in zip(labels.images, images, strict=True)}
     frame = tuple(new_names[name] for name in labels.table.image_paths)
     return replace(labels, table=replace(labels.table, frame=frame, scorer=scorer), images=images)
+
+
+def _in_video_folders(images: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
+    """The pictures with names as DeepLabCut needs them: ``labeled-data/VIDEO/FILE``.
+
+    Folders within folders become one, whose name joins theirs.
+    """
+    folders = [image.name.rpartition("/")[0] for image in images]
+    inner = [f"{folder}/".removeprefix(f"{LABEL_FOLDER}/").rstrip("/") for folder in folders]
+    different = list(dict.fromkeys(inner))
+    flat = [folder_name(folder.replace("/", "_") or "images") for folder in different]
+    names = dict(zip(different, distinct_names(flat), strict=True))
+    return tuple(
+        replace(image, name=f"{LABEL_FOLDER}/{names[folder]}/{last_part(image.name)}")
+        for image, folder in zip(images, inner, strict=True)
+    )
