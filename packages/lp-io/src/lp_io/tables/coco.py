@@ -126,7 +126,7 @@ def _annotation(table: PoseTable, row: int, number: int, image: int) -> Entry:
     numbers: list[float | int] = []
     for position, code in zip(table.points[row], codes.tolist(), strict=True):
         numbers += [*map(_shortest, position if code else (0, 0)), code]
-    seen = table.points[row][codes > 0].astype(np.float64)
+    seen = np.array(numbers, np.float64).reshape(-1, 3)[codes > 0, :2]
     low = seen.min(axis=0) if len(seen) else np.zeros(2)
     sides = (seen.max(axis=0) - low) if len(seen) else np.zeros(2)
     individual = None if table.individual is None else table.individual[row]
