@@ -72,12 +72,7 @@ def save_model(
     """
     folder = Path(folder)
     tensors = tracker.state_dict()
-    broken = not_finite(tensors)
-    if broken is not None:
-        raise CheckpointError(
-            f"the weights '{broken}' are not finite: the training has diverged",
-            remedy="lower training.optimizer_params.learning_rate",
-        )
+    _check_finite(tensors)
     kind, plugin = registration_of(type(tracker))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,10 +91,7 @@ def save_model(
             unsupervised_losses=_loss_records(getattr(tracker, "unsupervised_losses", None)),
             packages=_package_versions([plugin.distribution]),
             split={name: tuple(paths) for name, paths in (split or {}).items()},
-            metrics={
-                name: None if value is None or not isfinite(value) else float(value)
-                for name, value in (metrics or {}).items()
-            },
+            metrics={name: _finite(value) for name, value in (metrics or {}).items()},
             extra=extra or {},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
@@ -111,6 +103,19 @@ def save_model(
             (folder / NEW_WEIGHTS_NAME).unlink()
             (folder / NEW_MANIFEST_NAME).unlink(missing_ok=True)
     return manifest
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    broken = not_finite(tensors)
+    if broken is not None:
+        raise CheckpointError(
+            f"the weights '{broken}' are not finite: the training has diverged",
+            remedy="lower training.optimizer_params.learning_rate",
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not isfinite(value) else float(value)
 
 
 def annotate_model(folder: str | Path, extra: Mapping[str, Any]) -> Manifest:
