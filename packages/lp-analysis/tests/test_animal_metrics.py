@@ -33,7 +33,7 @@ from lp_analysis.metrics.average_precision import (
     average_precision,
     rank_predictions,
 )
-from lp_analysis.metrics.bootstrap import Interval, sums
+from lp_analysis.metrics.bootstrap import Interval, interval, sums
 from lp_analysis.metrics.frame_metrics import pixel_error
 from lp_analysis.metrics.identities import IdentityCounts, count_identities
 from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, body_length, label_sigmas, oks
@@ -635,6 +635,11 @@ def test_a_tracker_that_fails_at_contact_is_told_so_by_level():
     assert value(metrics, "found", "touching") == 0.5
     assert value(metrics, "AR", "touching") == 0.5
     assert value(metrics, "AP", "touching") < value(metrics, "AP") < 1.0
+    # a false animal between the two that touch is of that level, and of no other
+    junk = PoseTable(SKELETON, truth.points[:1] + 60.0, (0,), individual=("c",), score=np.ones(1))
+    metrics = evaluated(truth, concatenate([junk, replace(truth, score=np.ones(8))]))
+    assert value(metrics, "AP", "touching") < 1.0 == value(metrics, "AP", "apart")
+    assert value(metrics, "false_per_frame", "touching") == 1 / 2
 
 
 @few
@@ -704,6 +709,12 @@ def test_intervals_are_over_videos():
         assert (cell.low, cell.high) == pytest.approx((cell.mean, cell.mean))
 
 
+def test_an_interval_holds_95_percent_of_the_resamples():
+    values = np.arange(1001) / 1000
+    found = interval(0.5, values)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.025, 0.975))
+
+
 def test_a_video_that_counts_twice_is_as_two_videos():
     rankings = [rank_predictions(pair_frames(*scene(seed, frames=30))) for seed in (1, 2)]
     twice = RankedPredictions([*rankings, rankings[1]]).average_precision()
@@ -751,8 +762,11 @@ def test_animals_that_cannot_be_seen_count_apart():
     codes[[1, 2]] = Visibility.OCCLUDED
     metrics = evaluated(replace(truth, visibility=codes), predicted.rows([0, 2]))
     assert (value(metrics, "found"), value(metrics, "visible_found")) == (0.5, 0.5)
-    metrics = evaluated(replace(truth, visibility=codes), predicted.rows([0, 3]))
-    assert (value(metrics, "found"), value(metrics, "visible_found")) == (0.5, 1.0)
+    predicted.points[2, 0] += [3.0, 4.0]  # of an animal that is found, hidden in its frame
+    metrics = evaluated(replace(truth, visibility=codes), predicted.rows([0, 2, 3]))
+    assert (value(metrics, "found"), value(metrics, "visible_found")) == (0.75, 1.0)
+    assert value(metrics, "pixel_error") == pytest.approx(5 / (3 * K))
+    assert value(metrics, "visible_pixel_error") == 0.0
 
 
 def test_a_label_file_of_a_video_and_its_predictions_are_compared(tmp_path):
