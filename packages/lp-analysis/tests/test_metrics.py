@@ -14,7 +14,6 @@ from lp_analysis.metrics.frame_metrics import (
     PoseSpaceError,
     TemporalNorm,
     pixel_error,
-    temporal_norm,
 )
 from lp_models.losses.pose_space import PoseSpace
 
@@ -47,12 +46,12 @@ def test_pixel_error_refuses_other_keypoints_than_those_labelled():
 def test_temporal_norm_is_the_move_since_the_frame_before_and_unknown_for_the_first():
     keypoints = np.array([[[0.0, 0.0]], [[3.0, 4.0]], [[np.nan, 4.0]], [[3.0, 4.0]], [[3.0, 5.0]]])
     np.testing.assert_array_equal(
-        temporal_norm(keypoints)[:, 0], [np.nan, 5.0, np.nan, np.nan, 1.0]
+        TemporalNorm()(keypoints)[:, 0], [np.nan, 5.0, np.nan, np.nan, 1.0]
     )
 
 
 def test_temporal_norm_of_no_frames_is_empty():
-    assert temporal_norm(np.zeros((0, 3, 2))).shape == (0, 3)
+    assert TemporalNorm()(np.zeros((0, 3, 2))).shape == (0, 3)
 
 
 @settings(deadline=None, max_examples=40)
@@ -65,7 +64,7 @@ def test_temporal_norm_of_no_frames_is_empty():
 def test_temporal_norm_does_not_depend_on_how_a_video_is_cut_into_chunks(keypoints, cuts):
     metric = TemporalNorm()
     parts = [metric(chunk) for chunk in np.split(keypoints, sorted(cuts))]
-    np.testing.assert_array_equal(np.concatenate(parts), temporal_norm(keypoints))
+    np.testing.assert_array_equal(np.concatenate(parts), TemporalNorm()(keypoints))
 
 
 def test_temporal_norm_remembers_the_last_frame_even_if_the_buffer_is_reused():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_analysis.metrics.frame_metrics import TemporalNorm, temporal_norm
+from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.metrics.suspicious import (
     CONFIDENCE_DROP,
@@ -114,7 +114,7 @@ def test_metric_tables_are_those_of_the_whole_video_whatever_its_length(tmp_path
     assert path.name == "v_temporal_norm.csv"
     assert list(found.index) == list(range(2500))
     assert found.iloc[0].isna().all()
-    np.testing.assert_allclose(found.to_numpy(), temporal_norm(keypoints), atol=1e-3)
+    np.testing.assert_allclose(found.to_numpy(), TemporalNorm()(keypoints), atol=1e-3)
 
 
 def test_metric_tables_place_rows_by_their_numbers(tmp_path):
@@ -125,7 +125,7 @@ def test_metric_tables_place_rows_by_their_numbers(tmp_path):
     write_pose_csv(rows, tmp_path / "v.csv")
     (path,) = write_metric_tables(tmp_path / "v.csv", {"temporal_norm": TemporalNorm()})
     found = pd.read_csv(path, index_col=0)
-    expected = np.round(temporal_norm(keypoints), 6)[sorted(order)]
+    expected = np.round(TemporalNorm()(keypoints), 6)[sorted(order)]
     expected[[3, 4]] = np.nan  # frames 4 and 7 follow frames without a row
     assert list(found.index) == sorted(order)
     np.testing.assert_array_equal(found.to_numpy(), expected)

@@ -62,20 +62,12 @@ def pixel_error(
     return _length(predicted.astype(np.float64) - truth)
 
 
-def temporal_norm(keypoints: Keypoints) -> PerKeypoint:
-    """How far each keypoint moved since the frame before.
-
-    Args:
-        keypoints: (N, K, 2) frame px of consecutive frames.
-
-    Returns:
-        (N, K) frame px; the first row is NaN, as are moves from or to a missing keypoint.
-    """
-    return TemporalNorm()(keypoints)
-
-
 class TemporalNorm:
-    """`temporal_norm` of a video that comes in chunks: it remembers the last frame."""
+    """How far each keypoint moved since the frame before, in frame px.
+
+    The first row is NaN, as are moves from or to a missing keypoint. A video may come in chunks:
+    the last frame is remembered.
+    """
 
     def __init__(self) -> None:
         self._last: Keypoints | None = None
