@@ -33,11 +33,13 @@ def tables(tmp_path):
 def test_tables_of_several_animals_are_evaluated(litpose, tables):
     outcome = litpose(
         "evaluate", tables / "predicted.csv", "--truth", tables / "truth.csv",
-        "--fps", 1, "-o", tables / "m.json", "-o", tables / "m.csv",
+        "--fps", 1, "--body-length", 60, "-o", tables / "m.json", "-o", tables / "m.csv",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert "IDF1" in outcome.out
-    metrics = json.loads((tables / "m.json").read_text())["metrics"]["all"]
+    content = json.loads((tables / "m.json").read_text())
+    assert content["body_length_px"] == [60.0]
+    metrics = content["metrics"]["all"]
     assert metrics["AP50"]["value"] == 1.0
     assert metrics["pixel_error"]["value"] == pytest.approx(np.sqrt(2))
     assert metrics["IDF1"]["value"] == 0.5
@@ -64,7 +66,7 @@ def test_several_videos_have_intervals(litpose, tables):
         (("predicted.csv", "right.csv", "--truth", "truth.csv"), "2 tables of predictions, but 1"),
         (("predicted.csv", "--truth", "gone.csv"), "there is no such file"),
         (("predicted.csv", "--truth", "truth.csv", "-o", "m.txt"), "ends in .csv or .json"),
-        (("predicted.csv", "--fps", "30"), "with --truth"),
+        (("predicted.csv", "--fps", "30"), "need --truth"),
     ],
 )
 def test_wrong_use_is_answered_with_one_helpful_message(

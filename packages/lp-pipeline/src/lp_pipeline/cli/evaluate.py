@@ -61,6 +61,14 @@ class Evaluate:
         float | None,
         typer.Option(min=0.001, help="With --truth: frames per second, for switches per minute."),
     ] = None
+    body_length: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="With --truth: in px; default: the median over animals of the longest distance "
+            "between two keypoints.",
+        ),
+    ] = None
     output: Annotated[
         list[Path] | None,
         typer.Option("--output", "-o", help="With --truth: also write a .csv or .json."),
@@ -75,8 +83,8 @@ class Evaluate:
         if self.truth:
             self._evaluate_tables(self.truth, display)
             return
-        if self.fps or self.output:
-            raise EvaluationError("--fps and --output are for tables of predictions with --truth")
+        if self.fps or self.body_length or self.output:
+            raise EvaluationError("--fps, --body-length and --output need --truth")
         if self.data_dir is not None and not self.data_dir.is_dir():
             raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
         _check_files(self.label_files or ())
@@ -101,7 +109,7 @@ class Evaluate:
             read_video_tables,
             write_animal_metrics,
         )
-        from lp_analysis.metrics.animals import evaluate_animals
+        from lp_analysis.metrics.animals import AnimalOptions, evaluate_animals
         from lp_analysis.terminal_tables import animal_metrics_table
 
         tables = [self.model_dir, *(self.label_files or ())]
@@ -113,7 +121,8 @@ class Evaluate:
             {
                 str(table): read_video_tables(table, true, self.fps)
                 for table, true in zip(tables, truth, strict=True)
-            }
+            },
+            AnimalOptions(body_length=self.body_length),
         )
         display.show(animal_metrics_table(metrics))
         for path in self.output or ():
