@@ -22,11 +22,12 @@ from lp_pipeline.builders.model import (
 )
 from lp_pipeline.builders.videos import videos_to_predict
 from lp_pipeline.config.fields import config_fields
+from lp_pipeline.config.json_schema import schema_json
 from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SILENT
 from lp_pipeline.evaluation.after_training import chunk_length
 from lp_pipeline.prediction.drawing import drawing_style
-from lp_pipeline.training.run import training_callbacks
+from lp_pipeline.training.fit import training_callbacks
 from lp_pipeline.training.setup import set_up
 from lp_pipeline.training.trainer import get_trainer
 
@@ -34,6 +35,7 @@ CLIPS = ("dali.base.train.sequence_length=4", "dali.context.train.batch_size=8")
 SEMI = ("model.losses_to_use=[temporal]", *CLIPS)
 CONTEXT = ("model.model_type=heatmap_mhcrnn", "model.feature_stride=null")
 STEPS = ("training.max_epochs=null", "training.max_steps=9")
+TOP_DOWN = "animals.top_down=true"
 STEPWISE = "training.lr_scheduler_params.multisteplr"
 
 
@@ -114,6 +116,10 @@ class Look:
     def callbacks(self):
         made = training_callbacks(self.config, lambda folder, metrics: None, Path("unused"), SILENT)
         return {type(one).__name__: settings(one) for one in made}
+
+    def animals(self):
+        setup = set_up(self.config)
+        return setup.animals, setup.detector and setup.detector.model_dump()
 
     def after(self):
         evaluation = self.config.eval
@@ -214,6 +220,12 @@ EFFECTS = {
     "callbacks.anneal_weight.increase_factor": ("0.5", "callbacks", *SEMI),
     "callbacks.anneal_weight.final_val": ("0.5", "callbacks", *SEMI),
     "callbacks.anneal_weight.freeze_until_epoch": ("5", "callbacks", *SEMI),
+    "animals.top_down": ("true", "animals"),
+    "animals.crop_size": ("64", "animals", TOP_DOWN),
+    "animals.crop_jitter": ("0.2", "samples", TOP_DOWN),
+    "animals.count": ("3", "animals", TOP_DOWN),
+    "animals.detector_type": ("regression", "animals", TOP_DOWN),
+    "animals.detector": ("{{training: {{max_epochs: 3}}}}", "animals", TOP_DOWN),
 }
 """By key: another value, where its effect is observed, and settings that the effect needs."""
 
@@ -232,10 +244,20 @@ WITHOUT = {
 
 
 def test_every_key_is_observed_or_says_that_it_has_no_effect():
-    keys = {".".join(path): known for path, known in config_fields().items()}
+    keys = {".".join(path): description(path) for path in config_fields()}
     assert set(keys) == {*EFFECTS, *WITHOUT}
-    for key, known in keys.items():
-        assert ("no effect" in known.description) == (key in WITHOUT), key
+    for key, text in keys.items():
+        assert ("no effect" in text) == (key in WITHOUT), key
+
+
+def description(path):
+    """What the JSON schema says of a key."""
+    schema = schema_json()
+    entry = schema["properties"][path[0]]
+    for name in path[1:]:
+        section = schema["$defs"][entry["anyOf"][0]["$ref"].rpartition("/")[2]]
+        entry = section["properties"][name]
+    return entry.get("description", "")
 
 
 @pytest.fixture(scope="module")

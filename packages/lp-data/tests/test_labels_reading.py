@@ -215,9 +215,9 @@ MALFORMED = {
         "scorer,a,a,a\nbodyparts,n,n,m\ncoords,x,y,x\na.png,1,2,3\n",
         ["'m' has no column 'y'"],
     ),
-    "several animals": (
+    "half of several animals": (
         "scorer,a,a\nindividuals,m1,m2\nbodyparts,n,n\ncoords,x,y\na.png,1,2\n",
-        ["2 animals: m1, m2", "line 2"],
+        ["has no column"],
     ),
     "a line break in a name": (
         'scorer,a,a\nbodyparts,"paw\nleft","paw\nleft"\ncoords,x,y\na.png,1,2\n',

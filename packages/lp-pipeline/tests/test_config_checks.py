@@ -2,6 +2,7 @@
 
 import pytest
 
+from lp_pipeline.builders.labels import image_size
 from lp_pipeline.config.load import load_config, save_config
 from lp_pipeline.config.paths import csv_files, data_dir, video_dir
 from lp_pipeline.config.paths import test_videos_directory as videos_to_predict
@@ -159,8 +160,7 @@ def test_validation_by_batches_takes_the_place_of_the_default_epochs(
 
 
 def test_images_are_256_by_256_where_nothing_says_how_large(tmp_path):
-    size = load(tmp_path).config.data.image_resize_dims
-    assert (size.height, size.width) == (256, 256)
+    assert image_size(load(tmp_path).config) == (256, 256)
 
 
 def test_early_stopping_that_cannot_act_is_noted(tmp_path):

@@ -59,7 +59,6 @@ def test_default_yaml_loads_as_the_defaults():
     config = load_config(CONFIGS / "default.yaml").config
     config.losses = {}
     expected = Config()
-    expected.data.image_resize_dims.height = expected.data.image_resize_dims.width = 256
     expected.training.max_epochs = 300
     assert config == expected
 

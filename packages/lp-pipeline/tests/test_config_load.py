@@ -404,7 +404,6 @@ def test_a_saved_config_spells_out_what_the_file_repeats_by_an_alias(tmp_path):
 )
 def test_any_value_survives_saving(tmp_path_factory, name, rate, options):
     config = Config()
-    config.data.image_resize_dims.height = config.data.image_resize_dims.width = 256
     config.training.max_epochs = 300
     config.model.model_name = name
     config.training.optimizer_params.learning_rate = rate

@@ -54,7 +54,12 @@ class LabeledPrediction:
             PoseError: The sizes disagree.
         """
         predictions = PoseTable(
-            labels.skeleton, points, labels.frame, confidence=confidence, split=tuple(sets)
+            labels.skeleton,
+            points,
+            labels.frame,
+            individual=labels.individual,
+            confidence=confidence,
+            split=tuple(sets),
         )
         return cls(labels, predictions, weights)
 
@@ -75,8 +80,11 @@ class LabeledPrediction:
 
     def metric(self, values: Float[ndarray, "images keypoints"]) -> MetricTable:
         """A metric of the predictions, (N, K), with the names of its rows and columns."""
-        labels = self.labels
-        return MetricTable(labels.keypoint_names, labels.image_paths, values, self.sets)
+        labels, names = self.labels, self.labels.image_paths
+        if labels.individual is not None:
+            pairs = zip(names, labels.individual, strict=True)
+            names = tuple(f"{path} ({name})" if name else path for path, name in pairs)
+        return MetricTable(labels.keypoint_names, names, values, self.sets)
 
 
 def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
@@ -95,9 +103,11 @@ def read_labeled_prediction(
         EvaluationError: It lacks a labelled image or a keypoint.
         PoseError: It is damaged.
     """
-    stored = read_predictions(path)
-    known = {str(image): row for row, image in enumerate(stored.frame)}
-    missing = [image for image in table.image_paths if image not in known]
+    several = table.individual is not None
+    stored = read_predictions(path, several=several)
+    known = {row: place for place, row in enumerate(_animals(stored))}
+    rows = _animals(table)
+    missing = [image for image, animal in rows if (image, animal) not in known]
     if missing:
         raise EvaluationError(
             f"{len(missing)} labelled images have no prediction, such as {missing[0]}",
@@ -107,10 +117,13 @@ def read_labeled_prediction(
     absent = [name for name in table.keypoint_names if name not in stored.keypoint_names]
     if absent:
         raise EvaluationError(f"there is no prediction of the keypoint '{absent[0]}'", where=path)
-    found = stored.select_keypoints(table.keypoint_names).rows(
-        [known[image] for image in table.image_paths]
-    )
+    found = stored.select_keypoints(table.keypoint_names).rows([known[row] for row in rows])
     return LabeledPrediction.of(table, found.points, confidence_of(found), sets, weights_of(path))
+
+
+def _animals(table: PoseTable) -> list[tuple[str, str | None]]:
+    """For each row its image and its individual."""
+    return list(zip(table.image_paths, table.individual or (None,) * len(table), strict=True))
 
 
 def write_labeled_prediction(

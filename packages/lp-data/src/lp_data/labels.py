@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from lp_core.errors import PoseError
-from lp_core.poses import Content, MissingPolicy, PoseTable, Skeleton, Visibility, read_pose_csv
+from lp_core.poses import (
+    Animals,
+    Content,
+    MissingPolicy,
+    PoseTable,
+    Skeleton,
+    Visibility,
+    read_pose_csv,
+)
+from lp_core.poses.csv_reading import opened_pose_csv
+from lp_core.poses.grid import SINGLE
+
+T = TypeVar("T")
 
 _SAME = 1e-6  # frame px
 
@@ -33,7 +46,7 @@ def read_labels(path: str | Path, *, require_labels: bool = True) -> PoseTable:
         PoseError: The file cannot be read without guessing what it means. The message names the
             line and the column.
     """
-    table = read_pose_csv(path, Content.LABELS)
+    table = read_pose_csv(path, Content.LABELS, _animals(path))
     if require_labels and not table.codes.any():
         raise PoseError(
             "not a single keypoint is labelled in this file",
@@ -41,6 +54,13 @@ def read_labels(path: str | Path, *, require_labels: bool = True) -> PoseTable:
             remedy="label frames, or check that this is the right file",
         )
     return table
+
+
+def _animals(path: str | Path) -> Animals:
+    """All animals of a file that names several, or the only one, which then has no name."""
+    with opened_pose_csv(path, Content.LABELS, Animals(several=True)) as file:
+        names = [name for name in file.layout.individual or () if name != SINGLE]
+    return Animals(several=len(names) > 1)
 
 
 def scan_labels(path: str | Path) -> tuple[PoseTable, list[PoseError]]:
@@ -83,11 +103,11 @@ def join_tables(tables: Sequence[PoseTable], problems: list[PoseError] | None = 
     """One table with all images and the union of the keypoints.
 
     Keypoints stand in the order in which the tables first name them. A keypoint that a table does
-    not have is unlabelled in its images. An image may be in two tables, as long as they do not both
-    label the same keypoint, or agree on it.
+    not have is unlabelled in its images. An animal of an image may be in two tables, as long as
+    they do not both label the same keypoint, or agree on it.
 
     Args:
-        tables: One or more tables, of one animal in each image.
+        tables: One or more tables, of one camera.
         problems: Where contradictions are written down, while the first label stands; None makes
             them an error.
 
@@ -96,13 +116,13 @@ def join_tables(tables: Sequence[PoseTable], problems: list[PoseError] | None = 
     """
     if len(tables) == 1:
         return tables[0]
-    images = _first_places([table.image_paths for table in tables])
+    animals = _first_places([_animals_of(table) for table in tables])
     names = _first_places([table.keypoint_names for table in tables])
-    points = np.full((len(images), len(names), 2), np.nan)
-    codes = np.zeros((len(images), len(names)), dtype=np.int8)
-    places: dict[str, str] = {}
+    points = np.full((len(animals), len(names), 2), np.nan)
+    codes = np.zeros((len(animals), len(names)), dtype=np.int8)
+    places: dict[Animal, str] = {}
     for table in tables:
-        rows = [images[image] for image in table.image_paths]
+        rows = [animals[animal] for animal in _animals_of(table)]
         grid = np.ix_(rows, [names[name] for name in table.keypoint_names])
         before = replace(table, points=points[grid], visibility=codes[grid])
         for row, column in _contradictions(before, table):
@@ -113,20 +133,36 @@ def join_tables(tables: Sequence[PoseTable], problems: list[PoseError] | None = 
         new = before.codes == Visibility.UNLABELED
         points[grid] = np.where(new[..., None], table.points, before.points)
         codes[grid] = np.where(new, table.codes, before.codes)
-        for row, image in enumerate(table.image_paths):
-            places.setdefault(image, table.place(row))
+        for row, animal in enumerate(_animals_of(table)):
+            places.setdefault(animal, table.place(row))
     stated = any(table.visibility is not None for table in tables)
-    return PoseTable(
+    several = any(table.individual is not None for table in tables)
+    joined = PoseTable(
         Skeleton(tuple(names)),
         points,
-        tuple(images),
+        tuple(image for image, _ in animals),
+        individual=tuple(name for _, name in animals) if several else None,
         visibility=codes if stated else None,
         scorer="+".join(dict.fromkeys(table.scorer for table in tables)),
-        read_from=tuple(places[image] for image in images),
+        read_from=tuple(places[animal] for animal in animals),
+    )
+    # an image without any animal in one table may have some in another
+    named = {image for image, name in animals if name is not None}
+    return joined.rows(
+        [row for row, (image, name) in enumerate(animals) if name or image not in named]
     )
 
 
-def _first_places(lists: Sequence[tuple[str, ...]]) -> dict[str, int]:
+Animal = tuple[str, str | None]
+"""An image and an individual on it."""
+
+
+def _animals_of(table: PoseTable) -> tuple[Animal, ...]:
+    """The image and the individual of each row."""
+    return tuple(zip(table.image_paths, table.individual or (None,) * len(table), strict=True))
+
+
+def _first_places(lists: Sequence[tuple[T, ...]]) -> dict[T, int]:
     """Every name that occurs, in the order of first occurrence, and its position."""
     every = dict.fromkeys(name for names in lists for name in names)
     return {name: position for position, name in enumerate(every)}
@@ -140,10 +176,10 @@ def _contradictions(before: PoseTable, table: PoseTable) -> list[list[int]]:
     return np.argwhere(labelled & ~alike).tolist()
 
 
-def _contradiction(table: PoseTable, row: int, column: int, places: dict[str, str]) -> PoseError:
+def _contradiction(table: PoseTable, row: int, column: int, places: dict[Animal, str]) -> PoseError:
     image, name = table.image_paths[row], table.keypoint_names[column]
     return PoseError(
         f"two label files disagree about the keypoint '{name}' of '{image}'",
-        where=f"{places[image]}; {table.place(row)}",
+        where=f"{places[_animals_of(table)[row]]}; {table.place(row)}",
         remedy="keep one of the two rows",
     )

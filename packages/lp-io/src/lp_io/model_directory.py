@@ -35,6 +35,13 @@ IMAGE_FOLDER = "image_preds"
 LABELED_VIDEO_FOLDER = "labeled_videos"
 
 
+DETECTOR_FOLDER = "detector"
+"""A model directory of its own, of what finds the animals, where there are several."""
+
+TOP_DOWN = "top_down"
+"""What ``manifest.json`` keeps, among its ``extra``, of a model of several animals."""
+
+
 def metrics_log(folder: Path) -> Path:
     """Where the training of a model directory logs losses and errors."""
     return folder / CSV_FOLDER / METRICS_FILE

@@ -22,6 +22,7 @@ from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.top_down import TopDownPredictor
 
 Frame = UInt8[ndarray, "height width 3"]
 
@@ -40,6 +41,7 @@ class Model:
         manifest: What its model directory says of it.
         handler: What runs the tracker.
         calibration: From its confidences to probabilities; None where it carries none.
+        top_down: What finds the animals, where the tracker looks at each in a crop; else None.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Model:
         self.manifest = manifest
         self.calibration = stored_calibration(manifest)
         self.handler = PredictionHandler(tracker, device=device, precision=precision, chunk=chunk)
+        self.top_down: TopDownPredictor | None = None
 
     @classmethod
     def from_dir(
@@ -71,7 +74,11 @@ class Model:
             PredictionError: The device is not there.
         """
         loaded = load_model(Path(folder))
-        return cls(loaded.tracker, loaded.manifest, device=device, precision=precision, chunk=chunk)
+        model = cls(
+            loaded.tracker, loaded.manifest, device=device, precision=precision, chunk=chunk
+        )
+        model.top_down = TopDownPredictor.of_model(Path(folder), loaded.manifest, model.handler)
+        return model
 
     @property
     def tracker(self) -> BaseSupervisedTracker:

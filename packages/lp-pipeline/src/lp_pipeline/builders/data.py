@@ -15,6 +15,7 @@ from lp_data.datasets.labeled import LabeledDataset
 from lp_data.regions import Boxes
 from lp_data.split import split_frames
 from lp_data.video.listing import list_videos
+from lp_pipeline.builders.animals import crops_on, is_top_down
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import boxes_of_video, get_boxes
@@ -26,7 +27,7 @@ from lp_pipeline.errors import ConfigError
 def get_dataset(
     config: Config, tracker_class: type[BaseSupervisedTracker], labels: PoseTable
 ) -> LabeledDataset:
-    """The labelled images, with the context that the tracker declares.
+    """The labelled images, or the crops of the animals on them, with the context of the tracker.
 
     Raises:
         ImageFileError: An image of the labels is not there.
@@ -36,11 +37,13 @@ def get_dataset(
     augmenter = build_augmenter(
         training.imgaug, labels.skeleton, horizontal_flip=training.imgaug_hflip
     )
+    top_down = is_top_down(config, tracker_class, labels)
     return LabeledDataset(
         labels,
         data_dir(config),
         image_size(config),
-        regions=get_boxes(config),
+        regions=crops_on(config, labels) if top_down else get_boxes(config),
+        jitter=config.animals.crop_jitter if top_down else None,
         instances=tracker_class.instances,
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lp_data.regions import Boxes, read_boxes
+from lp_core.poses import PoseTable
+from lp_core.regions import RegionSource
+from lp_data.regions import Boxes, CentredRegions, read_boxes
 from lp_data.video.listing import find_videos
+from lp_io.checkpoint import Manifest
+from lp_io.model_directory import TOP_DOWN
 from lp_pipeline.config.paths import bbox_files, test_videos_directory
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import PredictionError
@@ -34,20 +38,32 @@ def get_boxes(config: Config) -> Boxes | None:
     return read_boxes(files) if files else None
 
 
-def boxes_of_labels(config: Config | None, labels: Path, given: Path | None = None) -> Boxes | None:
-    """The boxes of the images of a label file; None where the tracker looks at whole images.
+def regions_of_labels(
+    model: Manifest,
+    config: Config | None,
+    table: PoseTable,
+    labels: Path | None = None,
+    given: Path | None = None,
+) -> RegionSource | None:
+    """The parts of the images of labels that a tracker looks at; None where at whole images.
 
     Args:
+        model: The manifest of the tracker; of one that looks at crops around animals, these are
+            around the labelled ones.
         config: Of the tracker; None where it is not known.
-        labels: The label file.
+        table: The labels.
+        labels: Their file, where it is not one of the training.
         given: A file of boxes, or a folder with a file ``<labels>_bbox.csv``; None takes the boxes
             that the tracker was trained on.
 
     Raises:
         BoxFileError: The file cannot be read.
     """
-    if given is not None:
+    if given is not None and labels is not None:
         return read_boxes([given / f"{labels.stem}_bbox.csv" if given.is_dir() else given])
+    if TOP_DOWN in model.extra:
+        height, width = model.extra[TOP_DOWN]["crop_size"]
+        return CentredRegions(table, (height, width))
     return None if config is None else get_boxes(config)
 
 

@@ -123,7 +123,13 @@ def _predict(model: Model, project: SyntheticProject, folder: Path, display: Dis
 
     style = DrawingStyle(confidence_threshold=0.1, trail=6, legend=True, skeleton=project.skeleton)
     predictor = VideoPredictor(
-        model.handler, model.scorer, model.calibration, {}, style, display=display
+        model.handler,
+        model.scorer,
+        model.calibration,
+        {},
+        style,
+        display=display,
+        top_down=model.top_down,
     )
     predictor.predict(project.test_video, folder / TABLE)
     predictor.draw(project.test_video, folder / TABLE, folder / VIDEO)

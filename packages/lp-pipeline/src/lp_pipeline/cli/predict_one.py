@@ -15,9 +15,10 @@ from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
 from lp_data.labels import read_labels
 from lp_data.regions import Boxes
+from lp_io.checkpoint import Manifest
 from lp_io.model_directory import IMAGE_FOLDER, VIDEO_FOLDER, labeled_video_path
 from lp_io.predictions.source import check_source
-from lp_pipeline.builders.videos import boxes_of_labels, boxes_of_video
+from lp_pipeline.builders.videos import boxes_of_video, regions_of_labels
 from lp_pipeline.cli.predict import Predict
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
@@ -59,6 +60,7 @@ class InputPredictor:
     Attributes:
         request: What the command line asks for.
         project: The model directory; None where it holds nothing but the weights.
+        manifest: What its model directory says of the tracker.
         predictor: What predicts.
         display: Where to report to.
         tally: Counts the videos.
@@ -66,6 +68,7 @@ class InputPredictor:
 
     request: Predict
     project: ModelProject | None
+    manifest: Manifest
     predictor: VideoPredictor
     display: Display
     tally: Tally = field(default_factory=Tally)
@@ -87,8 +90,9 @@ class InputPredictor:
             replace(style_of(request.model_dir), legend=True),
             request.reader,
             display,
+            model.top_down,
         )
-        return cls(request, project, predictor, display)
+        return cls(request, project, model.manifest, predictor, display)
 
     def predict_labels(self, file: Path) -> None:
         """One label file into ``image_preds/<name>/predictions.csv``."""
@@ -103,7 +107,9 @@ class InputPredictor:
                 by.handler,
                 labels,
                 file.parent,
-                regions=boxes_of_labels(self._config, file, self.request.boxes),
+                regions=regions_of_labels(
+                    self.manifest, self._config, labels, file, self.request.boxes
+                ),
                 sets=None if project is None else project.use_of(images, file.parent),
                 display=self.display,
             )

@@ -35,8 +35,11 @@ def check_values(config: Config, report: Report) -> None:
 def _check_size(config: Config, report: Report) -> None:
     size = config.data.image_resize_dims
     for name, other in (("height", "width"), ("width", "height")):
-        key = f"data.image_resize_dims.{name}"
-        if getattr(size, name) is None and report.sound(f"data.image_resize_dims.{other}"):
+        key, sound = (
+            f"data.image_resize_dims.{name}",
+            report.sound(f"data.image_resize_dims.{other}"),
+        )
+        if getattr(size, name) is None and getattr(size, other) is not None and sound:
             report.problem(key, f"not set, but {other} is", "set both, or neither")
 
 

@@ -38,9 +38,6 @@ def complete(config: Config, report: Report) -> None:
 
 def _complete_data(config: Config, file: Path) -> None:
     data, model = config.data, config.model
-    size = data.image_resize_dims
-    if size.height is None and size.width is None:
-        size.height = size.width = DEFAULT_SIZE
     data.keypoint_names = data.keypoint_names or None
     data.columns_for_singleview_pca = data.columns_for_singleview_pca or None
     data.mirrored_column_matches = data.mirrored_column_matches or None

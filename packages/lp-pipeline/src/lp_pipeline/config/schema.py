@@ -427,6 +427,28 @@ class CallbacksConfig(Section):
     anneal_weight: AnnealWeightConfig = AnnealWeightConfig()
 
 
+class AnimalsConfig(Section):
+    """Ours: several animals in a frame, or one that is small in it.
+
+    Attributes:
+        top_down: Whether animals are found first, and the tracker then looks at each in a crop;
+            null does so where a labelled image has several.
+        crop_size: The longer side of crops in frame px; null takes the largest labelled animal and
+            a quarter more.
+        crop_jitter: How far crops are moved at random in training, as a share of their size.
+        count: How many animals there are at most; null where that is not known.
+        detector_type: The registered tracker that finds them.
+        detector: What of the other keys differs for it, such as ``{model: {backbone: resnet18}}``.
+    """
+
+    top_down: bool | None = None
+    crop_size: Annotated[int, Field(ge=8)] | None = None
+    crop_jitter: Annotated[float, Field(ge=0, le=0.25)] = 0.1
+    count: Count | None = None
+    detector_type: str = "centroid"
+    detector: dict[str, Any] = {}
+
+
 class Config(Section):
     """A whole config.
 
@@ -439,6 +461,7 @@ class Config(Section):
             20}``.
         eval: What happens after training.
         callbacks: Callbacks with options.
+        animals: Ours: several animals in a frame.
         hydra: Of Lightning Pose's launcher; no effect.
         creation_datetime: Written by training; no effect when read.
     """
@@ -450,5 +473,6 @@ class Config(Section):
     losses: dict[str, Any] = {}
     eval: EvalConfig = EvalConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
+    animals: AnimalsConfig = AnimalsConfig()
     hydra: Any = None
     creation_datetime: str | None = None

@@ -23,7 +23,7 @@ from lp_data.labels import read_labels
 from lp_io.model_directory import ERROR_PLOT, PIXEL_ERROR_SUMMARY, PREDICTIONS, video_tables
 from lp_io.predictions import scorer_name
 from lp_pipeline.builders.labels import other_label_files
-from lp_pipeline.builders.videos import get_boxes
+from lp_pipeline.builders.videos import regions_of_labels
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, outdated_tables, training_curves
 from lp_pipeline.evaluation.model_report import write_model_report
@@ -100,7 +100,7 @@ def predict_project_labels(
         handler,
         project.labels,
         project.data_dir,
-        regions=get_boxes(project.config),
+        regions=regions_of_labels(project.manifest, project.config, project.labels),
         sets=project.sets,
         display=display,
     )
@@ -173,8 +173,8 @@ def evaluate_label_file(
     folder = data_dir or file.absolute().parent
     table = read_labels(file)
     sets = project.use_of(table.image_paths, folder)
-    boxes = get_boxes(project.config)
-    result = predict_labels(handler, table, folder, regions=boxes, sets=sets, display=display)
+    regions = regions_of_labels(project.manifest, project.config, table)
+    result = predict_labels(handler, table, folder, regions=regions, sets=sets, display=display)
     path = project.predictions_of(file)
     _write(project, result, path)
     return result, path

@@ -17,6 +17,7 @@ from lp_data.regions import Boxes, CutVideo
 from lp_data.video.open import open_video
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.top_down import TopDownPredictor
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,12 @@ PredictFrom = Callable[[int], Iterator[Prediction]]
 
 @contextmanager
 def opened_to_predict(
-    handler: PredictionHandler, video: Path, *, reader: str = "auto", boxes: Boxes | None = None
+    handler: PredictionHandler,
+    video: Path,
+    *,
+    reader: str = "auto",
+    boxes: Boxes | None = None,
+    top_down: TopDownPredictor | None = None,
 ) -> Iterator[tuple[VideoSource, PredictFrom]]:
     """Open a video, and give it with what predicts it.
 
@@ -38,6 +44,7 @@ def opened_to_predict(
         video: The video.
         reader: A registered video reader, or ``auto``.
         boxes: Those of its frames; None for whole frames. See `lp_core.regions.collect`.
+        top_down: Finds the animal in each frame, where the tracker looks at crops around it.
 
     Raises:
         VideoError: The video cannot be read.
@@ -45,10 +52,12 @@ def opened_to_predict(
         PredictionError: The boxes are of several animals.
     """
     with ExitStack() as stack:
-        size = handler.read_size if boxes is None else None
+        whole = boxes is None and top_down is None
+        size = handler.read_size if whole else None
         source = stack.enter_context(open_video(video, reader=reader, resize_to=size))
         if boxes is None:
-            yield source, partial(handler.predict_video, source)
+            predict_video = handler.predict_video if top_down is None else top_down.predict_one
+            yield source, partial(predict_video, source)
             return
         tracks = boxes.of_video(len(source))
         first = [track[0] for track in tracks]

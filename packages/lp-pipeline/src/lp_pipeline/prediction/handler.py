@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import count, takewhile
+from typing import cast
 
 import torch
 from jaxtyping import Float, UInt8
@@ -20,7 +21,6 @@ from lp_core.video import Frames, VideoSource
 from lp_data.loading.runs import frames_before, prefetch, with_context
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.loading import weights_digest
-from lp_pipeline.errors import PredictionError
 
 DEFAULT_CHUNK = 32
 """Frames that go through the network at once."""
@@ -56,7 +56,6 @@ class PredictionHandler:
 
     Raises:
         DeviceError: The device is not there.
-        PredictionError: The tracker finds several animals per image.
     """
 
     def __init__(
@@ -67,12 +66,6 @@ class PredictionHandler:
         precision: Precision = "32-true",
         chunk: int | None = None,
     ) -> None:
-        if tracker.instances == "many":
-            raise PredictionError(
-                f"{type(tracker).__name__} finds several animals per image, and tables of "
-                "predictions hold one",
-                remedy="call its predict_step",
-            )
         self.device = choose_device(device)
         self.precision = precision
         self.chunk = chunk or default_chunk(self.device, tracker.options.image_size)
@@ -194,6 +187,23 @@ class PredictionHandler:
             frames = self.tracker.resize_frames(frames.to(self.device, non_blocking=True))
         return {"frames": frames, "to_frame": to_frame}
 
+    def predict_images(
+        self, images: Sequence[UInt8[Tensor, ...]], to_frame: Float[Tensor, "images 2 3"]
+    ) -> Prediction:
+        """Predictions of independent images, on the CPU.
+
+        Args:
+            images: Each (3, H, W) in model px, or (F, 3, H, W) with its context.
+            to_frame: Their maps from model px to frame px.
+        """
+        parts = []
+        for start in range(0, len(images), self.chunk):
+            some = torch.stack(list(images[start : start + self.chunk]))
+            maps = to_frame[start : start + self.chunk].contiguous()
+            batch = cast("LabeledBatch", {"images": some, "to_frame": maps})
+            parts.append((start, self._start(batch)()))
+        return _joined(parts, self.tracker.num_keypoints)
+
     def predict_labeled(self, batch: LabeledBatch) -> Prediction:
         """Predictions of a labelled batch, on the CPU."""
         return self._start(batch)()
@@ -208,9 +218,14 @@ class PredictionHandler:
         with autocast(self.device, self.precision):
             found = self._network.predict_step(moved)  # type: ignore[arg-type]
         keypoints, confidences = (
-            values.float().to("cpu", non_blocking=self._asynchronous) for values in found
+            values.float().to("cpu", non_blocking=self._asynchronous)
+            for values in (found.keypoints, found.confidences)
         )
-        prediction = Prediction(keypoints, confidences)
+        image, scores = (
+            None if values is None else values.to("cpu", non_blocking=self._asynchronous)
+            for values in (found.image, found.scores)
+        )
+        prediction = Prediction(keypoints, confidences, image, scores)
         if not self._asynchronous:
             return lambda: prediction
         copied = torch.cuda.Event()
@@ -221,3 +236,18 @@ class PredictionHandler:
             return prediction
 
         return wait
+
+
+def _joined(parts: Sequence[tuple[int, Prediction]], keypoints: int) -> Prediction:
+    """Predictions of parts of the images, each with the number of its first image."""
+    if not parts:
+        return Prediction(torch.empty(0, keypoints, 2), torch.empty(0, keypoints))
+    found = [part for _, part in parts]
+    image = [part.image + start for start, part in parts if part.image is not None]
+    scores = [part.scores for part in found if part.scores is not None]
+    return Prediction(
+        torch.cat([part.keypoints for part in found]),
+        torch.cat([part.confidences for part in found]),
+        torch.cat(image) if image else None,
+        torch.cat(scores).float() if scores else None,
+    )

@@ -53,12 +53,15 @@ def predict_labels(
             parts.append(handler.predict_labeled(batch))
             rows += batch["table_row"].tolist()
             update(len(rows))
-    keypoints, confidences = collect_rows(
+    found = sorted(set(rows))  # a row without a position may have no region
+    keypoints = torch.full((*table.points.shape[:2], 2), torch.nan, dtype=torch.float64)
+    confidences = torch.full(table.points.shape[:2], torch.nan, dtype=torch.float64)
+    keypoints[found], confidences[found] = collect_rows(
         torch.cat([part.keypoints for part in parts]).double(),
         torch.cat([part.confidences for part in parts]).double(),
         ownership(dataset.regions, table.keypoint_names),
-        rows,
-        len(table),
+        [found.index(row) for row in rows],
+        len(found),
     )
     sets = (UNSPLIT,) * len(table) if sets is None else sets
     return LabeledPrediction.of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,6 @@ from lp_analysis.metrics.metric_files import metric_file, metric_path, write_met
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_core.atomic import remove_leftovers
 from lp_core.batches import Prediction
-from lp_core.listing import file_marks
 from lp_core.poses import Content, confidence_of, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
@@ -30,25 +28,9 @@ from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.drawing import draw_video
 from lp_pipeline.prediction.handler import PredictionHandler
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """What was written for one video.
-
-    Attributes:
-        path: The table of coordinates.
-        frames: Rows written, which is the number of frames of the video.
-        seconds: How long the frames that are not `resumed` took.
-        damage: What is wrong with the file although its readable frames were predicted; or None.
-        resumed: Of the rows, those that an interrupted run had predicted.
-    """
-
-    path: Path
-    frames: int
-    seconds: float
-    damage: str | None
-    resumed: int
+from lp_pipeline.prediction.result import VideoResult, prediction_identity
+from lp_pipeline.prediction.several import predict_several
+from lp_pipeline.prediction.top_down import TopDownPredictor
 
 
 @dataclass(frozen=True)
@@ -60,6 +42,7 @@ class VideoPredictor:
         scorer: Goes into the tables' first header row.
         calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
         metrics: What is computed of the predictions, by name.
+        top_down: Finds the animals for the tracker, where it looks at each by itself.
         style: How to draw.
         reader: A registered video reader, or ``auto``.
         display: Where to report to.
@@ -72,6 +55,7 @@ class VideoPredictor:
     style: DrawingStyle = DEFAULT_STYLE
     reader: str = "auto"
     display: Display = SILENT
+    top_down: TopDownPredictor | None = None
 
     def predict(
         self, video: Path, table: Path, *, resume: bool = False, boxes: Boxes | None = None
@@ -93,10 +77,27 @@ class VideoPredictor:
             PredictionError: The number of rows is not the number of frames.
         """
         started = time.perf_counter()
+        top_down = None if boxes is not None else self.top_down
+        if top_down is not None and top_down.options.several:
+            return self._told(
+                predict_several(
+                    top_down,
+                    video,
+                    table,
+                    scorer=self.scorer,
+                    reader=self.reader,
+                    display=self.display,
+                    resume=resume,
+                ),
+                video,
+            )
         with ExitStack() as stack:
-            opened = opened_to_predict(self.handler, video, reader=self.reader, boxes=boxes)
+            opened = opened_to_predict(
+                self.handler, video, reader=self.reader, boxes=boxes, top_down=top_down
+            )
             source, predict_from = stack.enter_context(opened)
-            names, identity = self._names, _identity(self.handler, source, video, boxes)
+            names, identity = self._names, prediction_identity(self.handler, source, video, boxes)
+            identity += top_down.digest if top_down else ""
             writer = PredictionCsvWriter(
                 table, names, scorer=self.scorer, identity=identity, resume=resume
             )
@@ -116,10 +117,15 @@ class VideoPredictor:
             damage = getattr(source, "damage", None)
         self._write_source(table, video, boxes)
         seconds = time.perf_counter() - started
-        if damage:
-            self.display.message(f"warning: {video.name}: {damage}")
         self.write_metrics(table)
-        return VideoResult(table, coordinates.complete_rows, seconds, damage, resumed)
+        rows = coordinates.complete_rows
+        return self._told(VideoResult(table, rows, seconds, damage, resumed), video)
+
+    def _told(self, result: VideoResult, video: Path) -> VideoResult:
+        """The result, having said what is wrong with the video."""
+        if result.damage:
+            self.display.message(f"warning: {video.name}: {result.damage}")
+        return result
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -176,26 +182,3 @@ def _files_beside(
                 calibrated.append(calibration.probability(part.confidences.numpy()))
 
         yield append
-
-
-def _identity(
-    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None
-) -> str:
-    """A text that differs where predictions of a video may differ in any bit.
-
-    The number of threads is left out: a cluster may give a resumed job others.
-    """
-    return json.dumps(
-        {
-            "weights": handler.weights_digest,
-            "size": handler.image_size,
-            "context": handler.tracker.context_frames,
-            "chunk": handler.chunk,
-            "device": handler.device.type,
-            "precision": handler.precision,
-            "torch": torch.__version__,
-            "reader": type(source).__qualname__,
-            "video": file_marks(video),
-            "boxes": boxes.digest if boxes else None,
-        }
-    )

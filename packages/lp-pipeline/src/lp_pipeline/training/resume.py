@@ -14,7 +14,7 @@ from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
-from lp_pipeline.training.run import fit, is_secondary_process, prepare, tell_stale
+from lp_pipeline.training.run import fit_all, is_secondary_process, prepare, tell_stale
 from lp_pipeline.training.setup import TrainingSetup
 
 CHANGEABLE = (
@@ -101,7 +101,7 @@ def _go_on(loaded: LoadedConfig, model_dir: Path, display: Display) -> TrainingS
         display.message("no training state was saved yet: training from the beginning")
     else:
         display.message(f"going on from {state.name}")
-    return fit(loaded, setup, model_dir, display, state=state)
+    return fit_all(loaded, setup, model_dir, display, state=state)
 
 
 def _without_first_weights(loaded: LoadedConfig) -> LoadedConfig:

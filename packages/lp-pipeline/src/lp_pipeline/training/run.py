@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-from pytorch_lightning import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.errors import unwritable
-from lp_core.memory import explained_memory_errors
-from lp_core.text import quoted
 from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
-from lp_io.checkpoint import load_model
-from lp_io.checkpoint.keeping import KeepBestWeights, KeepEpochWeights, Save
-from lp_io.model_directory import CONFIG_FILE, CSV_FOLDER, STATE_FOLDER
+from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock, check_model_dir, content
-from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
-from lp_io.training_state.progress import ReportProgress, StopWhenAsked
-from lp_io.training_state.saver import TrainingStateSaver
-from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.load import LoadedConfig, save_config
 from lp_pipeline.config.paths import csv_files, data_dir, test_videos_directory, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.errors import TrainingError, TrainingStoppedError
+from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.beforehand import check_beforehand
+from lp_pipeline.training.detector import fit_detector
+from lp_pipeline.training.fit import fit
 from lp_pipeline.training.setup import TrainingSetup, set_up
-from lp_pipeline.training.trainer import get_callbacks, get_trainer
 
 
 def train(
@@ -61,7 +52,7 @@ def train(
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     if is_secondary_process():
-        return fit(loaded, prepare(loaded, display), model_dir, display)
+        return fit_all(loaded, prepare(loaded, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
     if overwrite:
         _check_holds_no_data(loaded.config, model_dir)
@@ -70,7 +61,20 @@ def train(
     with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
         _start_model_dir(loaded, model_dir, held, overwrite=overwrite)
         tell_stale(held, display)
-        return fit(loaded, setup, model_dir, display)
+        return fit_all(loaded, setup, model_dir, display)
+
+
+def fit_all(
+    loaded: LoadedConfig,
+    setup: TrainingSetup,
+    model_dir: Path,
+    display: Display,
+    *,
+    state: Path | None = None,
+) -> TrainingSetup:
+    """`fit`, after the training of what finds the animals where there are several."""
+    fit_detector(loaded, setup, model_dir, display)
+    return fit(loaded, setup, model_dir, display, state=state)
 
 
 def tell_stale(lock: TrainingLock, display: Display) -> None:
@@ -116,72 +120,6 @@ def _tell_unproved_context(setup: TrainingSetup, config: Config, display: Displa
         )
 
 
-def fit(
-    loaded: LoadedConfig,
-    setup: TrainingSetup,
-    model_dir: Path,
-    display: Display,
-    *,
-    state: Path | None = None,
-) -> TrainingSetup:
-    """Let Lightning train, in a model directory that has its config, from ``state`` on.
-
-    Returns:
-        The tracker with its best weights (in a secondary process with its last), and the data.
-
-    Raises:
-        TrainingError: The memory is not enough.
-        TrainingStoppedError: The user pressed Ctrl-C.
-    """
-    steps = batches_per_epoch(loaded.config.training, setup.data.steps_per_epoch)
-    total = _total_batches(loaded, steps)
-    log = MetricsLog(model_dir / CSV_FOLDER)
-    setup.tracker.backbone.to(memory_format=torch.channels_last)
-    with display.task("training", total) as update, _memory_explained(loaded):
-        callbacks = training_callbacks(loaded.config, setup.save, model_dir, display)
-        callbacks += [KeepMetrics(log), ReportProgress(update, total, model_dir)]
-        trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
-        trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
-    if not trainer.is_global_zero:
-        return setup
-    if not (model_dir / "manifest.json").is_file():  # shorter than the first validation
-        setup.save(model_dir, {})
-    return TrainingSetup(load_model(model_dir).tracker, setup.data)
-
-
-def training_callbacks(
-    config: Config, save: Save, model_dir: Path, display: Display
-) -> list[Callback]:
-    """The callbacks that follow from the config, and those that write weights and states."""
-    training = config.training
-    saver = TrainingStateSaver(
-        model_dir / STATE_FOLDER,
-        every_n_seconds=training.save_state_every_n_seconds,
-        keep=2,  # should the disk lose the newest
-    )
-    stopped = TrainingStoppedError(
-        "the training was stopped", remedy=f"go on with: litpose train --resume {quoted(model_dir)}"
-    )
-    callbacks = [
-        *get_callbacks(config),
-        KeepBestWeights(save, model_dir),
-        saver,
-        StopWhenAsked(saver, stopped, display.message),
-    ]
-    if training.ckpt_every_n_epochs:
-        callbacks.append(KeepEpochWeights(save, model_dir, training.ckpt_every_n_epochs))
-    return callbacks
-
-
-def _memory_explained(loaded: LoadedConfig) -> AbstractContextManager[None]:
-    """What to lower where the memory is not enough."""
-    size = loaded.config.training.train_batch_size
-    remedy = f"lower training.train_batch_size (now {size}) or data.image_resize_dims"
-    if loaded.config.model.losses_to_use:
-        remedy += ", or the clips' length dali.base.train.sequence_length"
-    return explained_memory_errors(TrainingError, remedy)
-
-
 def _read_images(setup: TrainingSetup, display: Display) -> None:
     """Decode every image once, so that a broken one is told before anything is written.
 
@@ -225,11 +163,3 @@ def _start_model_dir(
         save_config(loaded.config, model_dir / CONFIG_FILE)  # last: it makes the folder resumable
     except OSError as error:
         raise unwritable(TrainingError, "the model directory", model_dir, error) from error
-
-
-def _total_batches(loaded: LoadedConfig, steps_per_epoch: int) -> int:
-    """Batches of the whole training, for the progress bar."""
-    training = loaded.config.training
-    if training.max_steps is not None:
-        return training.max_steps * training.accumulate_grad_batches
-    return (training.max_epochs or 300) * steps_per_epoch

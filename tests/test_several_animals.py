@@ -1,0 +1,133 @@
+"""Several animals from labels to named tracks: find them, look at each, follow them."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import yaml
+
+from lp_io.checkpoint import read_manifest
+from lp_io.predictions import read_predictions
+from lp_io.predictions.source import is_made_from
+from lp_pipeline.config.load import load_config
+from lp_pipeline.display import SILENT, Display
+from lp_pipeline.model import Model
+from lp_pipeline.prediction.videos import VideoPredictor
+from lp_pipeline.training.run import train
+from lp_synthetic import SyntheticSettings, generate_project
+
+FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def mice(tmp_path_factory):
+    """A project with two mice."""
+    settings = SyntheticSettings(
+        seed=3, animals=2, height=96, width=96, labeled_frames=10, sessions=2, train_videos=1,
+        frames_per_video=24, test_frames=FRAMES, ood_frames=12, ood_labeled_frames=2,
+        crossings=0.0, touches=0.0, absences=0.0,
+    )  # fmt: skip
+    return generate_project(tmp_path_factory.mktemp("mice") / "project", settings)
+
+
+@pytest.fixture(scope="module")
+def mice_config(mice, tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    content = {"data": {"data_dir": str(mice.folder), "video_dir": "videos"}}
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def mice_model(mice_config, tiny_training, tmp_path_factory):
+    """A model directory of both stages after one epoch each."""
+    folder = tmp_path_factory.mktemp("models") / "mice"
+    train(load_config(mice_config, (*tiny_training, "animals.count=2")), folder)
+    return folder
+
+
+def test_one_training_makes_both_stages(mice_model):
+    manifest, detector = (read_manifest(mice_model / name) for name in ("", "detector"))
+    known = manifest.extra["top_down"]
+    assert (known["several"], known["count"]) == (True, 2)
+    assert known["crop_size"] == [64, 64]
+    assert manifest.keypoint_names[0] == "nose"
+    assert detector.keypoint_names == ("centroid",)
+    assert 0.1 <= detector.extra["score_threshold"] <= 0.5
+    assert manifest.split == detector.split
+
+
+def test_the_whole_way_by_the_command(litpose, mice_model, mice, tmp_path):
+    outcome = litpose("evaluate", mice_model)
+    assert outcome.code == 0, outcome.err
+    labelled = read_predictions(mice_model / "predictions.csv", several=True)
+    assert set(labelled.individual) == {"mouse1", "mouse2"}
+    outcome = litpose("predict", mice_model, mice.test_video, "-o", tmp_path)
+    assert outcome.code == 0, outcome.err
+    table = tmp_path / f"{mice.test_video.stem}.csv"
+    assert set(read_predictions(table, several=True).frame) == set(range(FRAMES))
+    assert is_made_from(table, mice.test_video, Model.from_dir(mice_model).handler.weights_digest)
+    again = litpose("predict", mice_model, mice.test_video, "-o", tmp_path)
+    assert "is there already" in again.out + again.err
+
+
+class StopsAtFrame(Display):
+    """A display on which the user presses Ctrl-C at a frame."""
+
+    @contextmanager
+    def task(self, name, total):
+        def update(done):
+            if done >= 8:
+                raise KeyboardInterrupt
+
+        yield update
+
+
+def predicted(model_dir, video, table, display=SILENT, resume=False):
+    model = Model.from_dir(model_dir, chunk=4)
+    predictor = VideoPredictor(model.handler, "s", display=display, top_down=model.top_down)
+    return predictor.predict(video, table, resume=resume)
+
+
+def test_an_interrupted_prediction_goes_on_to_the_same_bytes(mice_model, mice, tmp_path):
+    whole, stopped = tmp_path / "whole.csv", tmp_path / "stopped.csv"
+    predicted(mice_model, mice.test_video, whole)
+    with pytest.raises(KeyboardInterrupt):
+        predicted(mice_model, mice.test_video, stopped, StopsAtFrame())
+    assert not stopped.exists()
+    result = predicted(mice_model, mice.test_video, stopped, resume=True)
+    assert result.resumed == 4
+    assert stopped.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob(".*.rows"))
+
+
+def test_a_training_that_was_stopped_in_its_first_stage_goes_on(
+    litpose, mice_config, tiny_training, tmp_path
+):
+    """And one that was stopped in its second stage does not train the first again."""
+    folder, settings = (
+        tmp_path / "model",
+        (*tiny_training, "eval.predict_vids_after_training=false"),
+    )
+    assert litpose("train", mice_config, "-o", folder, *settings).code == 0
+    first = (folder / "detector" / "model.safetensors").read_bytes()
+    (folder / "manifest.json").unlink()
+    (folder / "model.safetensors").unlink()
+    assert litpose("train", "--resume", folder).code == 0
+    assert (folder / "detector" / "model.safetensors").read_bytes() == first
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_one_animal_that_is_small_in_the_frame(litpose, project, tiny_training, tmp_path):
+    """Its table has no individuals, and a row for every frame."""
+    config, folder = tmp_path / "config.yaml", tmp_path / "model"
+    config.write_text(yaml.safe_dump({"data": {"data_dir": str(project.folder)}}))
+    settings = (*tiny_training, "animals.top_down=true", "animals.crop_size=64")
+    assert litpose("train", config, "-o", folder, *settings).code == 0
+    outcome = litpose("predict", folder, project.test_video, "-o", tmp_path)
+    assert outcome.code == 0, outcome.err
+    table = read_predictions(tmp_path / f"{project.test_video.stem}.csv")
+    assert table.individual is None
+    assert len(table) == 16
+    assert np.isfinite(table.points).all()
+    assert (tmp_path / f"{project.test_video.stem}_temporal_norm.csv").is_file()
