@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from lp_analysis.errors import TrackingError
 from lp_analysis.tracks.detections import body_sizes, limb_pairs, limbs_of
+from lp_analysis.tracks.exchanges import Exchanges, Likeness
 from lp_analysis.tracks.flow import FAR, FlowProblem, Limit, Paths, cheapest_paths
 from lp_analysis.tracks.links import MotionModel, candidate_links, motion_costs
 from lp_analysis.tracks.online import UNKNOWN_SIZE, UNTRACKED, Decisions
@@ -224,8 +225,15 @@ class _OneView:
             [*cuts, *self._bounds(followed)],
             self._joining.most_missed,
         )
-        paths = cheapest_paths(self._problem(tracklets))
+        looks = self._looks(tracklets)
+        problem, moves = self._problem(tracklets, looks)
+        paths = cheapest_paths(problem)
         path = _path_numbers(tracklets, paths)
+        if any(look.metric.trust for look in looks):
+            links = dict(zip(map(tuple, problem.links.tolist()), moves.tolist(), strict=True))
+            exchanges = Exchanges(tracklets, links, _likeness(tracklets, looks))
+            paths = exchanges.improved(paths, path)
+            path = _path_numbers(tracklets, paths)
         track = np.full(len(self._table), UNTRACKED)
         for place, rows in enumerate(tracklets.rows):
             track[rows] = path[place]
@@ -237,21 +245,24 @@ class _OneView:
         frames = {frame for count in self._joining.counts for frame in (count.start, count.stop)}
         return [Cut(frame, tracks, np.inf) for frame in sorted(frames)] if tracks else []
 
-    def _problem(self, tracklets: Tracklets) -> FlowProblem:
+    def _problem(
+        self, tracklets: Tracklets, looks: list[_Look]
+    ) -> tuple[FlowProblem, Float[ndarray, " links"]]:
+        """What joins the tracklets, and the costs of the links without the evidence of likeness."""
         options, joining = self._options, self._joining
         further = 0 if options.animals is None else _FURTHER * options.animals
         links = candidate_links(tracklets, joining.max_gap, further)
         motion = MotionModel.fit(self._points, tracklets, self._body)
         anywhere = None if options.animals is None else float(-np.log(options.new_rate))
         cost = motion_costs(tracklets, links, motion, self._body, options.pose_change, anywhere)
-        cost -= self._evidence(tracklets, links)
+        moves, cost = cost, cost - _evidence(tracklets, looks, links)
         begin, end = self._ends(tracklets)
         if options.animals is None:
             worth = cost < begin[links[:, 1]] + end[links[:, 0]]
-            links, cost = links[worth], cost[worth]
+            links, cost, moves = links[worth], cost[worth], moves[worth]
         gain = self._gains()
         node = np.array([-gain[rows].sum() for rows in tracklets.rows])
-        return FlowProblem(
+        problem = FlowProblem(
             node.reshape(len(tracklets)),
             begin,
             end,
@@ -261,6 +272,7 @@ class _OneView:
             joining.extra_animal if options.animals is not None else None,
             _limits(tracklets, joining.counts),
         )
+        return problem, moves
 
     def _ends(
         self, tracklets: Tracklets
@@ -277,19 +289,13 @@ class _OneView:
             end[np.isin(tracklets.last + 1, stops)] = 0.0
         return begin, end
 
-    def _evidence(
-        self, tracklets: Tracklets, links: Int[ndarray, "links 2"]
-    ) -> Float[ndarray, " links"]:
-        """Nats for two tracklets being one individual, by build and by appearance."""
+    def _looks(self, tracklets: Tracklets) -> list[_Look]:
+        """What tells the tracklets apart: their build, and their appearance where it is given."""
         number = tracklets.numbers(len(self._table))
-        one, two = links.T
-        rows = tracklets.count[one], tracklets.count[two]
-        total = np.zeros(len(links))
-        for features in self._features:
-            metric = AppearanceMetric.fit(features, number, self._frame)
-            mean = _means(features, tracklets)
-            total += metric.log_odds(mean[one], mean[two], rows)
-        return total
+        return [
+            _Look(AppearanceMetric.fit(some, number, self._frame), _means(some, tracklets))
+            for some in self._features
+        ]
 
     def _gains(self) -> Float[ndarray, " rows"]:
         """What each row is worth on a path, nats: more where it is more certain than usual."""
@@ -313,6 +319,56 @@ def _mean_confidence(table: PoseTable) -> Float[ndarray, " rows"]:
     total = np.where(known, table.confidence, 0).sum(axis=1)
     count = known.sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+class _Look(NamedTuple):
+    """One kind of vectors.
+
+    Attributes:
+        metric: Compares them.
+        mean: (M, D) those of the tracklets, NaN where unknown.
+    """
+
+    metric: AppearanceMetric
+    mean: Float[ndarray, "tracklets features"]
+
+
+def _evidence(
+    tracklets: Tracklets, looks: list[_Look], links: Int[ndarray, "links 2"]
+) -> Float[ndarray, " links"]:
+    """Nats for the two tracklets of each link being one individual."""
+    one, two = links.T
+    rows = tracklets.count[one], tracklets.count[two]
+    total = np.zeros(len(links))
+    for metric, mean in looks:
+        total += metric.log_odds(mean[one], mean[two], rows)
+    return total
+
+
+def _likeness(tracklets: Tracklets, looks: list[_Look]) -> Likeness:
+    def likeness(
+        some: Int[ndarray, " some"], members: Int[ndarray, " _members"]
+    ) -> Float[ndarray, " some"]:
+        rows = tracklets.count[members]
+        counts = tracklets.count[some], np.full(len(some), rows.sum())
+        total = np.zeros(len(some))
+        for metric, mean in looks:
+            usual = np.broadcast_to(_weighted_median(mean[members], rows), mean[some].shape)
+            total += metric.log_density(mean[some], usual, counts)
+        return total
+
+    return likeness
+
+
+def _weighted_median(
+    values: Float[ndarray, "members features"], weight: Int[ndarray, " members"]
+) -> Float[ndarray, " features"]:
+    """What most rows are like, although some tracklets may be of another individual."""
+    order = np.argsort(values, axis=0)
+    ordered = np.take_along_axis(values, order, axis=0)
+    share = np.cumsum(weight[order] * ~np.isnan(ordered), axis=0)
+    middle = np.argmax(share >= share[-1:] / 2, axis=0)
+    return np.take_along_axis(ordered, middle[None], axis=0)[0]
 
 
 def _means(
@@ -366,7 +422,8 @@ def _doubts(
         if 0 <= cut < len(cuts):
             met.setdefault(cut, []).append(place)
         if not paths.used[place]:
-            reason = f"left out: {tracklets.count[place]} rows"
+            count = int(tracklets.count[place])
+            reason = f"left out: {count} {'row' if count == 1 else 'rows'}"
             found.append(
                 _Numbered(int(tracklets.first[place]), (), float(paths.used_margin[place]), reason)
             )

@@ -20,7 +20,8 @@ from scipy.linalg import eigh
 CHUNK = 25
 """Rows whose mean vector counts as one observation of an individual."""
 
-_MOST_EVIDENCE = 12.0  # nats
+_MOST_EVIDENCE = 20.0  # nats
+_NU = 3.0  # degrees of freedom of the Student-t distribution of an individual's vectors
 _MOST_AXES = 32  # of a vector, after principal components
 _LEAST_RATIO = 2.0  # of the variances between and within individuals
 _MOST_PAIRS = 20_000
@@ -111,11 +112,36 @@ class AppearanceMetric:
         """
         if not self.trust or not len(self.ratio):
             return np.zeros(len(first))
-        apart = self._projected(first) - self._projected(second)
+        apart, certain = self._apart(first, second, rows)
+        return self.trust * _log_ratio(apart, self.ratio, certain)
+
+    def log_density(
+        self,
+        mean: Float[ndarray, "pairs features"],
+        individual: Float[ndarray, "pairs features"],
+        rows: tuple[Int[ndarray, " pairs"], Int[ndarray, " pairs"]],
+    ) -> Float[ndarray, " pairs"]:
+        """Nats, up to a constant, for mean vectors being of known individuals; never limited.
+
+        Args:
+            mean: Mean vectors.
+            individual: Those of the individuals.
+            rows: From how many rows each of them is.
+        """
+        apart, certain = self._apart(mean, individual, rows)
+        squared = apart * apart / 2 * certain[:, None]
+        return -self.trust * (_NU + 1) / 2 * np.log1p(squared / _NU).sum(axis=1)
+
+    def _apart(
+        self,
+        first: Float[ndarray, "pairs features"],
+        second: Float[ndarray, "pairs features"],
+        rows: tuple[Int[ndarray, " pairs"], Int[ndarray, " pairs"]],
+    ) -> tuple[Float[ndarray, "pairs axes"], Float[ndarray, " pairs"]]:
+        """Differences along the axes, and how certain they are: 1 from `CHUNK` rows on."""
         counts = [np.minimum(count, CHUNK) / CHUNK for count in rows]
         certain = 2 / (1 / counts[0] + 1 / counts[1])
-        odds = self.trust * _log_ratio(apart, self.ratio, certain)
-        return np.clip(odds, -_MOST_EVIDENCE, _MOST_EVIDENCE)
+        return self._projected(first) - self._projected(second), certain
 
     def _projected(self, vectors: Float[ndarray, "some features"]) -> Float[ndarray, "some axes"]:
         return (np.where(np.isnan(vectors), self.centre, vectors) - self.centre) @ self.axes
@@ -154,10 +180,14 @@ def _log_ratio(
     ratio: Float[ndarray, " axes"],
     certain: Float[ndarray, " pairs"],
 ) -> Float[ndarray, " pairs"]:
-    """Log ratio of two Gaussian densities; fewer rows make the mean vectors less certain."""
+    """Log ratio of two Gaussian densities; fewer rows make the mean vectors less certain.
+
+    It is limited, as a tracklet may change its individual without anybody noticing.
+    """
     wide = 1 + (ratio - 1) * certain[:, None]
     squared = apart * apart / 2 * certain[:, None]
-    return 0.5 * (np.log(wide) - squared * (1 - 1 / wide)).sum(axis=1)
+    odds = 0.5 * (np.log(wide) - squared * (1 - 1 / wide)).sum(axis=1)
+    return np.clip(odds, -_MOST_EVIDENCE, _MOST_EVIDENCE)
 
 
 def _chunks(features: ndarray, tracklet: ndarray, frame: ndarray) -> _Chunks:

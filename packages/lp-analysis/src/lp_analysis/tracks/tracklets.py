@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from lp_analysis.tracks.detections import masked_median
 
-_APART = 6  # frames between uncertain decisions that are cut one by one
+_APART = 3  # frames between uncertain decisions that are cut one by one
 _LONGEST = 100  # frames that a single cut may stand for
 _REACH = 4  # rows from which the velocity at an end is told
 
