@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton
 from lp_core.poses.table import concatenate
-from lp_io.predictions import read_predictions
-from lp_io.predictions.rows import RowFile, write_individuals
+from lp_io.predictions.rows import RowFile
 
 NAMES = ("a", "b")
 
@@ -83,35 +82,6 @@ def test_rows_of_another_model_are_not_taken_over(tmp_path):
         assert list(file.chunks()) == []
         file.remove()
     assert list(tmp_path.iterdir()) == []
-
-
-SEVERAL = ("m", "n", "untracked_0")
-
-
-@pytest.mark.parametrize("size", [1, 4])
-def test_tracked_and_untracked_rows_come_back_from_the_csv(tmp_path, size):
-    """F39: no row is lost or invented on the way to the table, whatever track it has."""
-    table, path = rows([0, 0, 2, 3]), tmp_path / "v.csv"
-    slots = np.array([1, 2, 0, 2])
-    parts = []
-    for start in range(0, 4, size):
-        numbers = range(start, start + size)
-        own = np.flatnonzero(np.isin(table.frame, numbers))
-        parts.append((numbers, table.rows(own), slots[own]))
-    write_individuals(path, parts, table.skeleton, SEVERAL, scorer="s")
-    read = read_predictions(path, several=True)
-    assert read.frame == (0, 0, 1, 2, 3)
-    assert read.individual == ("n", None, None, "m", None)
-    found = np.isfinite(read.points).all(axis=(1, 2))
-    np.testing.assert_allclose(read.points[found], table.points)
-
-
-def test_one_animal_has_a_row_for_each_frame_and_no_name(tmp_path):
-    table, path = rows([0, 2]), tmp_path / "v.csv"
-    write_individuals(path, [(range(3), table, np.zeros(2, int))], table.skeleton, None, scorer="s")
-    read = read_predictions(path)
-    assert (read.frame, read.individual) == ((0, 1, 2), None)
-    np.testing.assert_array_equal(np.isnan(read.points).all(axis=(1, 2)), [False, True, False])
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -1,6 +1,12 @@
 """Identity over time: which rows of a video are the same individual."""
 
-from lp_analysis.tracks.files import FileTracking, TrackedFile, review_path, track_file
+from lp_analysis.tracks.files import (
+    FileTracking,
+    TrackedFile,
+    review_path,
+    track_file,
+    write_tracked,
+)
 from lp_analysis.tracks.offline import Count, Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
@@ -27,4 +33,5 @@ __all__ = [
     "track_online",
     "with_tracks",
     "write_review",
+    "write_tracked",
 ]

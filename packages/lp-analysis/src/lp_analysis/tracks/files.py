@@ -96,12 +96,24 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
             where=source,
             remedy="give a table of several animals, such as DeepLabCut's with individuals",
         )
-    animal = np.array([name != SINGLE for name in table.individual], dtype=bool)
-    rows = np.flatnonzero(animal)
     try:
-        found = tracked(table.rows(rows), tracking)
+        return write_tracked(table, target, tracking)
     except TrackingError as error:
-        raise TrackingError(error.problem, where=source, remedy=error.remedy) from error
+        where = error.where or source
+        raise TrackingError(error.problem, where=where, remedy=error.remedy) from error
+
+
+def write_tracked(table: PoseTable, target: Path, tracking: FileTracking) -> TrackedFile:
+    """Follow the individuals of a table, and write all its rows with their tracks; see `track_file`.
+
+    Raises:
+        TrackingError: See `track_offline`.
+        PoseError: The file cannot be written.
+    """
+    names_before = table.individual or (None,) * len(table)
+    animal = np.array([name != SINGLE for name in names_before], dtype=bool)
+    rows = np.flatnonzero(animal)
+    found = tracked(table.rows(rows), tracking)
     names = np.full(len(table), SINGLE, dtype=object)
     names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
     lost = write_predictions(

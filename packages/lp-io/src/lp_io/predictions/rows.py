@@ -7,7 +7,7 @@ animal has one record without a position. It holds numbers only and is read by t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -16,10 +16,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from lp_core.atomic import atomic_text
 from lp_core.errors import PoseError, unwritable_as
-from lp_core.poses import Content, PoseTable, Skeleton, confidence_of
-from lp_core.poses.csv_writing import body_lines, header_lines
+from lp_core.poses import PoseTable, Skeleton, confidence_of
 
 _AT_ONCE = 4096  # records
 
@@ -149,40 +147,3 @@ class RowFile:
             score=records["score"].astype(np.float64),
             confidence=records["conf"].astype(np.float64),
         )
-
-
-def write_individuals(
-    path: Path,
-    parts: Iterable[tuple[range, PoseTable, Int[ndarray, " _"]]],
-    skeleton: Skeleton,
-    individuals: Sequence[str] | None,
-    *,
-    scorer: str,
-) -> None:
-    """Write a table of several animals, one line for each frame, as `parts` come.
-
-    Args:
-        path: The CSV file; it appears whole or not at all.
-        parts: Consecutive frames, their rows, and the place of each row among the individuals; a
-            row without a position may have any.
-        skeleton: The keypoints.
-        individuals: A names; None for one animal without a name.
-        scorer: Who predicted.
-
-    Raises:
-        PoseError: The file cannot be written.
-    """
-    coords = ("x", "y", Content.PREDICTIONS.value)
-    animals = [(scorer,)] if individuals is None else [(scorer, name) for name in individuals]
-    columns = [
-        (*animal, name, coord) for animal in animals for name in skeleton.names for coord in coords
-    ]
-    with unwritable_as(PoseError, "the predictions", path), atomic_text(path) as file:
-        file.write(header_lines(columns))
-        for frames, rows, slot in parts:
-            values = np.full((len(frames), len(animals), len(skeleton), 3), np.nan, np.float32)
-            number = np.array(rows.frame, dtype=np.int64) - frames.start
-            values[number, slot, :, :2] = rows.points
-            values[number, slot, :, 2] = confidence_of(rows)
-            lines = body_lines(map(str, frames), columns, values.reshape(len(frames), -1))
-            file.writelines(f"{line}\n" for line in lines)

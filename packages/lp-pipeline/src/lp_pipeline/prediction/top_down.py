@@ -60,13 +60,18 @@ class TopDownPredictor:
         detector: Runs the tracker that finds centroids.
         handler: Runs the tracker that sees one animal.
         options: About the animals.
+        skeleton: How the keypoints belong together.
     """
 
     def __init__(
-        self, detector: PredictionHandler, handler: PredictionHandler, options: TopDownOptions
+        self,
+        detector: PredictionHandler,
+        handler: PredictionHandler,
+        options: TopDownOptions,
+        skeleton: Skeleton | None = None,
     ) -> None:
         self.detector, self.handler, self.options = detector, handler, options
-        self.skeleton = Skeleton(handler.tracker.options.keypoint_names)
+        self.skeleton = skeleton or Skeleton(handler.tracker.options.keypoint_names)
 
     @classmethod
     def of_model(
@@ -97,7 +102,7 @@ class TopDownPredictor:
             options = read_options(TopDownOptions, {**known, **found}, place=TOP_DOWN)
         except OptionError as error:
             raise CheckpointError(error.problem, where=folder / MANIFEST_NAME) from error
-        return cls(detector, handler, options)
+        return cls(detector, handler, options, manifest.skeleton)
 
     @property
     def digest(self) -> str:
