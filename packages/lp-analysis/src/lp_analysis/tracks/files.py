@@ -104,7 +104,7 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
 
 
 def write_tracked(table: PoseTable, target: Path, tracking: FileTracking) -> TrackedFile:
-    """Follow the individuals of a table, and write all its rows with their tracks; see `track_file`.
+    """Follow the individuals of a table as `track_file` does, and write all its rows.
 
     Raises:
         TrackingError: See `track_offline`.
