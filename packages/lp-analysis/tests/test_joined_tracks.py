@@ -111,6 +111,34 @@ def test_a_contact_of_alike_animals_is_a_doubt(worm):
     assert "11 frames" in doubt.reason
 
 
+def test_the_only_individual_of_interest_is_followed_by_its_build(worm):
+    points, frame, animal = exchanged(worm, (50.0, 58.0), np.random.default_rng(0), frames=400)
+    kept = ~((animal == 1) & (frame < 12)) & ~((animal == 0) & (frame >= 388))
+    table = table_of(points[kept], frame[kept])
+    found = track_offline(table, TrackingOptions(animals=1))
+    assert set(animal[kept][found.track == 0].tolist()) == {0}
+    assert (found.track == 0).sum() == (animal[kept] == 0).sum()
+
+
+def test_the_pose_tells_animals_apart_that_lie_on_each_other(worm):
+    lying, standing = worm(8, 50.0), worm(8, 50.0)[:, ::-1]
+    points = np.array([lying, standing] * 40)
+    frame, number = np.repeat(np.arange(40), 2), np.tile([0, 1], 40)
+    given = np.where(frame < 20, number, 3 - number)
+    found = track_offline(table_of(points, frame), TrackingOptions(animals=2), given=given)
+    assert found.track.tolist() == number.tolist()
+
+
+def test_missing_rows_are_a_doubt(worm):
+    frame = np.array([*range(20), *range(28, 50)])
+    points = np.array([at(worm(8, 50.0), 3 * number, 0) for number in frame])
+    found = track_offline(table_of(points, frame))
+    assert set(found.track.tolist()) == {0}
+    assert [(doubt.frame, doubt.reason) for doubt in found.doubts if "gap" in doubt.reason] == [
+        (28, "gap of 8 frames")
+    ]
+
+
 def test_the_review_list_is_a_table(worm, tmp_path):
     points, frame, _ = exchanged(worm, (50.0, 50.0), np.random.default_rng(0))
     found = track_offline(table_of(points, frame), TrackingOptions(animals=2))
@@ -125,7 +153,7 @@ def test_the_review_list_is_a_table(worm, tmp_path):
 def test_a_lost_animal_is_found_again_elsewhere_if_the_number_is_known(worm):
     shape = worm(8, 50.0)
     frame = np.concatenate([np.arange(30), np.arange(300, 330)])
-    points = np.array([at(shape, 100 + n, 100 if n < 100 else 700) for n in frame])
+    points = np.array([at(shape, 100 + n, 100 if n < 100 else 9000) for n in frame])
     assert set(track_offline(table_of(points, frame)).track.tolist()) == {0, 1}
     known = track_offline(table_of(points, frame), TrackingOptions(animals=1))
     assert set(known.track.tolist()) == {0}

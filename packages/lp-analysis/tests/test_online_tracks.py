@@ -191,6 +191,31 @@ def test_appearance_tells_alike_animals_apart_after_both_were_hidden(worm, excha
     assert tracker.step(poses, appearance=looks).track.tolist() == before.tolist()
 
 
+def test_a_jump_that_no_motion_explains_begins_a_track_even_with_the_same_pose(worm):
+    shape = worm(8, 50.0)
+    found = followed(*together(*[[shape]] * 30, *[[at(shape, 26, 0)]] * 3))
+    assert found.track.tolist() == [0] * 30 + [1] * 3
+    known = followed(
+        *together(*[[shape]] * 30, *[[at(shape, 26, 0)]] * 3), TrackingOptions(animals=1)
+    )
+    assert set(known.track.tolist()) == {0}
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_build_tells_animals_apart_after_both_were_hidden(worm, exchanged):
+    small, large = worm(8, 40.0), worm(8, 60.0)
+    tracker = OnlineTracker(8, options=TrackingOptions(animals=2))
+    for _ in range(10):
+        before = tracker.step(np.array([small, at(large, 30, 0)])).track
+    for _ in range(40):
+        tracker.step(np.zeros((0, 8, 2)))
+    places = (30, 0) if exchanged else (0, 30)
+    turned = np.array([at(-small, places[0], 0), at(-large, places[1], 0)])
+    after = tracker.step(turned)
+    assert after.track.tolist() == before.tolist()
+    assert after.margin.min() > 5
+
+
 def test_the_order_of_rows_does_not_count(herd):
     moving = herd(4, 100, missed=0.05, false=0.2, seed=2)
     order = np.random.default_rng(0).permutation(len(moving.frame))
