@@ -159,6 +159,17 @@ def test_a_lost_animal_is_found_again_elsewhere_if_the_number_is_known(worm):
     assert set(known.track.tolist()) == {0}
 
 
+def test_an_animal_that_was_away_for_long_is_found_among_many_pieces_of_another(worm):
+    shape = worm(8, 50.0)
+    frame = np.concatenate([np.arange(30), np.arange(900, 960), np.arange(960)])
+    animal = np.repeat([0, 1], [90, 960])
+    points = np.array([at(shape, 500 * number, 0) for number in animal])
+    pieces = np.where(animal == 0, frame // 900, 2 + frame // 5)
+    options, joining = TrackingOptions(animals=2), JoiningOptions(max_gap=10)
+    found = track_offline(table_of(points, frame), options, joining, given=pieces)
+    assert found.track.tolist() == animal.tolist()
+
+
 def still_animals(worm, places, frames):
     points = np.array([at(worm(8, 50.0), x, 0) for _ in range(frames) for x in places])
     return points, np.repeat(np.arange(frames), len(places))

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from lp_analysis.tracks.detections import masked_median
 from lp_analysis.tracks.likelihood import NU, RETURN_COST, pose_evidence, pose_variance
+from lp_analysis.tracks.similarity import CHUNK
 from lp_analysis.tracks.tracklets import Tracklets, body_path
 
 _LOST_VELOCITY = 0.9  # share of its velocity that an unseen animal keeps from frame to frame
@@ -107,14 +108,18 @@ def candidate_links(
     Args:
         tracklets: In the order of their first frames.
         most_missed: Frames that may be between them.
-        further: How many later tracklets may follow after more frames.
+        further: How many tracklets may follow after more frames: the next ones, and as many of the
+            next long ones, so that an animal that was away for long is not forgotten over the
+            pieces of others.
     """
+    long = np.flatnonzero(tracklets.count >= CHUNK)
     pairs = []
     for place in range(len(tracklets)):
         last = int(tracklets.last[place])
         start, near = np.searchsorted(tracklets.first, [last + 1, last + most_missed + 2])
         stop = max(int(near), min(int(start) + further, len(tracklets)))
-        pairs += [(place, later) for later in range(int(start), stop)]
+        later = long[np.searchsorted(long, stop) :][:further]
+        pairs += [(place, other) for other in (*range(int(start), stop), *later.tolist())]
     return np.array(pairs, dtype=np.int64).reshape(len(pairs), 2)
 
 
