@@ -131,3 +131,18 @@ def test_one_animal_that_is_small_in_the_frame(litpose, project, tiny_training, 
     assert len(table) == 16
     assert np.isfinite(table.points).all()
     assert (tmp_path / f"{project.test_video.stem}_temporal_norm.csv").is_file()
+
+
+@pytest.mark.parametrize("model", ["heatmap", "regression", "heatmap_mhcrnn"])
+def test_every_kind_of_tracker_looks_at_crops(litpose, mice_config, tiny_training, tmp_path, model):
+    """Also from unlabelled video, whose animals the detector finds, and with context."""
+    folder = tmp_path / "model"
+    lengths = ("dali.base.train.sequence_length=4", "dali.context.train.batch_size=6")
+    stride = "model.feature_stride=null"
+    settings = (f"model.model_type={model}", "model.losses_to_use=[temporal]", *lengths, stride)
+    detector = "animals.detector={training: {max_epochs: 15}}"  # finds something
+    outcome = litpose("train", mice_config, "-o", folder, *tiny_training, *settings, detector)
+    assert outcome.code == 0, outcome.err
+    log = (folder / "csv_logs" / "metrics.csv").read_text()
+    assert "train_temporal_loss" in log.splitlines()[0]
+    assert "mouse1" in (folder / "predictions.csv").read_text()

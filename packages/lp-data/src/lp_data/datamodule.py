@@ -159,7 +159,7 @@ class SemiSupervisedDataModule(LabeledDataModule):
     Args:
         dataset: All labelled images, with the augmentation for training.
         split: Which of them train, validate and test.
-        clips: The unlabelled clips.
+        clips: The unlabelled clips; None where `use_clips` gives them before the training.
         fewest_steps: An epoch has at least so many steps.
         **options: As for `LabeledDataModule`.
 
@@ -171,20 +171,33 @@ class SemiSupervisedDataModule(LabeledDataModule):
         self,
         dataset: LabeledDataset,
         split: Split,
-        clips: ClipDataset,
+        clips: ClipDataset | None,
         *,
         fewest_steps: int = FEWEST_STEPS,
         **options: Any,
     ) -> None:
         super().__init__(dataset, split, fewest_steps=fewest_steps, **options)
-        if clips.image_size != dataset.image_size:
+        self.clips: ClipDataset | None = None
+        if clips is not None:
+            self.use_clips(clips)
+
+    def use_clips(self, clips: ClipDataset) -> None:
+        """Train on these clips.
+
+        Raises:
+            DataModuleError: Clips and images differ in size.
+        """
+        if clips.image_size != self.dataset.image_size:
+            size = self.dataset.image_size
             raise DataModuleError(
-                f"clips of {clips.image_size} px do not go with images of {dataset.image_size} px"
+                f"clips of {clips.image_size} px do not go with images of {size} px"
             )
         self.clips = clips
 
     def train_dataloader(self) -> CombinedLoader:
         """Batches of labelled images, each with a clip."""
+        if self.clips is None:
+            raise DataModuleError("there are no clips yet", remedy="call use_clips")
         clips = range(self.steps_per_epoch * self._processes)
         loaders = {
             "labeled": super().train_dataloader(),

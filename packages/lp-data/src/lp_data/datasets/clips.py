@@ -60,6 +60,18 @@ def look_through(path: Path, open_video: VideoOpener) -> KnownVideo:
         return KnownVideo(path, len(source), reopen)
 
 
+class BoxRun(NamedTuple):
+    """Boxes of consecutive frames of a video, which follow one animal.
+
+    Attributes:
+        first: The number of the first frame.
+        boxes: One for each frame.
+    """
+
+    first: int
+    boxes: Sequence[Box | None]
+
+
 class ClipDataset(Dataset[UnlabeledBatch]):
     """Clips of T consecutive frames of random videos, at model size.
 
@@ -80,6 +92,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
         boxes: For each video the boxes of its frames, whose frames then come at their own size from
             ``open_video``; None for whole frames. A clip is of one individual and view.
+        runs: For each video the parts of it that clips are drawn from, cut to their boxes, instead
+            of ``boxes``.
         in_workers: Whether worker processes may load the clips; not where that takes a GPU, which a
             forked process cannot use. A thread loads them then.
 
@@ -98,6 +112,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         seed: int = 0,
         open_video: VideoOpener | None = None,
         boxes: Callable[[Path], Boxes] | None = None,
+        runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
         in_workers: bool = True,
     ) -> None:
         self.num_frames = num_frames
@@ -110,13 +125,22 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         known = self._long_enough([look_through(Path(video), opener) for video in videos])
         self._known = known
         self._sources: OrderedDict[int, VideoSource] = OrderedDict()  # those open, the last last
-        self._parts: list[tuple[int, list[Box | None] | None]] = []
-        for number, video in enumerate(known):
-            tracks = boxes(video.path).of_video(video.length) if boxes else [None]
-            for track in tracks:
-                cuts = None if track is None else [region.box for region in track]
-                self._parts.append((number, cuts))
-        lengths = [known[number].length - num_frames + 1 for number, _ in self._parts]
+        self._parts = [
+            (number, run)
+            for number, video in enumerate(known)
+            for run in _runs_of(video, boxes, runs)
+            if run is None or len(run.boxes) >= num_frames
+        ]
+        if not self._parts:
+            raise VideoError(
+                f"no animal was followed for {num_frames} frames, the length of a clip, in the "
+                "unlabelled videos",
+                remedy="label more frames, or set model.losses_to_use to []",
+            )
+        lengths = [
+            (known[number].length if run is None else len(run.boxes)) - num_frames + 1
+            for number, run in self._parts
+        ]
         self._ends = np.cumsum(lengths)
 
     @property
@@ -159,8 +183,9 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         clip = int(rng.integers(len(self)))
         part = int(np.searchsorted(self._ends, clip, side="right"))
         start = clip - (int(self._ends[part - 1]) if part else 0)
-        video, boxes = self._parts[part]
-        frames, to_model = self._load(video, boxes, start, rng)
+        video, run = self._parts[part]
+        start += run.first if run else 0
+        frames, to_model = self._load(video, run, start, rng)
         to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
         return {
             "frames": frames,
@@ -172,18 +197,20 @@ class ClipDataset(Dataset[UnlabeledBatch]):
     def _load(
         self,
         video: int,
-        boxes: Sequence[Box | None] | None,
+        run: BoxRun | None,
         start: int,
         rng: np.random.Generator,
     ) -> tuple[UInt8[Tensor, "frames 3 height width"], Float[Tensor, "*frames 2 3"]]:
         """Augmented frames in model px, and the map from frame px to there, or one for each."""
         source, stop = self._source(video), start + self.num_frames
-        if boxes is None:
+        if run is None:
             frames = source.read(start, stop)
             to_model = affine.resizing(source.size, self.image_size)
         else:
-            frames = CutVideo(source, boxes, self.image_size).read(start, stop)
-            maps = [cutting(source.size, box, self.image_size) for box in boxes[start:stop]]
+            boxes = run.boxes[start - run.first : stop - run.first]
+            cuts = dict(zip(range(start, stop), boxes, strict=True))
+            frames = CutVideo(source, cuts, self.image_size).read(start, stop)
+            maps = [cutting(source.size, box, self.image_size) for box in boxes]
             to_model = torch.stack(maps)
         if frames.shape[1:3] != self.image_size:  # a reader that does not resize
             frames = np.stack([resize(frame, self.image_size) for frame in frames])
@@ -213,6 +240,20 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         return [video for video in videos if video.length >= self.num_frames]
 
 
+def _runs_of(
+    video: KnownVideo,
+    boxes: Callable[[Path], Boxes] | None,
+    runs: Callable[[KnownVideo], Sequence[BoxRun]] | None,
+) -> Sequence[BoxRun | None]:
+    """The parts of a video that clips are drawn from; None is the whole of it."""
+    if runs is not None:
+        return runs(video)
+    if boxes is None:
+        return [None]
+    tracks = boxes(video.path).of_video(video.length)
+    return [BoxRun(0, [region.box for region in track]) for track in tracks]
+
+
 def build_clips(
     videos: Sequence[str | Path],
     num_frames: int,
@@ -221,6 +262,7 @@ def build_clips(
     reader: str = "auto",
     seed: int = 0,
     boxes: Callable[[Path], Boxes] | None = None,
+    runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
 ) -> ClipDataset:
     """Augmented clips for semi-supervised training, through the reader that was asked for.
 
@@ -234,6 +276,7 @@ def build_clips(
             frames that it cannot decode here are decoded by PyAV and handed to it.
         seed: The seed of the choice and of the augmentation.
         boxes: For each video the boxes of its frames; None for whole frames.
+        runs: See `ClipDataset`.
 
     Raises:
         BoxFileError: DALI, which cannot cut frames to boxes, is to read the videos.
@@ -241,7 +284,8 @@ def build_clips(
             clip.
         UnknownNameError: No reader is registered under that name.
     """
-    if reader == "dali" and boxes is not None:
+    whole = boxes is None and runs is None
+    if reader == "dali" and not whole:
         raise BoxFileError("DALI does not cut frames to boxes", remedy="set dali.reader to auto")
     if reader == "dali":
         from lp_data.video.dali_clips import DALIClips
@@ -253,6 +297,7 @@ def build_clips(
         image_size,
         augmenter=build_augmenter("clip", Skeleton(())),
         seed=seed,
-        open_video=partial(open_any_video, reader=reader, resize_to=None if boxes else image_size),
+        open_video=partial(open_any_video, reader=reader, resize_to=image_size if whole else None),
         boxes=boxes,
+        runs=runs,
     )

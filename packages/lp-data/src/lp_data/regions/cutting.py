@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,12 +75,15 @@ class CutVideo(Source):
 
     Args:
         source: The video, with frames at their own size; it is closed with this one.
-        boxes: For each frame its box.
+        boxes: For each frame its box; a mapping where only some frames are read.
         size: (height, width) in model px.
     """
 
     def __init__(
-        self, source: VideoSource, boxes: Sequence[Box | None], size: tuple[int, int]
+        self,
+        source: VideoSource,
+        boxes: Sequence[Box | None] | Mapping[int, Box | None],
+        size: tuple[int, int],
     ) -> None:
         super().__init__(getattr(source, "path", Path()), size)
         self.fps, self.size = source.fps, source.size
@@ -89,7 +92,8 @@ class CutVideo(Source):
     @property
     def number_over_edge(self) -> int:
         """How many boxes reach over the edge of the frame, where their images are black."""
-        return sum(reaches_over(box, self.size) for box in self._boxes)
+        boxes = self._boxes.values() if isinstance(self._boxes, Mapping) else self._boxes
+        return sum(reaches_over(box, self.size) for box in boxes)
 
     def __len__(self) -> int:
         return len(self._source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
-from lp_data.datasets.clips import ClipDataset, build_clips
+from lp_data.datasets.clips import BoxRun, ClipDataset, KnownVideo, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.regions import Boxes
 from lp_data.split import split_frames
@@ -52,8 +53,25 @@ def get_dataset(
     )
 
 
-def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> ClipDataset:
+def clip_length(config: Config, tracker_class: type[BaseSupervisedTracker]) -> int:
+    """How many frames a clip has for a tracker of this kind."""
+    clips = config.dali
+    if tracker_class.context_frames > 1:
+        return clips.context.train.batch_size
+    return clips.base.train.sequence_length
+
+
+def get_clips(
+    config: Config,
+    tracker_class: type[BaseSupervisedTracker],
+    runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
+) -> ClipDataset:
     """Unlabelled clips for semi-supervised training, as long as the tracker's kind needs.
+
+    Args:
+        config: Where the videos are, and how they are read.
+        tracker_class: The kind of tracker.
+        runs: The parts of a video that clips are drawn from, cut to boxes.
 
     Raises:
         ConfigError: There is no folder of videos.
@@ -66,14 +84,14 @@ def get_clips(config: Config, tracker_class: type[BaseSupervisedTracker]) -> Cli
             "semi-supervised training needs unlabelled videos, but data.video_dir is not set",
             remedy="set data.video_dir, or leave model.losses_to_use empty",
         )
-    with_context = tracker_class.context_frames > 1
     return build_clips(
         list_videos(folder),
-        clips.context.train.batch_size if with_context else clips.base.train.sequence_length,
+        clip_length(config, tracker_class),
         image_size(config),
         reader=clips.reader,
         seed=clips.general.seed,
         boxes=partial(_clip_boxes, config) if config.data.bbox_file else None,
+        runs=runs,
     )
 
 
@@ -111,4 +129,6 @@ def get_data_module(
         sizes["fewest_steps"] = training.steps_per_epoch
     if not config.model.losses_to_use:
         return LabeledDataModule(dataset, split, **sizes)
-    return SemiSupervisedDataModule(dataset, split, get_clips(config, tracker_class), **sizes)
+    top_down = is_top_down(config, tracker_class, dataset.table)
+    clips = None if top_down else get_clips(config, tracker_class)  # else its detector comes first
+    return SemiSupervisedDataModule(dataset, split, clips, **sizes)

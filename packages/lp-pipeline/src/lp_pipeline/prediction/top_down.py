@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from numpy import ndarray
+from jaxtyping import UInt8
 from torch import Tensor
 
 from lp_analysis.metrics.duplicates import without_duplicates
@@ -25,32 +23,14 @@ from lp_data.regions import centred_box, cut, cutting
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.errors import CheckpointError
 from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, TOP_DOWN
+from lp_pipeline.prediction.finder import (
+    SCORE_THRESHOLD,
+    AnimalFinder,
+    Small,
+    TopDownOptions,
+    channels_first,
+)
 from lp_pipeline.prediction.handler import PredictionHandler
-
-Small = UInt8[ndarray, "predicted down across 3"]
-"""Frames at the size that a detector sees."""
-
-SCORE_THRESHOLD = "score_threshold"
-"""What the manifest of a detector keeps among its ``extra``."""
-
-
-@dataclass(frozen=True)
-class TopDownOptions:
-    """What a model of several animals knows of them.
-
-    Attributes:
-        crop_size: (height, width) of the crops in frame px.
-        body_length: Of the animals, in frame px.
-        several: Whether a frame may show any number of animals; else it shows one.
-        count: How many there are at most; None where that is not known.
-        score_threshold: Score from which on a centroid is looked at, where there may be several.
-    """
-
-    crop_size: tuple[int, int]
-    body_length: float
-    several: bool
-    count: int | None
-    score_threshold: float
 
 
 class TopDownPredictor:
@@ -70,6 +50,7 @@ class TopDownPredictor:
         options: TopDownOptions,
         skeleton: Skeleton | None = None,
     ) -> None:
+        self.finder = AnimalFinder(detector, options)
         self.detector, self.handler, self.options = detector, handler, options
         self.skeleton = skeleton or Skeleton(handler.tracker.options.keypoint_names)
 
@@ -138,19 +119,17 @@ class TopDownPredictor:
         return rows
 
     def _predict(self, runs: Iterable[Frames], start: int) -> Iterator[tuple[range, PoseTable]]:
-        for run, small in prefetch((run, self._small(run)) for run in runs):
+        margin = self.handler.margin
+        for run, small in prefetch(
+            (run, self.finder.resized(run[margin : len(run) - margin])) for run in runs
+        ):
             numbers = range(start, start + len(small))
             yield numbers, self._rows(run, small, start)
             start = numbers.stop
 
-    def _small(self, run: Frames) -> Small:
-        """The frames that are predicted, at the size that the detector sees."""
-        middle = run[self.handler.margin : len(run) - self.handler.margin]
-        return np.stack([resize(frame, self.detector.image_size) for frame in middle])
-
     def _rows(self, run: Frames, small: Small, start: int) -> PoseTable:
-        place, centres, scores = self._find(run, small)
         size = (run.shape[1], run.shape[2])
+        place, centres, scores = self.finder.find(small, size)
         boxes = [centred_box(centre, self.options.crop_size) for centre in centres.tolist()]
         to_model = [cutting(size, box, self.handler.image_size) for box in boxes]
         to_frame = affine.invert(torch.stack(to_model)).float() if boxes else torch.empty(0, 2, 3)
@@ -173,32 +152,10 @@ class TopDownPredictor:
             return rows
         return without_duplicates(rows, self.options.body_length)
 
-    def _find(
-        self, run: Frames, small: Small
-    ) -> tuple[ndarray, Float[ndarray, "animals 2"], Float[ndarray, " animals"]]:
-        """The frame, the centroid in frame px and the score of each animal."""
-        to_frame = affine.resizing(self.detector.image_size, (run.shape[1], run.shape[2])).float()
-        found = self.detector.predict_images(
-            [_channels_first(frame) for frame in small], to_frame.expand(len(small), 2, 3)
-        )
-        assert found.image is not None  # the detector finds any number of animals
-        assert found.scores is not None
-        scores = found.scores.double().numpy()
-        place, points = found.image.numpy(), found.keypoints[:, 0].double().numpy()
-        if self.options.several:
-            kept = np.flatnonzero(scores >= self.options.score_threshold)
-        else:  # the peaks of a frame come in the order of their scores
-            kept = np.unique(place, return_index=True)[1]
-        return place[kept], points[kept], scores[kept]
-
     def _crops(self, frames: Frames, box: Box) -> UInt8[Tensor, "*context 3 down across"]:
         """What the tracker sees of an animal: (3, H, W), or (F, 3, H, W) with context."""
         parts = [np.ascontiguousarray(cut(frame, box)) for frame in frames]
         crops = torch.stack(
-            [_channels_first(resize(part, self.handler.image_size)) for part in parts]
+            [channels_first(resize(part, self.handler.image_size)) for part in parts]
         )
         return crops if self.handler.margin else crops[0]
-
-
-def _channels_first(image: UInt8[ndarray, "h w 3"]) -> UInt8[Tensor, "3 h w"]:
-    return torch.from_numpy(image).permute(2, 0, 1)

@@ -17,8 +17,8 @@ from lp_io.training_state.saver import latest_training_state
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.config.load import LoadedConfig, save_config
 from lp_pipeline.display import Display
+from lp_pipeline.prediction.finder import SCORE_THRESHOLD
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.top_down import SCORE_THRESHOLD
 from lp_pipeline.training.fit import fit
 from lp_pipeline.training.setup import TrainingSetup, set_up
 

@@ -22,6 +22,7 @@ from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.detector import fit_detector
 from lp_pipeline.training.fit import fit
 from lp_pipeline.training.setup import TrainingSetup, set_up
+from lp_pipeline.training.unlabeled_animals import add_clips
 
 
 def train(
@@ -74,6 +75,7 @@ def fit_all(
 ) -> TrainingSetup:
     """`fit`, after the training of what finds the animals where there are several."""
     fit_detector(loaded, setup, model_dir, display)
+    add_clips(setup, loaded.config, model_dir, display)
     return fit(loaded, setup, model_dir, display, state=state)
 
 

@@ -1,0 +1,66 @@
+"""Clips of single animals of unlabelled videos of several, for semi-supervised training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lp_analysis.tracks.centroids import follow_centroids
+from lp_core.options import read_options
+from lp_data.datamodule import SemiSupervisedDataModule
+from lp_data.datasets.clips import BoxRun, KnownVideo
+from lp_data.regions import centred_box
+from lp_io.checkpoint import load_model
+from lp_io.model_directory import DETECTOR_FOLDER, TOP_DOWN
+from lp_pipeline.builders.data import clip_length, get_clips
+from lp_pipeline.builders.devices import training_devices
+from lp_pipeline.config.schema import Config
+from lp_pipeline.display import Display
+from lp_pipeline.prediction.finder import SCORE_THRESHOLD, AnimalFinder, TopDownOptions
+from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.training.setup import TrainingSetup
+
+_WINDOWS = 100
+"""Stretches of each video in which animals are looked for: the detector runs on no other frames."""
+
+
+def add_clips(setup: TrainingSetup, config: Config, model_dir: Path, display: Display) -> None:
+    """Give a semi-supervised training of several animals its clips, once their detector is trained.
+
+    Raises:
+        VideoError: No animal is followed for as long as a clip.
+    """
+    if setup.animals is None or not isinstance(setup.data, SemiSupervisedDataModule):
+        return
+    loaded = load_model(model_dir / DETECTOR_FOLDER)
+    device = training_devices(config.training).accelerator
+    known = {**setup.animals, "score_threshold": loaded.manifest.extra[SCORE_THRESHOLD]}
+    options = read_options(TopDownOptions, known, place=TOP_DOWN)
+    finder = AnimalFinder(PredictionHandler(loaded.tracker, device=device), options)
+    kind = type(setup.tracker)
+    runs = partial(_runs, finder, clip_length(config, kind), config.dali.general.seed, display)
+    setup.data.use_clips(get_clips(config, kind, runs))
+
+
+def _runs(
+    finder: AnimalFinder, length: int, seed: int, display: Display, video: KnownVideo
+) -> Sequence[BoxRun]:
+    """The animals of random stretches of a video, each as long as a clip."""
+    starts = np.arange(0, video.length - length + 1, length)
+    if len(starts) > _WINDOWS:
+        random = np.random.default_rng([seed, video.length])
+        starts = np.sort(random.choice(video.length - length + 1, _WINDOWS, replace=False))
+    runs = []
+    with video.reopen() as source, display.task(f"animals of {video.path.name}", len(starts)) as on:
+        for number, start in enumerate(starts.tolist(), 1):
+            frames = source.read(start, start + length)
+            place, points, _ = finder.find(finder.resized(frames), source.size)
+            found = [points[place == frame] for frame in range(length)]
+            for centres in follow_centroids(found, finder.options.body_length):
+                boxes = [centred_box(xy, finder.options.crop_size) for xy in centres.tolist()]
+                runs.append(BoxRun(start, boxes))
+            on(number)
+    return runs
