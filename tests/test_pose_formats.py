@@ -143,13 +143,13 @@ def test_labels_of_several_animals_in_projects(table, tmp_path_factory):
     images = tuple(ImageSource(name) for name in dict.fromkeys(table.frame))
     labels = LabeledImages(replace(table, scorer="ann"), images)
     write_coco(labels.table, folder / "l.json")
-    assert content(read_coco_labels(folder / "l.json", several=True).table) == content(table)
+    assert content(read_coco_labels(folder / "l.json", empty=True).table) == content(table)
     write_sleap_labels(labels, folder / "l.slp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lp_io.untrusted.probe.check_readable", lambda path: None)
-        assert content(read_sleap_labels(folder / "l.slp", several=True).table) == content(table)
+        assert content(read_sleap_labels(folder / "l.slp", empty=True).table) == content(table)
     write_deeplabcut_project(labels, folder / "d", task="t", final=folder / "d")
     for _ in ("csv", "h5"):  # the CSV file is read where it is there
-        assert content(read_deeplabcut_project(folder / "d", several=True).table) == content(table)
+        assert content(read_deeplabcut_project(folder / "d", empty=True).table) == content(table)
         for file in (folder / "d").rglob("*.csv"):
             file.unlink()

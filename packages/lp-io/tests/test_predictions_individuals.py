@@ -144,7 +144,7 @@ def test_several_animals_are_told_with_the_way_to_choose(tmp_path, suffix):
     path = tmp_path / f"p{suffix}"
     WRITERS[suffix](path, ["m1", "m2"])
     assert_is(read_predictions(path, individual="m2"), nose="m2", tail="m2")
-    with pytest.raises(PoseError, match="lp tracks one") as caught:
+    with pytest.raises(PoseError, match="one is taken here") as caught:
         read_predictions(path)
     assert caught.value.remedy == "choose one with litpose convert --individual: m1, m2"
     with pytest.raises(PoseError, match="no animal is named 'm3'") as caught:

@@ -155,12 +155,43 @@ def test_a_project_of_several_animals(tmp_path):
     assert second.table.points.tolist() == [[[3, 4]]]
     assert second.left_out == ("2 labelled poses of other animals than 'm2'",)
     labels = read_deeplabcut_project(crowded)
-    assert labels.table.points.tolist() == [[[5, 6]]]
-    assert labels.left_out == ("1 images with several animals: lp tracks one",)
-    every = project(tmp_path / "b", {("v", "ann"): animals([[1, 2, 3, 4]])})
-    with pytest.raises(ConversionError, match="show several animals") as caught:
-        read_deeplabcut_project(every)
-    assert caught.value.remedy == "choose one with --individual: m1, m2"
+    assert labels.table.individual == ("m1", "m2", "m1")
+    assert labels.table.points.tolist() == [[[1, 2]], [[3, 4]], [[5, 6]]]
+    assert len(labels.images) == 2
+    assert labels.left_out == ()
+
+
+def with_a_corner(folder, *animals):
+    """A project with the unique body part ``corner``, and a nose of each animal."""
+    parts = [*((name, "nose") for name in animals), ("single", "corner")]
+    columns = [("ann", *part, coord) for part in parts for coord in "xy"]
+    names = ["scorer", "individuals", "bodyparts", "coords"]
+    values = [np.arange(len(columns)), [nan] * (len(columns) - 2) + [8, 9]]
+    frame = pandas.DataFrame(
+        np.array(values, dtype=float),
+        index=[f"labeled-data/v/img{i}.png" for i in range(2)],
+        columns=pandas.MultiIndex.from_tuples(columns, names=names),
+    )
+    return project(folder, {("v", "ann"): frame}, uniquebodyparts=["corner"])
+
+
+def test_unique_body_parts_are_of_no_animal_where_there_are_several(tmp_path):
+    labels = read_deeplabcut_project(with_a_corner(tmp_path, "m1", "m2"))
+    assert labels.table.keypoint_names == ("nose",)
+    assert labels.table.individual == ("m1", "m2")
+    assert labels.left_out == (
+        "2 positions of unique body parts ('corner'): they belong to no animal, which --individual "
+        "NAME would give them",
+    )
+    chosen = read_deeplabcut_project(tmp_path, individual="m2").table
+    assert chosen.points[0].tolist() == [[2, 3], [4, 5]]
+
+
+def test_unique_body_parts_belong_to_the_only_animal(tmp_path):
+    labels = read_deeplabcut_project(with_a_corner(tmp_path, "m1"))
+    assert labels.table.individual is None
+    assert labels.table.keypoint_names == ("nose", "corner")
+    assert labels.table.points[0].tolist() == [[0, 1], [2, 3]]
 
 
 @pytest.mark.parametrize(

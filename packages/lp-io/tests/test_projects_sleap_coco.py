@@ -70,18 +70,65 @@ def test_sleap_frames_with_several_animals(tmp_path):
         str(tmp_path / "l.slp"), verbose=False
     )
     labels = read_sleap_labels(tmp_path / "l.slp")
-    assert [image.frame for image in labels.images] == [1, 2]
-    assert labels.left_out[0] == "1 images with several animals: lp tracks one"
+    assert [image.frame for image in labels.images] == [0, 1, 2]
+    assert labels.table.individual == ("m1", "m2", "m2", "m2")
     assert len(read_sleap_labels(tmp_path / "l.slp", individual="m2")) == 3
     assert len(read_sleap_labels(tmp_path / "l.slp", individual="m1")) == 1
 
 
+def predicted_instance(labels, **more):
+    return sleap_io.PredictedInstance.from_numpy(
+        np.ones((2, 2)), skeleton=labels.skeleton, point_scores=np.ones(2), score=1.0, **more
+    )
+
+
+def test_animals_without_a_track_are_kept_without_a_name(tmp_path):
+    tracks = [sleap_io.Track("m1")]
+    poses = {0: [ONE, (ONE[0], "m1"), ([[7, 8], [9, 9]], None)], 1: [ONE]}
+    labels = sleap_labels(poses, tracks=tracks)
+    labels.save(str(tmp_path / "l.slp"), verbose=False)
+    table = read_sleap_labels(tmp_path / "l.slp").table
+    assert table.individual == (None, "m1", None, None)
+    np.testing.assert_array_equal(table.points[2], [[7, 8], [9, 9]])
+
+
+def test_a_correction_and_what_it_corrects_are_one_animal(tmp_path):
+    labels = sleap_labels({0: [ONE], 5: [ONE]})
+    for frame, count in ((labels[0], 1), (labels[1], 2)):
+        frame.instances += [predicted_instance(labels) for _ in range(count)]
+        frame.user_instances[0].from_predicted = frame.predicted_instances[0]
+    labels.append(sleap_io.LabeledFrame(labels.video, 9, instances=[predicted_instance(labels)]))
+    labels.save(str(tmp_path / "l.slp"), verbose=False)
+    back = read_sleap_labels(tmp_path / "l.slp")
+    assert len(back.table) == 2
+    assert back.left_out[:3] == (
+        "2 predicted instances: people have corrected them",
+        "1 predicted instances on labelled frames that nobody has corrected: if they are animals, "
+        "they are not labelled there",
+        "1 predicted instances: only labels of people are taken",
+    )
+
+
+def test_an_instance_without_a_point_is_no_animal(tmp_path):
+    labels = sleap_labels({0: [ONE, ([[nan, nan]] * 2, None)], 1: [ONE, ONE]})
+    labels.save(str(tmp_path / "l.slp"), verbose=False)
+    back = read_sleap_labels(tmp_path / "l.slp")
+    assert back.table.frame.count(back.images[0].name) == 1
+    assert back.left_out[0] == "1 animals without a single keypoint"
+
+
+def test_two_animals_of_one_track_are_told_with_their_frame(tmp_path):
+    labels = sleap_labels({3: [(ONE[0], "m1")] * 2}, tracks=[sleap_io.Track("m1")])
+    labels.save(str(tmp_path / "l.slp"), verbose=False)
+    with pytest.raises(ConversionError, match=r"img00000003.png' are named 'm1'") as caught:
+        read_sleap_labels(tmp_path / "l.slp")
+    assert "another name or track" in caught.value.remedy
+
+
 def test_predictions_in_a_sleap_file_are_left_out_and_told(tmp_path):
     labels = sleap_labels({0: [ONE]})
-    predicted = sleap_io.PredictedInstance.from_numpy(
-        np.ones((2, 2)), skeleton=labels.skeleton, point_scores=np.ones(2), score=1.0
-    )
-    labels.append(sleap_io.LabeledFrame(labels.video, 5, instances=[predicted]))
+    instances = [predicted_instance(labels)]
+    labels.append(sleap_io.LabeledFrame(labels.video, 5, instances=instances))
     labels.save(str(tmp_path / "l.slp"), verbose=False)
     back = read_sleap_labels(tmp_path / "l.slp")
     assert len(back) == 1
@@ -128,6 +175,20 @@ def coco_content(**changes):
 def write_json(path, content):
     path.write_text(json.dumps(content))
     return path
+
+
+@pytest.mark.parametrize("tracks", [(4, 5), (None, None), (None, 5)])
+def test_every_annotation_of_a_coco_image_is_an_animal(tmp_path, tracks):
+    annotations = [
+        {"image_id": 7, "category_id": 3, "keypoints": [x, 2, 2, 3, 4, 1]}
+        | ({} if track is None else {"track_id": track})
+        for x, track in zip((1, 5), tracks, strict=True)
+    ]
+    path = write_json(tmp_path / "c.json", coco_content(annotations=annotations))
+    table = read_coco_labels(path).table
+    assert table.individual == tuple(None if track is None else str(track) for track in tracks)
+    assert table.points[:, 0, 0].tolist() == [1, 5]
+    assert table.codes.tolist() == [[2, 1], [2, 1]]
 
 
 def test_a_coco_file_of_another_tool(tmp_path):

@@ -1,16 +1,16 @@
-"""One animal for each frame, out of tables that may hold several."""
+"""Which of the animals of a table are taken, and whether their names can be told apart."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from lp_core.errors import PoseError
-from lp_core.poses import Animals, PoseTable
+from lp_core.poses import Animals, PoseTable, confidence_of
 from lp_core.poses.grid import SINGLE, unknown_individual
 from lp_io.untrusted.content import ContentError
 
@@ -43,50 +43,47 @@ def check_animals(
     if twice is not None:
         choice = f"choose one with litpose convert --individual: {', '.join(known)}"
         raise PoseError(
-            f"{what} {twice} has several animals; lp tracks one",
+            f"{what} {twice} has several animals; one is taken here",
             remedy=choice if known and animals.wanted is None else None,
         )
 
 
-def one_animal_each(table: PoseTable, wanted: str | None) -> tuple[PoseTable, list[str]]:
-    """Choose at most one labelled row for each image.
-
-    Without a wish, images with one animal are taken, and those with several are left out: nobody
-    could say which of them the tracker should learn.
-
-    Returns:
-        The table, and what was left out, and why.
+def chosen_animal(table: PoseTable, wanted: str) -> tuple[PoseTable, list[str]]:
+    """The labelled rows of one animal, without its name, and what was left out.
 
     Raises:
         PoseError: No animal has the wanted name.
-        ContentError: Most images show several.
     """
-    groups = [rows.tolist() for _, rows in table.by_frame()]
     names = [name or "" for name in table.individual or ("",) * len(table)]
-    if wanted is not None:
-        taken, left_out = _named(groups, names, wanted)
-    else:
-        taken = [rows[0] for rows in groups if len(rows) == 1]
-        crowded = len(groups) - len(taken)
-        if crowded > len(taken):
-            known = sorted(set(names) - {""})
-            raise ContentError(
-                f"{crowded} of {len(groups)} labelled images show several animals; lp tracks one",
-                f"choose one with --individual: {', '.join(known)}" if known else None,
-            )
-        left_out = [f"{crowded} images with several animals: lp tracks one"] if crowded else []
+    if wanted not in names:
+        raise unknown_individual(wanted, sorted(set(names) - {"", SINGLE}))
+    taken = [row for row, name in enumerate(names) if name == wanted]
+    others = int(table.has_position.any(axis=1).sum()) - len(taken)
+    left_out = [f"{others} labelled poses of other animals than '{wanted}'"] if others else []
     return replace(table.rows(taken), individual=None), left_out
 
 
-def _named(groups: list[list[int]], names: list[str], wanted: str) -> tuple[list[int], list[str]]:
-    if wanted not in names:
-        raise unknown_individual(wanted, sorted(set(names)))
-    mine = [[row for row in rows if names[row] == wanted] for rows in groups]
-    if any(len(rows) > 1 for rows in mine):
-        raise ContentError(f"an image has the animal '{wanted}' twice")
-    taken = [rows[0] for rows in mine if rows]
-    others = len(names) - len(taken)
-    return taken, [f"{others} labelled poses of other animals than '{wanted}'"] if others else []
+def check_distinct(table: PoseTable) -> None:
+    """Refuse a table in which two animals of a picture have one name.
+
+    Raises:
+        ContentError: There are such; the message names the picture.
+    """
+    named = zip(table.image_paths, table.individual or (), strict=False)
+    twice = first_repeated((image, name) for image, name in named if name is not None)
+    if twice is not None:
+        raise ContentError(
+            f"two animals of the picture '{twice[0]}' are named '{twice[1]}'",
+            "in the tool that labelled them, give one of them another name or track, or remove it",
+        )
+
+
+def is_empty_row(table: PoseTable, row: int) -> bool:
+    """Whether a row only says that its frame has no animal."""
+    if table.individual is None or table.individual[row] is not None:
+        return False
+    nothing = np.isnan(table.points[row]).all() and np.isnan(confidence_of(table)[row]).all()
+    return bool(nothing and not table.codes[row].any())
 
 
 def with_scene(table: PoseTable) -> PoseTable:
@@ -105,3 +102,40 @@ def with_scene(table: PoseTable) -> PoseTable:
             points[np.ix_(animals, there)] = table.points[scene[0]][there]
             kept[scene] = False
     return replace(table, points=points).rows(np.flatnonzero(kept))
+
+
+def only_animals(table: PoseTable, unique: Collection[str]) -> tuple[PoseTable, list[str]]:
+    """The animals of labels without the keypoints that exist once in the scene.
+
+    A table of one animal keeps them, as keypoints of that animal, and names it no more.
+
+    Args:
+        table: The labels.
+        unique: The keypoints of which the tool says that they exist once in the scene.
+
+    Returns:
+        The table, and what was left out, and why.
+    """
+    names = {*(table.individual or ())} - {SINGLE}
+    named = zip(table.frame, table.individual or (), strict=False)
+    frames = [frame for frame, name in named if name != SINGLE]
+    crowded = len(set(frames)) < len(frames)
+    if table.individual is None or (len(names - {None}) < 2 and not crowded):
+        return replace(with_scene(table), individual=None), []
+    scene = np.array([name == SINGLE for name in table.individual], dtype=bool)
+    own = table.has_position[~scene].any(axis=0)
+    only = [
+        name
+        for name, of_animal, of_scene in zip(
+            table.keypoint_names, own, table.has_position[scene].any(axis=0), strict=True
+        )
+        if not of_animal and (of_scene or name in unique)
+    ]
+    lost = int(table.has_position[scene].sum())
+    kept = [name for name in table.keypoint_names if name not in only]
+    table = table.rows(np.flatnonzero(~scene)).select_keypoints(kept)
+    if not only and not lost:
+        return table, []
+    listing = ", ".join(f"'{name}'" for name in only)
+    what = f"{lost} positions of unique body parts ({listing or SINGLE})"
+    return table, [f"{what}: they belong to no animal, which --individual NAME would give them"]

@@ -177,7 +177,7 @@ def chosen_individual(names: Sequence[str], wanted: str | None) -> str:
     if len(animals) > 1:
         listing = ", ".join(map(named, animals))
         raise PoseError(
-            f"the file holds {len(animals)} animals: {listing}; lp tracks one",
+            f"the file holds {len(animals)} animals: {listing}; one is taken here",
             remedy=f"choose one with litpose convert --individual: {listing}",
         )
     return animals[0]

@@ -155,6 +155,7 @@ def write_predictions(
     with writing(path, PoseError), atomic_write(path) as temporary:
         given = {name: getattr(options or WriteOptions(), name) for name in known.options}
         lost = known.write(table, temporary, **given) or []
-    if table.score is not None and known.name not in _KEEPS_SCORES:
+    several = table.individual is not None  # the score of one animal is made of its confidences
+    if several and table.score is not None and known.name not in _KEEPS_SCORES:
         lost.append(f"the scores of {len(table)} animals")
     return lost

@@ -230,13 +230,20 @@ def in_frame_order(table: PoseTable, where: Path) -> PoseTable:
     """The rows in the order of their frame numbers; a table of images stays as it is.
 
     Raises:
-        PoseError: Frame numbers repeat or are negative, or only some rows have one.
+        PoseError: Frame numbers repeat (in a table of several animals, for one animal), or are
+            negative, or only some rows have one.
     """
     numbers = _frame_numbers(table.frame, where)
     if isinstance(numbers, int):
         return table
-    _check_frame_numbers(numbers, None, where)
-    order = np.argsort(numbers)
+    of_animal: dict[str | None, list[int]] = {}
+    for row, name in enumerate(table.individual or (None,) * len(table)):
+        of_animal.setdefault(name, []).append(row)
+    if table.individual is not None:
+        of_animal.pop(None, None)  # a frame may have any number without a track
+    for rows in of_animal.values():
+        _check_frame_numbers(numbers[rows], None, where)
+    order = np.argsort(numbers, kind="stable")
     return replace(table.rows(order), frame=tuple(numbers[order].tolist()))
 
 

@@ -24,7 +24,7 @@ def read_coco_labels(
     *,
     images: Path | None = None,
     individual: str | None = None,
-    several: bool = False,
+    empty: bool = False,
 ) -> LabeledImages:
     """Read the labels of a COCO keypoint file.
 
@@ -32,17 +32,17 @@ def read_coco_labels(
         path: The JSON file.
         images: The folder that file names are relative to; by default the JSON file's folder, or
             ``images`` in it, whichever has the first image.
-        individual: Which animal to take, by its ``track_id``.
-        several: Take all animals, and images without any.
+        individual: Which animal to take, by its ``track_id``; None takes all.
+        empty: Keep images without any animal.
 
     Raises:
-        ConversionError: The file is damaged, or most images show several animals, or an image's
-            name leads out of the folder.
+        ConversionError: The file is damaged, two animals of an image have one ``track_id``, or an
+            image's name leads out of the folder.
     """
     with reading(path, ConversionError, "a COCO file"):
         content = read_coco(path)
         every = content.rows()
-        rows = [(image, one) for image, one in every if several or one is not None]
+        rows = [(image, one) for image, one in every if empty or one is not None]
         used = {image["id"]: image["file_name"] for image, _ in rows}
         root = images or _root(path, used.values())
         sources = {number: _source(name, root, path) for number, name in used.items()}
@@ -52,9 +52,7 @@ def read_coco_labels(
         if len(rows) < len(every):
             bare = len(every) - len(rows)
             left_out.append(f"{bare} images without an annotation of keypoints")
-        return chosen_labels(
-            table, sources.values(), individual, several=several, left_out=left_out
-        )
+        return chosen_labels(table, sources.values(), individual, empty=empty, left_out=left_out)
 
 
 def _root(path: Path, names: Iterable[str]) -> Path:

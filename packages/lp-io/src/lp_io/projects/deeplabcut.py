@@ -64,19 +64,21 @@ def read_deeplabcut_project(
     *,
     scorer: str | None = None,
     individual: str | None = None,
-    several: bool = False,
+    empty: bool = False,
 ) -> LabeledImages:
     """Read the labels of a DeepLabCut project, in CSV or HDF5 and with either style of index.
+
+    Unique body parts belong to the animal that is chosen, or to the only one that is labelled;
+    where several are taken, they are left out, and told.
 
     Args:
         folder: The project, with its ``config.yaml``.
         scorer: Whose labels to take; None takes those of the config's.
-        individual: Which animal to take.
-        several: Take all animals, and images without any.
+        individual: Which animal to take; None takes all.
+        empty: Keep images without any animal, and unique body parts as the individual ``single``.
 
     Raises:
-        ConversionError: A file is damaged, there is no such scorer or animal, or most images show
-            several animals.
+        ConversionError: A file is damaged, or there is no such scorer or animal.
         MissingExtraError: Labels are only there as HDF5, and h5py is not installed.
     """
     with reading(folder / CONFIG, ConversionError, "the project's config"):
@@ -97,15 +99,28 @@ def read_deeplabcut_project(
         table = concatenate([_renamed(each, skeleton, chosen) for each in folders])
         images = {image.name: image for each in folders for image in _images(each)}
         notes = [*left_out, *without, *lost]
-        if not several:
-            table = with_scene(table.rows(np.flatnonzero(table.has_position.any(axis=1))))
-            empty = len(images) - len(set(table.frame))
-            if empty:
-                note = f"{empty} images without any label, which DeepLabCut does not train on"
-                notes.append(note)
+        if not empty:
+            labelled = table.has_position.any(axis=1)
+            bare = len(images) - len({table.frame[row] for row in np.flatnonzero(labelled)})
+            if bare:
+                notes.append(f"{bare} images without any label, which DeepLabCut does not train on")
+            table = table.rows(np.flatnonzero(labelled))
+            table = table if individual is None else with_scene(table)
         return chosen_labels(
-            table, images.values(), individual, several=several, videos=videos, left_out=notes
+            table,
+            images.values(),
+            individual,
+            empty=empty,
+            unique=_unique(config),
+            videos=videos,
+            left_out=notes,
         )
+
+
+def _unique(config: dict[str, Any]) -> list[str]:
+    """The body parts that exist once in the scene."""
+    named = config.get("uniquebodyparts")
+    return [name for name in map(_text, named if isinstance(named, list) else ()) if name]
 
 
 def _config(folder: Path) -> dict[str, Any]:

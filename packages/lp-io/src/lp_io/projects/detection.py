@@ -15,7 +15,10 @@ from lp_core.text import quoted
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import is_lightning_pose_model_dir
 from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME
-from lp_io.projects.deeplabcut import is_deeplabcut_project
+from lp_io.projects import LabeledImages
+from lp_io.projects.coco import read_coco_labels
+from lp_io.projects.deeplabcut import is_deeplabcut_project, read_deeplabcut_project
+from lp_io.projects.sleap import read_sleap_labels
 from lp_io.tables.coco import read_coco
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, reading
@@ -101,6 +104,33 @@ def _slp(path: Path) -> Kind:
             raise ContentError("this HDF5 file is not one of SLEAP's")
         is_label = (kinds["instance_type"] == 0).any() or not len(kinds)
     return Kind.SLEAP_LABELS if is_label else Kind.PREDICTIONS
+
+
+def read_foreign_labels(
+    kind: Kind,
+    source: Path,
+    *,
+    scorer: str | None = None,
+    individual: str | None = None,
+    images: Path | None = None,
+) -> LabeledImages:
+    """The labels of another tool.
+
+    Args:
+        kind: What `detect` tells.
+        source: The project or file.
+        scorer: Whose labels to take of a DeepLabCut project.
+        individual: Which animal to take; None takes all.
+        images: The folder that a COCO file's names are relative to.
+
+    Raises:
+        ConversionError: The labels cannot be read.
+    """
+    if kind is Kind.DEEPLABCUT:
+        return read_deeplabcut_project(source, scorer=scorer, individual=individual)
+    if kind is Kind.SLEAP_LABELS:
+        return read_sleap_labels(source, individual=individual)
+    return read_coco_labels(source, images=images, individual=individual)
 
 
 _FOREIGN = (Kind.DEEPLABCUT, Kind.SLEAP_LABELS, Kind.COCO_LABELS)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
-from lp_io.animals import first_repeated, one_animal_each
+from lp_core.poses.grid import SINGLE
+from lp_io.animals import (
+    check_distinct,
+    chosen_animal,
+    first_repeated,
+    is_empty_row,
+    only_animals,
+)
 from lp_io.untrusted.content import ContentError
 
 LABEL_FOLDER = "labeled-data"
@@ -61,22 +71,50 @@ def chosen_labels(
     images: Iterable[ImageSource],
     individual: str | None,
     *,
-    several: bool,
+    empty: bool,
+    unique: Collection[str] | None = None,
     videos: Iterable[Path] = (),
     left_out: Iterable[str] = (),
 ) -> LabeledImages:
-    """The labels of one animal for each image, or of all, with the pictures that show them.
+    """The labels of all animals of each image, or of one, with the pictures that show them.
+
+    An animal without a single keypoint is left out, and told.
+
+    Args:
+        table: The labels.
+        images: Every picture that the table names.
+        individual: Which animal to take; None takes all.
+        empty: Keep the table as it is, also pictures without any animal.
+        unique: The keypoints that exist once in the scene; None where the tool knows none such.
+        videos: See `LabeledImages`.
+        left_out: What was left out before.
 
     Raises:
-        ContentError: A picture occurs twice, or most images show several animals.
+        ContentError: A picture occurs twice, or two animals of a picture have one name.
         PoseError: No animal has the name ``individual``.
     """
     images, others = list(images), list[str]()
     twice = first_repeated(image.name for image in images)
     if twice is not None:
         raise ContentError(f"the picture '{twice}' occurs twice")
-    if not several:
-        table, others = one_animal_each(table, individual)
+    check_distinct(table)
+    if individual is not None:
+        table, others = chosen_animal(table, individual)
+    elif not empty and table.individual is not None:
+        if unique is None and SINGLE in table.individual:
+            raise ContentError(
+                f"an animal is named '{SINGLE}', which label files have for unique body parts",
+                "give it another name",
+            )
+        table, others = only_animals(table, unique or ())
+        labelled = np.asarray((table.codes > 0).any(axis=1))
+        rows_of = Counter(table.frame)
+        bare = sum(
+            not labelled[row] and not (rows_of[frame] == 1 and is_empty_row(table, row))
+            for row, frame in enumerate(table.frame)
+        )
+        others += [f"{bare} animals without a single keypoint"] if bare else []
+        table = table.rows(np.flatnonzero(labelled))
     named = {image.name: image for image in images}
     kept = tuple(named[name] for name in dict.fromkeys(table.image_paths))
     return LabeledImages(table, kept, tuple(videos), (*others, *left_out))

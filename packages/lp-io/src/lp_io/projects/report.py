@@ -9,6 +9,8 @@ from pathlib import Path
 
 from lp_core.atomic import atomic_write
 from lp_core.image_source import ImageSource
+from lp_core.poses import PoseTable
+from lp_io.animals import is_empty_row
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
 from lp_io.projects.labels import LABEL_FOLDER, distinct_names, folder_name, last_part
@@ -16,6 +18,7 @@ from lp_io.projects.sleap import write_sleap_labels
 from lp_io.untrusted.content import writing
 
 REPORT_FILE = "conversion.txt"
+_MOST_NAMES = 12
 
 
 @dataclass
@@ -50,13 +53,41 @@ class ConversionReport:
         path.write_text("\n".join(self.lines()) + "\n", encoding="utf-8")
 
 
+def kept_labels(table: PoseTable) -> str:
+    """What labels are: how many images, animals and positions."""
+    images, positions = len(set(table.frame)), int(table.has_position.sum())
+    labelled = int((table.codes > 0).any(axis=1).sum())
+    who = "" if table.individual is None else f" of {labelled} animals{_names_of(table)}"
+    what = f"{positions} positions of {table.num_keypoints} keypoints"
+    return f"{images} labelled images{who} with {what}"
+
+
+def kept_rows(table: PoseTable) -> str:
+    """What predictions are: how many rows of how many animals."""
+    rows = sum(not is_empty_row(table, row) for row in range(len(table)))
+    return f"{rows} rows{_names_of(table)} of {table.num_keypoints} keypoints"
+
+
+def _names_of(table: PoseTable) -> str:
+    """Words for the names that animals have, and for those that have none."""
+    if table.individual is None:
+        return ""
+    names = list(dict.fromkeys(filter(None, table.individual)))
+    loose = sum(
+        name is None and not is_empty_row(table, row) for row, name in enumerate(table.individual)
+    )
+    shown = [
+        *names[:_MOST_NAMES],
+        *([f"{len(names) - _MOST_NAMES} more"] * (len(names) > _MOST_NAMES)),
+    ]
+    shown += [f"{loose} without a track"] * bool(loose)
+    return f" ({', '.join(shown)})" if shown else ""
+
+
 def begun_report(labels: LabeledImages, target: Path) -> ConversionReport:
     """A report with what the labels are, and what was left out when they were read."""
     report = ConversionReport(target, left_out=list(labels.left_out))
-    labelled = int((labels.table.codes > 0).sum())
-    report.kept.append(
-        f"{len(labels)} images with {labelled} labels of {labels.table.num_keypoints} keypoints"
-    )
+    report.kept.append(kept_labels(labels.table))
     return report
 
 

@@ -30,24 +30,29 @@ from lp_io.untrusted.content import ContentError, library_reading, reading
 
 
 def read_sleap_labels(
-    path: Path, *, individual: str | None = None, several: bool = False
+    path: Path, *, individual: str | None = None, empty: bool = False
 ) -> LabeledImages:
     """Read what people labelled in a SLEAP file; predictions in it are left out.
 
-    A point that SLEAP shows as not visible, but that has a position, is an occluded one.
+    A track is an individual; animals without a track stay without a name. A point that SLEAP shows
+    as not visible, but that has a position, is an occluded one.
 
     Args:
         path: The ``.slp`` or ``.pkg.slp`` file.
-        individual: Which animal to take, by the name of its track.
-        several: Take all animals.
+        individual: Which animal to take, by the name of its track; None takes all.
+        empty: Keep frames without any animal.
 
     Raises:
-        ConversionError: The file is damaged, has several skeletons, or most of its frames show
-            several animals.
+        ConversionError: The file is damaged, has several skeletons, or a frame has two animals of
+            one track.
         MissingExtraError: sleap-io is not installed.
     """
     with reading(path, ConversionError, "a SLEAP file"), opened(path) as labels:
-        frames = [frame for frame in labels.labeled_frames if frame.user_instances]
+        frames = [
+            frame
+            for frame in labels.labeled_frames
+            if frame.user_instances or (empty and not frame.predicted_instances)
+        ]
         frames.sort(key=lambda f: (labels.videos.index(f.video), int(f.frame_idx)))
         folders = _video_folders(labels.videos)
         sources = [_source(frame, folders, labels.videos, path) for frame in frames]
@@ -56,36 +61,49 @@ def read_sleap_labels(
             _table(labels, frames, sources),
             sources,
             individual,
-            several=several,
+            empty=empty,
             videos=dict.fromkeys(video for video in videos if video is not None),
             left_out=(*_left_out(labels), *_missing(labels.videos, videos)),
         )
 
 
 def _table(labels: Any, frames: Sequence[Any], sources: Sequence[ImageSource]) -> PoseTable:
-    """A row for each labelled instance."""
+    """A row for each labelled instance, and one for each frame without any."""
     rows = [
         (source.name, one)
         for frame, source in zip(frames, sources, strict=True)
-        for one in frame.user_instances
+        for one in frame.user_instances or [None]
     ]
     instances = [one for _, one in rows]
     scorer = str(labels.provenance.get("scorer") or "SLEAP")
     table = poses_of(labels, tuple(name for name, _ in rows), instances, scorer=scorer)
     there = table.has_position
-    visible = np.array([one.points["visible"] for one in instances], bool).reshape(there.shape)
+    nothing = np.zeros(there.shape[1], dtype=bool)
+    visible = [nothing if one is None else one.points["visible"] for one in instances]
+    codes = np.where(np.array(visible, bool).reshape(there.shape), 2, 1)
     return replace(
         table,
         points=np.where(there[..., None], table.points, np.nan),
-        visibility=np.where(there, np.where(visible, 2, 1), 0).astype(np.int8),
+        visibility=np.where(there, codes, 0).astype(np.int8),
     )
 
 
 def _left_out(labels: Any) -> list[str]:
     """What a SLEAP file may hold besides labels of people."""
-    predicted = sum(len(frame.predicted_instances) for frame in labels.labeled_frames)
+    corrected = others = crowded = 0
+    for frame in labels.labeled_frames:
+        sources = [id(one.from_predicted) for one in frame.user_instances]
+        linked = sum(id(one) in sources for one in frame.predicted_instances)
+        corrected += linked
+        if frame.user_instances:
+            crowded += len(frame.predicted_instances) - linked
+        else:
+            others += len(frame.predicted_instances)
     notes = {
-        f"{predicted} predicted instances: only labels of people are taken": predicted,
+        f"{corrected} predicted instances: people have corrected them": corrected,
+        f"{crowded} predicted instances on labelled frames that nobody has corrected: if they are "
+        "animals, they are not labelled there": crowded,
+        f"{others} predicted instances: only labels of people are taken": others,
         f"{len(labels.suggestions)} suggested frames, which have no labels": labels.suggestions,
     }
     return [note for note, found in notes.items() if found]

@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
 from lp_io import strict_json
-from lp_io.animals import check_animals
+from lp_io.animals import check_animals, is_empty_row
 from lp_io.untrusted.content import ContentError
 
 Entry = dict[str, Any]
@@ -53,7 +53,7 @@ def write_coco(
     for frame, rows in _groups(table):
         images.append(_image(table, rows[0], frame, len(images) + 1, (sizes or {}).get(str(frame))))
         for row in rows:
-            if len(rows) > 1 or not _is_empty(table, row):
+            if len(rows) > 1 or not is_empty_row(table, row):
                 annotations.append(_annotation(table, row, len(annotations) + 1, len(images)))
     pairs = map(table.skeleton.places, table.skeleton.edges)
     category = {
@@ -98,14 +98,6 @@ def _groups(table: PoseTable) -> list[tuple[str | int, list[int]]]:
     if table.individual is None:
         return [(table.frame[row], [row]) for row in range(len(table))]
     return [(frame, rows.tolist()) for frame, rows in table.by_frame()]
-
-
-def _is_empty(table: PoseTable, row: int) -> bool:
-    """Whether a row only says that its frame has no animal."""
-    if table.individual is None or table.individual[row] is not None:
-        return False
-    nothing = np.isnan(table.points[row]).all() and np.isnan(confidence_of(table)[row]).all()
-    return bool(nothing and not table.codes[row].any())
 
 
 def _image(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
-from lp_io.animals import check_animals
+from lp_io.animals import check_animals, is_empty_row
 from lp_io.errors import require
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, library_reading
@@ -56,16 +56,20 @@ def _skeleton_of(labels: Any) -> Skeleton:
 def poses_of(labels: Any, frame: Frames, instances: Sequence[Any], *, scorer: str) -> PoseTable:
     """A row for each of some instances of ``sleap_io.Labels``, by the frames that they are in.
 
-    Individuals are named where an instance has a track or a frame has several rows.
+    None instead of an instance is a frame without any animal. Individuals are named where an
+    instance has a track, a frame has several rows or none has an animal.
 
     Raises:
         ContentError: There is not exactly one skeleton.
     """
     skeleton = _skeleton_of(labels)
     tracks = tuple(map(_track_of, instances))
+    K = len(skeleton)
+    nothing = np.full((K, 2), np.nan)
+    points = [nothing if one is None else one.points["xy"] for one in instances]
     return PoseTable(
         skeleton,
-        _stacked([one.points["xy"] for one in instances], len(instances), len(skeleton), 2),
+        _stacked(points, len(instances), K, 2),
         frame,
         individual=tracks if any(tracks) or len(set(frame)) < len(frame) else None,
         scorer=scorer,
@@ -73,7 +77,8 @@ def poses_of(labels: Any, frame: Frames, instances: Sequence[Any], *, scorer: st
 
 
 def _track_of(instance: Any) -> str | None:
-    return None if instance.track is None else str(instance.track.name)
+    track = None if instance is None else instance.track
+    return None if track is None else str(track.name)
 
 
 def _stacked(rows: list[Any], *shape: int) -> Any:
@@ -132,7 +137,11 @@ def write_sleap(
         return _instance(library, table, row, known)
 
     frames = [
-        library.LabeledFrame(video, number, instances=[instance(row) for row in rows.tolist()])
+        library.LabeledFrame(
+            video,
+            number,
+            instances=[instance(row) for row in rows.tolist() if not is_empty_row(table, row)],
+        )
         for (_, rows), (video, number) in zip(table.by_frame(), places, strict=True)
     ]
     labels = library.Labels(
@@ -201,7 +210,10 @@ def read_sleap_predictions(path: Path, animals: Animals) -> PoseTable:
     with opened(path) as labels:
         frames = _predicted_frames(labels)
         found = [
-            (place, one) for place, frame in enumerate(frames) for one in frame.predicted_instances
+            (place, one)
+            for place, frame in enumerate(frames)
+            for one in frame.predicted_instances or [None]
+            if one is not None or animals.several
         ]
         names = [_track_of(one) for _, one in found]
         if animals.wanted is not None and not animals.several:
@@ -212,21 +224,23 @@ def read_sleap_predictions(path: Path, animals: Animals) -> PoseTable:
         ours = _ours(labels)
         scorer = str(ours.get("scorer") or "SLEAP")
         table = poses_of(labels, _frames(frames, numbers), instances, scorer=scorer)
-        sets, R, K = ours.get("sets"), len(table), table.num_keypoints
+        sets, R, nothing = ours.get("sets"), len(table), np.full(table.num_keypoints, np.nan)
+        confidence = [nothing if one is None else one.points["score"] for one in instances]
+        scores = [np.nan if one is None else one.score for one in instances]
         if not isinstance(sets, list) or len(sets) != len(frames):
             sets = None
         return replace(
             table,
             individual=table.individual if animals.several else None,
-            score=_stacked([one.score for one in instances], R) if animals.several else None,
-            confidence=_stacked([one.points["score"] for one in instances], R, K),
+            score=_stacked(scores, R) if animals.several else None,
+            confidence=_stacked(confidence, R, table.num_keypoints),
             split=None if sets is None else tuple(str(sets[place]) for place in places),
         )
 
 
 def _predicted_frames(labels: Any) -> list[Any]:
-    """The frames with predictions, by number."""
-    frames = [frame for frame in labels.labeled_frames if frame.predicted_instances]
+    """The frames with predictions, and those without any animal, by number."""
+    frames = [f for f in labels.labeled_frames if f.predicted_instances or not f.user_instances]
     if labels.labeled_frames and not frames:
         raise ContentError(
             "the SLEAP file holds labels, not predictions",

@@ -37,7 +37,7 @@ class Convert:
         str | None, typer.Option(help="Whose labels to take of a DeepLabCut project.")
     ] = None
     individual: Annotated[
-        str | None, typer.Option(help="Which animal to take where there are several.")
+        str | None, typer.Option(help="Which animal to take; all without it.")
     ] = None
     images: Annotated[
         Path | None, typer.Option(help="The folder that a COCO file's image names start from.")

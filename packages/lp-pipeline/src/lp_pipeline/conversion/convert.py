@@ -16,10 +16,9 @@ from lp_io.predictions import (
     read_predictions,
     write_predictions,
 )
-from lp_io.projects import LabeledImages
-from lp_io.projects.detection import Kind, detect
+from lp_io.projects.detection import Kind, detect, read_foreign_labels
 from lp_io.projects.folders import Videos, check_apart
-from lp_io.projects.report import ConversionReport
+from lp_io.projects.report import ConversionReport, kept_rows
 
 PROJECT, DEEPLABCUT = "project", "deeplabcut"
 TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
@@ -51,7 +50,7 @@ def convert(
         videos: Whether videos of a project are linked (``link``), copied (``copy``) or left where
             they are (``none``).
         scorer: Whose labels to take of a DeepLabCut project.
-        individual: Which animal to take where there are several.
+        individual: Which animal to take; None takes all.
         images: The folder that a COCO file's names are relative to.
         fps: Frames per second, for formats that count time in seconds.
         video: The video that a prediction table's frames are of.
@@ -83,7 +82,7 @@ def convert(
     _check_imported(kind, source, to)
     from lp_pipeline.conversion.importing import import_project
 
-    labels = _foreign_labels(kind, source, scorer, individual, images)
+    labels = read_foreign_labels(kind, source, scorer=scorer, individual=individual, images=images)
     return import_project(labels, target, videos=how, overwrite=overwrite)
 
 
@@ -161,26 +160,11 @@ def _predictions(
             where=source,
             remedy="give a file as the target, such as one ending in .h5, .slp or .nc",
         )
-    table = in_frame_order(read_predictions(source, individual=individual), source)
+    several = individual is None
+    table = in_frame_order(read_predictions(source, individual=individual, several=several), source)
     notes = write_predictions(table, target, to, wishes)
-    kept = f"{len(table)} rows of {table.num_keypoints} keypoints, predicted by {table.scorer}"
+    kept = f"{kept_rows(table)}, predicted by {table.scorer}"
     return ConversionReport(target, kept=[kept], left_out=notes)
-
-
-def _foreign_labels(
-    kind: Kind, source: Path, scorer: str | None, individual: str | None, images: Path | None
-) -> LabeledImages:
-    if kind is Kind.DEEPLABCUT:
-        from lp_io.projects.deeplabcut import read_deeplabcut_project
-
-        return read_deeplabcut_project(source, scorer=scorer, individual=individual)
-    if kind is Kind.SLEAP_LABELS:
-        from lp_io.projects.sleap import read_sleap_labels
-
-        return read_sleap_labels(source, individual=individual)
-    from lp_io.projects.coco import read_coco_labels
-
-    return read_coco_labels(source, images=images, individual=individual)
 
 
 def _export(

@@ -11,7 +11,7 @@ from lp_core.image_source import ImageSource
 from lp_core.paths import find_file
 from lp_core.poses import Skeleton
 from lp_data.images import image_size
-from lp_data.labels import read_labels
+from lp_data.labels import read_labels, unique_note
 from lp_data.pictures import copy_pictures, count_neighbours
 from lp_data.video.listing import find_videos
 from lp_io.errors import ConversionError
@@ -43,13 +43,17 @@ def read_own_labels(path: Path) -> LabeledImages:
     """
     file, others = (path, []) if path.is_file() else _label_file(path)
     folder = file.parent
-    table = read_labels(file, require_labels=False)
+    table = read_labels(file, require_labels=False, name_all=False)
     skeleton, without = _skeleton(folder / CONFIG_FILE, table.skeleton)
     return LabeledImages(
         replace(table, skeleton=skeleton),
-        tuple(_source(folder, name) for name in table.image_paths),
+        tuple(_source(folder, name) for name in dict.fromkeys(table.image_paths)),
         videos=_videos(folder),
-        left_out=(*(f"{other.name}: convert it by its own name" for other in others), *without),
+        left_out=(
+            *(f"{other.name}: convert it by its own name" for other in others),
+            *filter(None, [unique_note(file)]),
+            *without,
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from lp_data.pictures import PictureWriter
 from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
 from lp_io.projects.folders import Videos, folder_beside, place_video
-from lp_io.projects.report import REPORT_FILE, ConversionReport
+from lp_io.projects.report import REPORT_FILE, ConversionReport, kept_labels
 
 LABEL_FILE = "CollectedData.csv"
 CONFIG_FILE = "config.yaml"
@@ -33,22 +33,23 @@ def import_project(
     report = ConversionReport(target, left_out=list(labels.left_out))
     with folder_beside(target, overwrite=overwrite, mark=REPORT_FILE, used=labels.files) as folder:
         pictures = PictureWriter(folder, report.left_out, report.reasons)
-        rows = pictures.write(labels.images)
-        if not rows:
+        there = {labels.images[place].name for place in pictures.write(labels.images)}
+        if not there:
             why = "; ".join(f"{count} {reason}" for reason, count in report.reasons.items())
             raise ConversionError(
                 f"not a single picture can be had: {why or 'no image is labelled'}",
                 where=target,
                 remedy="put the images or videos where the labels name them",
             )
-        table = labels.table.rows(rows)
+        every = labels.table
+        table = every.rows([row for row, frame in enumerate(every.frame) if frame in there])
         write_pose_csv(table, folder / LABEL_FILE)
         placed = placed_videos(labels, folder, videos)
         video_of = {image.name.rpartition("/")[0]: image.video for image in labels.images}
-        proofs = prove_neighbours(table.image_paths, folder, video_of.get)
+        proofs = prove_neighbours([*dict.fromkeys(table.image_paths)], folder, video_of.get)
         _tell(report, labels, table, len(placed), videos)
         _tell_neighbours(report, pictures.neighbours, proofs)
-        context = proofs.num_proved > len(table) / 2
+        context = proofs.num_proved > len(there) / 2
         text = _config(target, table, with_videos=bool(placed), context=context)
         (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
         report.config = target / CONFIG_FILE
@@ -74,11 +75,7 @@ def _tell_neighbours(report: ConversionReport, written: int, proofs: NeighbourEv
 def _tell(
     report: ConversionReport, labels: LabeledImages, table: PoseTable, placed: int, how: Videos
 ) -> None:
-    positions = int(table.has_position.sum())
-    report.kept.append(
-        f"{len(table)} labelled images with {positions} positions of {table.num_keypoints} "
-        f"keypoints, labelled by {table.scorer}"
-    )
+    report.kept.append(f"{kept_labels(table)}, labelled by {table.scorer}")
     if placed:
         report.kept.append(f"{placed} videos, {'linked' if how == 'link' else 'copied'}")
     elif labels.videos:

@@ -12,6 +12,7 @@ from lp_core.poses import Skeleton
 from lp_core.poses.centroids import centroids
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
+from lp_data.labels import unique_note
 from lp_io.checkpoint import save_model
 from lp_io.model_directory import TOP_DOWN
 from lp_io.start_weights import start_from
@@ -25,6 +26,7 @@ from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.labels import get_labels, image_size
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model, get_tracker_class
+from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config, ImageResizeDims
 
 
@@ -91,4 +93,5 @@ def set_up(config: Config) -> TrainingSetup:
     tracker = get_model(config, tracker_class, labels.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
-    return TrainingSetup(tracker, data, notes, labels.skeleton, animals, detector)
+    left_out = tuple(filter(None, map(unique_note, csv_files(config))))
+    return TrainingSetup(tracker, data, (*left_out, *notes), labels.skeleton, animals, detector)
