@@ -241,6 +241,6 @@ class _Residual:
         for start in range(0, len(tails), _SOURCES):
             part = slice(start, start + _SOURCES)
             sources, place = np.unique(tails[part], return_inverse=True)
-            distance = dijkstra(self._graph, indices=sources, limit=2 * FAR)
+            distance = dijkstra(self._graph, indices=sources, limit=FAR)
             found[part] = distance[place, heads[part]]
         return found

@@ -37,7 +37,7 @@ _GAIN_OF_ODDS = 0.25  # nats, for each nat in the odds of its score beyond the u
 _LEAST_GAIN, _LEAST_GAIN_OF_KNOWN, _MOST_GAIN = -1.0, 0.05, 1.0
 _END = 3.0  # nats, of a path that ends before the video
 _BEGIN_AT_START = 2.0
-_FURTHER = 20  # later tracklets that each of a known number of animals may go on as
+_FURTHER = 10  # later tracklets that each of a known number of animals may go on as
 
 
 class Count(NamedTuple):
