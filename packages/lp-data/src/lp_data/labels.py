@@ -24,7 +24,7 @@ from lp_core.poses import (
 )
 from lp_core.poses.columns import WideLayout
 from lp_core.poses.csv_reading import opened_pose_csv
-from lp_core.poses.grid import SINGLE
+from lp_core.poses.grid import SINGLE, is_untracked
 
 T = TypeVar("T")
 
@@ -82,6 +82,16 @@ def unique_keypoints(path: str | Path) -> tuple[str, ...]:
     own: Bool[ndarray, " keypoints"] = np.any(layout.columns[of_animal, :, 0] >= 0, axis=0)
     names = layout.skeleton.names
     return tuple(name for name, kept in zip(names, own.tolist(), strict=True) if not kept)
+
+
+def named_animals(path: str | Path) -> tuple[str, ...]:
+    """The names that the header of a label file has for animals, whether they are labelled or not.
+
+    Raises:
+        PoseError: The file has no header of labels.
+    """
+    names = _layout(path).individual or ()
+    return tuple(name for name in names if name != SINGLE and not is_untracked(name))
 
 
 def unique_note(path: str | Path) -> str | None:

@@ -98,12 +98,20 @@ def grid_of(table: PoseTable, third: str | None = "confidence") -> PoseGrid:
     return PoseGrid(table.skeleton, tuple(rows_of), names, grid, extra is not None, split)
 
 
+def is_untracked(name: str) -> bool:
+    """Whether a name stands for animals without a track, in files in which all have a name."""
+    return _UNTRACKED_NAME.fullmatch(name) is not None
+
+
 def _slots(table: PoseTable, rows_of: dict[Any, Any]) -> list[str | None]:
     """For each row the name of its place; None for the row of a frame without any animal."""
     names = list(table.individual or ())
     for name in names:
-        if name is not None and _UNTRACKED_NAME.fullmatch(name):
-            raise PoseError(f"the name '{name}' stands for animals without a track")
+        if name is not None and is_untracked(name):
+            raise PoseError(
+                f"the individual '{name}' has a name that stands for animals without a track",
+                remedy="give it another name",
+            )
     empty = np.isnan(table.points).all(axis=(1, 2))
     if table.confidence is not None:
         empty &= np.isnan(table.confidence).all(axis=1)
@@ -132,7 +140,7 @@ def table_of(grid: PoseGrid, third: str = "confidence", *, scorer: str) -> PoseT
         place, slot = _rows(grid.values)
         values = np.where((slot < 0)[:, None, None], np.nan, grid.values[place, slot])
         values = values.astype(grid.values.dtype, copy=False)
-        names = [None if _UNTRACKED_NAME.fullmatch(name) else name for name in grid.individual]
+        names = [None if is_untracked(name) else name for name in grid.individual]
         individual = tuple(None if number < 0 else names[number] for number in slot.tolist())
         if not any(individual) and len(np.unique(place)) == len(place):
             individual = None

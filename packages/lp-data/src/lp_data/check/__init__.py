@@ -1,6 +1,19 @@
 """Check a whole project in one pass: its label files, images and videos."""
 
 from lp_data.check.project import check_project
-from lp_data.check.report import KeypointSummary, Problem, ProjectReport, VideoSummary
+from lp_data.check.report import (
+    AnimalSummary,
+    KeypointSummary,
+    Problem,
+    ProjectReport,
+    VideoSummary,
+)
 
-__all__ = ["KeypointSummary", "Problem", "ProjectReport", "VideoSummary", "check_project"]
+__all__ = [
+    "AnimalSummary",
+    "KeypointSummary",
+    "Problem",
+    "ProjectReport",
+    "VideoSummary",
+    "check_project",
+]

@@ -35,19 +35,23 @@ def check_images(
         For each row (height, width) in frame px, or None where the image cannot be read; and what
         is wrong.
     """
+    first = {path: row for row, path in reversed([*enumerate(table.image_paths)])}
+    images = list(dict.fromkeys(table.image_paths))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        seen = list(pool.map(_look, [image_file(data_dir, path) for path in table.image_paths]))
+        seen = list(pool.map(_look, [image_file(data_dir, path) for path in images]))
     problems = [
         Problem(
             "error",
             each.error.problem,
-            f"{each.error.where} (needed by {table.place(row)})",
-            each.error.remedy or missing_image_remedy(data_dir, table.image_paths[row]),
+            f"{each.error.where} (needed by {table.place(first[path])})",
+            each.error.remedy or missing_image_remedy(data_dir, path),
         )
-        for row, each in enumerate(seen)
+        for path, each in zip(images, seen, strict=True)
         if each.error is not None
     ]
-    return [each.size for each in seen], problems + _same_pictures(table, seen)
+    sizes = {path: each.size for path, each in zip(images, seen, strict=True)}
+    one_each = table.rows([first[path] for path in images])
+    return [sizes[path] for path in table.image_paths], problems + _same_pictures(one_each, seen)
 
 
 def _look(path: Path) -> _Seen:

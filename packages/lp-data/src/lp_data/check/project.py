@@ -10,6 +10,7 @@ from pathlib import Path
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_core.poses import PoseTable
+from lp_data.check.animals import check_animals
 from lp_data.check.files import check_images, check_videos
 from lp_data.check.labels import (
     check_keypoints,
@@ -70,17 +71,26 @@ def _with_labels(
     report: ProjectReport, table: PoseTable, videos: Path, names: Sequence[str] | None
 ) -> ProjectReport:
     keypoints, problems = check_keypoints(table, names)
+    animals, animal_problems = check_animals(table, report.label_files)
     sizes, image_problems = check_images(table, report.project)
     position_problems = check_positions(table, sizes)
+    size_of = dict(zip(table.image_paths, sizes, strict=True))
+    labelled = (table.codes > 0).any(axis=1)
+    per_image = Counter(int(labelled[rows].sum()) for _, rows in table.by_frame())
     return replace(
         report,
-        num_frames=len(table),
-        num_labelled_frames=int((table.codes > 0).any(axis=1).sum()),
+        num_frames=len(size_of),
+        num_labelled_frames=len(size_of) - per_image[0],
+        num_animals=len(table) if table.individual is None else int(labelled.sum()),
         keypoints=tuple(keypoints),
-        image_sizes=Counter(size for size in sizes if size is not None),
-        neighbours=prove_neighbours(table.image_paths, report.project, videos_by_name(videos)),
-        problems=(*report.problems, *problems, *image_problems, *position_problems),
-    )
+        animals=tuple(animals),
+        animals_per_image=per_image if animals else Counter(),
+        image_sizes=Counter(size for size in size_of.values() if size is not None),
+        neighbours=prove_neighbours(tuple(size_of), report.project, videos_by_name(videos)),
+        problems=(
+            *report.problems, *problems, *animal_problems, *image_problems, *position_problems,
+        ),
+    )  # fmt: skip
 
 
 def _no_label_file(project: Path, others: Sequence[Path]) -> Problem:

@@ -59,6 +59,14 @@ class KeypointSummary(NamedTuple):
     occluded: int
 
 
+class AnimalSummary(NamedTuple):
+    """In how many images an individual is labelled, and with how many keypoints in all."""
+
+    name: str
+    images: int
+    keypoints: int
+
+
 class VideoSummary(NamedTuple):
     """What a video is.
 
@@ -83,7 +91,11 @@ class ProjectReport:
         other_tables: The CSV files in the project folder that are not label files.
         num_frames: How many images have a row.
         num_labelled_frames: How many of them have a labelled keypoint.
+        num_animals: How many labelled animals there are on them; where files name no individuals,
+            as many as images.
         keypoints: Each keypoint and how often it is labelled.
+        animals: Each individual and how often it is labelled; empty where files name none.
+        animals_per_image: How many images have which number of labelled animals.
         image_sizes: How many images have which (height, width) in frame px.
         neighbours: Which frames have their two neighbours on either side, which models with context
             learn from, and whether these are neighbours in time.
@@ -97,7 +109,10 @@ class ProjectReport:
     other_tables: tuple[Path, ...] = ()
     num_frames: int = 0
     num_labelled_frames: int = 0
+    num_animals: int = 0
     keypoints: tuple[KeypointSummary, ...] = ()
+    animals: tuple[AnimalSummary, ...] = ()
+    animals_per_image: Counter[int] = field(default_factory=Counter)
     image_sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     neighbours: NeighbourEvidence = field(default_factory=lambda: NeighbourEvidence({}, {}))
     videos: tuple[VideoSummary, ...] = ()
@@ -111,9 +126,9 @@ class ProjectReport:
 
     @property
     def share_labelled(self) -> float:
-        """The labelled share of all keypoints in all frames, from 0 to 1."""
+        """The labelled share of all keypoints of all animals, from 0 to 1."""
         labelled = sum(each.visible + each.occluded for each in self.keypoints)
-        return labelled / max(1, self.num_frames * len(self.keypoints))
+        return labelled / max(1, self.num_animals * len(self.keypoints))
 
 
 def report_text(report: ProjectReport, *, verbose: bool = False) -> str:
@@ -123,8 +138,11 @@ def report_text(report: ProjectReport, *, verbose: bool = False) -> str:
     """
     parts = [_table(_facts(report))]
     if report.keypoints:
-        rows = [_keypoint_row(each, report.num_frames) for each in report.keypoints]
+        rows = [_keypoint_row(each, report.num_animals) for each in report.keypoints]
         parts.append(_table([("keypoint", "visible", "occluded", "labelled"), *rows]))
+    if report.animals:
+        rows = [(each.name, str(each.images), str(each.keypoints)) for each in report.animals]
+        parts.append(_table([("individual", "images", "keypoints labelled"), *rows]))
     if report.videos:
         rows = [_video_row(each) for each in report.videos]
         parts.append(_table([("video", "codec", "size", "frames", "fps"), *rows]))
@@ -149,14 +167,17 @@ def _grouped(problems: Sequence[Problem]) -> list[str]:
 
 def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
     sizes = report.image_sizes.most_common()
+    who = "animals" if report.animals else "frames"
+    counts = ", ".join(f"{n} in {count}" for n, count in sorted(report.animals_per_image.items()))
     proved = f"{report.neighbours.num_proved} of {report.num_frames} frames (±2)"
     return [
         ("project", str(report.project)),
         ("label files", _names(report.label_files)),
         ("other CSV files", _names(report.other_tables)),
         ("frames", f"{report.num_frames}, {report.num_labelled_frames} with labels"),
+        *([("animals per frame", f"{counts} frames")] if counts else []),
         ("keypoints", str(len(report.keypoints))),
-        ("labelled", f"{report.share_labelled:.1%} of all keypoints in all frames"),
+        ("labelled", f"{report.share_labelled:.1%} of all keypoints in all {who}"),
         ("image sizes", ", ".join(f"{_size(size)} ({count})" for size, count in sizes) or "none"),
         ("with neighbours", "; ".join(filter(None, [proved, report.neighbours.unproved_text()]))),
         ("videos", str(len(report.videos))),
@@ -168,8 +189,8 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths) or "none"
 
 
-def _keypoint_row(keypoint: KeypointSummary, num_frames: int) -> tuple[str, ...]:
-    share = (keypoint.visible + keypoint.occluded) / max(1, num_frames)
+def _keypoint_row(keypoint: KeypointSummary, num_animals: int) -> tuple[str, ...]:
+    share = (keypoint.visible + keypoint.occluded) / max(1, num_animals)
     return (keypoint.name, str(keypoint.visible), str(keypoint.occluded), f"{share:.0%}")
 
 
