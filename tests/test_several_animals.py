@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import yaml
 
+from lp_data.video.open import open_video
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import read_predictions
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SILENT, Display
+from lp_pipeline.errors import PredictionError
 from lp_pipeline.model import Model
 from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.run import train
@@ -129,8 +131,22 @@ def test_one_animal_that_is_small_in_the_frame(litpose, project, tiny_training, 
     table = read_predictions(tmp_path / f"{project.test_video.stem}.csv")
     assert table.individual is None
     assert len(table) == 16
+    model = Model.from_dir(folder)
+    np.testing.assert_allclose(model.predict_video(project.test_video).keypoints, table.points)
+    with open_video(project.test_video) as source:
+        frame = source.read(3, 4)[0]
+    np.testing.assert_allclose(model.predict_frame(frame)[0], table.points[3], atol=1e-2)
     assert np.isfinite(table.points).all()
     assert (tmp_path / f"{project.test_video.stem}_temporal_norm.csv").is_file()
+
+
+def test_the_animals_of_a_video_from_python(mice_model, mice, tmp_path):
+    model = Model.from_dir(mice_model)
+    table = model.predict_animals(mice.test_video)
+    assert table.keypoint_names == model.keypoint_names
+    assert set(table.individual) <= {"track_0", "track_1", None}
+    with pytest.raises(PredictionError, match="several animals"):
+        model.predict_video(mice.test_video)
 
 
 @pytest.mark.parametrize("model", ["heatmap", "regression", "heatmap_mhcrnn"])

@@ -12,11 +12,14 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.tracks import TrackingOptions, track_offline, with_tracks
 from lp_core.batches import Prediction
 from lp_core.devices import Precision
+from lp_core.poses import PoseTable, concatenate
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
 from lp_data.regions import read_boxes
+from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
@@ -103,17 +106,24 @@ class Model:
         return prediction.keypoints[0].numpy(), prediction.confidences[0].numpy()
 
     def predict_frames(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
-        """Predictions of consecutive RGB frames of one size, some at a time, as they come."""
+        """Predictions of consecutive RGB frames of one size, some at a time, as they come.
+
+        Raises:
+            PredictionError: The model finds several animals, so that frames are not rows.
+        """
+        self._refuse_several()
         frames = iter(frames)
         first = next(frames, None)
         if first is None:
             return iter(())
         chunks = self._chunks(chain([first], frames))
+        if self.top_down is not None:
+            return self.top_down.predict_one(chunks)
         return self.handler.predict_frames(chunks, (first.shape[0], first.shape[1]))
 
     def _chunks(self, frames: Iterable[Frame]) -> Iterator[UInt8[ndarray, "frames h w 3"]]:
         """The frames at the size that the tracker takes, some at a time."""
-        size = self.handler.read_size
+        size = None if self.top_down else self.handler.read_size
         collected: list[Frame] = []
         for frame in frames:
             collected.append(frame if size is None else resize(frame, size))
@@ -138,17 +148,49 @@ class Model:
         Raises:
             VideoError: The file is not a video that can be read exactly.
             BoxFileError: The boxes cannot be read, or are not those of the video.
+            PredictionError: The model finds several animals: see `predict_animals`.
         """
         found = None if boxes is None else read_boxes([Path(boxes)])
-        with opened_to_predict(self.handler, Path(path), reader=reader, boxes=found) as (
-            _,
-            predict,
-        ):
+        if found is None:
+            self._refuse_several()
+        top_down = None if found else self.top_down
+        with opened_to_predict(
+            self.handler, Path(path), reader=reader, boxes=found, top_down=top_down
+        ) as (_, predict):
             parts = list(predict(0))
         return Prediction(
             torch.cat([part.keypoints for part in parts]),
             torch.cat([part.confidences for part in parts]),
         )
+
+    def predict_animals(self, path: str | Path, *, reader: str = "auto") -> PoseTable:
+        """All animals of a video, a row for each in each frame, named by their tracks.
+
+        A frame in which none was found has no row.
+
+        Args:
+            path: The video.
+            reader: A registered video reader, or ``auto``.
+
+        Raises:
+            VideoError: The file is not a video that can be read exactly.
+            PredictionError: The model was not trained on several animals.
+        """
+        if self.top_down is None:
+            raise PredictionError(
+                "the model looks for one animal", remedy="use predict_video instead"
+            )
+        with open_video(path, reader=reader) as source:
+            rows = concatenate([rows for _, rows in self.top_down.predict_video(source)])
+        options = TrackingOptions(animals=self.top_down.options.count)
+        return with_tracks(rows, track_offline(rows, options).track)
+
+    def _refuse_several(self) -> None:
+        if self.top_down is not None and self.top_down.options.several:
+            raise PredictionError(
+                "the model finds several animals, so that a frame is not a row",
+                remedy="use predict_animals",
+            )
 
     def calibrated(self, confidences: Float[ndarray, ...]) -> Float[ndarray, ...]:
         """The probability that a keypoint lies within ``calibration.radius`` of the truth.

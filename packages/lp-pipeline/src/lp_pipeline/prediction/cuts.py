@@ -56,7 +56,7 @@ def opened_to_predict(
         size = handler.read_size if whole else None
         source = stack.enter_context(open_video(video, reader=reader, resize_to=size))
         if boxes is None:
-            predict_video = handler.predict_video if top_down is None else top_down.predict_one
+            predict_video = handler.predict_video if top_down is None else top_down.predict_frames
             yield source, partial(predict_video, source)
             return
         tracks = boxes.of_video(len(source))

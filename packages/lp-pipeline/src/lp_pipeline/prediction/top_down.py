@@ -90,12 +90,15 @@ class TopDownPredictor:
         """What predictions depend on beside the tracker that looks at each animal."""
         return repr((self.detector.weights_digest, self.detector.image_size, self.options))
 
-    def predict_one(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
-        """One animal in each frame, as `PredictionHandler.predict_video` gives it."""
+    def predict_one(self, chunks: Iterable[Frames]) -> Iterator[Prediction]:
+        """One animal in each of consecutive frames, as `PredictionHandler.predict_frames` does."""
+        for _, rows in self._predict(with_context(chunks, self.handler.margin), 0):
+            yield _prediction(rows)
+
+    def predict_frames(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
+        """One animal in each frame, as `PredictionHandler.predict_video` does."""
         for _, rows in self.predict_video(source, start):
-            yield Prediction(
-                torch.from_numpy(rows.points).float(), torch.from_numpy(confidence_of(rows)).float()
-            )
+            yield _prediction(rows)
 
     def predict_video(
         self, source: VideoSource, start: int = 0
@@ -112,11 +115,6 @@ class TopDownPredictor:
         starts = range(first, len(source), chunk)
         chunks = (source.read(at, min(at + chunk, len(source))) for at in starts)
         yield from self._predict(with_context(chunks, margin, before), start)
-
-    def predict_image(self, frames: Frames) -> PoseTable:
-        """The rows of the middle one of F frames, which stand for its context; their frame is 0."""
-        ((_, rows),) = self._predict([frames], 0)
-        return rows
 
     def _predict(self, runs: Iterable[Frames], start: int) -> Iterator[tuple[range, PoseTable]]:
         margin = self.handler.margin
@@ -159,3 +157,8 @@ class TopDownPredictor:
             [channels_first(resize(part, self.handler.image_size)) for part in parts]
         )
         return crops if self.handler.margin else crops[0]
+
+
+def _prediction(rows: PoseTable) -> Prediction:
+    keypoints, confidences = rows.points, confidence_of(rows)
+    return Prediction(torch.from_numpy(keypoints).float(), torch.from_numpy(confidences).float())
