@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint
 from lp_core.poses import PoseTable
@@ -75,7 +77,7 @@ def _with_labels(
     sizes, image_problems = check_images(table, report.project)
     position_problems = check_positions(table, sizes)
     size_of = dict(zip(table.image_paths, sizes, strict=True))
-    labelled = (table.codes > 0).any(axis=1)
+    labelled = np.asarray((table.codes > 0).any(axis=1))
     per_image = Counter(int(labelled[rows].sum()) for _, rows in table.by_frame())
     return replace(
         report,
