@@ -1,14 +1,17 @@
 """Several animals from labels to named tracks: find them, look at each, follow them."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
 
+from lp_core.poses import Animals, Content, read_pose_csv
 from lp_data.video.open import open_video
 from lp_io.checkpoint import read_manifest
-from lp_io.predictions import read_predictions
+from lp_io.model_directory import labeled_video_path
+from lp_io.predictions import read_predictions, write_predictions
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SILENT, Display
@@ -71,6 +74,30 @@ def test_the_whole_way_by_the_command(litpose, mice_model, mice, tmp_path):
     assert is_made_from(table, mice.test_video, Model.from_dir(mice_model).handler.weights_digest)
     again = litpose("predict", mice_model, mice.test_video, "-o", tmp_path)
     assert "is there already" in again.out + again.err
+
+
+def test_predict_draws_a_labelled_video(litpose, mice_model, mice, tmp_path):
+    outcome = litpose("predict", mice_model, mice.test_video, "-o", tmp_path, "--labeled-video")
+    assert outcome.code == 0, outcome.err
+    with open_video(labeled_video_path(tmp_path / f"{mice.test_video.stem}.csv")) as drawn:
+        assert len(drawn) == FRAMES
+
+
+def test_render_draws_all_animals_in_the_colours_that_are_asked_for(litpose, mice, tmp_path):
+    truth = read_pose_csv(mice.truth[mice.test_video.stem], Content.LABELS, Animals(several=True))
+    sure = np.ones(truth.points.shape[:2])
+    table = tmp_path / "table.csv"
+    write_predictions(replace(truth, visibility=None, confidence=sure), table)
+    pictures = []
+    for kind in ("individual", "keypoint"):
+        path = tmp_path / f"{kind}.mp4"
+        outcome = litpose("render", mice.test_video, table, "--color-by", kind, "-o", path)
+        assert outcome.code == 0, outcome.err
+        assert "drawn: 100 % of the keypoints" in " ".join(outcome.out.split())
+        with open_video(path) as drawn:
+            assert len(drawn) == FRAMES
+            pictures.append(drawn.read(FRAMES - 1, FRAMES)[0])
+    assert pictures[0].shape[1] < pictures[1].shape[1]  # keypoints are in the legend, too
 
 
 class StopsAtFrame(Display):

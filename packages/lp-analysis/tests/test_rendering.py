@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.rendering.draw import PoseDrawer
+from lp_analysis.rendering.draw import Animal, PoseDrawer
 from lp_analysis.rendering.labeled_video import labeled_frames, write_labeled_video
 from lp_analysis.rendering.palette import contrast, keypoint_colours
 from lp_analysis.rendering.style import DrawingStyle
@@ -250,22 +250,17 @@ def video(tmp_path):
         yield source
 
 
-def _predictions(cuts=(), frames=FRAMES):
+def _walking(frames=FRAMES):
     """The keypoint walks from the left to the right, 4 px per frame."""
-    keypoints = np.array([[[10.0 + 4 * number, 48.0]] for number in range(frames)])
-    confidences = np.ones((frames, 1))
-    return list(zip(np.split(keypoints, cuts), np.split(confidences, cuts), strict=True))
+    return [[Animal(np.array([[10.0 + 4 * number, 48.0]]), np.ones(1))] for number in range(frames)]
 
 
-@pytest.mark.parametrize("cuts", [(), (1, 7, 7, 20)])
-def test_labelled_video_has_every_frame_with_its_own_pose_at_the_sources_rate(
-    video, tmp_path, cuts
-):
+def test_labelled_video_has_every_frame_with_its_own_pose_at_the_sources_rate(video, tmp_path):
     path = tmp_path / "out" / "labelled.mp4"
     progress = []
     written = write_labeled_video(
         video,
-        _predictions(cuts),
+        _walking(),
         path,
         ["nose"],
         style=DrawingStyle(smallest_side=0, stamp=False, radius=6.0, colormap="hsv"),
@@ -283,10 +278,10 @@ def test_labelled_video_has_every_frame_with_its_own_pose_at_the_sources_rate(
 
 def test_clip_holds_the_chosen_frames_and_their_numbers(video, tmp_path):
     frames = range(8, 13)
-    keypoints, confidences = _predictions()[0]
-    chunk = (keypoints[8:13], confidences[8:13])
     style = DrawingStyle(smallest_side=0, stamp=False)
-    write_labeled_video(video, [chunk], tmp_path / "c.mp4", ["nose"], frames=frames, style=style)
+    write_labeled_video(
+        video, _walking()[8:13], tmp_path / "c.mp4", ["nose"], frames=frames, style=style
+    )
     with open_video(tmp_path / "c.mp4") as clip:
         levels = clip.read(0, len(clip))[:, 5, 5].mean(axis=-1)
     np.testing.assert_allclose(levels, [80, 90, 100, 110, 120], atol=8)
@@ -295,17 +290,17 @@ def test_clip_holds_the_chosen_frames_and_their_numbers(video, tmp_path):
 class _Recorder(PoseDrawer):
     """Remembers what it was asked to draw."""
 
-    def draw(self, frame, keypoints, confidences=None, **options):
-        self.last = options
+    def draw_animals(self, frame, animals, *, stamp=""):
+        self.stamp, self.past = stamp, {animal.individual: animal.past for animal in animals}
         return frame
 
 
 def test_stamp_tells_number_and_time_of_each_frame():
     drawer = _Recorder(["nose"], GREY.shape[:2])
-    rows = iter(list(zip(*_predictions()[0], strict=True)))
     stamps = []
-    for _ in labeled_frames(((n, GREY) for n in range(5, 5 + FRAMES)), rows, drawer, fps=FPS):
-        stamps.append(drawer.last["stamp"])
+    frames = ((n, GREY) for n in range(5, 5 + FRAMES))
+    for _ in labeled_frames(frames, iter(_walking()), drawer, fps=FPS):
+        stamps.append(drawer.stamp)
     assert stamps[0] == f"frame 5  {5 * 1001 / 30000:.3f} s"
     assert stamps[15] == f"frame 20  {20 * 1001 / 30000:.3f} s"
 
@@ -314,13 +309,13 @@ def test_trail_of_a_video_is_bounded_and_leaves_out_what_was_not_sure():
     style = DrawingStyle(trail=2, confidence_threshold=0.5)
     drawer = _Recorder(["nose"], GREY.shape[:2], style)
     keypoints, confidences = np.arange(8.0).reshape(4, 1, 2), np.array([[1.0], [0.4], [1.0], [1.0]])
-    rows = iter(list(zip(keypoints, confidences, strict=True)))
-    for _ in labeled_frames(((n, GREY) for n in range(4)), rows, drawer, fps=FPS):
-        past = drawer.last["past"]
+    animals = [[Animal(*row)] for row in zip(keypoints, confidences, strict=True)]
+    for _ in labeled_frames(((n, GREY) for n in range(4)), iter(animals), drawer, fps=FPS):
+        past = drawer.past[None]
     np.testing.assert_array_equal(past, [[[0.0, 1.0]], [[np.nan, np.nan]], [[4.0, 5.0]]])
-    rows = ((NOWHERE, np.ones(1)) for _ in range(40))
-    for _ in labeled_frames(((n, GREY) for n in range(40)), rows, drawer, fps=FPS):
-        past = drawer.last["past"]
+    missing = ([Animal(NOWHERE, np.ones(1))] for _ in range(40))
+    for _ in labeled_frames(((n, GREY) for n in range(40)), missing, drawer, fps=FPS):
+        past = drawer.past[None]
     assert len(past) == drawer.memory < 20
 
 
@@ -328,5 +323,5 @@ def test_trail_of_a_video_is_bounded_and_leaves_out_what_was_not_sure():
 def test_predictions_of_another_video_are_refused_and_leave_no_file(video, tmp_path, frames):
     path = tmp_path / "out" / "labelled.mp4"
     with pytest.raises(RenderingError, match="prediction"):
-        write_labeled_video(video, _predictions(frames=frames), path, ["nose"])
+        write_labeled_video(video, _walking(frames), path, ["nose"])
     assert list(path.parent.iterdir()) == []

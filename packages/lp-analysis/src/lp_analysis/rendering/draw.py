@@ -1,9 +1,10 @@
-"""Draw poses on frames: keypoints, skeleton, trails, and the truth beside the prediction."""
+"""Draw the animals of a frame: keypoints, skeleton, trails, names, and the truth."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,11 +12,19 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.rendering.legend import legend_panel
-from lp_analysis.rendering.palette import Colour, between, keypoint_colours
-from lp_analysis.rendering.strokes import FixedPoint, draw_disc, draw_line, draw_ring, fixed_points
+from lp_analysis.rendering.legend import LegendEntry, legend_panel
+from lp_analysis.rendering.name_tags import NameTag, draw_name_tags
+from lp_analysis.rendering.palette import NEUTRAL, Colour, between, keypoint_colours
+from lp_analysis.rendering.strokes import (
+    FixedPoint,
+    draw_disc,
+    draw_line,
+    draw_ring,
+    fixed_points,
+    pixels,
+)
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
-from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_text
+from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_area, stamp_text
 from lp_core.errors import suggestion
 
 Pose = Float[ndarray, "keypoints 2"]
@@ -28,6 +37,28 @@ _LINE_OPACITY = 0.65
 _JUMP, _SHORTEST_JUMP = 4.0, 0.03  # times the usual step; share of the frame's shorter side
 _USUAL_OF = 12  # past frames that tell the usual step of a keypoint
 _BEYOND = 4.0  # picture sizes outside the picture at which a keypoint is as good as missing
+_MOST_LISTED = 24  # individuals in a legend
+_TRAIL_OF_SEVERAL = 30  # frames, where the style does not say
+
+
+class Animal(NamedTuple):
+    """One animal to draw.
+
+    Attributes:
+        keypoints: (K, 2) frame px; NaN where missing.
+        confidences: (K,) from 0 to 1: less confident keypoints are fainter and smaller, and not
+            drawn at all below the style's threshold.
+        individual: Its name; None where it has none.
+        past: What `PoseDrawer.remembered` gave of it in earlier frames, oldest first, for the
+            trail; more than the trail is long tell what a usual step is.
+        truth: (K, 2) frame px, drawn as rings, joined to the keypoints.
+    """
+
+    keypoints: Pose
+    confidences: Confidences | None = None
+    individual: str | None = None
+    past: Sequence[Pose] = ()
+    truth: Pose | None = None
 
 
 class PoseDrawer:
@@ -37,6 +68,9 @@ class PoseDrawer:
         keypoint_names: K names.
         frame_size: (height, width) in frame px.
         style: Colours, sizes, what to show; of its skeleton, the pairs of these keypoints.
+        individuals: The names of several animals, None among them for those without a track, which
+            are grey. Each has a colour, a trail of its centre, and its name beside it. None for one
+            animal, whose keypoints have colours and trails.
 
     Raises:
         RenderingError: There is no such colour map.
@@ -47,9 +81,12 @@ class PoseDrawer:
         keypoint_names: Sequence[str],
         frame_size: tuple[int, int],
         style: DrawingStyle = DEFAULT_STYLE,
+        individuals: Sequence[str | None] | None = None,
     ) -> None:
         self.style = style
-        self.colours = keypoint_colours(len(keypoint_names), self.style.colormap)
+        self.colours = keypoint_colours(len(keypoint_names), style.colormap)
+        self._own_colours = self._colours_of(individuals or ())
+        self.several = individuals is not None
         numbers = {name: number for number, name in enumerate(keypoint_names)}
         edges = [edge for edge in self.style.skeleton if numbers.keys() >= set(edge)]
         self._edges = [(numbers[first], numbers[second]) for first, second in edges]
@@ -58,8 +95,10 @@ class PoseDrawer:
         self._size = (frame_size[0] * self._scale, frame_size[1] * self._scale)
         self._radius = self.style.keypoint_radius(self._size)
         self._text_size = self.style.text_size(self._size)
+        usual = _TRAIL_OF_SEVERAL if self.several else 0
+        self._trail = usual if style.trail is None else style.trail
         self._panel = (
-            legend_panel(keypoint_names, self.colours, self._size[0], self._text_size)
+            legend_panel(self._entries(keypoint_names), self._size[0], self._text_size)
             if self.style.legend
             else np.zeros((self._size[0], 0, 3), np.uint8)
         )
@@ -72,7 +111,30 @@ class PoseDrawer:
     @property
     def memory(self) -> int:
         """How many past poses `draw` makes use of."""
-        return max(self.style.trail, _USUAL_OF) if self.style.trail else 0
+        return max(self._trail, _USUAL_OF) if self._trail else 0
+
+    def _colours_of(self, individuals: Sequence[str | None]) -> dict[str | None, Colour]:
+        """A colour for each individual, other than those of the keypoints where these have some."""
+        before = len(self.colours) if self.style.color_by == "keypoint" else 0
+        named = [name for name in individuals if name is not None]
+        colours = keypoint_colours(before + len(named), self.style.colormap)[before:]
+        own: dict[str | None, Colour] = dict(zip(named, colours, strict=True))
+        return own | ({None: NEUTRAL} if None in individuals else {})
+
+    def _entries(self, keypoint_names: Sequence[str]) -> list[LegendEntry]:
+        """What the legend explains: individuals, and keypoints where they have colours."""
+        by_keypoint = not self.several or self.style.color_by == "keypoint"
+        entries = [
+            LegendEntry("untracked" if name is None else name, colour, wide=by_keypoint)
+            for name, colour in self._own_colours.items()
+        ]
+        if len(entries) > _MOST_LISTED:  # the colours repeat by then
+            more = LegendEntry(f"and {len(entries) - _MOST_LISTED} more", PAPER)
+            entries[_MOST_LISTED:] = [more]
+        if by_keypoint:
+            named = zip(keypoint_names, self.colours, strict=True)
+            entries += [LegendEntry(name, colour) for name, colour in named]
+        return entries
 
     def shown(self, keypoints: Pose, confidences: Confidences | None) -> Pose:
         """The keypoints with NaN for those that are not drawn for lack of confidence.
@@ -84,6 +146,15 @@ class PoseDrawer:
         unsure = confidences < self.style.confidence_threshold
         return np.where(unsure[:, None], np.nan, keypoints)
 
+    def remembered(self, animal: Animal) -> Float[ndarray, "_points 2"]:
+        """What later frames need of an animal: the keypoints that are drawn, or their centre.
+
+        Returns:
+            (K, 2) frame px; of one of several animals (1, 2), the median of each coordinate.
+        """
+        pose = self.shown(animal.keypoints, animal.confidences)
+        return _centre(pose) if self.several else pose
+
     def draw(
         self,
         frame: Picture,
@@ -94,16 +165,18 @@ class PoseDrawer:
         truth: Pose | None = None,
         stamp: str = "",
     ) -> Picture:
-        """A picture of a frame with a pose on it; the frame itself is left alone.
+        """`draw_animals` of one animal without a name."""
+        animal = Animal(keypoints, confidences, past=past, truth=truth)
+        return self.draw_animals(frame, [animal], stamp=stamp)
+
+    def draw_animals(
+        self, frame: Picture, animals: Sequence[Animal], *, stamp: str = ""
+    ) -> Picture:
+        """A picture of a frame with its animals on it; the frame itself is left alone.
 
         Args:
             frame: (H, W, 3) RGB.
-            keypoints: (K, 2) frame px; NaN where missing.
-            confidences: (K,) from 0 to 1: less confident keypoints are fainter and smaller, and not
-                drawn at all below the style's threshold.
-            past: Poses of earlier frames, oldest first, as `shown` gives them, for the trails; more
-                than the trail is long tell what a usual step is.
-            truth: (K, 2) frame px, drawn as rings, joined to the keypoints.
+            animals: Any number of them; those without a name are beneath the others.
             stamp: Text in the lower left corner.
 
         Returns:
@@ -113,14 +186,19 @@ class PoseDrawer:
             RenderingError: The frame does not have the size that was given at first.
         """
         picture = self._enlarged(frame)
-        pose = self.shown(keypoints, confidences)
-        points = self._points(pose)
-        self._draw_lines(picture, points, self._trails([*past, pose]))
-        if truth is not None:
-            self._draw_truth(picture, self._points(truth), points)
-        self._draw_keypoints(picture, points, confidences)
+        named_last = sorted(animals, key=lambda animal: animal.individual is not None)
+        drawn = [self._placed(animal) for animal in named_last]
+        trails = [line for one in drawn for line in self._trail_of(one)]
+        limbs = [line for one in drawn for line in self._limbs(one)]
+        _draw_lines(picture, trails + limbs, 0.35 * self._radius)
+        for one in drawn:
+            self._draw_truth(picture, one)
+        for one in drawn:
+            self._draw_keypoints(picture, one)
         if stamp:
             stamp_text(picture, stamp, size=self._text_size)
+        if self.several:
+            self._draw_names(picture, drawn, stamp)
         return np.hstack([picture, self._panel]) if self._panel.size else picture
 
     def _enlarged(self, frame: Picture) -> Picture:
@@ -141,56 +219,103 @@ class PoseDrawer:
         points[far] = np.nan
         return fixed_points(points)
 
-    def _trails(self, poses: Sequence[Pose]) -> list[Line]:
+    def _placed(self, animal: Animal) -> _Placed:
+        """The animal, where it is in the picture, and in which colours."""
+        points = self._points(self.shown(animal.keypoints, animal.confidences))
+        own = self._own_colours.get(animal.individual, NEUTRAL) if self.several else None
+        colours = self.colours
+        if own is not None and self.style.color_by == "individual":
+            colours = (own,) * len(points)
+        return _Placed(animal, points, colours, own)
+
+    def _trail_of(self, one: _Placed) -> list[Line]:
         """The lines between successive poses, the last of which is that of the frame."""
+        poses = [*one.animal.past, self.remembered(one.animal)]
         steps = list(itertools.pairwise(poses))
         together = jumps(np.array(poses), self._frame_size) if steps else ()
+        colours = one.colours if one.own is None else (one.own,)
         lines: list[Line] = []
-        recent = list(zip(steps, together, strict=True))[max(len(steps) - self.style.trail, 0) :]
+        recent = list(zip(steps, together, strict=True))[max(len(steps) - self._trail, 0) :]
         for age, ((before, after), jumped) in enumerate(recent, 1):
             width = self._radius * (0.25 + 0.75 * age / (len(recent) + 1))
-            ends = zip(self._points(before), self._points(after), self.colours, strict=True)
+            ends = zip(self._points(before), self._points(after), colours, strict=True)
             lines += [(*each, width) for each, jump in zip(ends, jumped, strict=True) if not jump]
         return lines
 
-    def _draw_lines(
-        self, picture: Picture, points: list[FixedPoint | None], trails: list[Line]
-    ) -> None:
-        """Trails and skeleton, half transparent and with a dark edge, in place."""
-        lines = list(trails)
-        for first, second in self._edges:
-            colour = between(self.colours[first], self.colours[second])
-            lines.append((points[first], points[second], colour, 0.5 * self._radius))
-        if not lines:
-            return
-        overlay = picture.copy()
-        edge = 0.35 * self._radius
-        for start, end, _, width in lines:
-            draw_line(overlay, start, end, PAPER, width + edge)
-        for start, end, colour, width in lines:
-            draw_line(overlay, start, end, colour, width)
-        cv2.addWeighted(overlay, _LINE_OPACITY, picture, 1 - _LINE_OPACITY, 0, dst=picture)
+    def _limbs(self, one: _Placed) -> list[Line]:
+        """The lines of the skeleton."""
+        points, colours, width = one.points, one.colours, 0.5 * self._radius
+        return [
+            (points[a], points[b], one.own or between(colours[a], colours[b]), width)
+            for a, b in self._edges
+        ]
 
-    def _draw_truth(
-        self, picture: Picture, truth: list[FixedPoint | None], points: list[FixedPoint | None]
-    ) -> None:
+    def _draw_truth(self, picture: Picture, one: _Placed) -> None:
         """A ring at each true position, joined to the keypoint, in place."""
-        for true, point, colour in zip(truth, points, self.colours, strict=True):
+        if one.animal.truth is None:
+            return
+        truth = self._points(one.animal.truth)
+        for true, point, colour in zip(truth, one.points, one.colours, strict=True):
             draw_line(picture, true, point, INK, 0.3 * self._radius)
             if true is not None:
                 draw_ring(picture, true, 1.9 * self._radius, PAPER, 0.9 * self._radius)
                 draw_ring(picture, true, 1.9 * self._radius, colour, 0.45 * self._radius)
 
-    def _draw_keypoints(
-        self, picture: Picture, points: list[FixedPoint | None], confidences: Confidences | None
-    ) -> None:
+    def _draw_keypoints(self, picture: Picture, one: _Placed) -> None:
         """A disc for each keypoint, fainter and smaller with less confidence, in place."""
-        sure = np.ones(len(points)) if confidences is None else np.nan_to_num(confidences, nan=1.0)
+        points, known = one.points, one.animal.confidences
+        sure = np.ones(len(points)) if known is None else np.nan_to_num(known, nan=1.0)
         levels = sure.clip(0.0, 1.0).tolist()
-        for point, colour, confidence in zip(points, self.colours, levels, strict=True):
+        for point, colour, confidence in zip(points, one.colours, levels, strict=True):
             if point is not None:
                 radius = self._radius * self.style.shrinking(confidence)
                 draw_disc(picture, point, radius, colour, self.style.opacity(confidence))
+
+    def _draw_names(self, picture: Picture, drawn: Sequence[_Placed], stamp: str) -> None:
+        """The name of each individual beside its keypoints, in place."""
+        tags = [
+            NameTag(one.animal.individual, one.own, pixels(one.points))
+            for one in drawn
+            if one.animal.individual is not None and one.own is not None
+        ]
+        others = [pixels(one.points) for one in drawn if one.animal.individual is None]
+        size = max(10, round(0.85 * self._text_size))
+        taken = [stamp_area(picture, stamp, size=self._text_size)] if stamp else []
+        draw_name_tags(picture, tags, others, taken, size=size, margin=1.6 * self._radius)
+
+
+class _Placed(NamedTuple):
+    """An animal in a picture.
+
+    Attributes:
+        animal: The animal.
+        points: Its K keypoints in the picture, without those that are not drawn.
+        colours: Of the keypoints.
+        own: Its own colour; None where its keypoints' are used throughout.
+    """
+
+    animal: Animal
+    points: list[FixedPoint | None]
+    colours: tuple[Colour, ...]
+    own: Colour | None
+
+
+def _draw_lines(picture: Picture, lines: Sequence[Line], edge: float) -> None:
+    """Trails and skeletons, half transparent and with a dark edge, in place."""
+    if not lines:
+        return
+    overlay = picture.copy()
+    for start, end, _, width in lines:
+        draw_line(overlay, start, end, PAPER, width + edge)
+    for start, end, colour, width in lines:
+        draw_line(overlay, start, end, colour, width)
+    cv2.addWeighted(overlay, _LINE_OPACITY, picture, 1 - _LINE_OPACITY, 0, dst=picture)
+
+
+def _centre(pose: Pose) -> Float[ndarray, "1 2"]:
+    """(1, 2) the median of each coordinate; NaN without any keypoint."""
+    known = pose[np.isfinite(pose).all(axis=-1)]
+    return np.median(known, axis=0, keepdims=True) if len(known) else np.full((1, 2), np.nan)
 
 
 def jumps(

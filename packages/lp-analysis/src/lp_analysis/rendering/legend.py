@@ -1,8 +1,9 @@
-"""The panel that names the keypoints beside a picture."""
+"""The panel beside a picture that says what its colours mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,10 +14,22 @@ from lp_analysis.rendering.text import PAPER, Picture, fit_text, line_height, te
 _WIDEST = 16  # text heights; longer names are cut
 
 
-def legend_panel(
-    keypoint_names: Sequence[str], colours: Sequence[Colour], height: int, text_size: int
-) -> Picture:
-    """A panel that names the keypoints, each behind a disc of its colour; sizes are in px.
+class LegendEntry(NamedTuple):
+    """A name behind the sign of its colour.
+
+    Attributes:
+        name: Cut where it is long.
+        colour: Of the sign.
+        wide: Whether the sign is a bar; else it is a disc.
+    """
+
+    name: str
+    colour: Colour
+    wide: bool = False
+
+
+def legend_panel(entries: Sequence[LegendEntry], height: int, text_size: int) -> Picture:
+    """A panel that explains colours; sizes are in px.
 
     Where the height cannot hold all names in one column, there are more.
 
@@ -25,22 +38,28 @@ def legend_panel(
     """
     line = line_height(text_size)
     per_column = max((height - line) // line, 1)
-    starts = range(0, len(keypoint_names), per_column)
-    parts = [slice(start, start + per_column) for start in starts]
-    columns = [_column(keypoint_names[p], colours[p], height, text_size) for p in parts]
+    starts = range(0, len(entries), per_column)
+    columns = [_column(entries[start : start + per_column], height, text_size) for start in starts]
     return np.hstack(columns) if columns else np.zeros((height, 0, 3), np.uint8)
 
 
-def _column(
-    names: Sequence[str], colours: Sequence[Colour], height: int, text_size: int
-) -> Picture:
+def _column(entries: Sequence[LegendEntry], height: int, text_size: int) -> Picture:
     line = line_height(text_size)
-    names = [fit_text(name, text_size, _WIDEST * text_size) for name in names]
+    names = [fit_text(entry.name, text_size, _WIDEST * text_size) for entry in entries]
     width = max(text_width(name, text_size) for name in names) + 2 * line
     panel = np.full((height, width, 3), PAPER, np.uint8)
-    for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
+    for row, (name, entry) in enumerate(zip(names, entries, strict=True)):
         y = line + row * line
-        centre = (round(0.8 * line), y)
-        cv2.circle(panel, centre, max(3, round(0.36 * text_size)), colour, cv2.FILLED, cv2.LINE_AA)
+        _draw_sign(panel, entry, (round(0.8 * line), y), max(3, round(0.36 * text_size)))
         write_text(panel, name, 1.4 * line, float(y), size=text_size)
     return panel
+
+
+def _draw_sign(panel: Picture, entry: LegendEntry, centre: tuple[int, int], radius: int) -> None:
+    if entry.wide:
+        x, y, half = *centre, max(1, radius // 2)
+        cv2.rectangle(
+            panel, (x - radius - 2, y - half), (x + radius + 2, y + half), entry.colour, cv2.FILLED
+        )
+    else:
+        cv2.circle(panel, centre, radius, entry.colour, cv2.FILLED, cv2.LINE_AA)

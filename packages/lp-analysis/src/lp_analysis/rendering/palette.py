@@ -1,4 +1,4 @@
-"""A colour for each keypoint."""
+"""A colour for each keypoint, or each individual."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ rim of a keypoint), each as far as possible in Oklab from those before it, also 
 deuteranopia see them.
 """
 
+NEUTRAL: Colour = (172, 177, 184)
+"""A grey for what belongs to no individual."""
+
 _DISTINCT = (
     "#f0603c #00fcfc #0084fc #fc60fc #fccc00 #009c84 #60d86c #e49cc0 "
     "#a86ccc #e4fcc0 #90ccfc #009c00 #fc4890 #f0fc00 #fcc09c #f09000 "
@@ -29,10 +32,10 @@ _QUALITATIVE = 32  # a listed map of at most so many colours is a list of unrela
 
 
 def keypoint_colours(count: int, colormap: str = DISTINCT) -> tuple[Colour, ...]:
-    """Colours of ``count`` keypoints.
+    """Colours of ``count`` keypoints or individuals.
 
     A list of unrelated colours, such as `DISTINCT` or matplotlib's ``tab10``, is gone through in
-    order, and again from its start where there are more keypoints; any other map of matplotlib is
+    order, and again from its start where there are more of them; any other map of matplotlib is
     divided evenly.
 
     Raises:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from lp_analysis.errors import RenderingError
+from lp_analysis.rendering.draw import Animal
 from lp_analysis.rendering.labeled_video import write_labeled_video
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
+from lp_core.poses import confidence_of
 from lp_core.video import VideoSource
-from lp_io.predictions import VideoPredictions
-from lp_io.predictions.video import Chunk
+from lp_io.predictions import AnimalPredictions, VideoPredictions
 
 _ROWS = 256
 
@@ -38,9 +39,25 @@ class DrawnVideo:
         return self.drawn / max(self.keypoints, 1)
 
 
+def frames_to_draw(video: Path, first: int, last: int | None, total: int) -> range:
+    """The frames of a video from ``first`` to ``last``, of ``total``; None is the last one.
+
+    Raises:
+        RenderingError: There are no such frames.
+    """
+    end = total - 1 if last is None else last
+    if max(first, end) >= total:
+        raise RenderingError(
+            f"there is no frame {max(first, end)}: the last one is {total - 1}", where=video
+        )
+    if end < first:
+        raise RenderingError(f"the last frame, {end}, is before the first, {first}")
+    return range(first, end + 1)
+
+
 def draw_predictions(
     source: VideoSource,
-    predictions: VideoPredictions,
+    predictions: VideoPredictions | AnimalPredictions,
     path: Path,
     *,
     style: DrawingStyle = DEFAULT_STYLE,
@@ -69,17 +86,36 @@ def draw_predictions(
             f"there are no frames {chosen.start} to {chosen.stop - 1} in a video of "
             f"{len(source)} frames"
         )
+    individuals = None
+    if isinstance(predictions, AnimalPredictions):
+        individuals = predictions.individuals
+        style = replace(style, skeleton=style.skeleton or predictions.skeleton.edges)
     counts = _Counts(style.confidence_threshold)
     written = write_labeled_video(
         source,
-        counts.counted(predictions.chunks(chosen, _ROWS)),
+        counts.counted(_animals(predictions, chosen)),
         path,
         predictions.keypoint_names,
+        individuals,
         style=style,
         frames=chosen,
         on_progress=on_progress,
     )
     return DrawnVideo(written, counts.keypoints, counts.drawn)
+
+
+def _animals(
+    predictions: VideoPredictions | AnimalPredictions, frames: range
+) -> Iterator[list[Animal]]:
+    """The animals of each of the frames."""
+    if isinstance(predictions, AnimalPredictions):
+        for rows in predictions.of_frames(frames):
+            names = rows.individual or ()
+            each = zip(rows.points, confidence_of(rows), names, strict=True)
+            yield [Animal(*row) for row in each]
+    else:
+        for chunk in predictions.chunks(frames, _ROWS):
+            yield from ([Animal(*row)] for row in zip(*chunk, strict=True))
 
 
 @dataclass
@@ -90,9 +126,11 @@ class _Counts:
     keypoints: int = 0
     drawn: int = 0
 
-    def counted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        for keypoints, confidences in chunks:
-            known = np.isfinite(keypoints).all(axis=-1)
-            self.keypoints += int(known.sum())
-            self.drawn += int((known & ~(confidences < self.threshold)).sum())
-            yield keypoints, confidences
+    def counted(self, frames: Iterable[list[Animal]]) -> Iterator[list[Animal]]:
+        for animals in frames:
+            for animal in animals:
+                assert animal.confidences is not None
+                known = np.isfinite(animal.keypoints).all(axis=-1)
+                self.keypoints += int(known.sum())
+                self.drawn += int((known & ~(animal.confidences < self.threshold)).sum())
+            yield animals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -24,6 +25,12 @@ def fixed_points(points: Float[ndarray, "points 2"]) -> list[FixedPoint | None]:
     known = np.isfinite(points).all(axis=-1).tolist()
     places = np.rint(np.nan_to_num(points) * _UNIT).astype(np.int64).tolist()
     return [(x, y) if is_known else None for (x, y), is_known in zip(places, known, strict=True)]
+
+
+def pixels(points: Sequence[FixedPoint | None]) -> Float[ndarray, "_known 2"]:
+    """The points that are not missing, in px of the picture."""
+    known = [point for point in points if point is not None]
+    return np.array(known, np.float64).reshape(-1, 2) / _UNIT
 
 
 def draw_line(

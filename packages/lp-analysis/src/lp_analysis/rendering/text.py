@@ -16,6 +16,9 @@ from lp_core.text import printable
 
 Picture = UInt8[ndarray, "_height _width 3"]
 
+Area = tuple[int, int, int, int]
+"""Left, top, right and bottom in px of a picture; the last two are beyond it."""
+
 PAPER: Colour = (16, 19, 23)
 INK: Colour = (240, 242, 245)
 _OPACITY = 0.62
@@ -62,8 +65,20 @@ def write_text(
 
 def stamp_text(picture: Picture, text: str, *, size: int) -> None:
     """Write text into the lower left corner, on a darkened ground, in place."""
+    _, top, right, _ = stamp_area(picture, text, size=size)
+    text = fit_text(text, size, picture.shape[1] - size)
+    darkened = picture[top:, :right]
+    write_on_ground(darkened, text, size=size)
+
+
+def stamp_area(picture: Picture, text: str, *, size: int) -> Area:
+    """What `stamp_text` covers."""
     height, width = picture.shape[:2]
     text = fit_text(text, size, width - size)
-    ground = picture[max(height - line_height(size), 0) :, : text_width(text, size) + size]
-    ground[:] = ground * (1 - _OPACITY) + np.array(PAPER) * _OPACITY
-    write_text(ground, text, size / 2, ground.shape[0] / 2, size=size)
+    return 0, max(height - line_height(size), 0), min(text_width(text, size) + size, width), height
+
+
+def write_on_ground(area: Picture, text: str, *, size: int, opacity: float = _OPACITY) -> None:
+    """Darken a part of a picture, and write a line of text in its middle, in place."""
+    area[:] = area * (1 - opacity) + np.array(PAPER) * opacity
+    write_text(area, text, size / 2, area.shape[0] / 2, size=size)

@@ -1,5 +1,6 @@
 """Tables of predictions in the formats of DeepLabCut, Lightning Pose and others."""
 
+from lp_io.predictions.animals import AnimalPredictions, predictions_of_video
 from lp_io.predictions.formats import (
     FORMATS,
     PredictionFormat,
@@ -12,11 +13,13 @@ from lp_io.predictions.video import VideoPredictions, in_frame_order
 
 __all__ = [
     "FORMATS",
+    "AnimalPredictions",
     "PredictionCsvWriter",
     "PredictionFormat",
     "VideoPredictions",
     "WriteOptions",
     "in_frame_order",
+    "predictions_of_video",
     "read_predictions",
     "scorer_name",
     "write_predictions",

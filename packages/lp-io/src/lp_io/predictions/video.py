@@ -67,11 +67,11 @@ class VideoPredictions:
         if format_of(self.path).name == "csv":
             with opened_pose_csv(self.path, Content.PREDICTIONS) as file:
                 self.keypoint_names = file.layout.skeleton.names
-                numbers = _frame_numbers(file.index(), self.path)
+                numbers = frame_numbers(file.index(), self.path)
         else:
             self._table = read_predictions(self.path)
             self.keypoint_names = self._table.keypoint_names
-            numbers = _frame_numbers(self._table.frame, self.path)
+            numbers = frame_numbers(self._table.frame, self.path)
         if isinstance(numbers, int):
             if frames not in (None, numbers):
                 raise PoseError(
@@ -84,7 +84,7 @@ class VideoPredictions:
         self._numbers = numbers
         if frames and not len(self._numbers):
             raise PoseError("the table has a header, but no rows", where=self.path)
-        _check_frame_numbers(self._numbers, frames, self.path)
+        check_frame_numbers(self._numbers, frames, self.path)
         self.frames = int(self._numbers.max(initial=-1)) + 1 if frames is None else frames
         if (self._numbers[1:] < self._numbers[:-1]).any():
             table = read_predictions(self.path) if self._table is None else self._table
@@ -109,7 +109,7 @@ class VideoPredictions:
         if not len(missing):
             return None
         share = f"{len(missing)} of {self.frames} frames"
-        return f"{share} have no row in {self.path.name}: {_listed(missing)}"
+        return f"{share} have no row in {self.path.name}: {listed(missing)}"
 
     def rows(self, size: int = _ROWS) -> Iterator[PoseTable]:
         """The rows in the order of their frames, at most ``size`` at a time.
@@ -183,7 +183,7 @@ def _as_predicted(values: Float[ndarray, ...]) -> Float[ndarray, ...]:
     return values.astype(np.float32).astype(np.float64)
 
 
-def _frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | int:
+def frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | int:
     """The frames in the first cells of the rows; or how many rows there are, if those of images.
 
     Raises:
@@ -207,16 +207,16 @@ def _frame_numbers(cells: Iterable[object], where: Path) -> FrameNumbers | int:
     return row
 
 
-def _check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) -> None:
+def check_frame_numbers(numbers: FrameNumbers, frames: int | None, where: Path) -> None:
     """Refuse frame numbers that repeat, or that a video of so many ``frames`` does not have."""
     found, counts = np.unique(numbers, return_counts=True)
     outside = (found < 0) if frames is None else (found < 0) | (found >= frames)
     problems = []
     if (counts > 1).any():
-        problems.append(f"frame numbers repeat: {_listed(found[counts > 1])}")
+        problems.append(f"frame numbers repeat: {listed(found[counts > 1])}")
     if outside.any():
         video = "the video" if frames is None else f"the video of {frames} frames"
-        problems.append(f"frame numbers lie outside {video}: {_listed(found[outside])}")
+        problems.append(f"frame numbers lie outside {video}: {listed(found[outside])}")
     if problems:
         raise PoseError(
             ", and ".join(problems),
@@ -233,7 +233,7 @@ def in_frame_order(table: PoseTable, where: Path) -> PoseTable:
         PoseError: Frame numbers repeat (in a table of several animals, for one animal), or are
             negative, or only some rows have one.
     """
-    numbers = _frame_numbers(table.frame, where)
+    numbers = frame_numbers(table.frame, where)
     if isinstance(numbers, int):
         return table
     of_animal: dict[str | None, list[int]] = {}
@@ -242,12 +242,12 @@ def in_frame_order(table: PoseTable, where: Path) -> PoseTable:
     if table.individual is not None:
         of_animal.pop(None, None)  # a frame may have any number without a track
     for rows in of_animal.values():
-        _check_frame_numbers(numbers[rows], None, where)
+        check_frame_numbers(numbers[rows], None, where)
     order = np.argsort(numbers, kind="stable")
     return replace(table.rows(order), frame=tuple(numbers[order].tolist()))
 
 
-def _listed(numbers: Int[ndarray, " some"]) -> str:
+def listed(numbers: Int[ndarray, " some"]) -> str:
     """Ascending numbers as people list them, ``3, 5 to 9``; the first ones where there are many."""
     runs = [
         [number for _, number in run]

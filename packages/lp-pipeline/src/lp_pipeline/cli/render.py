@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -60,9 +60,18 @@ class Render:
             "the table is in, else 0.9.",
         ),
     ] = None
-    trail: Annotated[int, typer.Option(min=0, help="Past frames that leave a trail.")] = 0
+    color_by: Annotated[
+        Literal["individual", "keypoint"],
+        typer.Option(help="What has a colour, where there are several animals."),
+    ] = "individual"
+    trail: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Past frames that leave a trail; default: 30 of several animals, else 0."
+        ),
+    ] = None
     radius: Annotated[float | None, typer.Option(min=0.1, help="Of a keypoint, in px.")] = None
-    legend: Annotated[bool, typer.Option(help="Name the keypoints beside the frame.")] = True
+    legend: Annotated[bool, typer.Option(help="Name what has colours beside the frame.")] = True
     first: Annotated[int, typer.Option(min=0, help="First frame to draw.")] = 0
     last: Annotated[int | None, typer.Option(min=0, help="Last frame to draw.")] = None
     reader: Reader = "auto"
@@ -71,6 +80,7 @@ class Render:
     def run(self) -> None:
         """Write a labelled video."""
         start_session()
+        from lp_analysis.rendering.prediction_video import frames_to_draw
         from lp_io.model_directory import labeled_video_path
         from lp_pipeline.evaluation.model_project import model_of_table, style_of
         from lp_pipeline.prediction.drawing import draw_video
@@ -86,6 +96,7 @@ class Render:
             style=replace(
                 usual,
                 colormap=self.colormap or usual.colormap,
+                color_by=self.color_by,
                 confidence_threshold=threshold,
                 trail=self.trail,
                 radius=self.radius,
@@ -93,7 +104,7 @@ class Render:
             ),
             reader=self.reader,
             edges=self.skeleton or (),
-            frames=partial(chosen_frames, self),
+            frames=partial(frames_to_draw, self.video, self.first, self.last),
             display=terminal_display(),
         )
 
@@ -112,16 +123,3 @@ def _check_output(request: Render, path: Path) -> None:
         raise RenderingError(
             "the video is there already", where=path, remedy="--overwrite replaces it"
         )
-
-
-def chosen_frames(request: Render, total: int) -> range:
-    """The frames to draw, of ``total``."""
-    last = total - 1 if request.last is None else request.last
-    if max(request.first, last) >= total:
-        raise RenderingError(
-            f"there is no frame {max(request.first, last)}: the last one is {total - 1}",
-            where=request.video,
-        )
-    if last < request.first:
-        raise RenderingError(f"the last frame, {last}, is before the first, {request.first}")
-    return range(request.first, last + 1)

@@ -11,7 +11,7 @@ from lp_analysis.rendering.draw import parse_edge
 from lp_analysis.rendering.prediction_video import draw_predictions
 from lp_analysis.rendering.style import DrawingStyle
 from lp_data.video.open import open_video
-from lp_io.predictions import VideoPredictions
+from lp_io.predictions import predictions_of_video
 from lp_pipeline.builders.labels import get_skeleton
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
@@ -45,7 +45,7 @@ def draw_video(
     """
     confidence = ShownConfidence.of_table(table)
     with open_video(video, reader=reader) as source:
-        predictions = VideoPredictions(table, len(source), confidence)
+        predictions = predictions_of_video(table, len(source), confidence)
         if predictions.note:
             display.message(f"note: {predictions.note}; they are drawn without keypoints")
         if edges:
