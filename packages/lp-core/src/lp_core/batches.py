@@ -10,7 +10,7 @@ as not required: its rows then belong to images 0 to B - 1, or are consecutive f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict, cast
 
@@ -136,6 +136,26 @@ class Prediction:
     def __iter__(self) -> Iterator[Tensor]:
         """The keypoints, then the confidences."""
         yield from (self.keypoints, self.confidences)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prediction], first_image: Sequence[int] = ()) -> Prediction:
+        """The rows of one or several predictions of one tracker, one after the other.
+
+        ``first_image`` has the number of the first image of each; without it, the images of the
+        rows are left out.
+        """
+        image = [
+            part.image + first
+            for part, first in zip(parts, first_image, strict=False)
+            if part.image is not None
+        ]
+        scores = [part.scores for part in parts if part.scores is not None]
+        return cls(
+            torch.cat([part.keypoints for part in parts]),
+            torch.cat([part.confidences for part in parts]),
+            torch.cat(image) if image else None,
+            torch.cat(scores) if scores else None,
+        )
 
 
 def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:

@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
@@ -157,11 +156,7 @@ class Model:
         with opened_to_predict(
             self.handler, Path(path), reader=reader, boxes=found, top_down=top_down
         ) as (_, predict):
-            parts = list(predict(0))
-        return Prediction(
-            torch.cat([part.keypoints for part in parts]),
-            torch.cat([part.confidences for part in parts]),
-        )
+            return Prediction.joined(list(predict(0)))
 
     def predict_animals(self, path: str | Path, *, reader: str = "auto") -> PoseTable:
         """All animals of a video, a row for each in each frame, named by their tracks.

@@ -7,12 +7,17 @@ cell states the radius that the probabilities are about, such as ``within 6.1 px
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from lp_analysis.confidence.calibration import ConfidenceCalibration
+from lp_analysis.metrics.frame_metrics import TemporalNorm
 from lp_analysis.metrics.metric_files import MetricRows, metric_file, metric_path
+from lp_core.atomic import remove_leftovers
+from lp_core.batches import Prediction
 from lp_io.checkpoint import Manifest
 
 CALIBRATION = "confidence_calibration"
@@ -53,3 +58,31 @@ def calibrated_file(
     corner = stated_radius(calibration)
     with metric_file(path, keypoint_names, with_set=with_set, corner=corner) as rows:
         yield rows
+
+
+@contextmanager
+def written_beside(
+    predictions: Path, keypoint_names: tuple[str, ...], calibration: ConfidenceCalibration | None
+) -> Iterator[Callable[[Prediction], None]]:
+    """Open the tables of jumps and of calibrated confidences beside predictions of a video.
+
+    Yields:
+        Call it with the predictions of the next frames.
+
+    Raises:
+        EvaluationError: A file cannot be written.
+    """
+    norm, path = TemporalNorm(), metric_path(predictions, "temporal_norm")
+    remove_leftovers(path, metric_path(predictions, "calibrated_confidence"))
+    with ExitStack() as stack:
+        jumps = stack.enter_context(metric_file(path, keypoint_names))
+        calibrated = calibration and stack.enter_context(
+            calibrated_file(predictions, keypoint_names, calibration)
+        )
+
+        def append(part: Prediction) -> None:
+            jumps.append(norm(part.keypoints.numpy().astype(np.float64)))
+            if calibration and calibrated:
+                calibrated.append(calibration.probability(part.confidences.numpy()))
+
+        yield append

@@ -196,13 +196,17 @@ class PredictionHandler:
             images: Each (3, H, W) in model px, or (F, 3, H, W) with its context.
             to_frame: Their maps from model px to frame px.
         """
+        K = self.tracker.num_keypoints
+        if not images:
+            return Prediction(torch.empty(0, K, 2), torch.empty(0, K))
+        starts = range(0, len(images), self.chunk)
         parts = []
-        for start in range(0, len(images), self.chunk):
+        for start in starts:
             some = torch.stack(list(images[start : start + self.chunk]))
             maps = to_frame[start : start + self.chunk].contiguous()
             batch = cast("LabeledBatch", {"images": some, "to_frame": maps})
-            parts.append((start, self._start(batch)()))
-        return _joined(parts, self.tracker.num_keypoints)
+            parts.append(self.predict_labeled(batch))
+        return Prediction.joined(parts, starts)
 
     def predict_labeled(self, batch: LabeledBatch) -> Prediction:
         """Predictions of a labelled batch, on the CPU."""
@@ -217,15 +221,12 @@ class PredictionHandler:
         }
         with autocast(self.device, self.precision):
             found = self._network.predict_step(moved)  # type: ignore[arg-type]
-        keypoints, confidences = (
-            values.float().to("cpu", non_blocking=self._asynchronous)
-            for values in (found.keypoints, found.confidences)
+        prediction = Prediction(
+            self._on_cpu(found.keypoints.float()),
+            self._on_cpu(found.confidences.float()),
+            None if found.image is None else self._on_cpu(found.image),
+            None if found.scores is None else self._on_cpu(found.scores.float()),
         )
-        image, scores = (
-            None if values is None else values.to("cpu", non_blocking=self._asynchronous)
-            for values in (found.image, found.scores)
-        )
-        prediction = Prediction(keypoints, confidences, image, scores)
         if not self._asynchronous:
             return lambda: prediction
         copied = torch.cuda.Event()
@@ -237,17 +238,5 @@ class PredictionHandler:
 
         return wait
 
-
-def _joined(parts: Sequence[tuple[int, Prediction]], keypoints: int) -> Prediction:
-    """Predictions of parts of the images, each with the number of its first image."""
-    if not parts:
-        return Prediction(torch.empty(0, keypoints, 2), torch.empty(0, keypoints))
-    found = [part for _, part in parts]
-    image = [part.image + start for start, part in parts if part.image is not None]
-    scores = [part.scores for part in found if part.scores is not None]
-    return Prediction(
-        torch.cat([part.keypoints for part in found]),
-        torch.cat([part.confidences for part in found]),
-        torch.cat(image) if image else None,
-        torch.cat(scores).float() if scores else None,
-    )
+    def _on_cpu(self, values: Tensor) -> Tensor:
+        return values.to("cpu", non_blocking=self._asynchronous)

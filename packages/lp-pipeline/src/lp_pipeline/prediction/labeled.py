@@ -56,9 +56,10 @@ def predict_labels(
     found = sorted(set(rows))  # a row without a position may have no region
     keypoints = torch.full((*table.points.shape[:2], 2), torch.nan, dtype=torch.float64)
     confidences = torch.full(table.points.shape[:2], torch.nan, dtype=torch.float64)
+    predicted = Prediction.joined(parts)
     keypoints[found], confidences[found] = collect_rows(
-        torch.cat([part.keypoints for part in parts]).double(),
-        torch.cat([part.confidences for part in parts]).double(),
+        predicted.keypoints.double(),
+        predicted.confidences.double(),
         ownership(dataset.regions, table.keypoint_names),
         [found.index(row) for row in rows],
         len(found),

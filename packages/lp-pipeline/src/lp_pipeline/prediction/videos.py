@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
-from lp_analysis.confidence.stored import calibrated_file
-from lp_analysis.metrics.frame_metrics import FrameMetric, TemporalNorm
-from lp_analysis.metrics.metric_files import metric_file, metric_path, write_metric_tables
+from lp_analysis.confidence.stored import written_beside
+from lp_analysis.metrics.frame_metrics import FrameMetric
+from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
-from lp_core.atomic import remove_leftovers
+from lp_analysis.tracks import FileTracking, TrackingOptions, write_tracked
 from lp_core.batches import Prediction
-from lp_core.poses import Content, confidence_of, read_pose_csv_chunks
+from lp_core.listing import file_marks
+from lp_core.poses import Content, concatenate, confidence_of, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
+from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter
+from lp_io.predictions.rows import RowFile
 from lp_io.predictions.source import write_source
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.drawing import draw_video
 from lp_pipeline.prediction.handler import PredictionHandler
-from lp_pipeline.prediction.result import VideoResult, prediction_identity
-from lp_pipeline.prediction.several import predict_several
 from lp_pipeline.prediction.top_down import TopDownPredictor
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What was written for one video.
+
+    Attributes:
+        path: The table of coordinates.
+        frames: Rows written, which is the number of frames of the video.
+        damage: What is wrong with the file although its readable frames were predicted; or None.
+        resumed: Of the rows, those that an interrupted run had predicted.
+        seconds: How long the others took.
+    """
+
+    path: Path
+    frames: int
+    damage: str | None
+    resumed: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,8 +86,9 @@ class VideoPredictor:
         Args:
             video: A video, a folder of images, or a stack of images.
             table: The CSV to write; it appears when it and all beside it are complete, but the
-                tables of `metrics`. ``<stem>_temporal_norm.csv`` lies beside it, and
-                ``<stem>_source.json``, which says what video it is of.
+                tables of `metrics`. ``<stem>_temporal_norm.csv`` lies beside it, or of several
+                animals ``<stem>_review.csv``, with the least certain decisions about who is who;
+                and ``<stem>_source.json``, which says what video it is of.
             resume: Go on where an interrupted run of the same model on the same video stopped. The
                 files become the same, bit for bit, as without the interruption.
             boxes: On which parts of each frame the tracker looks; None for whole frames.
@@ -77,26 +99,31 @@ class VideoPredictor:
             PredictionError: The number of rows is not the number of frames.
         """
         started = time.perf_counter()
-        top_down = None if boxes is not None else self.top_down
+        top_down = self.top_down if boxes is None else None
         if top_down is not None and top_down.options.several:
-            return self._told(
-                predict_several(
-                    top_down,
-                    video,
-                    table,
-                    scorer=self.scorer,
-                    reader=self.reader,
-                    display=self.display,
-                    resume=resume,
-                ),
-                video,
-            )
+            result = self._write_several(top_down, video, table, resume)
+        else:
+            result = self._write_one(video, table, resume, boxes, top_down)
+        result = replace(result, seconds=time.perf_counter() - started)
+        if result.damage:
+            self.display.message(f"warning: {video.name}: {result.damage}")
+        return result
+
+    def _write_one(
+        self,
+        video: Path,
+        table: Path,
+        resume: bool,
+        boxes: Boxes | None,
+        top_down: TopDownPredictor | None,
+    ) -> VideoResult:
+        """The table of one animal, and those of its jumps, calibrated confidences and metrics."""
         with ExitStack() as stack:
             opened = opened_to_predict(
                 self.handler, video, reader=self.reader, boxes=boxes, top_down=top_down
             )
             source, predict_from = stack.enter_context(opened)
-            names, identity = self._names, prediction_identity(self.handler, source, video, boxes)
+            names, identity = self._names, _identity(self.handler, source, video, boxes)
             identity += top_down.digest if top_down else ""
             writer = PredictionCsvWriter(
                 table, names, scorer=self.scorer, identity=identity, resume=resume
@@ -104,7 +131,7 @@ class VideoPredictor:
             coordinates = stack.enter_context(writer)
             coordinates.go_back(self.handler.seam(coordinates.complete_rows, len(source)))
             resumed = coordinates.complete_rows
-            append_beside = stack.enter_context(_files_beside(table, names, self.calibration))
+            append_beside = stack.enter_context(written_beside(table, names, self.calibration))
             update = stack.enter_context(self.display.task(video.name, len(source)))
             for part in _written_parts(coordinates):
                 append_beside(part)
@@ -114,27 +141,40 @@ class VideoPredictor:
                 append_beside(part)
                 update(coordinates.complete_rows)
             _check_complete(coordinates, source, video)
-            damage = getattr(source, "damage", None)
-        self._write_source(table, video, boxes)
-        seconds = time.perf_counter() - started
+            result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
+        said = None if self.calibration is None else self.calibration.to_dict()
+        digest = boxes.digest if boxes else None
+        write_source(table, video, self.handler.weights_digest, said, boxes=digest)
         self.write_metrics(table)
-        rows = coordinates.complete_rows
-        return self._told(VideoResult(table, rows, seconds, damage, resumed), video)
+        return result
 
-    def _told(self, result: VideoResult, video: Path) -> VideoResult:
-        """The result, having said what is wrong with the video."""
-        if result.damage:
-            self.display.message(f"warning: {video.name}: {result.damage}")
+    def _write_several(
+        self, top_down: TopDownPredictor, video: Path, table: Path, resume: bool
+    ) -> VideoResult:
+        """The table of all animals, named by their tracks."""
+        with open_video(video, reader=self.reader) as source:
+            identity = _identity(self.handler, source, video) + top_down.digest
+            rows = RowFile(table, self._names, identity=identity, resume=resume)
+            with rows, self.display.task(video.name, len(source)) as update:
+                resumed = self.handler.seam(rows.frames, len(source))
+                rows.keep(resumed)
+                update(resumed)
+                for numbers, part in top_down.predict_video(source, resumed):
+                    rows.append(part, numbers)
+                    update(numbers.stop)
+            found = concatenate(list(rows.chunks()))
+            found = replace(found, skeleton=top_down.skeleton, scorer=self.scorer)
+            tracking = FileTracking(TrackingOptions(animals=top_down.options.count))
+            written = write_tracked(found, table, tracking)
+            result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
+        rows.remove()
+        write_source(table, video, self.handler.weights_digest, None)
+        self.display.message(f"{written.tracks} animals; decisions to review: {written.review}")
         return result
 
     @property
     def _names(self) -> tuple[str, ...]:
         return self.handler.tracker.options.keypoint_names
-
-    def _write_source(self, table: Path, video: Path, boxes: Boxes | None) -> None:
-        said = None if self.calibration is None else self.calibration.to_dict()
-        digest = boxes.digest if boxes else None
-        write_source(table, video, self.handler.weights_digest, said, boxes=digest)
 
     def write_metrics(self, table: Path) -> None:
         """Write the tables of metrics beside a table of predictions."""
@@ -143,6 +183,29 @@ class VideoPredictor:
     def draw(self, video: Path, table: Path, path: Path) -> None:
         """Write the labelled video of a table."""
         draw_video(video, table, path, style=self.style, reader=self.reader, display=self.display)
+
+
+def _identity(
+    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None = None
+) -> str:
+    """A text that differs where predictions of a video may differ in any bit.
+
+    The number of threads is left out: a cluster may give a resumed job others.
+    """
+    return json.dumps(
+        {
+            "weights": handler.weights_digest,
+            "size": handler.image_size,
+            "context": handler.tracker.context_frames,
+            "chunk": handler.chunk,
+            "device": handler.device.type,
+            "precision": handler.precision,
+            "torch": torch.__version__,
+            "reader": type(source).__qualname__,
+            "video": file_marks(video),
+            "boxes": boxes.digest if boxes else None,
+        }
+    )
 
 
 def _check_complete(coordinates: PredictionCsvWriter, source: VideoSource, video: Path) -> None:
@@ -163,22 +226,3 @@ def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:
                 for values in (part.points, confidence_of(part))
             )
             yield Prediction(keypoints, confidences)
-
-
-@contextmanager
-def _files_beside(
-    table: Path, names: tuple[str, ...], calibration: ConfidenceCalibration | None
-) -> Iterator[Callable[[Prediction], None]]:
-    """Opens the files of jumps and of calibrated confidences; call what it gives with each part."""
-    norm, path = TemporalNorm(), metric_path(table, "temporal_norm")
-    remove_leftovers(path, metric_path(table, "calibrated_confidence"))
-    with ExitStack() as stack:
-        jumps = stack.enter_context(metric_file(path, names))
-        calibrated = calibration and stack.enter_context(calibrated_file(table, names, calibration))
-
-        def append(part: Prediction) -> None:
-            jumps.append(norm(part.keypoints.numpy().astype(np.float64)))
-            if calibration and calibrated:
-                calibrated.append(calibration.probability(part.confidences.numpy()))
-
-        yield append
