@@ -246,8 +246,10 @@ def test_a_tracker_of_many_animals_is_not_written_as_one(model, monkeypatch):
 
     tracker = Model.from_dir(model, device="cpu").tracker
     monkeypatch.setattr(type(tracker), "instances", "many")
+    handler = PredictionHandler(tracker, device="cpu")
+    frames = np.zeros((2, *handler.image_size, 3), np.uint8)
     with pytest.raises(PredictionError, match="several animals per image"):
-        PredictionHandler(tracker, device="cpu")
+        list(handler.predict_frames([frames], handler.image_size))
 
 
 def test_several_individuals_in_one_video_are_refused(boxed, model, litpose, tmp_path):

@@ -21,6 +21,7 @@ from lp_core.video import Frames, VideoSource
 from lp_data.loading.runs import frames_before, prefetch, with_context
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.loading import weights_digest
+from lp_pipeline.errors import PredictionError
 
 DEFAULT_CHUNK = 32
 """Frames that go through the network at once."""
@@ -152,7 +153,11 @@ class PredictionHandler:
         Yields:
             Keypoints in frame px and confidences, on the CPU; one row per frame, or `margin` more
             with the frames before.
+
+        Raises:
+            PredictionError: The tracker finds several animals per image.
         """
+        self.check_finds_one()
         matrix = resizing(self.image_size, frame_size).float()
         runs = map(self._on_host, with_context(chunks, self.margin, before))
         started: deque[Callable[[], Prediction]] = deque()
@@ -186,6 +191,19 @@ class PredictionHandler:
         if self.tracker.resizes_frames:
             frames = self.tracker.resize_frames(frames.to(self.device, non_blocking=True))
         return {"frames": frames, "to_frame": to_frame}
+
+    def check_finds_one(self) -> None:
+        """Refuse a tracker that finds any number of animals in an image.
+
+        Raises:
+            PredictionError: It is such a tracker.
+        """
+        if self.tracker.instances == "many":
+            raise PredictionError(
+                f"{type(self.tracker).__name__} finds several animals per image, and tables of "
+                "predictions hold one",
+                remedy="call its predict_step",
+            )
 
     def predict_images(
         self, images: Sequence[UInt8[Tensor, ...]], to_frame: Float[Tensor, "images 2 3"]

@@ -38,8 +38,10 @@ def predict_labels(
         display: Where to report to.
 
     Raises:
+        PredictionError: The tracker finds several animals per image.
         DataError: An image is missing or no image, or the table lacks a keypoint of the tracker.
     """
+    handler.check_finds_one()
     tracker = handler.tracker
     table = table.select_keypoints(tracker.options.keypoint_names)
     dataset = LabeledDataset(
