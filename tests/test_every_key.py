@@ -119,7 +119,7 @@ class Look:
 
     def animals(self):
         setup = set_up(self.config)
-        return setup.animals, setup.detector and setup.detector.model_dump()
+        return setup.extra, setup.detector and setup.detector.model_dump()
 
     def after(self):
         evaluation = self.config.eval

@@ -62,6 +62,15 @@ def test_one_training_makes_both_stages(mice_model):
     assert manifest.split == detector.split
 
 
+def test_a_wrong_key_of_the_detector_is_told(litpose, mice_config, tiny_training):
+    wrong = "animals.detector={training: {max_epoch: 3}}"
+    outcome = litpose("config", "check", mice_config, *tiny_training, wrong)
+    assert outcome.code == 2
+    assert "training.max_epoch: unknown key" in outcome.err
+    assert "animals.detector" in outcome.err
+    assert "did you mean 'training.max_epochs'?" in outcome.err
+
+
 def test_the_whole_way_by_the_command(litpose, mice_model, mice, tmp_path):
     outcome = litpose("evaluate", mice_model)
     assert outcome.code == 0, outcome.err

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,6 +12,36 @@ from scipy.optimize import linear_sum_assignment
 
 LEAST, MOST = 0.1, 0.5
 """Thresholds stay in this range, whatever few frames say."""
+
+
+class FoundAnimals(NamedTuple):
+    """What was found in a frame, and what is there."""
+
+    points: Float[ndarray, "found 2"]
+    """Centroids in frame px."""
+
+    scores: Float[ndarray, " found"]
+    """From 0 to 1."""
+
+    truth: Float[ndarray, "animals 2"]
+    """The labelled centroids in frame px, NaN where there is none."""
+
+
+def calibrated_threshold(frames: Iterable[FoundAnimals], reach: float) -> float:
+    """The score that tells animals best from what is none.
+
+    Args:
+        frames: Frames that were not trained on.
+        reach: Px between a point and its animal at most.
+    """
+    scores, correct, animals = [], [], 0
+    for frame in frames:
+        order = np.argsort(-frame.scores, kind="stable")
+        truth = frame.truth[np.isfinite(frame.truth).all(axis=1)]
+        correct.append(found_animals(frame.points[order], truth, reach))
+        scores.append(frame.scores[order])
+        animals += len(truth)
+    return best_threshold(scores, correct, animals)
 
 
 def found_animals(

@@ -1,7 +1,7 @@
 """Regions of frames: files of boxes, crops on animals, and the cutting of frames."""
 
 from lp_data.regions.box_file import Boxes, read_boxes
-from lp_data.regions.centred import CentredRegions, centred_box, crop_side
+from lp_data.regions.centred import CentredRegions, centred_box, crop_side, crop_size, finding_size
 from lp_data.regions.cutting import CutVideo, cut, cutting
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "CutVideo",
     "centred_box",
     "crop_side",
+    "crop_size",
     "cut",
     "cutting",
+    "finding_size",
     "read_boxes",
 ]

@@ -20,6 +20,9 @@ MARGIN = 1.25
 STEP = 32
 """Crops are a multiple of so many px, which the strides of all backbones divide."""
 
+FOUND, LONGEST = 40, 512
+"""Model px across the median animal, and the longest side of a frame, where animals are found."""
+
 
 def crop_side(table: PoseTable) -> int:
     """The side of square crops that hold every labelled animal, in frame px.
@@ -35,6 +38,29 @@ def crop_side(table: PoseTable) -> int:
             remedy="label frames, or set animals.crop_size",
         )
     return max(STEP, STEP * math.ceil(MARGIN * float(np.nanmax(sides)) / STEP))
+
+
+def crop_size(side: int, image_size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) in frame px of crops whose longer side is ``side``.
+
+    They have the shape of ``image_size``, which is (height, width) in model px.
+    """
+    height, width = (4 * math.ceil(side * part / max(image_size) / 4) for part in image_size)
+    return height, width
+
+
+def finding_size(table: PoseTable, frame_size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) in model px of whole frames in which animals are to be found.
+
+    Args:
+        table: Labelled animals in frame px.
+        frame_size: (height, width) in frame px.
+    """
+    low, high = bounding_boxes(table.points).swapaxes(0, 1)
+    across = float(np.nanmedian((high - low).max(axis=1)))
+    scale = min(1.0, FOUND / across, LONGEST / max(frame_size))
+    height, width = (max(STEP, STEP * round(scale * side / STEP)) for side in frame_size)
+    return height, width
 
 
 def centred_box(centre: Sequence[float], size: tuple[int, int]) -> Box:

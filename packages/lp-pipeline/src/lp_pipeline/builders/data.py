@@ -16,10 +16,10 @@ from lp_data.datasets.labeled import LabeledDataset
 from lp_data.regions import Boxes
 from lp_data.split import split_frames
 from lp_data.video.listing import list_videos
-from lp_pipeline.builders.animals import crops_on, is_top_down
+from lp_pipeline.builders.animals import get_regions
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
-from lp_pipeline.builders.videos import boxes_of_video, get_boxes
+from lp_pipeline.builders.videos import boxes_of_video
 from lp_pipeline.config.paths import data_dir, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
@@ -38,13 +38,12 @@ def get_dataset(
     augmenter = build_augmenter(
         training.imgaug, labels.skeleton, horizontal_flip=training.imgaug_hflip
     )
-    top_down = is_top_down(config, tracker_class, labels)
     return LabeledDataset(
         labels,
         data_dir(config),
         image_size(config),
-        regions=crops_on(config, labels) if top_down else get_boxes(config),
-        jitter=config.animals.crop_jitter if top_down else None,
+        regions=get_regions(config, labels),
+        jitter=config.animals.crop_jitter if config.animals.top_down else None,
         instances=tracker_class.instances,
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
@@ -129,6 +128,6 @@ def get_data_module(
         sizes["fewest_steps"] = training.steps_per_epoch
     if not config.model.losses_to_use:
         return LabeledDataModule(dataset, split, **sizes)
-    top_down = is_top_down(config, tracker_class, dataset.table)
-    clips = None if top_down else get_clips(config, tracker_class)  # else its detector comes first
+    top_down = config.animals.top_down  # its detector comes first
+    clips = None if top_down else get_clips(config, tracker_class)
     return SemiSupervisedDataModule(dataset, split, clips, **sizes)

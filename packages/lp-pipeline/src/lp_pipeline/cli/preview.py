@@ -46,14 +46,15 @@ class Preview:
         output = self.output
         check_output_file(output, _ENDINGS)
         from lp_data.datasets.sheets import clip_sheet
+        from lp_pipeline.builders.animals import learned_labels, settle
         from lp_pipeline.builders.data import get_clips
-        from lp_pipeline.builders.labels import get_labels
         from lp_pipeline.builders.model import get_tracker_class
         from lp_pipeline.config.load import load_config
 
         config = load_config(self.config, self.overrides or (), check_paths=True).config
         tracker_class = get_tracker_class(config)
-        _write(_labelled_sheet(config, tracker_class, get_labels(config)), output)
+        labels = learned_labels(settle(config, tracker_class), tracker_class)
+        _write(_labelled_sheet(config, tracker_class, labels), output)
         say(f"augmented training images: {output}")
         if config.model.losses_to_use:
             beside = output.with_name(f"{output.stem}_clips{output.suffix}")

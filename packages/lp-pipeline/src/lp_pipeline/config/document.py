@@ -289,11 +289,11 @@ def apply_override(report: Report, text: str) -> None:
     except ConfigError as error:
         report.problems.append(Problem(place, f"{key}: {error.problem}", error.remedy))
         return
-    _set(report, key_path(key), value, place)
+    set_value(report, key_path(key), value, place)
 
 
-def _set(report: Report, path: KeyPath, value: Any, place: str) -> None:
-    """Put ``value`` at ``path``, making the sections around it."""
+def set_value(report: Report, path: KeyPath, value: Any, place: str) -> None:
+    """Put ``value`` at ``path``, making the sections around it; mappings are merged."""
     section = report.values
     for length, name in enumerate(path[:-1], start=1):
         inner = section.get(name)
@@ -310,7 +310,7 @@ def _set(report: Report, path: KeyPath, value: Any, place: str) -> None:
     if isinstance(value, dict) and isinstance(before, dict):
         report.places[path] = place
         for name, item in value.items():
-            _set(report, (*path, str(name)), item, place)
+            set_value(report, (*path, str(name)), item, place)
         return
     report.forget(path)
     section[path[-1]] = value

@@ -8,9 +8,9 @@ from lp_core.errors import LPError
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
-from lp_pipeline.builders.animals import crops_on
+from lp_pipeline.builders.animals import get_regions
 from lp_pipeline.builders.labels import image_size, other_label_files
-from lp_pipeline.builders.videos import boxes_of_video, get_boxes, videos_to_predict
+from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
 from lp_pipeline.config.load import DEFAULT, LoadedConfig
 from lp_pipeline.config.paths import data_dir, test_videos_directory
 from lp_pipeline.config.schema import Config
@@ -70,6 +70,5 @@ def _check_label_files(config: Config, setup: TrainingSetup) -> None:
     for file in other_label_files(config):
         table = read_labels(file).select_keypoints(setup.tracker.options.keypoint_names)
         frames = setup.tracker.context_frames
-        regions = crops_on(config, table) if setup.animals else get_boxes(config)
-        folder, size = data_dir(config), image_size(config)
+        regions, folder, size = get_regions(config, table), data_dir(config), image_size(config)
         LabeledDataset(table, folder, size, regions=regions, context_frames=frames)

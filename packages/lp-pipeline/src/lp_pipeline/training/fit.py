@@ -18,7 +18,6 @@ from lp_io.training_state.metrics_log import KeepMetrics, MetricsLog
 from lp_io.training_state.progress import ReportProgress, StopWhenAsked
 from lp_io.training_state.saver import TrainingStateSaver
 from lp_pipeline.builders.model import batches_per_epoch
-from lp_pipeline.config.load import LoadedConfig
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
@@ -27,7 +26,6 @@ from lp_pipeline.training.trainer import get_callbacks, get_trainer
 
 
 def fit(
-    loaded: LoadedConfig,
     setup: TrainingSetup,
     model_dir: Path,
     display: Display,
@@ -38,8 +36,7 @@ def fit(
     """Let Lightning train, in a model directory that has its config.
 
     Args:
-        loaded: The config.
-        setup: What was built from it.
+        setup: The tracker and its data.
         model_dir: The model directory.
         display: Where to report to.
         state: The training state to go on from.
@@ -52,14 +49,15 @@ def fit(
         TrainingError: The memory is not enough.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
-    steps = batches_per_epoch(loaded.config.training, setup.data.steps_per_epoch)
-    total = _total_batches(loaded, steps)
+    config = setup.config
+    steps = batches_per_epoch(config.training, setup.data.steps_per_epoch)
+    total = _total_batches(config, steps)
     log = MetricsLog(model_dir / CSV_FOLDER)
     setup.tracker.backbone.to(memory_format=torch.channels_last)
-    with display.task(what, total) as update, _memory_explained(loaded):
-        callbacks = training_callbacks(loaded.config, setup.save, model_dir, display)
+    with display.task(what, total) as update, _memory_explained(config):
+        callbacks = training_callbacks(config, setup.save, model_dir, display)
         callbacks += [KeepMetrics(log), ReportProgress(update, total, model_dir)]
-        trainer = get_trainer(loaded.config, model_dir, callbacks, steps, log)
+        trainer = get_trainer(config, model_dir, callbacks, steps, log)
         trainer.fit(setup.tracker, datamodule=setup.data, ckpt_path=state, weights_only=True)
     if not trainer.is_global_zero:
         return setup
@@ -92,18 +90,18 @@ def training_callbacks(
     return callbacks
 
 
-def _memory_explained(loaded: LoadedConfig) -> AbstractContextManager[None]:
+def _memory_explained(config: Config) -> AbstractContextManager[None]:
     """What to lower where the memory is not enough."""
-    size = loaded.config.training.train_batch_size
+    size = config.training.train_batch_size
     remedy = f"lower training.train_batch_size (now {size}) or data.image_resize_dims"
-    if loaded.config.model.losses_to_use:
+    if config.model.losses_to_use:
         remedy += ", or the clips' length dali.base.train.sequence_length"
     return explained_memory_errors(TrainingError, remedy)
 
 
-def _total_batches(loaded: LoadedConfig, steps_per_epoch: int) -> int:
+def _total_batches(config: Config, steps_per_epoch: int) -> int:
     """Batches of the whole training, for the progress bar."""
-    training = loaded.config.training
+    training = config.training
     if training.max_steps is not None:
         return training.max_steps * training.accumulate_grad_batches
     return (training.max_epochs or 300) * steps_per_epoch

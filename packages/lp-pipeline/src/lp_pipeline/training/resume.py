@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
@@ -12,6 +11,7 @@ from lp_io.training_lock import TrainingLock
 from lp_io.training_state.saver import latest_training_state, remove_unfinished_states
 from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files
+from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.run import fit_all, is_secondary_process, prepare, tell_stale
@@ -96,20 +96,19 @@ def resume(
 
 def _go_on(loaded: LoadedConfig, model_dir: Path, display: Display) -> TrainingSetup:
     state = latest_training_state(model_dir / STATE_FOLDER)
-    setup = prepare(loaded if state is None else _without_first_weights(loaded), display)
+    config = loaded.config
+    setup = prepare(config if state is None else _without_first_weights(config), display)
     if state is None:
         display.message("no training state was saved yet: training from the beginning")
     else:
         display.message(f"going on from {state.name}")
-    return fit_all(loaded, setup, model_dir, display, state=state)
+    return fit_all(setup, model_dir, display, state=state)
 
 
-def _without_first_weights(loaded: LoadedConfig) -> LoadedConfig:
+def _without_first_weights(config: Config) -> Config:
     """The config without weights to start from: the state has all of them."""
-    model = loaded.config.model.model_copy(
-        update={"checkpoint": None, "backbone_checkpoint": None, "backbone_pretrained": False}
-    )
-    return replace(loaded, config=loaded.config.model_copy(update={"model": model}))
+    without = {"checkpoint": None, "backbone_checkpoint": None, "backbone_pretrained": False}
+    return config.model_copy(update={"model": config.model.model_copy(update=without)})
 
 
 def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:

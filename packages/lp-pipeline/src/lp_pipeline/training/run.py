@@ -53,30 +53,25 @@ def train(
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     if is_secondary_process():
-        return fit_all(loaded, prepare(loaded, display), model_dir, display)
+        return fit_all(prepare(loaded.config, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
     if overwrite:
         _check_holds_no_data(loaded.config, model_dir)
-    setup = prepare(loaded, display)
+    setup = prepare(loaded.config, display)
     check_beforehand(loaded, setup, display)
     with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
         _start_model_dir(loaded, model_dir, held, overwrite=overwrite)
         tell_stale(held, display)
-        return fit_all(loaded, setup, model_dir, display)
+        return fit_all(setup, model_dir, display)
 
 
 def fit_all(
-    loaded: LoadedConfig,
-    setup: TrainingSetup,
-    model_dir: Path,
-    display: Display,
-    *,
-    state: Path | None = None,
+    setup: TrainingSetup, model_dir: Path, display: Display, *, state: Path | None = None
 ) -> TrainingSetup:
     """`fit`, after the training of what finds the animals where there are several."""
-    fit_detector(loaded, setup, model_dir, display)
-    add_clips(setup, loaded.config, model_dir, display)
-    return fit(loaded, setup, model_dir, display, state=state)
+    fit_detector(setup, model_dir, display)
+    add_clips(setup, model_dir, display)
+    return fit(setup, model_dir, display, state=state)
 
 
 def tell_stale(lock: TrainingLock, display: Display) -> None:
@@ -90,21 +85,21 @@ def is_secondary_process() -> bool:
     return bool(getattr(rank_zero_only, "rank", 0))
 
 
-def prepare(loaded: LoadedConfig, display: Display) -> TrainingSetup:
+def prepare(config: Config, display: Display) -> TrainingSetup:
     """Build everything that a training needs, and find what is wrong with it."""
     display.message("building the model and reading the data")
-    setup = set_up(loaded.config)
+    setup = set_up(config)
     if not is_secondary_process():  # the first one reports, and fills the cache that all share
-        _tell_unproved_context(setup, loaded.config, display)
+        _tell_unproved_context(setup, display)
         for note in setup.notes:
             display.message(note)
         _read_images(setup, display)
     return setup
 
 
-def _tell_unproved_context(setup: TrainingSetup, config: Config, display: Display) -> None:
+def _tell_unproved_context(setup: TrainingSetup, display: Display) -> None:
     """Warn where a tracker with context would learn from frames that may be no neighbours."""
-    dataset = setup.data.dataset
+    config, dataset = setup.config, setup.data.dataset
     if dataset.context_frames == 1:
         return
     videos = videos_by_name(video_dir(config) or dataset.data_dir / "videos")

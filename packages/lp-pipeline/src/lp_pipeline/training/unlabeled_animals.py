@@ -17,7 +17,6 @@ from lp_io.checkpoint import load_model
 from lp_io.model_directory import DETECTOR_FOLDER, TOP_DOWN
 from lp_pipeline.builders.data import clip_length, get_clips
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.prediction.finder import SCORE_THRESHOLD, AnimalFinder, TopDownOptions
 from lp_pipeline.prediction.handler import PredictionHandler
@@ -27,17 +26,17 @@ _WINDOWS = 100
 """Stretches of each video in which animals are looked for: the detector runs on no other frames."""
 
 
-def add_clips(setup: TrainingSetup, config: Config, model_dir: Path, display: Display) -> None:
+def add_clips(setup: TrainingSetup, model_dir: Path, display: Display) -> None:
     """Give a semi-supervised training of several animals its clips, once their detector is trained.
 
     Raises:
         VideoError: No animal is followed for as long as a clip.
     """
-    if setup.animals is None or not isinstance(setup.data, SemiSupervisedDataModule):
+    if setup.detector is None or not isinstance(setup.data, SemiSupervisedDataModule):
         return
-    loaded = load_model(model_dir / DETECTOR_FOLDER)
+    config, loaded = setup.config, load_model(model_dir / DETECTOR_FOLDER)
     device = training_devices(config.training).accelerator
-    known = {**setup.animals, "score_threshold": loaded.manifest.extra[SCORE_THRESHOLD]}
+    known = {**setup.extra[TOP_DOWN], "score_threshold": loaded.manifest.extra[SCORE_THRESHOLD]}
     options = read_options(TopDownOptions, known, place=TOP_DOWN)
     finder = AnimalFinder(PredictionHandler(loaded.tracker, device=device), options)
     kind = type(setup.tracker)
