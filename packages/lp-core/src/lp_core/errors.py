@@ -111,6 +111,14 @@ def unwritable_as(kind: type[LPError], what: str, where: str | Path) -> Iterator
         raise unwritable(kind, what, where, error) from error
 
 
+def reason_of(error: LPError | OSError) -> str:
+    """What went wrong and where, without what to do about it."""
+    if isinstance(error, LPError):
+        return f"{error.problem} ({error.where})" if error.where else error.problem
+    reason = error.strerror or str(error)
+    return f"{reason} ({error.filename})" if error.filename else reason
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """The known name most like ``name``, or None where none is alike."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

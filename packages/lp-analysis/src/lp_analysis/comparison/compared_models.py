@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lp_analysis.errors import EvaluationError
-from lp_analysis.metrics.metric_files import MetricTable, read_metric_file
+from lp_analysis.metrics.metric_files import MetricTable, read_metric_file, refuse_outdated
 from lp_core.errors import suggestion
 from lp_core.text import quoted
-from lp_io.checkpoint.loading import stored_weights_digest
-from lp_io.predictions.source import is_of_other_weights
 
 FRAMES = {
     "held-out": ("validation", "test"),
@@ -45,12 +43,7 @@ def read_errors(folder: Path, labels: str = "own") -> MetricTable:
         remedy = _evaluate_again(folder, labels)
         raise EvaluationError(f"there is no {path.name}", where=folder, remedy=remedy)
     predictions = folder / f"predictions{LABELS[labels]}.csv"
-    if is_of_other_weights(predictions, stored_weights_digest(folder)):
-        raise EvaluationError(
-            "other weights have predicted this table than the model has now",
-            where=predictions,
-            remedy=_evaluate_again(folder, labels),
-        )
+    refuse_outdated(folder, predictions, _evaluate_again(folder, labels))
     return read_metric_file(path)
 
 

@@ -5,6 +5,8 @@ N rows (frames), K keypoints. A missing keypoint is NaN, and so is every number 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +15,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from lp_analysis.errors import EvaluationError
+from lp_core.errors import LossError
+from lp_core.losses.contract import LearnsFromLabels, Loss, TrainingLabels
 
 Keypoints = Float[ndarray, "rows keypoints 2"]
 PerKeypoint = Float[ndarray, "rows keypoints"]
@@ -99,6 +103,41 @@ class PoseSpaceError:
         with torch.no_grad():
             errors = self._space.reprojection_error(torch.from_numpy(keypoints.astype(np.float32)))
         return errors.cpu().numpy().astype(np.float64)
+
+
+@dataclass(frozen=True)
+class PoseMetrics:
+    """Metrics that were learned from labels.
+
+    Attributes:
+        metrics: By name, such as ``pca_singleview_error``.
+        notes: Why one is missing, in a sentence each.
+    """
+
+    metrics: Mapping[str, PoseSpaceError] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def fitted(cls, losses: Mapping[str, Loss], labels: TrainingLabels) -> PoseMetrics:
+        """What losses measure that learn a space of poses from labels in frame px.
+
+        Args:
+            losses: By name, such as ``pca_singleview``.
+            labels: Those to learn from.
+
+        Raises:
+            EvaluationError: A loss learns no space of poses.
+        """
+        metrics, notes = {}, []
+        for name, loss in losses.items():
+            if not (isinstance(loss, PoseSpace) and isinstance(loss, LearnsFromLabels)):
+                raise EvaluationError(f"what is registered as '{name}' measures no poses")
+            try:
+                loss.fit_labels(labels)
+                metrics[f"{name}_error"] = PoseSpaceError(loss)
+            except LossError as error:
+                notes.append(f"no {name}_error.csv: {error.problem}")
+        return cls(metrics, tuple(notes))
 
 
 def _length(differences: Keypoints) -> PerKeypoint:

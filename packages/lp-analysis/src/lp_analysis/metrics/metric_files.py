@@ -26,7 +26,9 @@ from lp_core.errors import unwritable_as
 from lp_core.poses.csv_header import SPLIT_COLUMN
 from lp_core.poses.csv_text import Row, csv_line, opened_csv_rows, place_in, quoted
 from lp_core.poses.csv_writing import value_lines
+from lp_io.checkpoint.loading import stored_weights_digest
 from lp_io.predictions import VideoPredictions
+from lp_io.predictions.source import is_of_other_weights
 
 _DECIMALS = 6
 _ROWS = 4096
@@ -235,3 +237,26 @@ def _numbers(row: Row, header: list[str], count: int, path: Path) -> list[float]
         column = next(n for n, cell in enumerate(row.cells[1:], 1) if not _is_value(cell))
         where = place_in(path, row.line, column, header[column])
         raise EvaluationError(f"'{row.cells[column]}' is not a number", where=where) from error
+
+
+def outdated_tables(model_dir: Path, tables: Sequence[Path]) -> list[Path]:
+    """Those tables of a model directory that other weights have predicted than it has now."""
+    now = stored_weights_digest(model_dir) if tables else None
+    return [table for table in tables if is_of_other_weights(table, now)]
+
+
+def refuse_outdated(model_dir: Path, table: Path, remedy: str, also: str = "") -> None:
+    """Refuse a table that other weights have predicted than the model directory has now.
+
+    Args:
+        model_dir: The model directory.
+        table: The predictions.
+        remedy: What to do about it.
+        also: What else is wrong, at the end of the sentence.
+
+    Raises:
+        EvaluationError: It is such a table.
+    """
+    if outdated_tables(model_dir, [table]):
+        problem = f"other weights have predicted this table than the model has now{also}"
+        raise EvaluationError(problem, where=table, remedy=remedy)

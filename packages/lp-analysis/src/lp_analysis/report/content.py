@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,15 +16,49 @@ from lp_analysis.confidence.calibration import (
 )
 from lp_analysis.figures.reliability import reliability_curve
 from lp_analysis.labeled_predictions import LabeledPrediction
+from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
+from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_analysis.rendering.draw import PoseDrawer
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence
+from lp_core.errors import LPError, reason_of
 from lp_data.errors import DataError
 from lp_data.images import image_file, read_image
 
 _FEWEST = 10  # labelled keypoints of a split from which reliability is worth telling
+
+
+T = TypeVar("T")
+
+
+def section(name: str, make: Callable[[], T], note: Callable[[str], None]) -> T | None:
+    """A part of the report; None, and a note, where it cannot be made."""
+    try:
+        return make()
+    except (LPError, OSError) as error:
+        note(f"note: the report has no {name}: {reason_of(error)}")
+        return None
+
+
+def training_facts(result: LabeledPrediction, curves: TrainingCurves | None) -> dict[str, str]:
+    """What was labelled, how large the errors are, and whether anything was logged."""
+    summary = PixelErrorSummary.from_errors(
+        result.errors, result.labels.keypoint_names, result.sets
+    )
+    facts = {
+        "frames": ", ".join(f"{count} {split}" for split, count in summary.frames.items()),
+        "keypoints": str(len(summary.keypoint_names)),
+    }
+    for split in summary.splits:
+        facts[f"mean pixel error, {split}"] = f"{summary.overall[split].mean:.2f} px"
+    if curves is not None and not curves.curves:
+        facts["training curves"] = (
+            "nothing was logged: the training had fewer steps than training.log_every_n_steps, and "
+            "ended before a validation"
+        )
+    return facts
 
 
 def worst_frames_shown(

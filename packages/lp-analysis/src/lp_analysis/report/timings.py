@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lp_core.options import OptionError, read_options
 from lp_io.checkpoint import Manifest, annotate_model
+from lp_io.training_state.progress import training_seconds
 
 TIMINGS = "prediction_timings"
 """Where the manifest's ``extra`` keeps them."""
@@ -56,3 +57,11 @@ def stored_timings(manifest: Manifest) -> list[VideoTiming]:
         return [read_options(VideoTiming, item, place=TIMINGS) for item in kept]
     except OptionError:
         return []
+
+
+def told_timings(model_dir: Path, manifest: Manifest) -> dict[str, float | str]:
+    """What took how long, as far as it is known: seconds, or the time in words."""
+    seconds = training_seconds(model_dir)
+    timings: dict[str, float | str] = {"training": seconds} if seconds > 0 else {}
+    told = {f"prediction of {timing.video}": timing.text for timing in stored_timings(manifest)}
+    return timings | told

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from lp_analysis.confidence.shown import ShownConfidence
@@ -11,7 +12,7 @@ from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.suspicious import CONFIDENCE_DROP, video_metrics
 from lp_analysis.rendering.draw import PoseDrawer
 from lp_analysis.rendering.style import DrawingStyle
-from lp_analysis.report.content import worst_keypoint
+from lp_analysis.report.content import section, worst_keypoint
 from lp_analysis.report.parts import CaptionedPicture, ReportedVideo
 from lp_core.poses import confidence_of
 from lp_data.video.open import open_video
@@ -23,6 +24,8 @@ _TITLES = {
     "pca_multiview_error": "PCA multiview error",
 }
 _PICTURES_PER_METRIC = 3
+MOST_VIDEOS = 8
+"""Videos in a report; each takes half a megabyte."""
 
 
 def reported_video(
@@ -78,3 +81,22 @@ def _worst_of_each(metrics: Mapping[str, PerKeypoint], apart: int) -> list[tuple
         for outlier in worst_frames(values, _PICTURES_PER_METRIC, apart=apart):
             found.setdefault(outlier.frame, (outlier, name))
     return list(found.values())
+
+
+def reported_videos(
+    predicted: Sequence[tuple[Path, Path]],
+    metrics: Mapping[str, FrameMetric],
+    style: DrawingStyle,
+    note: Callable[[str], None],
+) -> list[ReportedVideo]:
+    """`reported_video` of the first `MOST_VIDEOS`; what cannot be read is left out, with a note.
+
+    ``predicted`` has videos with their tables of predictions.
+    """
+    parts = [
+        section(
+            f"section on {video.name}", partial(reported_video, video, table, metrics, style), note
+        )
+        for video, table in predicted[:MOST_VIDEOS]
+    ]
+    return [part for part in parts if part is not None]

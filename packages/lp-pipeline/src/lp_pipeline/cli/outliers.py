@@ -91,8 +91,9 @@ class Outliers:
 
 
 def _check(request: Outliers, table: Path, folder: Path) -> None:
-    from lp_pipeline.evaluation.model_project import outdated_tables
+    from lp_analysis.metrics.metric_files import refuse_outdated
 
+    predict = f"litpose predict {quoted(request.model_dir)} {quoted(request.video)}"
     check_output_folder(folder)
     if not request.model_dir.is_dir():
         raise EvaluationError("there is no such model directory", where=request.model_dir)
@@ -102,20 +103,15 @@ def _check(request: Outliers, table: Path, folder: Path) -> None:
         raise EvaluationError(
             "there are no predictions of this video",
             where=table,
-            remedy=f"litpose predict {quoted(request.model_dir)} {quoted(request.video)}; or name "
-            "their table by --predictions",
+            remedy=f"{predict}; or name their table by --predictions",
         )
     if (folder / TABLE).exists() and not request.overwrite:
         raise EvaluationError(
             "the outliers are there already", where=folder, remedy="--overwrite finds them again"
         )
-    if request.predictions is None and outdated_tables(request.model_dir, [table]):
-        raise EvaluationError(
-            "other weights have predicted this table than the model has now",
-            where=table,
-            remedy=f"litpose predict {quoted(request.model_dir)} {quoted(request.video)} "
-            "--overwrite; or name the table by --predictions to judge it all the same",
-        )
+    if request.predictions is None:
+        remedy = "--overwrite; or name the table by --predictions to judge it all the same"
+        refuse_outdated(request.model_dir, table, f"{predict} {remedy}")
 
 
 def _write(

@@ -10,7 +10,7 @@ from pathlib import Path
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
-from lp_core.errors import LPError
+from lp_core.errors import LPError, reason_of
 from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
 from lp_core.text import quoted
@@ -30,7 +30,7 @@ from lp_pipeline.evaluation.evaluate_model import (
     write_project_evaluation,
 )
 from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
-from lp_pipeline.evaluation.model_report import reason_of, write_model_report
+from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.top_down import TopDownPredictor

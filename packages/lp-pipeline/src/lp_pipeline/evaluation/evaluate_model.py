@@ -15,7 +15,11 @@ from lp_analysis.labeled_predictions import (
     write_labeled_prediction,
 )
 from lp_analysis.metrics.frame_metrics import TemporalNorm
-from lp_analysis.metrics.metric_files import write_metric_tables
+from lp_analysis.metrics.metric_files import (
+    outdated_tables,
+    refuse_outdated,
+    write_metric_tables,
+)
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
@@ -25,7 +29,7 @@ from lp_io.predictions import scorer_name
 from lp_pipeline.builders.labels import other_label_files
 from lp_pipeline.builders.videos import regions_of_labels
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.evaluation.model_project import ModelProject, outdated_tables, training_curves
+from lp_pipeline.evaluation.model_project import ModelProject, training_curves
 from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import predict_labels
@@ -107,21 +111,15 @@ def predict_project_labels(
 
 
 def _stored_project_labels(project: ModelProject, display: Display) -> LabeledPrediction:
-    path = project.folder / PREDICTIONS
+    path, remedy = project.folder / PREDICTIONS, "say where the images are by --data-dir"
     if not path.is_file():
         raise EvaluationError(
             "there are neither the labelled images nor predictions of them",
             where=f"{project.data_dir}, {path}",
-            remedy="say where the images are by --data-dir",
+            remedy=remedy,
         )
     result = read_labeled_prediction(path, project.labels, project.sets)
-    if outdated_tables(project.folder, [path]):
-        raise EvaluationError(
-            "other weights have predicted this table than the model has now, and the labelled "
-            "images are not there",
-            where=path,
-            remedy="say where the images are by --data-dir",
-        )
+    refuse_outdated(project.folder, path, remedy, ", and the labelled images are not there")
     display.message(
         f"note: the labelled images are not in {project.data_dir}, so nothing is predicted again: "
         "the metrics are those of predictions.csv; --data-dir says where the images are"

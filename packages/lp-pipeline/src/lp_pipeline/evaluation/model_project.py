@@ -4,43 +4,26 @@ from __future__ import annotations
 
 import filecmp
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
-from lp_analysis.metrics.frame_metrics import PoseSpace, PoseSpaceError
+from lp_analysis.metrics.frame_metrics import PoseMetrics, PoseSpaceError
 from lp_analysis.metrics.summary import UNSPLIT
 from lp_analysis.rendering.style import DrawingStyle
-from lp_core.errors import LossError
-from lp_core.losses.contract import LearnsFromLabels, TrainingLabels
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
 from lp_io.checkpoint import Manifest, read_manifest
-from lp_io.checkpoint.loading import stored_weights_digest
 from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, MANIFEST_NAME, PREDICTIONS, metrics_log
-from lp_io.predictions.source import is_of_other_weights
 from lp_pipeline.builders.labels import OUT_OF_DISTRIBUTION, label_names
 from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.prediction.drawing import drawing_style
-
-
-@dataclass(frozen=True)
-class PoseMetrics:
-    """The metrics that a config asks for.
-
-    Attributes:
-        metrics: By name, such as ``pca_singleview_error``.
-        notes: Why one that is asked for is missing, in a sentence each.
-    """
-
-    metrics: Mapping[str, PoseSpaceError] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def asked_pose_losses(config: Config) -> list[str]:
@@ -59,24 +42,8 @@ def fit_pose_metrics(config: Config, labels: PoseTable, train: Sequence[int]) ->
     whether the training used that loss or not. The labels have the tracker's keypoints, and
     ``train`` are the rows to learn from.
     """
-    known = training_labels(config, labels, train)
-    metrics, notes = {}, []
-    for name in asked_pose_losses(config):
-        metric = f"{name}_error"
-        try:
-            metrics[metric] = PoseSpaceError(_fitted_space(config, name, known))
-        except LossError as error:
-            notes.append(f"no {metric}.csv: {error.problem}")
-    return PoseMetrics(metrics, tuple(notes))
-
-
-def _fitted_space(config: Config, name: str, labels: TrainingLabels) -> PoseSpace:
-    """What the loss of that name learns from the labels."""
-    loss = build_loss(config, name)
-    if not (isinstance(loss, PoseSpace) and isinstance(loss, LearnsFromLabels)):
-        raise EvaluationError(f"what is registered as '{name}' measures no poses")
-    loss.fit_labels(labels)
-    return loss
+    losses = {name: build_loss(config, name) for name in asked_pose_losses(config)}
+    return PoseMetrics.fitted(losses, training_labels(config, labels, train))
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,9 +215,3 @@ def training_curves(project: ModelProject) -> TrainingCurves | None:
     """What the training logged; None where the log is gone."""
     log = metrics_log(project.folder)
     return read_training_curves(log) if log.is_file() else None
-
-
-def outdated_tables(folder: Path, tables: Sequence[Path]) -> list[Path]:
-    """Those tables of a model directory that other weights have predicted than it has now."""
-    now = stored_weights_digest(folder) if tables else None
-    return [table for table in tables if is_of_other_weights(table, now)]
