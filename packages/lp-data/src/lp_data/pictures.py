@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,17 +220,6 @@ def _written(picture: Picture, target: Path) -> Picture:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(encoded.tobytes())
     return picture
-
-
-def copy_pictures(images: Iterable[ImageSource], folder: Path) -> int:
-    """Copy the image files into a folder; tells how many have none."""
-    missing = 0
-    for image in images:
-        if image.file is None:
-            missing += 1
-        else:
-            _copy(image.file, folder / image.name)
-    return missing
 
 
 def _copy(file: Path, target: Path) -> None:

@@ -105,6 +105,23 @@ class LightningPoseCheckpoint(NamedTuple):
     weights: Mapping[str, Tensor]
     hyper_parameters: Mapping[str, Any]
 
+    def check_made_with(self, config: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint that was trained with other options than a config says.
+
+        ``config`` has them by name; None where the config does not tell one.
+
+        Raises:
+            ConversionError: An option differs.
+        """
+        for key, value in config.items():
+            found = self.hyper_parameters.get(key)
+            if None not in (found, value) and found != value:
+                raise ConversionError(
+                    f"the checkpoint was trained with {key} {found}, but the config says {value}",
+                    where=self.path,
+                    remedy="bring the config.yaml back that the training wrote",
+                )
+
 
 def read_lightning_pose_checkpoint(path: Path) -> LightningPoseCheckpoint:
     """Read a ``.ckpt`` file of Lightning Pose.

@@ -44,7 +44,7 @@ def write_deeplabcut_project(
         if len(parts) != 3 or parts[0] != LABEL_FOLDER:
             raise ContentError(
                 f"the picture '{name}' is not in {LABEL_FOLDER}/VIDEO",
-                "name the pictures by lp_io.projects.report.with_video_folders first",
+                "name the pictures by lp_io.projects.exporting.with_video_folders first",
             )
         rows_of.setdefault(parts[1], []).append(row)
     if folder_name(table.scorer) != table.scorer:

@@ -14,6 +14,7 @@ from lp_io.errors import ConversionError
 from lp_io.training_lock import check_free
 
 Videos = Literal["link", "copy", "none"]
+VIDEO_FOLDER = "videos"
 
 
 @contextmanager
@@ -111,3 +112,10 @@ def place_video(video: Path, folder: Path, how: Videos) -> Path:
     else:
         shutil.copyfile(video, place)
     return place
+
+
+def placed_videos(videos: Iterable[Path], project: Path, how: Videos) -> list[Path]:
+    """The videos of labels as `place_video` puts them into the folder of a project."""
+    return (
+        [] if how == "none" else [place_video(one, project / VIDEO_FOLDER, how) for one in videos]
+    )

@@ -1,21 +1,14 @@
-"""What a conversion kept, what it left out, and why; and what exports of labels have in common."""
+"""What a conversion kept, what it left out, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lp_core.atomic import atomic_write
-from lp_core.image_source import ImageSource
 from lp_core.poses import PoseTable
 from lp_io.animals import is_empty_row
-from lp_io.errors import ConversionError
 from lp_io.projects import LabeledImages
-from lp_io.projects.labels import LABEL_FOLDER, distinct_names, folder_name, last_part
-from lp_io.projects.sleap import write_sleap_labels
-from lp_io.untrusted.content import writing
 
 REPORT_FILE = "conversion.txt"
 _MOST_NAMES = 12
@@ -89,62 +82,3 @@ def begun_report(labels: LabeledImages, target: Path) -> ConversionReport:
     report = ConversionReport(target, left_out=list(labels.left_out))
     report.kept.append(kept_labels(labels.table))
     return report
-
-
-def lost_sides(labels: LabeledImages) -> list[str]:
-    """A note of the left-right pairs, for formats that have no place for them."""
-    pairs = len(labels.table.skeleton.left_right)
-    return [f"{pairs} left-right pairs: the format has no place for them"] if pairs else []
-
-
-def export_sleap(labels: LabeledImages, target: Path) -> ConversionReport:
-    """Write labels for SLEAP; ``.pkg.slp`` holds the pictures as well.
-
-    Raises:
-        ConversionError: The file cannot be written, or a picture to embed is missing.
-        MissingExtraError: sleap-io is not installed.
-    """
-    report = begun_report(labels, target)
-    embed = target.name.lower().endswith(".pkg.slp")
-    with writing(target, ConversionError), atomic_write(target) as temporary:
-        report.left_out += write_sleap_labels(labels, temporary, embed=embed)
-    if embed:
-        report.kept.append(f"{len(labels)} pictures, in the file")
-    else:
-        report.left_out.append(f"{len(labels)} pictures: the file names where they are")
-    return report
-
-
-def with_video_folders(labels: LabeledImages, report: ConversionReport) -> LabeledImages:
-    """The labels with their pictures where DeepLabCut needs them, and their scorer's name too."""
-    images = _in_video_folders(labels.images)
-    moved = sum(new.name != old.name for new, old in zip(images, labels.images, strict=True))
-    if moved:
-        report.left_out.append(
-            f"the folders of {moved} pictures: DeepLabCut needs {LABEL_FOLDER}/VIDEO, and they are "
-            f"in {Path(images[0].name).parent} and the like"
-        )
-    scorer = folder_name(labels.table.scorer)
-    if scorer != labels.table.scorer:
-        report.left_out.append(
-            f"the scorer '{labels.table.scorer}': DeepLabCut names files by it, and has '{scorer}'"
-        )
-    new_names = {old.name: new.name for old, new in zip(labels.images, images, strict=True)}
-    frame = tuple(new_names[name] for name in labels.table.image_paths)
-    return replace(labels, table=replace(labels.table, frame=frame, scorer=scorer), images=images)
-
-
-def _in_video_folders(images: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
-    """The pictures with names as DeepLabCut needs them: ``labeled-data/VIDEO/FILE``.
-
-    Folders within folders become one, whose name joins theirs.
-    """
-    folders = [image.name.rpartition("/")[0] for image in images]
-    inner = [f"{folder}/".removeprefix(f"{LABEL_FOLDER}/").rstrip("/") for folder in folders]
-    different = list(dict.fromkeys(inner))
-    flat = [folder_name(folder.replace("/", "_") or "images") for folder in different]
-    names = dict(zip(different, distinct_names(flat), strict=True))
-    return tuple(
-        replace(image, name=f"{LABEL_FOLDER}/{names[folder]}/{last_part(image.name)}")
-        for image, folder in zip(images, inner, strict=True)
-    )

@@ -80,7 +80,7 @@ def convert(
     if kind in (Kind.PROJECT, Kind.LABEL_CSV):
         return _export(source, target, to, how, overwrite=overwrite)
     _check_imported(kind, source, to)
-    from lp_pipeline.conversion.importing import import_project
+    from lp_pipeline.conversion.projects import import_project
 
     labels = read_foreign_labels(kind, source, scorer=scorer, individual=individual, images=images)
     return import_project(labels, target, videos=how, overwrite=overwrite)
@@ -170,18 +170,21 @@ def _predictions(
 def _export(
     source: Path, target: Path, to: str, videos: Videos, *, overwrite: bool
 ) -> ConversionReport:
-    from lp_io.projects.report import export_sleap
-    from lp_pipeline.conversion.exporting import export_coco, export_deeplabcut, read_own_labels
+    from lp_data.images import image_size
+    from lp_data.pictures import count_neighbours
+    from lp_io.projects.exporting import export_coco, export_deeplabcut, export_sleap
+    from lp_pipeline.conversion.projects import read_own_labels
 
-    if to == DEEPLABCUT:
-        return export_deeplabcut(
-            read_own_labels(source), target, videos=videos, overwrite=overwrite
-        )
-    writers = {"coco": export_coco, "sleap": export_sleap}
-    if to not in writers:
+    if to not in (DEEPLABCUT, "coco", "sleap"):
         raise ConversionError(
             f"labels cannot become {to}",
             where=source,
-            remedy=f"known: {DEEPLABCUT} (a folder), {', '.join(writers)}",
+            remedy=f"known: {DEEPLABCUT} (a folder), coco, sleap",
         )
-    return writers[to](read_own_labels(source), target)
+    labels = read_own_labels(source)
+    if to == "coco":
+        return export_coco(labels, target, image_size)
+    if to == "sleap":
+        return export_sleap(labels, target)
+    around = count_neighbours(labels.images)
+    return export_deeplabcut(labels, target, videos=videos, neighbours=around, overwrite=overwrite)

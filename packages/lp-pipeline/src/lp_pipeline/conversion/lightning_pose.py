@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import (
@@ -43,8 +41,16 @@ def convert_lightning_pose(
     kind = get_model_class(config.model.model_type)
     check_backbone(config.model.backbone, f"{source / CONFIG_FILE}, model.backbone")
     checkpoint = read_lightning_pose_checkpoint(find_lightning_pose_checkpoint(source))
-    _check_agreement(config, checkpoint)
-    tracker = _build(config, kind, source)
+    names = _keypoint_names(config, source)
+    checkpoint.check_made_with(
+        {
+            "backbone": config.model.backbone,
+            "downsample_factor": config.data.downsample_factor,
+            "num_keypoints": len(names),
+        }
+    )
+    options = get_options(config, kind, names)
+    tracker = kind(replace(options, backbone_pretrained=False, backbone_checkpoint=None))
     left_out = fill(tracker, checkpoint)
     with folder_beside(target, overwrite=overwrite, mark=MANIFEST_NAME) as folder:
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
@@ -55,36 +61,14 @@ def convert_lightning_pose(
     return _report(target, loaded, checkpoint, left_out)
 
 
-def _check_agreement(config: Config, checkpoint: LightningPoseCheckpoint) -> None:
-    """Refuse a checkpoint that was made with another config."""
-    names = config.data.keypoint_names
-    expected: dict[str, Any] = {
-        "backbone": config.model.backbone,
-        "downsample_factor": config.data.downsample_factor,
-        "num_keypoints": len(names) if names else None,
-    }
-    for key, value in expected.items():
-        found = checkpoint.hyper_parameters.get(key)
-        if None not in (found, value) and found != value:
-            raise ConversionError(
-                f"the checkpoint was trained with {key} {found}, but the config says {value}",
-                where=checkpoint.path,
-                remedy="bring the config.yaml back that the training wrote",
-            )
-
-
-def _build(
-    config: Config, kind: type[BaseSupervisedTracker], source: Path
-) -> BaseSupervisedTracker:
-    names = config.data.keypoint_names
-    if not names:
+def _keypoint_names(config: Config, source: Path) -> tuple[str, ...]:
+    if not config.data.keypoint_names:
         raise ConversionError(
             "the config does not name the keypoints",
             where=f"{source / CONFIG_FILE}, data.keypoint_names",
             remedy="add them, in the order of the label file",
         )
-    options = get_options(config, kind, tuple(names))
-    return kind(dataclasses.replace(options, backbone_pretrained=False, backbone_checkpoint=None))
+    return tuple(config.data.keypoint_names)
 
 
 def _report(
