@@ -14,7 +14,24 @@ from lp_core.video import Frames, VideoSource
 T = TypeVar("T")
 
 
-def frames_before(source: VideoSource, end: int, number: int) -> Frames:
+def video_runs(source: VideoSource, size: int, margin: int, start: int = 0) -> Iterator[Frames]:
+    """`with_context` of the frames of a video, ``size`` at a time.
+
+    Args:
+        source: The video.
+        size: Frames of a chunk.
+        margin: Frames of context on each side.
+        start: The first frame that is predicted; where it is not 0, the run begins with all of its
+            context, and the chunks begin ``margin`` frames later.
+    """
+    first = start + margin if start else 0
+    before = _frames_before(source, first, 2 * margin) if start and margin else None
+    starts = range(first, len(source), size)
+    chunks = (source.read(at, min(at + size, len(source))) for at in starts)
+    return with_context(chunks, margin, before)
+
+
+def _frames_before(source: VideoSource, end: int, number: int) -> Frames:
     """The ``number`` frames before frame ``end``; the first one stands for those before it."""
     frames = source.read(max(0, end - number), end)
     missing = number - len(frames)

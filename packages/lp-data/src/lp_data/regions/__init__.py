@@ -2,7 +2,7 @@
 
 from lp_data.regions.box_file import Boxes, read_boxes
 from lp_data.regions.centred import CentredRegions, centred_box, crop_side, crop_size, finding_size
-from lp_data.regions.cutting import CutVideo, cut, cutting
+from lp_data.regions.cutting import CutVideo, cut, cutting, resized_part
 
 __all__ = [
     "Boxes",
@@ -15,4 +15,5 @@ __all__ = [
     "cutting",
     "finding_size",
     "read_boxes",
+    "resized_part",
 ]

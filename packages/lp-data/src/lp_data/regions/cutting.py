@@ -48,6 +48,17 @@ def cut(image: Image, box: Box | None) -> UInt8[ndarray, "rows columns 3"]:
     return padded
 
 
+def resized_part(
+    image: Image, box: Box | None, size: tuple[int, int]
+) -> UInt8[ndarray, "rows columns 3"]:
+    """The pixels of a box (None for all) of an image (H, W, 3) at (height, width) ``size``.
+
+    Raises:
+        BoxFileError: No pixel of the frame is in the box.
+    """
+    return resize(np.ascontiguousarray(cut(image, box)), size)
+
+
 def cutting(frame_size: tuple[int, int], box: Box | None, size: tuple[int, int]) -> Tensor:
     """The map (2, 3) from frame px to model px of a box that is cut out and resized to ``size``.
 
@@ -107,8 +118,7 @@ class CutVideo(Source):
     def _decode(self, indices: Sequence[int], out: Frames) -> None:
         frames = self._source.read_indices(indices)
         for frame, number, image in zip(frames, indices, out, strict=True):
-            part = np.ascontiguousarray(cut(frame, self._boxes[number]))
-            image[...] = resize(part, self.output_size)
+            image[...] = resized_part(frame, self._boxes[number], self.output_size)
 
     def _release(self) -> None:
         self._source.close()

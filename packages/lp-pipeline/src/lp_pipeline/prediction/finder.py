@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
-from torch import Tensor
 
 from lp_core.geometry import affine
 from lp_core.video import Frames
+from lp_data.datasets.samples import channels_first
 from lp_data.images import resize
 from lp_pipeline.prediction.handler import PredictionHandler
 
@@ -67,7 +66,7 @@ class AnimalFinder:
         """
         to_frame = affine.resizing(self.handler.image_size, frame_size).float()
         found = self.handler.predict_images(
-            [channels_first(frame) for frame in small], to_frame.expand(len(small), 2, 3)
+            list(channels_first(small)), to_frame.expand(len(small), 2, 3)
         )
         assert found.image is not None  # the tracker finds any number of animals
         assert found.scores is not None
@@ -78,8 +77,3 @@ class AnimalFinder:
         else:  # the peaks of a frame come in the order of their scores
             kept = np.unique(place, return_index=True)[1]
         return place[kept], points[kept], scores[kept]
-
-
-def channels_first(image: UInt8[ndarray, "h w 3"]) -> UInt8[Tensor, "3 h w"]:
-    """An image as networks take it."""
-    return torch.from_numpy(image).permute(2, 0, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import count, takewhile
 from typing import cast
 
 import torch
@@ -18,7 +17,7 @@ from lp_core.geometry.affine import resizing
 from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.video import Frames, VideoSource
-from lp_data.loading.runs import frames_before, prefetch, with_context
+from lp_data.loading.runs import prefetch, video_runs, with_context
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.loading import weights_digest
 from lp_pipeline.errors import PredictionError
@@ -107,13 +106,8 @@ class PredictionHandler:
             frame from ``start`` on, with the same bits from whichever seam they start.
         """
         maps = source.to_frame if isinstance(source, CutVideo) else None
-        if not start:
-            return self.predict_frames(source.chunks(self.chunk), source.size, maps=maps)
-        first = start + self.margin
-        before = frames_before(source, first, 2 * self.margin) if self.margin else None
-        ends = ((at, min(at + self.chunk, len(source))) for at in count(first, self.chunk))
-        chunks = (source.read(*part) for part in takewhile(lambda part: part[0] < part[1], ends))
-        return self.predict_frames(chunks, source.size, before, maps=maps, start=start)
+        runs = video_runs(source, self.chunk, self.margin, start)
+        return self._predict_runs(runs, source.size, maps, start)
 
     def seam(self, rows: int, frames: int) -> int:
         """Where to go on with a video of which some rows were predicted already.
@@ -132,36 +126,38 @@ class PredictionHandler:
         return max(0, chunks * self.chunk - self.margin)
 
     def predict_frames(
-        self,
-        chunks: Iterable[Frames],
-        frame_size: tuple[int, int],
-        before: Frames | None = None,
-        *,
-        maps: Callable[[int, int], Float[Tensor, "frames 2 3"]] | None = None,
-        start: int = 0,
+        self, chunks: Iterable[Frames], frame_size: tuple[int, int]
     ) -> Iterator[Prediction]:
         """Predictions of consecutive frames, some at a time.
 
         Args:
             chunks: Consecutive frames of the size that `read_size` says, uint8 RGB.
             frame_size: (height, width) of the frames before they were resized, in frame px.
-            before: The 2·`margin` frames before the first; None at the beginning of a stream.
-            maps: Gives the maps from model px to frame px of a range of frames, which may reach
-                over both ends; None where they are whole frames.
-            start: The number of the first frame that is predicted.
 
         Yields:
-            Keypoints in frame px and confidences, on the CPU; one row per frame, or `margin` more
-            with the frames before.
+            Keypoints in frame px and confidences, on the CPU; one row per frame.
 
         Raises:
             PredictionError: The tracker finds several animals per image.
         """
+        return self._predict_runs(with_context(chunks, self.margin), frame_size)
+
+    def _predict_runs(
+        self,
+        runs: Iterable[Frames],
+        frame_size: tuple[int, int],
+        maps: Callable[[int, int], Float[Tensor, "frames 2 3"]] | None = None,
+        start: int = 0,
+    ) -> Iterator[Prediction]:
+        """Predictions of frames with their context, of which the first is number ``start``.
+
+        ``maps`` gives the maps from model px to frame px of a range of frames, which may reach over
+        both ends; None where they are whole frames.
+        """
         self.check_finds_one()
         matrix = resizing(self.image_size, frame_size).float()
-        runs = map(self._on_host, with_context(chunks, self.margin, before))
         started: deque[Callable[[], Prediction]] = deque()
-        for frames in prefetch(runs):
+        for frames in prefetch(map(self._on_host, runs)):
             first, start = start - self.margin, start + len(frames) - 2 * self.margin
             whole = matrix.expand(len(frames), 2, 3).contiguous()
             to_frame = maps(first, first + len(frames)) if maps else whole

@@ -17,19 +17,13 @@ from lp_core.options import OptionError, read_options
 from lp_core.poses import PoseTable, Skeleton, confidence_of
 from lp_core.regions import Box
 from lp_core.video import Frames, VideoSource
-from lp_data.images import resize
-from lp_data.loading.runs import frames_before, prefetch, with_context
-from lp_data.regions import centred_box, cut, cutting
+from lp_data.datasets.samples import channels_first
+from lp_data.loading.runs import prefetch, video_runs, with_context
+from lp_data.regions import centred_box, cutting, resized_part
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.errors import CheckpointError
 from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, TOP_DOWN
-from lp_pipeline.prediction.finder import (
-    SCORE_THRESHOLD,
-    AnimalFinder,
-    Small,
-    TopDownOptions,
-    channels_first,
-)
+from lp_pipeline.prediction.finder import SCORE_THRESHOLD, AnimalFinder, Small, TopDownOptions
 from lp_pipeline.prediction.handler import PredictionHandler
 
 
@@ -109,12 +103,8 @@ class TopDownPredictor:
             source: The video, with frames at their own size.
             start: The frame to begin with, as `PredictionHandler.seam` gives it.
         """
-        margin, chunk = self.handler.margin, self.handler.chunk
-        first = start + margin if start else 0
-        before = frames_before(source, first, 2 * margin) if start and margin else None
-        starts = range(first, len(source), chunk)
-        chunks = (source.read(at, min(at + chunk, len(source))) for at in starts)
-        yield from self._predict(with_context(chunks, margin, before), start)
+        runs = video_runs(source, self.handler.chunk, self.handler.margin, start)
+        yield from self._predict(runs, start)
 
     def _predict(self, runs: Iterable[Frames], start: int) -> Iterator[tuple[range, PoseTable]]:
         margin = self.handler.margin
@@ -152,10 +142,8 @@ class TopDownPredictor:
 
     def _crops(self, frames: Frames, box: Box) -> UInt8[Tensor, "*context 3 down across"]:
         """What the tracker sees of an animal: (3, H, W), or (F, 3, H, W) with context."""
-        parts = [np.ascontiguousarray(cut(frame, box)) for frame in frames]
-        crops = torch.stack(
-            [channels_first(resize(part, self.handler.image_size)) for part in parts]
-        )
+        size = self.handler.image_size
+        crops = channels_first(np.stack([resized_part(frame, box, size) for frame in frames]))
         return crops if self.handler.margin else crops[0]
 
 
