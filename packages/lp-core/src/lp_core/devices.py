@@ -11,6 +11,14 @@ from lp_core.errors import CoreError
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
+DEFAULT_CHUNK = 32
+"""Frames that go through the network at once."""
+
+GPU_CHUNK = 128
+"""The same on a CUDA GPU, for frames of `GPU_CHUNK_AREA` model px or fewer."""
+
+GPU_CHUNK_AREA = 256 * 256
+
 
 class DeviceError(CoreError):
     """A device that this machine does not have."""
@@ -43,3 +51,16 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
         return nullcontext()
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
     return torch.autocast(device.type, dtype=dtype)
+
+
+def default_chunk(device: torch.device, image_size: tuple[int, int]) -> int:
+    """How many frames go through the network at once, where the user does not say.
+
+    A GPU gets more of them: the time to launch its kernels does not depend on their number. Larger
+    frames come in smaller numbers, so that their pixels stay the same. The size is (H, W) in model
+    px.
+    """
+    if device.type != "cuda":
+        return DEFAULT_CHUNK
+    height, width = image_size
+    return max(DEFAULT_CHUNK, min(GPU_CHUNK, GPU_CHUNK * GPU_CHUNK_AREA // (height * width)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -120,17 +120,11 @@ class Model:
             return self.top_down.predict_one(chunks)
         return self.handler.predict_frames(chunks, (first.shape[0], first.shape[1]))
 
-    def _chunks(self, frames: Iterable[Frame]) -> Iterator[UInt8[ndarray, "frames h w 3"]]:
+    def _chunks(self, frames: Iterator[Frame]) -> Iterator[UInt8[ndarray, "frames h w 3"]]:
         """The frames at the size that the tracker takes, some at a time."""
         size = None if self.top_down else self.handler.read_size
-        collected: list[Frame] = []
-        for frame in frames:
-            collected.append(frame if size is None else resize(frame, size))
-            if len(collected) == self.handler.chunk:
-                yield np.stack(collected)
-                collected = []
-        if collected:
-            yield np.stack(collected)
+        while some := list(islice(frames, self.handler.chunk)):
+            yield np.stack([frame if size is None else resize(frame, size) for frame in some])
 
     def predict_video(
         self, path: str | Path, *, reader: str = "auto", boxes: str | Path | None = None

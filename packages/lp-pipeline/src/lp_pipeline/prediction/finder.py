@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from lp_core.geometry import affine
+from lp_core.options import OptionError, read_options
 from lp_core.video import Frames
 from lp_data.datasets.samples import channels_first
 from lp_data.images import resize
+from lp_io.checkpoint import load_model
+from lp_io.errors import CheckpointError
+from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, TOP_DOWN
 from lp_pipeline.prediction.handler import PredictionHandler
 
 Small = UInt8[ndarray, "predicted down across 3"]
@@ -50,6 +57,26 @@ class AnimalFinder:
 
     def __init__(self, handler: PredictionHandler, options: TopDownOptions) -> None:
         self.handler, self.options = handler, options
+
+    @classmethod
+    def of_model(cls, folder: Path, known: Mapping[str, Any], **running: Any) -> AnimalFinder:
+        """What finds the animals for the tracker of a model directory.
+
+        Args:
+            folder: The model directory.
+            known: What its manifest says of the animals.
+            **running: How to run it, as for `PredictionHandler`.
+
+        Raises:
+            CheckpointError: It is missing or cannot be trusted.
+        """
+        loaded = load_model(folder / DETECTOR_FOLDER)
+        found = {SCORE_THRESHOLD: loaded.manifest.extra.get(SCORE_THRESHOLD)}
+        try:
+            options = read_options(TopDownOptions, {**known, **found}, place=TOP_DOWN)
+        except OptionError as error:
+            raise CheckpointError(error.problem, where=folder / MANIFEST_NAME) from error
+        return cls(PredictionHandler(loaded.tracker, **running), options)
 
     def resized(self, frames: Frames) -> Small:
         """Frames at the size that the tracker sees."""

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
-from lp_core.devices import Precision, autocast, choose_device
+from lp_core.devices import Precision, autocast, choose_device, default_chunk
 from lp_core.geometry.affine import resizing
 from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
@@ -21,27 +21,6 @@ from lp_data.loading.runs import prefetch, video_runs, with_context
 from lp_data.regions import CutVideo
 from lp_io.checkpoint.loading import weights_digest
 from lp_pipeline.errors import PredictionError
-
-DEFAULT_CHUNK = 32
-"""Frames that go through the network at once."""
-
-GPU_CHUNK = 128
-"""The same on a CUDA GPU, for frames of `GPU_CHUNK_AREA` model px or fewer."""
-
-GPU_CHUNK_AREA = 256 * 256
-
-
-def default_chunk(device: torch.device, image_size: tuple[int, int]) -> int:
-    """How many frames go through the network at once, where the user does not say.
-
-    A GPU gets more of them: the time to launch its kernels does not depend on their number. Larger
-    frames come in smaller numbers, so that their pixels stay the same. The size is (H, W) in model
-    px.
-    """
-    if device.type != "cuda":
-        return DEFAULT_CHUNK
-    height, width = image_size
-    return max(DEFAULT_CHUNK, min(GPU_CHUNK, GPU_CHUNK * GPU_CHUNK_AREA // (height * width)))
 
 
 class PredictionHandler:
@@ -52,7 +31,8 @@ class PredictionHandler:
             weights may be copied: train it no further.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         precision: Of the network.
-        chunk: Frames that go through the network at once; None takes `default_chunk`.
+        chunk: Frames that go through the network at once; None takes
+            `lp_core.devices.default_chunk`.
 
     Raises:
         DeviceError: The device is not there.

@@ -13,17 +13,15 @@ from torch import Tensor
 from lp_analysis.metrics.duplicates import without_duplicates
 from lp_core.batches import Prediction
 from lp_core.geometry import affine
-from lp_core.options import OptionError, read_options
 from lp_core.poses import PoseTable, Skeleton, confidence_of
 from lp_core.regions import Box
 from lp_core.video import Frames, VideoSource
 from lp_data.datasets.samples import channels_first
 from lp_data.loading.runs import prefetch, video_runs, with_context
 from lp_data.regions import centred_box, cutting, resized_part
-from lp_io.checkpoint import Manifest, load_model
-from lp_io.errors import CheckpointError
-from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, TOP_DOWN
-from lp_pipeline.prediction.finder import SCORE_THRESHOLD, AnimalFinder, Small, TopDownOptions
+from lp_io.checkpoint import Manifest
+from lp_io.model_directory import TOP_DOWN
+from lp_pipeline.prediction.finder import AnimalFinder, Small
 from lp_pipeline.prediction.handler import PredictionHandler
 
 
@@ -31,21 +29,15 @@ class TopDownPredictor:
     """Runs a detector of centroids on frames, and a tracker of one animal on crops around them.
 
     Args:
-        detector: Runs the tracker that finds centroids.
+        finder: Finds centroids.
         handler: Runs the tracker that sees one animal.
-        options: About the animals.
         skeleton: How the keypoints belong together.
     """
 
     def __init__(
-        self,
-        detector: PredictionHandler,
-        handler: PredictionHandler,
-        options: TopDownOptions,
-        skeleton: Skeleton | None = None,
+        self, finder: AnimalFinder, handler: PredictionHandler, skeleton: Skeleton | None = None
     ) -> None:
-        self.finder = AnimalFinder(detector, options)
-        self.detector, self.handler, self.options = detector, handler, options
+        self.finder, self.handler, self.options = finder, handler, finder.options
         self.skeleton = skeleton or Skeleton(handler.tracker.options.keypoint_names)
 
     @classmethod
@@ -65,24 +57,17 @@ class TopDownPredictor:
         known = manifest.extra.get(TOP_DOWN)
         if known is None:
             return None
-        loaded = load_model(folder / DETECTOR_FOLDER)
-        detector = PredictionHandler(
-            loaded.tracker,
-            device=handler.device.type,
-            precision=handler.precision,
-            chunk=handler.chunk,
+        device, precision, chunk = handler.device.type, handler.precision, handler.chunk
+        finder = AnimalFinder.of_model(
+            folder, known, device=device, precision=precision, chunk=chunk
         )
-        found = {"score_threshold": loaded.manifest.extra.get(SCORE_THRESHOLD)}
-        try:
-            options = read_options(TopDownOptions, {**known, **found}, place=TOP_DOWN)
-        except OptionError as error:
-            raise CheckpointError(error.problem, where=folder / MANIFEST_NAME) from error
-        return cls(detector, handler, options, manifest.skeleton)
+        return cls(finder, handler, manifest.skeleton)
 
     @property
     def digest(self) -> str:
         """What predictions depend on beside the tracker that looks at each animal."""
-        return repr((self.detector.weights_digest, self.detector.image_size, self.options))
+        detector = self.finder.handler
+        return repr((detector.weights_digest, detector.image_size, self.options))
 
     def predict_one(self, chunks: Iterable[Frames]) -> Iterator[Prediction]:
         """One animal in each of consecutive frames, as `PredictionHandler.predict_frames` does."""

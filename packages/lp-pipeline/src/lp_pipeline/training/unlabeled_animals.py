@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from lp_analysis.tracks.centroids import follow_centroids
-from lp_core.options import read_options
 from lp_data.datamodule import SemiSupervisedDataModule
 from lp_data.datasets.clips import BoxRun, KnownVideo
 from lp_data.regions import centred_box
-from lp_io.checkpoint import load_model
-from lp_io.model_directory import DETECTOR_FOLDER, TOP_DOWN
+from lp_io.model_directory import TOP_DOWN
 from lp_pipeline.builders.data import clip_length, get_clips
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.display import Display
-from lp_pipeline.prediction.finder import SCORE_THRESHOLD, AnimalFinder, TopDownOptions
-from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.finder import AnimalFinder
 from lp_pipeline.training.setup import TrainingSetup
 
 _WINDOWS = 100
@@ -34,11 +31,9 @@ def add_clips(setup: TrainingSetup, model_dir: Path, display: Display) -> None:
     """
     if setup.detector is None or not isinstance(setup.data, SemiSupervisedDataModule):
         return
-    config, loaded = setup.config, load_model(model_dir / DETECTOR_FOLDER)
+    config = setup.config
     device = training_devices(config.training).accelerator
-    known = {**setup.extra[TOP_DOWN], "score_threshold": loaded.manifest.extra[SCORE_THRESHOLD]}
-    options = read_options(TopDownOptions, known, place=TOP_DOWN)
-    finder = AnimalFinder(PredictionHandler(loaded.tracker, device=device), options)
+    finder = AnimalFinder.of_model(model_dir, setup.extra[TOP_DOWN], device=device)
     kind = type(setup.tracker)
     runs = partial(_runs, finder, clip_length(config, kind), config.dali.general.seed, display)
     setup.data.use_clips(get_clips(config, kind, runs))
