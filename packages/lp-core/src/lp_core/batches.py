@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from lp_core.poses import PoseTable, confidence_of
+
 
 class LabeledBatch(TypedDict):
     """Labelled images, and the rows of labels on them.
@@ -136,6 +138,12 @@ class Prediction:
     def __iter__(self) -> Iterator[Tensor]:
         """The keypoints, then the confidences."""
         yield from (self.keypoints, self.confidences)
+
+    @classmethod
+    def of_table(cls, table: PoseTable) -> Prediction:
+        """The positions and confidences of a table of predictions."""
+        keypoints, confidences = map(torch.from_numpy, (table.points, confidence_of(table)))
+        return cls(keypoints.float(), confidences.float())
 
     @classmethod
     def joined(cls, parts: Sequence[Prediction], first_image: Sequence[int] = ()) -> Prediction:

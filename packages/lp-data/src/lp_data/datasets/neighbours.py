@@ -114,6 +114,22 @@ class NeighbourEvidence(NamedTuple):
         )
 
 
+def context_warning(proofs: NeighbourEvidence, tracker: str) -> str | None:
+    """What to say where ``tracker``, one with context, would not learn from motion; else None."""
+    if proofs.unproved:
+        return (
+            f"warning: {proofs.unproved_text()}. {tracker} would learn from motion that did not "
+            "happen: choose a model without context, or let litpose convert take the neighbours "
+            "from the videos"
+        )
+    if not proofs.proved:
+        return (
+            "warning: no labelled image has its neighbouring frames beside it, from which "
+            f"{tracker} learns; litpose convert takes them from the videos"
+        )
+    return None
+
+
 def prove_neighbours(
     image_paths: Sequence[str], data_dir: Path, video_of: Callable[[str], Path | None]
 ) -> NeighbourEvidence:

@@ -306,19 +306,11 @@ def set_value(report: Report, path: KeyPath, value: Any, place: str) -> None:
             )
             return
         section = inner
-    before = section.get(path[-1])
-    if isinstance(value, dict) and isinstance(before, dict):
-        report.places[path] = place
-        for name, item in value.items():
-            set_value(report, (*path, str(name)), item, place)
-        return
-    report.forget(path)
-    section[path[-1]] = value
-    _remember(report, path, value, place)
-
-
-def _remember(report: Report, path: KeyPath, value: Any, place: str) -> None:
+    merged = isinstance(value, dict) and isinstance(section.get(path[-1]), dict)
+    if not merged:
+        report.forget(path)
+        section[path[-1]] = {} if isinstance(value, dict) else value
     report.places[path] = place
     if isinstance(value, dict):
         for name, item in value.items():
-            _remember(report, (*path, str(name)), item, place)
+            set_value(report, (*path, str(name)), item, place)

@@ -13,7 +13,7 @@ from torch import Tensor
 from lp_analysis.metrics.duplicates import without_duplicates
 from lp_core.batches import Prediction
 from lp_core.geometry import affine
-from lp_core.poses import PoseTable, Skeleton, confidence_of
+from lp_core.poses import PoseTable, Skeleton
 from lp_core.regions import Box
 from lp_core.video import Frames, VideoSource
 from lp_data.datasets.samples import channels_first
@@ -72,12 +72,12 @@ class TopDownPredictor:
     def predict_one(self, chunks: Iterable[Frames]) -> Iterator[Prediction]:
         """One animal in each of consecutive frames, as `PredictionHandler.predict_frames` does."""
         for _, rows in self._predict(with_context(chunks, self.handler.margin), 0):
-            yield _prediction(rows)
+            yield Prediction.of_table(rows)
 
     def predict_frames(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
         """One animal in each frame, as `PredictionHandler.predict_video` does."""
         for _, rows in self.predict_video(source, start):
-            yield _prediction(rows)
+            yield Prediction.of_table(rows)
 
     def predict_video(
         self, source: VideoSource, start: int = 0
@@ -130,8 +130,3 @@ class TopDownPredictor:
         size = self.handler.image_size
         crops = channels_first(np.stack([resized_part(frame, box, size) for frame in frames]))
         return crops if self.handler.margin else crops[0]
-
-
-def _prediction(rows: PoseTable) -> Prediction:
-    keypoints, confidences = rows.points, confidence_of(rows)
-    return Prediction(torch.from_numpy(keypoints).float(), torch.from_numpy(confidences).float())

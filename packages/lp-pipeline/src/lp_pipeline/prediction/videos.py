@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
@@ -20,7 +19,7 @@ from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.tracks import FileTracking, TrackingOptions, write_tracked
 from lp_core.batches import Prediction
 from lp_core.listing import file_marks
-from lp_core.poses import Content, concatenate, confidence_of, read_pose_csv_chunks
+from lp_core.poses import Content, concatenate, read_pose_csv_chunks
 from lp_core.video import VideoSource
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
@@ -133,8 +132,9 @@ class VideoPredictor:
             resumed = coordinates.complete_rows
             append_beside = stack.enter_context(written_beside(table, names, self.calibration))
             update = stack.enter_context(self.display.task(video.name, len(source)))
-            for part in _written_parts(coordinates):
-                append_beside(part)
+            if resumed:  # what an interrupted run had written, as it came from the network
+                for rows in read_pose_csv_chunks(coordinates.partial_path, Content.PREDICTIONS):
+                    append_beside(Prediction.of_table(rows))
             update(resumed)
             for part in predict_from(resumed):
                 coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
@@ -215,14 +215,3 @@ def _check_complete(coordinates: PredictionCsvWriter, source: VideoSource, video
             where=video,
             remedy="this is a fault of the video reader; please report it",
         )
-
-
-def _written_parts(coordinates: PredictionCsvWriter) -> Iterator[Prediction]:
-    """The rows that an interrupted run had written, as they came from the network."""
-    if coordinates.complete_rows:
-        for part in read_pose_csv_chunks(coordinates.partial_path, Content.PREDICTIONS):
-            keypoints, confidences = (
-                torch.from_numpy(values.astype(np.float32))
-                for values in (part.points, confidence_of(part))
-            )
-            yield Prediction(keypoints, confidences)

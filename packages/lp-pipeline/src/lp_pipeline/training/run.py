@@ -10,7 +10,7 @@ from pathlib import Path
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.errors import unwritable
-from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
+from lp_data.datasets.neighbours import context_warning, prove_neighbours, videos_by_name
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock, check_model_dir, content
 from lp_pipeline.config.load import LoadedConfig, save_config
@@ -104,17 +104,8 @@ def _tell_unproved_context(setup: TrainingSetup, display: Display) -> None:
         return
     videos = videos_by_name(video_dir(config) or dataset.data_dir / "videos")
     proofs = prove_neighbours(dataset.table.image_paths, dataset.data_dir, videos)
-    if proofs.unproved:
-        display.message(
-            f"warning: {proofs.unproved_text()}. {config.model.model_type} would learn from motion "
-            "that did not happen: choose a model without context, or let litpose convert take the "
-            "neighbours from the videos"
-        )
-    elif not proofs.proved:
-        display.message(
-            "warning: no labelled image has its neighbouring frames beside it, from which "
-            f"{config.model.model_type} learns; litpose convert takes them from the videos"
-        )
+    if warning := context_warning(proofs, config.model.model_type):
+        display.message(warning)
 
 
 def _read_images(setup: TrainingSetup, display: Display) -> None:
