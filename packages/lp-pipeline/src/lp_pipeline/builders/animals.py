@@ -23,6 +23,12 @@ from lp_pipeline.config.paths import data_dir
 from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import AnimalsConfig, Config, ImageResizeDims
 
+_ENLARGED = 1.5
+"""Model px per frame px of crops, up to the default size of images."""
+
+_STRIDE = 16
+"""Model px per feature cell for trackers that look at crops, where the config does not say it."""
+
 _STEP = regions.centred.STEP
 
 
@@ -44,8 +50,10 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
     if animals.top_down:
         side = animals.crop_size = animals.crop_size or regions.crop_side(labels)
         if config.data.image_resize_dims.height is None:
-            side = min(_STEP * math.ceil(side / _STEP), DEFAULT_SIZE)
+            side = min(_STEP * math.ceil(_ENLARGED * side / _STEP), DEFAULT_SIZE)
             config.data.image_resize_dims = ImageResizeDims(height=side, width=side)
+        if tracker_class.target_kind == "heatmaps":  # crops are small: the deepest maps are coarse
+            config.model.options.setdefault("feature_stride", _STRIDE)
     height, width = image_size(config)
     config.data.image_resize_dims = ImageResizeDims(height=height, width=width)
     return labels
