@@ -236,7 +236,7 @@ def test_dali_does_not_cut_frames(boxed, tiny_training):
     from lp_data.errors import BoxFileError
 
     with pytest.raises(BoxFileError, match="DALI does not cut") as caught:
-        build_clips([boxed[2]], 4, (SIZE, SIZE), reader="dali", boxes=lambda video: None)
+        build_clips([boxed[2]], 4, (SIZE, SIZE), reader="dali", runs=lambda video: [])
     assert "dali.reader" in caught.value.remedy
 
 

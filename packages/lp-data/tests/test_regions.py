@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from lp_core.regions import Box, Region, WholeFrame, collect, ownership
 from lp_core.registry import REGION_SOURCES
 from lp_data.augmentation.affine_effects import Affine
 from lp_data.augmentation.composition import Composition
-from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.clips import ClipDataset, whole_runs
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import BoxFileError, DataModuleError
 from lp_data.regions import CutVideo, cut, cutting, read_boxes
@@ -289,9 +290,8 @@ def test_a_video_is_cut_frame_by_frame(frames):
 def test_clips_are_cut_to_the_boxes_of_their_frames(frames, tmp_path):
     rows = [f"{n},{20 + 2 * n},20,60,60,top\n{n},{30 + 2 * n},20,60,60,bot" for n in range(8)]
     found = read_boxes([boxes(tmp_path, ",x,y,h,w,view\n" + "\n".join(rows) + "\n")])
-    clips = ClipDataset(
-        [frames], 3, (60, 60), open_video=ImageFolderSource, boxes=lambda video: found
-    )
+    runs = partial(whole_runs, found)
+    clips = ClipDataset([frames], 3, (60, 60), open_video=ImageFolderSource, runs=runs)
     assert len(clips) == 2 * 6
     seen = set()
     for number in range(12):

@@ -90,10 +90,9 @@ class ClipDataset(Dataset[UnlabeledBatch]):
             Its geometry must be affine, or ``to_frame`` undoes only the affine part.
         seed: The seed of the choice and of the augmentation.
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
-        boxes: For each video the boxes of its frames, whose frames then come at their own size from
-            ``open_video``; None for whole frames. A clip is of one individual and view.
-        runs: For each video the parts of it that clips are drawn from, cut to their boxes, instead
-            of ``boxes``.
+        runs: For each video the parts of it that clips are drawn from, cut to the boxes of one
+            individual and view, whose frames come at their own size from ``open_video``; None for
+            whole frames.
         in_workers: Whether worker processes may load the clips; not where that takes a GPU, which a
             forked process cannot use. A thread loads them then.
 
@@ -111,7 +110,6 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         augmenter: Augmenter | None = None,
         seed: int = 0,
         open_video: VideoOpener | None = None,
-        boxes: Callable[[Path], Boxes] | None = None,
         runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
         in_workers: bool = True,
     ) -> None:
@@ -128,7 +126,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self._parts = [
             (number, run)
             for number, video in enumerate(known)
-            for run in _runs_of(video, boxes, runs)
+            for run in (runs(video) if runs else [None])
             if run is None or len(run.boxes) >= num_frames
         ]
         if not self._parts:
@@ -240,17 +238,13 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         return [video for video in videos if video.length >= self.num_frames]
 
 
-def _runs_of(
-    video: KnownVideo,
-    boxes: Callable[[Path], Boxes] | None,
-    runs: Callable[[KnownVideo], Sequence[BoxRun]] | None,
-) -> Sequence[BoxRun | None]:
-    """The parts of a video that clips are drawn from; None is the whole of it."""
-    if runs is not None:
-        return runs(video)
-    if boxes is None:
-        return [None]
-    tracks = boxes(video.path).of_video(video.length)
+def whole_runs(boxes: Boxes, video: KnownVideo) -> list[BoxRun]:
+    """The boxes of all frames of a video, one run for each individual and view.
+
+    Raises:
+        BoxFileError: The boxes are not those of the video.
+    """
+    tracks = boxes.of_video(video.length)
     return [BoxRun(0, [region.box for region in track]) for track in tracks]
 
 
@@ -261,7 +255,6 @@ def build_clips(
     *,
     reader: str = "auto",
     seed: int = 0,
-    boxes: Callable[[Path], Boxes] | None = None,
     runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
 ) -> ClipDataset:
     """Augmented clips for semi-supervised training, through the reader that was asked for.
@@ -275,8 +268,7 @@ def build_clips(
         reader: A registered video reader, or ``auto``. With ``dali``, DALI also augments, and the
             frames that it cannot decode here are decoded by PyAV and handed to it.
         seed: The seed of the choice and of the augmentation.
-        boxes: For each video the boxes of its frames; None for whole frames.
-        runs: See `ClipDataset`.
+        runs: For each video the parts of it that clips are drawn from; None for whole frames.
 
     Raises:
         BoxFileError: DALI, which cannot cut frames to boxes, is to read the videos.
@@ -284,8 +276,7 @@ def build_clips(
             clip.
         UnknownNameError: No reader is registered under that name.
     """
-    whole = boxes is None and runs is None
-    if reader == "dali" and not whole:
+    if reader == "dali" and runs is not None:
         raise BoxFileError("DALI does not cut frames to boxes", remedy="set dali.reader to auto")
     if reader == "dali":
         from lp_data.video.dali_clips import DALIClips
@@ -297,7 +288,6 @@ def build_clips(
         image_size,
         augmenter=build_augmenter("clip", Skeleton(())),
         seed=seed,
-        open_video=partial(open_any_video, reader=reader, resize_to=image_size if whole else None),
-        boxes=boxes,
+        open_video=partial(open_any_video, reader=reader, resize_to=None if runs else image_size),
         runs=runs,
     )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
-from lp_data.datasets.clips import BoxRun, ClipDataset, KnownVideo, build_clips
+from lp_data.datasets.clips import BoxRun, ClipDataset, KnownVideo, build_clips, whole_runs
 from lp_data.datasets.labeled import LabeledDataset
-from lp_data.regions import Boxes
 from lp_data.split import split_frames
 from lp_data.video.listing import list_videos
 from lp_pipeline.builders.animals import get_regions
@@ -89,15 +87,13 @@ def get_clips(
         image_size(config),
         reader=clips.reader,
         seed=clips.general.seed,
-        boxes=partial(_clip_boxes, config) if config.data.bbox_file else None,
-        runs=runs,
+        runs=partial(_box_runs, config) if config.data.bbox_file else runs,
     )
 
 
-def _clip_boxes(config: Config, video: Path) -> Boxes:
-    boxes = boxes_of_video(config, video)
-    assert boxes is not None  # the config has boxes
-    return boxes
+def _box_runs(config: Config, video: KnownVideo) -> list[BoxRun]:
+    boxes = boxes_of_video(config, video.path)
+    return whole_runs(boxes, video) if boxes else []
 
 
 def get_data_module(
