@@ -39,11 +39,7 @@ def get_boxes(config: Config) -> Boxes | None:
 
 
 def regions_of_labels(
-    model: Manifest,
-    config: Config | None,
-    table: PoseTable,
-    labels: Path | None = None,
-    given: Path | None = None,
+    model: Manifest, config: Config | None, table: PoseTable, boxes: Path | None = None
 ) -> RegionSource | None:
     """The parts of the images of labels that a tracker looks at; None where at whole images.
 
@@ -52,15 +48,13 @@ def regions_of_labels(
             around the labelled ones.
         config: Of the tracker; None where it is not known.
         table: The labels.
-        labels: Their file, where it is not one of the training.
-        given: A file of boxes, or a folder with a file ``<labels>_bbox.csv``; None takes the boxes
-            that the tracker was trained on.
+        boxes: A file of boxes; None takes those that the tracker was trained on.
 
     Raises:
         BoxFileError: The file cannot be read.
     """
-    if given is not None and labels is not None:
-        return read_boxes([given / f"{labels.stem}_bbox.csv" if given.is_dir() else given])
+    if boxes is not None:
+        return read_boxes([boxes])
     if TOP_DOWN in model.extra:
         height, width = model.extra[TOP_DOWN]["crop_size"]
         return CentredRegions(table, (height, width))

@@ -100,16 +100,16 @@ class InputPredictor:
         table, by = folder / "predictions.csv", self.predictor
         if self._is_done(table):
             return
-        labels = read_labels(file)
+        labels, boxes = read_labels(file), self.request.boxes
+        if boxes is not None and boxes.is_dir():
+            boxes /= f"{file.stem}_bbox.csv"
         images, project = labels.image_paths, self.project
         with self._memory_explained():
             result = predict_labels(
                 by.handler,
                 labels,
                 file.parent,
-                regions=regions_of_labels(
-                    self.manifest, self._config, labels, file, self.request.boxes
-                ),
+                regions=regions_of_labels(self.manifest, self._config, labels, boxes),
                 sets=None if project is None else project.use_of(images, file.parent),
                 display=self.display,
             )
