@@ -1,5 +1,6 @@
 """Several animals from labels to named tracks: find them, look at each, follow them."""
 
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import yaml
 from lp_core.poses import Animals, Content, read_pose_csv
 from lp_data.video.open import open_video
 from lp_io.checkpoint import read_manifest
-from lp_io.model_directory import labeled_video_path
+from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path
 from lp_io.predictions import read_predictions, write_predictions
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.config.load import load_config
@@ -107,6 +108,25 @@ def test_render_draws_all_animals_in_the_colours_that_are_asked_for(litpose, mic
             assert len(drawn) == FRAMES
             pictures.append(drawn.read(FRAMES - 1, FRAMES)[0])
     assert pictures[0].shape[1] < pictures[1].shape[1]  # keypoints are in the legend, too
+
+
+def test_the_report_tells_of_all_animals(litpose, mice_model, mice, tmp_path):
+    """Those of labelled frames by their contact, and those that were found in videos."""
+    model = tmp_path / "model"
+    shutil.copytree(mice_model, model)
+    video = next((mice.folder / "videos").iterdir())
+    truth = read_pose_csv(mice.truth[mice.test_video.stem], Content.LABELS, Animals(several=True))
+    sure = np.ones(truth.points.shape[:2])
+    (model / VIDEO_FOLDER).mkdir(exist_ok=True)
+    table = model / VIDEO_FOLDER / f"{video.stem}.csv"
+    write_predictions(replace(truth, visibility=None, confidence=sure), table)
+    outcome = litpose("evaluate", model)
+    assert outcome.code == 0, outcome.err
+    page = (model / "report.html").read_text()
+    for part in ("Error by contact", "Animals in videos", "mouse2", "64×64 px", "at most 2"):
+        assert part in page
+    assert "detector's score threshold" in page.replace("&#39;", "'")
+    assert "no section" not in outcome.out
 
 
 class StopsAtFrame(Display):

@@ -41,6 +41,9 @@ DETECTOR_FOLDER = "detector"
 TOP_DOWN = "top_down"
 """What ``manifest.json`` keeps, among its ``extra``, of a model of several animals."""
 
+SCORE_THRESHOLD = "score_threshold"
+"""What the manifest of a detector keeps among its ``extra``: the score of the least sure animal."""
+
 
 def metrics_log(folder: Path) -> Path:
     """Where the training of a model directory logs losses and errors."""

@@ -278,10 +278,24 @@ def nearest_distances(frames: PairedFrames) -> Float[ndarray, " truth"]:
 
     Infinite for the only animal of a frame.
     """
-    pairs = all_pairs(frames.truth_frame, frames.truth_frame, len(frames.frames))
+    return distances_to_others(frames.truth.points, frames.truth_frame)
+
+
+def distances_to_others(
+    points: Float[ndarray, "rows keypoints 2"], frame: Int[ndarray, " rows"]
+) -> Float[ndarray, " rows"]:
+    """From each animal to the nearest other one of its frame, keypoint to keypoint.
+
+    Args:
+        points: (R, K, 2) frame px.
+        frame: (R,) numbers of frames from 0, ascending.
+
+    Returns:
+        (R,) frame px; infinite for the only animal of a frame.
+    """
+    pairs = all_pairs(frame, frame, int(frame.max(initial=-1)) + 1)
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-    nearest = np.full(len(frames.truth), np.inf)
-    points = frames.truth.points
+    nearest = np.full(len(points), np.inf)
     step = max(1, _BLOCK // points.shape[1] ** 2)
     for first, second in (pairs[start : start + step].T for start in range(0, len(pairs), step)):
         x, y = np.moveaxis(points[first][:, :, None] - points[second][:, None], -1, 0)

@@ -27,7 +27,7 @@ from lp_core.poses.csv_header import SPLIT_COLUMN
 from lp_core.poses.csv_text import Row, csv_line, opened_csv_rows, place_in, quoted
 from lp_core.poses.csv_writing import value_lines
 from lp_io.checkpoint.loading import stored_weights_digest
-from lp_io.predictions import VideoPredictions
+from lp_io.predictions import VideoPredictions, holds_several
 from lp_io.predictions.source import is_of_other_weights
 
 _DECIMALS = 6
@@ -163,13 +163,13 @@ def write_metric_tables(predictions: Path, metrics: Mapping[str, FrameMetric]) -
             frames have no row, a pose of NaN stands for them.
 
     Returns:
-        The files written.
+        The files written; none of a table of several animals, whose movements are not metrics yet.
 
     Raises:
         PoseError: The table cannot be read, or its frame numbers repeat.
         EvaluationError: A file cannot be written.
     """
-    if not metrics:
+    if not metrics or holds_several(predictions):
         return []
     table = VideoPredictions(predictions)
     paths = {name: metric_path(predictions, name) for name in metrics}

@@ -26,6 +26,7 @@ from lp_analysis.rendering.strokes import (
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.rendering.text import INK, PAPER, Picture, stamp_area, stamp_text
 from lp_core.errors import suggestion
+from lp_core.poses import PoseTable, confidence_of
 
 Pose = Float[ndarray, "keypoints 2"]
 Confidences = Float[ndarray, " keypoints"]
@@ -59,6 +60,14 @@ class Animal(NamedTuple):
     individual: str | None = None
     past: Sequence[Pose] = ()
     truth: Pose | None = None
+
+
+def animals_of(rows: PoseTable, truth: PoseTable | None = None) -> list[Animal]:
+    """The rows of a frame as they are drawn, with the ``truth`` of the same rows."""
+    names = rows.individual or (None,) * len(rows)
+    true: Sequence[Pose | None] = [None] * len(rows) if truth is None else list(truth.points)
+    each = zip(rows.points, confidence_of(rows), names, true, strict=True)
+    return [Animal(pose, sure, name, truth=known) for pose, sure, name, known in each]
 
 
 class PoseDrawer:
@@ -274,14 +283,19 @@ class PoseDrawer:
     def _draw_names(self, picture: Picture, drawn: Sequence[_Placed], stamp: str) -> None:
         """The name of each individual beside its keypoints, in place."""
         tags = [
-            NameTag(one.animal.individual, one.own, pixels(one.points))
+            NameTag(one.animal.individual, one.own, self._covered(one))
             for one in drawn
             if one.animal.individual is not None and one.own is not None
         ]
-        others = [pixels(one.points) for one in drawn if one.animal.individual is None]
+        others = [self._covered(one) for one in drawn if one.animal.individual is None]
         size = max(10, round(0.85 * self._text_size))
         taken = [stamp_area(picture, stamp, size=self._text_size)] if stamp else []
         draw_name_tags(picture, tags, others, taken, size=size, margin=1.6 * self._radius)
+
+    def _covered(self, one: _Placed) -> Float[ndarray, "_points 2"]:
+        """What a name should not cover of an animal."""
+        truth = one.animal.truth
+        return pixels([*one.points, *([] if truth is None else self._points(truth))])
 
 
 class _Placed(NamedTuple):

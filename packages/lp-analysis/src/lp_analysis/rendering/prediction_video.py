@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.rendering.draw import Animal
+from lp_analysis.rendering.draw import Animal, animals_of
 from lp_analysis.rendering.labeled_video import write_labeled_video
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
-from lp_core.poses import confidence_of
 from lp_core.video import VideoSource
 from lp_io.predictions import AnimalPredictions, VideoPredictions
 
@@ -110,9 +109,7 @@ def _animals(
     """The animals of each of the frames."""
     if isinstance(predictions, AnimalPredictions):
         for rows in predictions.of_frames(frames):
-            names = rows.individual or ()
-            each = zip(rows.points, confidence_of(rows), names, strict=True)
-            yield [Animal(*row) for row in each]
+            yield animals_of(rows)
     else:
         for chunk in predictions.chunks(frames, _ROWS):
             yield from ([Animal(*row)] for row in zip(*chunk, strict=True))

@@ -20,10 +20,11 @@ from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import PixelErrorSummary
-from lp_analysis.rendering.draw import PoseDrawer
+from lp_analysis.rendering.draw import PoseDrawer, animals_of
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence
 from lp_core.errors import LPError, reason_of
+from lp_core.poses import PoseTable
 from lp_data.errors import DataError
 from lp_data.images import image_file, read_image
 
@@ -47,8 +48,9 @@ def training_facts(result: LabeledPrediction, curves: TrainingCurves | None) -> 
     summary = PixelErrorSummary.from_errors(
         result.errors, result.labels.keypoint_names, result.sets
     )
+    unit = "frames" if result.labels.individual is None else "labelled animals"
     facts = {
-        "frames": ", ".join(f"{count} {split}" for split, count in summary.frames.items()),
+        unit: ", ".join(f"{count} {split}" for split, count in summary.frames.items()),
         "keypoints": str(len(summary.keypoint_names)),
     }
     for split in summary.splits:
@@ -92,16 +94,33 @@ def worst_frame_pictures(
         ImageFileError: An image cannot be read.
     """
     pictures, table = [], result.labels
-    for outlier in worst_frames(result.errors, count):
+    names, individuals = table.keypoint_names, table.individual
+    rows_of = dict(table.by_frame())
+    for outlier in _of_frames(result, count):
         row = outlier.frame
-        image = read_image(images[row])
-        picture = PoseDrawer(table.keypoint_names, image.shape[:2], style).draw(
-            image, result.predictions.points[row], result.confidences[row], truth=table.points[row]
+        image, rows = read_image(images[row]), rows_of[table.frame[row]]
+        drawer = PoseDrawer(names, image.shape[:2], style, individuals and individual_names(table))
+        animals = animals_of(result.predictions.rows(rows), table.rows(rows))
+        owner = f"{individuals[row]}, " if individuals and individuals[row] else ""
+        caption = (
+            f"{table.frame[row]} ({result.sets[row]}): {owner}{worst_keypoint(outlier, names)} off"
         )
-        worst = worst_keypoint(outlier, table.keypoint_names)
-        caption = f"{table.frame[row]} ({result.sets[row]}): {worst} off"
-        pictures.append(CaptionedPicture(picture, caption))
+        pictures.append(CaptionedPicture(drawer.draw_animals(image, animals), caption))
     return pictures
+
+
+def _of_frames(result: LabeledPrediction, count: int) -> list[Outlier]:
+    """The rows with the largest errors, one of each frame, the worst first."""
+    found: dict[str | int, Outlier] = {}
+    for outlier in worst_frames(result.errors, len(result.labels)):
+        found.setdefault(result.labels.frame[outlier.frame], outlier)
+    return list(found.values())[:count]
+
+
+def individual_names(table: PoseTable) -> tuple[str | None, ...]:
+    """The individuals of a table in the order of their first rows, None last."""
+    names = dict.fromkeys(table.individual or ())
+    return tuple(sorted(names, key=lambda name: name is None))
 
 
 def worst_keypoint(outlier: Outlier, keypoint_names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
+from lp_analysis.report.animal_tables import error_rows, video_part
 from lp_analysis.report.figures import (
     embedded,
     error_figures,
@@ -48,6 +49,7 @@ def write_report(report: TrainingReport, path: Path) -> None:
 
 def render_page(report: TrainingReport) -> str:
     """The HTML of a report."""
+    rows = "frames" if report.animal_errors is None else "animals"
     environment = Environment(
         autoescape=True,
         finalize=_printable,
@@ -58,16 +60,21 @@ def render_page(report: TrainingReport) -> str:
     source = resources.files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         report=report,
-        errors=None if report.errors is None else _error_section(report.errors),
+        errors=None if report.errors is None else _error_section(report.errors, rows),
+        rows=rows,
         training=None if report.curves is None else training_figures(report.curves),
         worst_frames=_embedded(report.worst_frames),
         reliability=None if report.confidence is None else reliability_figures(report.confidence),
         videos=[_video_section(video) for video in report.videos],
+        contact=[] if report.animal_errors is None else error_rows(report.animal_errors),
+        animals=[
+            {**video_part(video), "pictures": _embedded(video.pictures)} for video in report.animals
+        ],
         timings=[(name, _time(time)) for name, time in report.timings.items()],
     )
 
 
-def _error_section(errors: MetricTable) -> dict[str, Any]:
+def _error_section(errors: MetricTable, unit: str) -> dict[str, Any]:
     """What the page tells of pixel errors.
 
     Statistics of each keypoint and split as text, short statements of the most important numbers
@@ -82,7 +89,7 @@ def _error_section(errors: MetricTable) -> dict[str, Any]:
     return {
         "splits": list(summary.frames.items()),
         "rows": [*rows, (ALL_KEYPOINTS, overall)],
-        "headline": _headline(summary),
+        "headline": _headline(summary, unit),
         "figures": error_figures(errors),
     }
 
@@ -100,7 +107,7 @@ def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}"
 
 
-def _headline(summary: PixelErrorSummary) -> list[tuple[str, str]]:
+def _headline(summary: PixelErrorSummary, unit: str) -> list[tuple[str, str]]:
     """The numbers to read first: those of frames that were not trained on, where there are any."""
     split = next((split for split in _HELD_OUT if split in summary.splits), None)
     split = split or next(iter(summary.splits), None)
@@ -111,7 +118,7 @@ def _headline(summary: PixelErrorSummary) -> list[tuple[str, str]]:
         (f"{_number(statistics.median)} px", f"median error, {split} frames"),
         (f"{_number(statistics.mean)} px", f"mean error, {split} frames"),
         (f"{_number(statistics.percentile_90)} px", f"90 % of {split} keypoints are nearer"),
-        (str(sum(summary.frames.values())), "labelled frames"),
+        (str(sum(summary.frames.values())), f"labelled {unit}"),
     ]
 
 

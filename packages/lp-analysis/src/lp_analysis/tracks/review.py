@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lp_analysis.errors import TrackingError
-from lp_core.poses.csv_text import write_csv
+from lp_core.poses.csv_text import Row, opened_csv_rows, place_in, write_csv
 
 COLUMNS = ("frame", "view", "individuals", "margin", "reason")
 
@@ -40,6 +40,33 @@ def least_certain(doubts: Sequence[Doubt], most: int | None = None) -> list[Doub
     """
     ordered = sorted(doubts, key=lambda doubt: (doubt.margin, doubt.frame, doubt.individuals))
     return ordered[:most]
+
+
+def read_review(path: Path) -> list[Doubt]:
+    """The doubts that `write_review` wrote, in the order of the file.
+
+    Raises:
+        TrackingError: It is not such a list.
+        PoseError: It cannot be read.
+    """
+    with opened_csv_rows(path, "review list") as rows:
+        header = next(rows, None)
+        if header is None or tuple(header.cells) != COLUMNS:
+            raise TrackingError(
+                "this is not a list of decisions for review", where=path, remedy="litpose track"
+            )
+        return [_doubt(row, path) for row in rows]
+
+
+def _doubt(row: Row, path: Path) -> Doubt:
+    try:
+        frame, view, names, margin, reason = row.cells
+        return Doubt(int(frame), tuple(names.split()), float(margin), reason, view or None)
+    except ValueError as error:
+        raise TrackingError(
+            "a row is not one of frame, view, individuals, margin and reason",
+            where=place_in(path, row.line),
+        ) from error
 
 
 def write_review(path: Path, doubts: Sequence[Doubt]) -> None:

@@ -1,6 +1,6 @@
 """Tables of predictions in the formats of DeepLabCut, Lightning Pose and others."""
 
-from lp_io.predictions.animals import AnimalPredictions, predictions_of_video
+from lp_io.predictions.animals import AnimalPredictions, holds_several, predictions_of_video
 from lp_io.predictions.formats import (
     FORMATS,
     PredictionFormat,
@@ -18,6 +18,7 @@ __all__ = [
     "PredictionFormat",
     "VideoPredictions",
     "WriteOptions",
+    "holds_several",
     "in_frame_order",
     "predictions_of_video",
     "read_predictions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,9 +112,10 @@ class AnimalPredictions:
             For each frame its animals with a position, each with an individual, which is None
             where it has no track, and a confidence; no row where the frame has none.
         """
-        found, end = self._frames(), (self.frames, self._nothing)
+        frames = range(self.frames) if frames is None else frames
+        found, end = self._frames(frames.start), (self.frames, self._nothing)
         number, rows = next(found, end)
-        for frame in range(self.frames) if frames is None else frames:
+        for frame in frames:
             while number < frame:
                 number, rows = next(found, end)
             yield rows if number == frame else self._nothing
@@ -126,18 +127,38 @@ class AnimalPredictions:
             self.skeleton, np.empty((0, K, 2)), (), individual=(), confidence=np.empty((0, K))
         )
 
-    def _frames(self) -> Iterator[tuple[int, PoseTable]]:
-        """The frames with a row in their order, and their rows."""
-        for table in map(_placed, self._tables()):
+    def at(self, frames: Sequence[int]) -> list[PoseTable]:
+        """The rows of each of some frames, as `of_frames` gives them."""
+        found = {}
+        for table in self.tables():
+            numbers = np.array(table.frame, dtype=np.int64)
+            for frame in set(frames).intersection(table.frame):
+                found[frame] = table.rows(np.flatnonzero(numbers == frame))
+        return [found.get(frame, self._nothing) for frame in frames]
+
+    def _frames(self, start: int) -> Iterator[tuple[int, PoseTable]]:
+        """The frames from ``start`` on that have a row in their order, and their rows."""
+        for table in self.tables():
+            for frame, rows in table.by_frame():
+                if int(frame) >= start:
+                    yield int(frame), table.rows(rows)
+
+    def tables(self) -> Iterator[PoseTable]:
+        """The rows with a position in the order of their frames, some whole frames at a time.
+
+        Yields:
+            Tables with frame numbers, individuals (None where a row has no track) and confidences.
+        """
+        for table in map(_placed, self._parts()):
             likelihood = confidence_of(table)
             confidence = self._confidence(likelihood) if self._confidence else likelihood
-            table = replace(table, confidence=confidence)
-            rows_of = {int(float(frame)): rows for frame, rows in table.by_frame()}
-            for frame in sorted(rows_of):
-                yield frame, table.rows(rows_of[frame])
+            numbers = np.array([int(float(frame)) for frame in table.frame], dtype=np.int64)
+            order = np.argsort(numbers, kind="stable")
+            frame = tuple(numbers.tolist())
+            yield replace(table, frame=frame, confidence=confidence).rows(order)
 
-    def _tables(self) -> Iterator[PoseTable]:
-        """The table in parts of whole frames."""
+    def _parts(self) -> Iterator[PoseTable]:
+        """The table as it is, in parts of whole frames."""
         if self._table is not None:
             yield self._table
             return

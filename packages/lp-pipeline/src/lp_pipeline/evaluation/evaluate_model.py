@@ -67,7 +67,7 @@ def evaluate_project(
         )
     report = write_model_report(project, result, display=display)
     show_errors(result, display)
-    for table in tables:
+    for table in tables if project.labels.individual is None else ():
         display.message(f"metrics of a predicted video: beside {table}")
     display.message(f"report: {report}")
 

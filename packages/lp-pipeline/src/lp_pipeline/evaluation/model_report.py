@@ -8,6 +8,7 @@ from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.metric_files import outdated_tables
 from lp_analysis.rendering.style import DrawingStyle
+from lp_analysis.report.animals import animal_facts, errors_by_contact, reported_several
 from lp_analysis.report.content import (
     reported_confidence,
     section,
@@ -38,14 +39,14 @@ def write_model_report(
     """
     videos, path = predicted_videos(project), project.folder / REPORT_FILE
     config, note = project.config, display.message
-    style = drawing_style(config)
+    style, metrics = drawing_style(config), project.pose_metrics.metrics
+    errors = errors_by_contact(result)
     with display.task("report", 1) as update:
         curves = section("training curves", lambda: training_curves(project), note)
         folder = project.data_dir if project.has_images else None
-        plain = DrawingStyle(skeleton=style.skeleton)
-        worst, missing = worst_frames_shown(result, folder, plain)
+        worst, missing = worst_frames_shown(result, folder, DrawingStyle(skeleton=style.skeleton))
         facts = {"tracker": config.model.model_type, "backbone": config.model.backbone}
-        facts |= training_facts(result, curves)
+        facts |= training_facts(result, curves) | animal_facts(project.folder, project.manifest)
         if len(videos) > MOST_VIDEOS:
             facts["videos"] = f"{len(videos)} are predicted, the first {MOST_VIDEOS} are shown"
         calibration = stored_calibration(project.manifest)
@@ -56,7 +57,9 @@ def write_model_report(
             curves=curves,
             worst_frames=worst,
             confidence=reported_confidence(result, calibration=calibration),
-            videos=reported_videos(videos, project.pose_metrics.metrics, style, note),
+            videos=reported_videos([] if errors else videos, metrics, style, note),
+            animal_errors=errors,
+            animals=reported_several(videos, errors, style, note),
             timings=told_timings(project.folder, project.manifest),
             config=(project.folder / CONFIG_FILE).read_text(encoding="utf-8"),
         )

@@ -18,14 +18,11 @@ from lp_data.datasets.samples import channels_first
 from lp_data.images import resize
 from lp_io.checkpoint import load_model
 from lp_io.errors import CheckpointError
-from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, TOP_DOWN
+from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, SCORE_THRESHOLD, TOP_DOWN
 from lp_pipeline.prediction.handler import PredictionHandler
 
 Small = UInt8[ndarray, "predicted down across 3"]
 """Frames at the size that a detector sees."""
-
-SCORE_THRESHOLD = "score_threshold"
-"""What the manifest of a detector keeps among its ``extra``."""
 
 
 @dataclass(frozen=True)
