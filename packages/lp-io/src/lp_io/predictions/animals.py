@@ -173,13 +173,13 @@ def _placed(table: PoseTable) -> PoseTable:
     return named.rows(np.flatnonzero(table.has_position.any(axis=1)))
 
 
-def holds_several(path: Path) -> bool:
+def holds_several(path: str | Path) -> bool:
     """Whether a table of predictions holds more than one animal.
 
     Raises:
         PoseError: It cannot be read.
     """
-    if format_of(path).name == "csv":
+    if format_of(Path(path)).name == "csv":
         with opened_pose_csv(path, Content.PREDICTIONS, _SEVERAL) as file:
             return len(set(file.layout.individual or ()) - {SINGLE}) > 1
     table = read_predictions(path, several=True)
@@ -193,7 +193,7 @@ def holds_several(path: Path) -> bool:
 
 
 def predictions_of_video(
-    path: Path,
+    path: str | Path,
     frames: int | None = None,
     confidence: Callable[[Likelihood], Likelihood] | None = None,
 ) -> VideoPredictions | AnimalPredictions:
