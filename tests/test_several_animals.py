@@ -218,3 +218,17 @@ def test_every_kind_of_tracker_looks_at_crops(litpose, mice_config, tiny_trainin
     log = (folder / "csv_logs" / "metrics.csv").read_text()
     assert "train_temporal_loss" in log.splitlines()[0]
     assert "mouse1" in (folder / "predictions.csv").read_text()
+
+
+def test_boxes_of_several_animals_are_refused_with_what_to_do(litpose, mice_model, mice, tmp_path):
+    rows = [
+        f"{frame},{x},10,32,32,{name}"
+        for frame in range(FRAMES)
+        for x, name in ((5, "mouse1"), (50, "mouse2"))
+    ]
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("\n".join(["frame,x,y,h,w,individual", *rows]) + "\n")
+    outcome = litpose("predict", mice_model, mice.test_video, "--boxes", boxes, "-o", tmp_path)
+    assert outcome.code == 2
+    assert "the boxes are of several individuals: mouse1, mouse2" in outcome.err
+    assert f"in: {boxes}" in outcome.err

@@ -120,7 +120,9 @@ def test_an_instance_without_a_point_is_no_animal(tmp_path):
 def test_two_animals_of_one_track_are_told_with_their_frame(tmp_path):
     labels = sleap_labels({3: [(ONE[0], "m1")] * 2}, tracks=[sleap_io.Track("m1")])
     labels.save(str(tmp_path / "l.slp"), verbose=False)
-    with pytest.raises(ConversionError, match=r"img00000003.png' are named 'm1'") as caught:
+    with pytest.raises(
+        ConversionError, match=r"two animals of 'labeled-data/mouse/img00000003.png' are named 'm1'"
+    ) as caught:
         read_sleap_labels(tmp_path / "l.slp")
     assert "another name or track" in caught.value.remedy
 

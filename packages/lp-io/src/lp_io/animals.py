@@ -11,7 +11,7 @@ import numpy as np
 
 from lp_core.errors import PoseError
 from lp_core.poses import Animals, PoseTable, confidence_of
-from lp_core.poses.grid import SINGLE, unknown_individual
+from lp_core.poses.grid import SINGLE, is_untracked, unknown_individual
 from lp_io.untrusted.content import ContentError
 
 Item = TypeVar("Item")
@@ -48,12 +48,14 @@ def check_animals(
         )
 
 
-def chosen_animal(table: PoseTable, wanted: str) -> tuple[PoseTable, list[str]]:
-    """The labelled rows of one animal, without its name, and what was left out.
+def chosen_animal(table: PoseTable, wanted: str | None) -> tuple[PoseTable, list[str]]:
+    """The labelled rows of one animal, without its name, and what was left out; all without a wish.
 
     Raises:
         PoseError: No animal has the wanted name.
     """
+    if wanted is None:
+        return table, []
     names = [name or "" for name in table.individual or ("",) * len(table)]
     if wanted not in names:
         raise unknown_individual(wanted, sorted(set(names) - {"", SINGLE}))
@@ -63,19 +65,29 @@ def chosen_animal(table: PoseTable, wanted: str) -> tuple[PoseTable, list[str]]:
     return replace(table.rows(taken), individual=None), left_out
 
 
-def check_distinct(table: PoseTable) -> None:
-    """Refuse a table in which two animals of a picture have one name.
+def check_names(table: PoseTable) -> None:
+    """Refuse names of animals by which they cannot be told apart.
 
     Raises:
-        ContentError: There are such; the message names the picture.
+        ContentError: Two animals of a frame have one name, or a name stands for animals without a
+            track. The message names the frame.
     """
-    named = zip(table.image_paths, table.individual or (), strict=False)
-    twice = first_repeated((image, name) for image, name in named if name is not None)
-    if twice is not None:
-        raise ContentError(
-            f"two animals of the picture '{twice[0]}' are named '{twice[1]}'",
-            "in the tool that labelled them, give one of them another name or track, or remove it",
-        )
+    seen = set()
+    for frame, name in zip(table.frame, table.individual or (), strict=False):
+        if name is None:
+            continue
+        place = f"frame {frame}" if isinstance(frame, int) else f"'{frame}'"
+        if is_untracked(name):
+            raise ContentError(
+                f"an animal of {place} is named '{name}', which stands for animals without a track",
+                "give its track another name, or remove the track",
+            )
+        if (frame, name) in seen:
+            raise ContentError(
+                f"two animals of {place} are named '{name}'",
+                "give one of them another name or track, or remove it",
+            )
+        seen.add((frame, name))
 
 
 def is_empty_row(table: PoseTable, row: int) -> bool:

@@ -17,7 +17,12 @@ from lp_analysis.tracks.tables import check_trackable, track_name, track_online,
 from lp_analysis.tracks.tracklets import uncertain_cuts
 from lp_core.poses import PoseTable
 from lp_core.poses.grid import SINGLE
-from lp_io.predictions import WriteOptions, read_predictions, write_predictions
+from lp_io.predictions import (
+    WriteOptions,
+    in_frame_order,
+    read_predictions,
+    write_predictions,
+)
 from lp_io.predictions.formats import format_of
 
 
@@ -89,7 +94,7 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
     """
     tracking = tracking or FileTracking()
     format_of(target)
-    table = read_predictions(source, several=True)
+    table = in_frame_order(read_predictions(source, several=True), source)
     if table.individual is None:
         raise TrackingError(
             "each frame has one animal at most, so there is nobody to tell apart",

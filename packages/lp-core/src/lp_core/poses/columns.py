@@ -167,11 +167,13 @@ def parse_columns(
         owner = columns[column][1] if several else ""
         earlier = found.setdefault(owner, {}).setdefault(name, {}).setdefault(coord, column)
         if earlier != column:
+            of = f" of the individual '{owner}'" if owner else ""
+            each = "individual" if owner else "keypoint"
             raise PoseError(
-                f"the keypoint '{name}' has two columns '{coord}': {numbers[earlier]} "
+                f"the keypoint '{name}'{of} has two columns '{coord}': {numbers[earlier]} "
                 f"and {numbers[column]}",
                 where=place("bodyparts", column),
-                remedy="give every keypoint a name of its own",
+                remedy=f"give every {each} a name of its own",
             )
     names = tuple(dict.fromkeys(columns[column][-2] for column in kept))
     has_third = _check_complete(found, content, place)

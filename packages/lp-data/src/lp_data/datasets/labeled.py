@@ -318,9 +318,9 @@ def _parts(
     lost = next((row for row in range(len(table)) if known[row] and row not in seen), None)
     if lost is not None:
         raise BoxFileError(
-            f"no region is of the individual '{names[lost]}'",
+            f"there is no box for the individual '{names[lost]}' of '{table.image_paths[lost]}'",
             where=table.place(lost),
-            remedy="give it a box, or remove the row",
+            remedy="give it a row with its name in data.bbox_file, or remove its labels",
         )
     return parts
 

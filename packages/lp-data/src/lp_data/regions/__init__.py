@@ -1,7 +1,15 @@
 """Regions of frames: files of boxes, crops on animals, and the cutting of frames."""
 
 from lp_data.regions.box_file import Boxes, read_boxes
-from lp_data.regions.centred import CentredRegions, centred_box, crop_side, crop_size, finding_size
+from lp_data.regions.centred import (
+    CentredRegions,
+    centred_box,
+    check_count,
+    crop_notes,
+    crop_side,
+    crop_size,
+    finding_size,
+)
 from lp_data.regions.cutting import CutVideo, cut, cutting, resized_part
 
 __all__ = [
@@ -9,6 +17,8 @@ __all__ = [
     "CentredRegions",
     "CutVideo",
     "centred_box",
+    "check_count",
+    "crop_notes",
     "crop_side",
     "crop_size",
     "cut",

@@ -12,7 +12,7 @@ from numpy import ndarray
 from lp_core.poses import PoseTable
 from lp_core.poses.centroids import bounding_boxes
 from lp_core.regions import Box, Region
-from lp_data.errors import BoxFileError
+from lp_data.errors import BoxFileError, DataModuleError
 
 MARGIN = 1.25
 """Size of a crop over that of the largest animal: room for a centroid that is a little off."""
@@ -38,6 +38,42 @@ def crop_side(table: PoseTable) -> int:
             remedy="label frames, or set animals.crop_size",
         )
     return max(STEP, STEP * math.ceil(MARGIN * float(np.nanmax(sides)) / STEP))
+
+
+def check_count(table: PoseTable, count: int | None) -> None:
+    """Refuse labels of more animals on an image than there should be at most.
+
+    Raises:
+        DataModuleError: There is such an image.
+    """
+    for image, rows in table.by_frame():
+        labelled = int((table.codes[rows] > 0).any(axis=1).sum())
+        if count is not None and labelled > count:
+            raise DataModuleError(
+                f"{labelled} animals are labelled on '{image}', but animals.count is {count}",
+                where=table.place(int(rows[0])),
+                remedy=f"set animals.count to {labelled} or more, or leave it out",
+            )
+
+
+def crop_notes(table: PoseTable, crop: tuple[int, int], frame: tuple[int, int]) -> tuple[str, ...]:
+    """What is odd about crops of (height, width) on frames of (height, width), all in frame px."""
+    low, high = bounding_boxes(table.points).swapaxes(0, 1)
+    sides = (high - low)[np.isfinite(low).all(axis=1)]
+    beyond = int((sides > crop[::-1]).any(axis=1).sum())
+    size = f"{crop[1]}×{crop[0]} px"
+    notes = []
+    if beyond:
+        notes.append(
+            f"warning: {beyond} of {len(sides)} labelled animals are larger than the crops of "
+            f"{size}; keypoints beyond are not learnt; a larger animals.crop_size holds them"
+        )
+    if crop[0] > frame[0] and crop[1] > frame[1]:
+        notes.append(
+            f"note: the crops of {size} are larger than the frames of {frame[1]}×{frame[0]} px, "
+            "and black beyond; a smaller animals.crop_size is quicker"
+        )
+    return tuple(notes)
 
 
 def crop_size(side: int, image_size: tuple[int, int]) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_core.poses.grid import SINGLE
 from lp_io.animals import (
-    check_distinct,
+    check_names,
     chosen_animal,
     first_repeated,
     is_empty_row,
@@ -97,7 +97,7 @@ def chosen_labels(
     twice = first_repeated(image.name for image in images)
     if twice is not None:
         raise ContentError(f"the picture '{twice}' occurs twice")
-    check_distinct(table)
+    check_names(table)
     if individual is not None:
         table, others = chosen_animal(table, individual)
     elif not empty and table.individual is not None:

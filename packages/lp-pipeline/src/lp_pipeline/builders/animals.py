@@ -14,14 +14,17 @@ from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data import regions
 from lp_data.images import image_file
 from lp_data.images import image_size as size_of_image
+from lp_data.labels import unique_note
 from lp_pipeline.builders.labels import get_labels, image_size
+from lp_pipeline.builders.model import get_tracker_class
 from lp_pipeline.builders.videos import get_boxes
 from lp_pipeline.config.assembly import validated
 from lp_pipeline.config.completion import DEFAULT_SIZE
 from lp_pipeline.config.document import set_value
-from lp_pipeline.config.paths import data_dir
+from lp_pipeline.config.paths import csv_files, data_dir
 from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import AnimalsConfig, Config, ImageResizeDims
+from lp_pipeline.errors import ConfigError
 
 _ENLARGED = 1.5
 """Model px per frame px of crops, up to the default size of images."""
@@ -41,8 +44,17 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
     Raises:
         LPError: The labels cannot be read.
         BoxFileError: No animal is labelled.
+        DataModuleError: More animals are labelled on an image than there should be.
+        ConfigError: The tracker finds several animals itself, but is to look at each.
     """
     labels, animals = get_labels(config), config.animals
+    regions.check_count(labels, animals.count)
+    if tracker_class.instances == "many" and animals.top_down:
+        raise ConfigError(
+            f"true, but '{config.model.model_type}' finds several animals itself",
+            where="animals.top_down",
+            remedy="leave it out, or choose a model.model_type that looks at one animal",
+        )
     if tracker_class.instances == "many" or config.data.bbox_file:
         animals.top_down = False
     elif animals.top_down is None:
@@ -90,15 +102,26 @@ def known_of_animals(config: Config, labels: PoseTable) -> dict[str, Any]:
     }
 
 
+def notes_on_animals(config: Config, labels: PoseTable) -> tuple[str, ...]:
+    """What the user should know of the labels of animals, and of the crops on them."""
+    notes = [note for note in map(unique_note, csv_files(config)) if note]
+    if config.animals.top_down:
+        notes += regions.crop_notes(labels, _crop_size(config), _frame_size(config, labels))
+    return tuple(notes)
+
+
+def _frame_size(config: Config, labels: PoseTable) -> tuple[int, int]:
+    return size_of_image(image_file(data_dir(config), labels.image_paths[0]))
+
+
 def detector_config(config: Config, labels: PoseTable) -> Config:
     """The config of the tracker that finds the animals: the same, but for ``animals.detector``.
 
     Raises:
-        ConfigError: ``animals.detector`` cannot be used.
+        ConfigError: ``animals.detector`` cannot be used, or what it names finds no animals.
     """
     detector, changes = config.model_copy(deep=True), config.animals.detector
-    frame_size = size_of_image(image_file(data_dir(config), labels.image_paths[0]))
-    height, width = regions.finding_size(labels, frame_size)
+    height, width = regions.finding_size(labels, _frame_size(config, labels))
     detector.data.image_resize_dims = ImageResizeDims(height=height, width=width)
     detector.model.model_type = config.animals.detector_type
     detector.model.losses_to_use, detector.model.options = [], {}
@@ -110,4 +133,10 @@ def detector_config(config: Config, labels: PoseTable) -> Config:
         set_value(report, (name,), value, place)
     chosen = validated(report.values, report)
     report.raise_if_any()
+    if get_tracker_class(chosen).learns != "centroids":
+        raise ConfigError(
+            f"'{chosen.model.model_type}' does not find animals",
+            where="animals.detector_type",
+            remedy="choose a tracker that learns centroids, such as centroid",
+        )
     return chosen

@@ -25,6 +25,7 @@ def check_values(config: Config, report: Report) -> None:
         _check_checkpoints,
         _note_start_weights,
         _check_devices,
+        _check_top_down,
         _check_colormap,
         _note_annealing,
     )
@@ -186,6 +187,15 @@ def _check_devices(config: Config, report: Report) -> None:
     if training.accelerator == "gpu" and training.num_gpus == 0 and training.devices == "auto":
         report.problem(
             "training.num_gpus", "0, but training.accelerator is gpu", "set the one or the other"
+        )
+
+
+def _check_top_down(config: Config, report: Report) -> None:
+    if config.animals.top_down and config.data.bbox_file:
+        report.problem(
+            "animals.top_down",
+            "true, but data.bbox_file already tells where the animals are",
+            "remove one of the two",
         )
 
 

@@ -67,7 +67,7 @@ def convert(
             source, target, to, WriteOptions(fps=fps, video=video), individual
         )
     if kind in (Kind.PROJECT, Kind.LABEL_CSV):
-        return _export(source, target, to, how, overwrite=overwrite)
+        return _export(source, target, to, how, individual, overwrite=overwrite)
     from lp_pipeline.conversion.projects import import_project
 
     labels = read_foreign_labels(kind, source, scorer=scorer, individual=individual, images=images)
@@ -94,14 +94,14 @@ def _model(source: Path, target: Path, to: str | None, *, overwrite: bool) -> Co
 
 
 def _export(
-    source: Path, target: Path, to: str, videos: Videos, *, overwrite: bool
+    source: Path, target: Path, to: str, videos: Videos, individual: str | None, *, overwrite: bool
 ) -> ConversionReport:
     from lp_data.images import image_size
     from lp_data.pictures import count_neighbours
     from lp_io.projects.exporting import export_coco, export_deeplabcut, export_sleap
     from lp_pipeline.conversion.projects import read_own_labels
 
-    labels = read_own_labels(source)
+    labels = read_own_labels(source, individual)
     if to == "coco":
         return export_coco(labels, target, image_size)
     if to == "sleap":

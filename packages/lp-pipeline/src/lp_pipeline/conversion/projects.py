@@ -13,6 +13,7 @@ from lp_data.datasets.neighbours import prove_neighbours
 from lp_data.labels import read_labels, unique_note
 from lp_data.pictures import PictureWriter
 from lp_data.video.listing import find_videos
+from lp_io.animals import chosen_animal
 from lp_io.errors import ConversionError
 from lp_io.model_directory import CONFIG_FILE
 from lp_io.projects import LabeledImages
@@ -20,6 +21,7 @@ from lp_io.projects.folders import VIDEO_FOLDER, Videos, folder_beside, placed_v
 from lp_io.projects.labels import frame_number
 from lp_io.projects.own import LABEL_FILE, project_config, tell_imported
 from lp_io.projects.report import REPORT_FILE, ConversionReport
+from lp_io.untrusted.content import reading
 from lp_pipeline.builders.labels import as_pairs
 from lp_pipeline.config.load import load_config
 from lp_pipeline.errors import ConfigError
@@ -69,16 +71,19 @@ def import_project(
     return report
 
 
-def read_own_labels(path: Path) -> LabeledImages:
-    """The labels of a project of ours, or of one of its label files.
+def read_own_labels(path: Path, individual: str | None = None) -> LabeledImages:
+    """The labels of a project of ours, or of one of its label files; of all animals or of one.
 
     Raises:
-        ConversionError: The project has several label files, and none is ``CollectedData.csv``.
+        ConversionError: The project has several label files, and none is ``CollectedData.csv``; or
+            no animal has that name.
         PoseError: A label file is malformed.
     """
     file, others = (path, []) if path.is_file() else _label_file(path)
     folder, videos = file.parent, file.parent / VIDEO_FOLDER
     table = read_labels(file, require_labels=False, name_all=False)
+    with reading(file, ConversionError, "a label file"):
+        table, others_left = chosen_animal(table, individual)
     skeleton, without = _skeleton(folder / CONFIG_FILE, table.skeleton)
     return LabeledImages(
         replace(table, skeleton=skeleton),
@@ -90,6 +95,7 @@ def read_own_labels(path: Path) -> LabeledImages:
         left_out=(
             *(f"{other.name}: convert it by its own name" for other in others),
             *filter(None, [unique_note(file)]),
+            *others_left,
             *without,
         ),
     )

@@ -10,7 +10,6 @@ from pytorch_lightning import seed_everything
 
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
-from lp_data.labels import unique_note
 from lp_io.checkpoint import save_model
 from lp_io.model_directory import TOP_DOWN
 from lp_io.start_weights import start_from
@@ -18,12 +17,12 @@ from lp_pipeline.builders.animals import (
     detector_config,
     known_of_animals,
     learned_labels,
+    notes_on_animals,
     settle,
 )
 from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model, get_tracker_class
-from lp_pipeline.config.paths import csv_files
 from lp_pipeline.config.schema import Config
 
 
@@ -86,5 +85,5 @@ def set_up(config: Config) -> TrainingSetup:
     tracker = get_model(config, tracker_class, dataset.table.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
-    left_out = tuple(filter(None, map(unique_note, csv_files(config))))
-    return TrainingSetup(config, tracker, data, (*left_out, *notes), detector)
+    notes = (*notes_on_animals(config, labels), *notes)
+    return TrainingSetup(config, tracker, data, notes, detector)
