@@ -251,7 +251,7 @@ def test_animals_find_their_boxes_by_name(tmp_path):
         LabeledDataset(table, tmp_path, (20, 20))
     assert "individual" in caught.value.remedy
     only = read_boxes([boxes(tmp_path, text.splitlines()[0] + "\na.png,0,0,9,9,anna\n")])
-    with pytest.raises(BoxFileError, match="no region is of the individual 'ben'"):
+    with pytest.raises(BoxFileError, match="there is no box for the individual 'ben'"):
         LabeledDataset(table, tmp_path, (20, 20), regions=only)
 
 
