@@ -17,12 +17,7 @@ from lp_analysis.tracks.tables import check_trackable, track_name, track_online,
 from lp_analysis.tracks.tracklets import uncertain_cuts
 from lp_core.poses import PoseTable
 from lp_core.poses.grid import SINGLE
-from lp_io.predictions import (
-    WriteOptions,
-    in_frame_order,
-    read_predictions,
-    write_predictions,
-)
+from lp_io.predictions import WriteOptions, read_predictions, write_predictions
 from lp_io.predictions.formats import format_of
 
 
@@ -94,7 +89,7 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
     """
     tracking = tracking or FileTracking()
     format_of(target)
-    table = in_frame_order(read_predictions(source, several=True), source)
+    table = read_predictions(source, several=True)
     if table.individual is None:
         raise TrackingError(
             "each frame has one animal at most, so there is nobody to tell apart",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lp_core.errors import suggestion
 from lp_core.listing import visible
+from lp_io.animals import check_names
 from lp_io.errors import ConversionError
 from lp_io.model_directory import CONFIG_FILE, VIDEO_FOLDER
 from lp_io.predictions import (
@@ -17,6 +18,7 @@ from lp_io.predictions import (
 )
 from lp_io.projects.detection import Kind
 from lp_io.projects.report import ConversionReport, kept_rows
+from lp_io.untrusted.content import reading
 
 PROJECT, DEEPLABCUT = "project", "deeplabcut"
 TARGETS = (PROJECT, DEEPLABCUT, *(known.name for known in FORMATS))
@@ -100,7 +102,11 @@ def convert_predictions(
         LPError: The table cannot be read or written.
     """
     several = individual is None
-    table = in_frame_order(read_predictions(source, individual=individual, several=several), source)
+    table = read_predictions(source, individual=individual, several=several)
+    if source.suffix.lower() in (".json", ".slp"):  # in others, a name has one column
+        with reading(source, ConversionError, "a table of predictions"):
+            check_names(table)
+    table = in_frame_order(table, source)
     notes = write_predictions(table, target, to, options)
     kept = f"{kept_rows(table)}, predicted by {table.scorer}"
     return ConversionReport(target, kept=[kept], left_out=notes)

@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
 from lp_io import strict_json
-from lp_io.animals import check_animals, check_names, is_empty_row
+from lp_io.animals import check_animals, is_empty_row
 from lp_io.untrusted.content import ContentError
 
 Entry = dict[str, Any]
@@ -336,7 +336,6 @@ def read_coco_predictions(path: Path, animals: Animals) -> PoseTable:
     images = [image for image, _ in rows]
     sets = [image.get("set") for image in images]
     table = content.table(found, numbers, scorer="tracker")
-    check_names(replace(table, frame=_frames(images)))
     return replace(
         table,
         frame=_frames(images),

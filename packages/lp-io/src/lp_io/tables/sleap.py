@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lp_core.poses import Animals, Frames, PoseTable, Skeleton, confidence_of
-from lp_io.animals import check_animals, check_names, is_empty_row
+from lp_io.animals import check_animals, is_empty_row
 from lp_io.errors import require
 from lp_io.untrusted import hdf5
 from lp_io.untrusted.content import ContentError, library_reading
@@ -224,7 +224,6 @@ def read_sleap_predictions(path: Path, animals: Animals) -> PoseTable:
         ours = _ours(labels)
         scorer = str(ours.get("scorer") or "SLEAP")
         table = poses_of(labels, _frames(frames, numbers), instances, scorer=scorer)
-        check_names(table)
         sets, R, nothing = ours.get("sets"), len(table), np.full(table.num_keypoints, np.nan)
         confidence = [nothing if one is None else one.points["score"] for one in instances]
         scores = [np.nan if one is None else one.score for one in instances]

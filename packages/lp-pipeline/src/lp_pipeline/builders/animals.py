@@ -16,7 +16,6 @@ from lp_data.images import image_file
 from lp_data.images import image_size as size_of_image
 from lp_data.labels import unique_note
 from lp_pipeline.builders.labels import get_labels, image_size
-from lp_pipeline.builders.model import get_tracker_class
 from lp_pipeline.builders.videos import get_boxes
 from lp_pipeline.config.assembly import validated
 from lp_pipeline.config.completion import DEFAULT_SIZE
@@ -118,7 +117,7 @@ def detector_config(config: Config, labels: PoseTable) -> Config:
     """The config of the tracker that finds the animals: the same, but for ``animals.detector``.
 
     Raises:
-        ConfigError: ``animals.detector`` cannot be used, or what it names finds no animals.
+        ConfigError: ``animals.detector`` cannot be used.
     """
     detector, changes = config.model_copy(deep=True), config.animals.detector
     height, width = regions.finding_size(labels, _frame_size(config, labels))
@@ -133,10 +132,4 @@ def detector_config(config: Config, labels: PoseTable) -> Config:
         set_value(report, (name,), value, place)
     chosen = validated(report.values, report)
     report.raise_if_any()
-    if get_tracker_class(chosen).learns != "centroids":
-        raise ConfigError(
-            f"'{chosen.model.model_type}' does not find animals",
-            where="animals.detector_type",
-            remedy="choose a tracker that learns centroids, such as centroid",
-        )
     return chosen

@@ -10,6 +10,7 @@ from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_pipeline.builders.animals import get_regions
 from lp_pipeline.builders.labels import image_size, other_label_files
+from lp_pipeline.builders.model import get_tracker_class
 from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
 from lp_pipeline.config.load import DEFAULT, LoadedConfig
 from lp_pipeline.config.paths import data_dir, test_videos_directory
@@ -27,6 +28,13 @@ def check_beforehand(loaded: LoadedConfig, setup: TrainingSetup, display: Displa
     Raises:
         LPError: A video or a label file could not be used then.
     """
+    detector = setup.detector
+    if detector is not None and get_tracker_class(detector).learns != "centroids":
+        raise ConfigError(
+            f"'{detector.model.model_type}' does not find animals",
+            where="animals.detector_type",
+            remedy="choose a tracker that learns centroids, such as centroid",
+        )
     _check_label_files(loaded.config, setup)
     config, folder = loaded.config, test_videos_directory(loaded.config)
     if not config.eval.predict_vids_after_training or folder is None:
