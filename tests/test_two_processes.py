@@ -121,13 +121,13 @@ def test_the_first_process_alone_reads_the_images_beforehand(
     settings, all_labeled, monkeypatch, tmp_path
 ):
     folder = shutil.copytree(all_labeled, tmp_path / "project")
-    loaded = load_config(settings[0], (*settings[1:], f"data.data_dir={folder}"))
-    data = set_up(loaded.config).data
+    config = load_config(settings[0], (*settings[1:], f"data.data_dir={folder}")).config
+    data = set_up(config).data
     (folder / data.dataset.table.image_paths[data.split.validation[-1]]).write_bytes(b"no image")
     with pytest.raises(ImageFileError):
-        prepare(loaded, SILENT)
+        prepare(config, SILENT)
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    prepare(loaded, SILENT)
+    prepare(config, SILENT)
 
 
 def test_two_processes_that_were_killed_go_on_together(settings, together, tmp_path):
