@@ -232,3 +232,13 @@ def test_boxes_of_several_animals_are_refused_with_what_to_do(litpose, mice_mode
     assert outcome.code == 2
     assert "the boxes are of several individuals: mouse1, mouse2" in outcome.err
     assert f"in: {boxes}" in outcome.err
+
+
+def test_what_finds_animals_trains_by_itself(litpose, mice_config, tiny_training, tmp_path):
+    """What cannot be made of it afterwards is told."""
+    stride, folder = "model.feature_stride=null", tmp_path / "model"
+    settings = (*tiny_training, stride, "model.model_type=centroid")
+    outcome = litpose("train", mice_config, "-o", folder, *settings)
+    assert outcome.code == 0, outcome.err
+    assert read_manifest(folder).keypoint_names == ("centroid",)
+    assert "finds several animals per image" in outcome.out

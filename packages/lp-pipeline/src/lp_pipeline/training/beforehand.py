@@ -8,7 +8,7 @@ from lp_core.errors import LPError
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
-from lp_pipeline.builders.animals import get_regions
+from lp_pipeline.builders.animals import get_regions, learned_labels
 from lp_pipeline.builders.labels import image_size, other_label_files
 from lp_pipeline.builders.model import get_tracker_class
 from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
@@ -76,7 +76,14 @@ def _check_video(video: Path, config: Config) -> None:
 def _check_label_files(config: Config, setup: TrainingSetup) -> None:
     """Read the label files that are evaluated by themselves, and find their images."""
     for file in other_label_files(config):
-        table = read_labels(file).select_keypoints(setup.tracker.options.keypoint_names)
-        frames = setup.tracker.context_frames
-        regions, folder, size = get_regions(config, table), data_dir(config), image_size(config)
-        LabeledDataset(table, folder, size, regions=regions, context_frames=frames)
+        tracker = setup.tracker
+        table = learned_labels(read_labels(file), type(tracker))
+        table = table.select_keypoints(tracker.options.keypoint_names)
+        LabeledDataset(
+            table,
+            data_dir(config),
+            image_size(config),
+            regions=get_regions(config, table),
+            instances=tracker.instances,
+            context_frames=tracker.context_frames,
+        )
