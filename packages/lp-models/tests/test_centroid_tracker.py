@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lp_core.errors import TrackerError
@@ -40,6 +40,8 @@ coordinates = st.tuples(st.floats(8, 119), st.floats(8, 87))
 
 
 @given(coordinates)
+@example((8.0, 15.5))  # exactly between two cells, which are of equal height
+@example((11.5, 15.5))
 def test_the_peak_of_a_target_is_where_the_animal_is(point):
     places, _ = found([point])
     np.testing.assert_allclose(places, [point], atol=0.05)

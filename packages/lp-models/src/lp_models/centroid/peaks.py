@@ -67,10 +67,13 @@ def find_peaks(
         scores: (B, M) the height of each, from 0 to 1; 0 where there is no further peak.
     """
     height, width = logits.shape[1:]
-    side = 2 * min_distance + 1
-    highest = F.max_pool2d(logits.detach(), side, stride=1, padding=min_distance)
-    is_peak = (logits == highest).flatten(1)
-    heights = torch.where(is_peak, logits.flatten(1).sigmoid(), 0.0)
+    values = logits.detach()
+    is_peak = values == _highest_around(values, min_distance)
+    # of cells of equal height next to each other only the last is a peak
+    number = torch.arange(height * width, dtype=values.dtype, device=values.device) + 1
+    numbered = torch.where(is_peak, number.view(height, width), 0.0)
+    is_peak = is_peak & (numbered == _highest_around(numbered, min_distance))
+    heights = torch.where(is_peak, logits.sigmoid(), 0.0).flatten(1)
     scores, index = heights.topk(min(most, height * width), dim=1)
     row, column = index // width, index % width
     log = F.pad(F.logsigmoid(logits)[:, None], (1, 1, 1, 1), mode="replicate").flatten(1)
@@ -78,6 +81,11 @@ def find_peaks(
     offsets = [_parabola(log, padded, step) for step in (1, width + 2)]
     cells = torch.stack([column + offsets[0], row + offsets[1]], dim=-1)
     return cells_to_pixels(cells, (height, width), image_size), scores
+
+
+def _highest_around(maps: Maps, distance: int) -> Maps:
+    """For each cell the largest value within a distance along both axes."""
+    return F.max_pool2d(maps, 2 * distance + 1, stride=1, padding=distance)
 
 
 def _parabola(
