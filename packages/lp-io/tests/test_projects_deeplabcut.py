@@ -91,7 +91,7 @@ def test_of_several_scorers_one_is_taken_and_the_others_are_told(tmp_path):
     assert labels.table.points.max() == 1
     assert labels.left_out == ("the labels of bob: another scorer than ann",)
     assert read_deeplabcut_project(folder, scorer="bob").table.points.max() == 2
-    with pytest.raises(ConversionError, match="nobody named 'bop'") as caught:
+    with pytest.raises(ConversionError, match="no scorer is named 'bop'") as caught:
         read_deeplabcut_project(folder, scorer="bop")
     assert "did you mean 'bob'" in caught.value.remedy
     project(tmp_path, {}, scorer="cleo")

@@ -43,9 +43,9 @@ def read_options(kind: type[T], values: Mapping[str, Any], *, place: str) -> T:
         place: Where the values stand, such as ``"losses.temporal"``, for messages.
 
     Raises:
-        OptionError: A name is unknown (the nearest known one is told), a value is missing, has the
-            wrong type or is out of range. All problems are told at once. Or ``kind`` is not a
-            dataclass.
+        OptionError: A name is unknown (the message names the nearest known one), a value is
+            missing, has the wrong type or is out of range; all problems are reported at once. Or
+            ``kind`` is not a dataclass.
     """
     from pydantic import ValidationError
 
@@ -81,7 +81,7 @@ def plain_options(options: Any) -> dict[str, Any]:
     """The options as plain JSON values: tuples become lists.
 
     Raises:
-        TypeError: A value is none that JSON has.
+        TypeError: A value cannot be written as JSON.
     """
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(options)))
     return plain

@@ -42,7 +42,7 @@ def read_labels(
     labels, wherever it stands.
 
     A file that names several individuals has a row for each animal of each image. DeepLabCut's
-    individual ``single`` is none of them: its keypoints, which exist once in the scene, are left
+    individual ``single`` is not one of them: its keypoints, which exist once in the scene, are left
     out (`unique_keypoints` tells them), or belong to the animal where the file names only one. That
     animal then has no name.
 
@@ -115,7 +115,7 @@ def _animals(layout: WideLayout) -> Animals:
 
 
 def _read(path: str | Path, note: Callable[[PoseError], None] | None = None) -> PoseTable:
-    """All animals of a label file, without what is none."""
+    """All animals of a label file, without the individual ``single``."""
     animals = _animals(_layout(path))
     table = read_pose_csv(path, Content.LABELS, animals, note=note)
     if table.individual is None or SINGLE not in table.individual:

@@ -28,7 +28,7 @@ class FoundAnimals(NamedTuple):
 
 
 def calibrated_threshold(frames: Iterable[FoundAnimals], reach: float) -> float:
-    """The score that tells animals best from what is none.
+    """The score that separates animals best from false detections.
 
     Args:
         frames: Frames that were not trained on.

@@ -92,7 +92,7 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
     table = read_predictions(source, several=True)
     if table.individual is None:
         raise TrackingError(
-            "each frame has one animal at most, so there is nobody to tell apart",
+            "each frame has one animal at most, so there are no identities to track",
             where=source,
             remedy="give a table of several animals, such as DeepLabCut's with individuals",
         )

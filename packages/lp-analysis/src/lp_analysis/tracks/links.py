@@ -16,7 +16,7 @@ from lp_analysis.tracks.tracklets import Tracklets, body_path
 _LOST_VELOCITY = 0.9  # share of its velocity that an unseen animal keeps from frame to frame
 _LAGS = (1, 2, 4, 8, 16, 32, 64)
 _LEAST_SAMPLES = 30
-_SPAN = 4  # rows from which a velocity is told
+_SPAN = 4  # rows that a velocity is estimated from
 _MOST_ROWS = 20_000  # from which the motion is learned
 _GAP = 3.0  # nats, of rows that are missing between two tracklets
 _GAP_PER_FRAME = 0.01

@@ -13,7 +13,7 @@ from lp_analysis.tracks.detections import masked_median
 
 _APART = 3  # frames between uncertain decisions that are cut one by one
 _LONGEST = 100  # frames that a single cut may stand for
-_REACH = 4  # rows from which the velocity at an end is told
+_REACH = 4  # rows that the velocity at an end is estimated from
 
 
 class Cut(NamedTuple):

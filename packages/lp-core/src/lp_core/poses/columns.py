@@ -100,7 +100,7 @@ class WideLayout:
     ) -> PoseTable:
         """The poses in a block of numbers with these columns.
 
-        Of labels, a position with one coordinate, or that is stated as not labelled, is none.
+        Of labels, a position with one coordinate, or that is stated as not labelled, is dropped.
         """
         if (self.columns < 0).any():
             nothing = np.full((len(values), 1), np.nan, values.dtype)

@@ -3,8 +3,8 @@
 Three header rows, ``scorer``, ``bodyparts`` and ``coords``, have one cell for every column of
 numbers; files of several animals have a fourth, ``individuals``, after the first. In front are one
 column for the image's path or the frame's number, or three for the folder, the video and the image.
-Predictions of labelled frames end with a column ``set``. Every problem is told with its line and
-column.
+Predictions of labelled frames end with a column ``set``. Every problem is reported with its line
+and column.
 """
 
 from __future__ import annotations

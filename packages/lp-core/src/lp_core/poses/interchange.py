@@ -159,7 +159,7 @@ def from_xarray(dataset: xarray.Dataset, animals: Animals = ONE_ANIMAL) -> PoseT
     points = _floating(position.transpose("time", "individual", "keypoint", "space").values)
     parts = [points]
     if "confidence" in dataset and "keypoint" in dataset["confidence"].dims:
-        # a confidence of the whole animal is none of a keypoint, and is not made one
+        # a confidence of the whole animal is not copied to its keypoints
         values = dataset["confidence"].transpose("time", "individual", "keypoint").values
         parts.append(_floating(values)[..., None])
     else:

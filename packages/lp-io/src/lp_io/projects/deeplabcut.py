@@ -154,7 +154,7 @@ def _chosen_scorer(
         )
     if chosen not in scorers:
         raise ContentError(
-            f"nobody named '{chosen}' has labelled",
+            f"no scorer is named '{chosen}'",
             suggestion(chosen, scorers, f"there are: {', '.join(scorers)}"),
         )
     others = [name for name in scorers if name != chosen]
