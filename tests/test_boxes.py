@@ -241,14 +241,14 @@ def test_dali_does_not_cut_frames(boxed, tiny_training):
 
 
 def test_a_tracker_of_many_animals_is_not_written_as_one(model, monkeypatch):
-    from lp_pipeline.errors import PredictionError
-    from lp_pipeline.prediction.handler import PredictionHandler
+    from lp_core.errors import TrackerError
+    from lp_data.inference.handler import PredictionHandler
 
     tracker = Model.from_dir(model, device="cpu").tracker
     monkeypatch.setattr(type(tracker), "instances", "many")
     handler = PredictionHandler(tracker, device="cpu")
     frames = np.zeros((2, *handler.image_size, 3), np.uint8)
-    with pytest.raises(PredictionError, match="several animals per image"):
+    with pytest.raises(TrackerError, match="several animals per image"):
         list(handler.predict_frames([frames], handler.image_size))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lp_core.errors import LPError
 from lp_core.options import plain_options
-from lp_io.checkpoint.loading import weights_digest
+from lp_core.trackers.weights import weights_digest
 from lp_io.training_state.metrics_log import MetricsLog
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
+from lp_core.trackers.weights import weights_digest
 from lp_io.checkpoint import load_model, read_manifest
-from lp_io.checkpoint.loading import weights_digest
 from lp_pipeline.config.load import load_config
 from lp_pipeline.training.run import train
 from lp_pipeline.training.setup import set_up

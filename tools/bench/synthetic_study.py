@@ -22,10 +22,10 @@ from numpy import ndarray
 from lp_core.atomic import atomic_text
 from lp_core.poses import Visibility
 from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.inference.handler import PredictionHandler
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_pipeline.config.load import load_config
-from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.training.run import train
 from lp_synthetic import SyntheticProject, generate_project
 from lp_synthetic.project import is_project, read_project

@@ -49,8 +49,8 @@ def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     import torch
 
     from lp_core.registry import MODELS, load_plugin
+    from lp_data.inference.handler import PredictionHandler
     from lp_data.video.open import open_video
-    from lp_pipeline.prediction.handler import PredictionHandler
     from lp_pipeline.prediction.videos import VideoPredictor
 
     kind = load_plugin(MODELS, "heatmap")

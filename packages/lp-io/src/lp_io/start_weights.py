@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_core.trackers.weights import without_losses
 from lp_io.checkpoint import LeftOut, Manifest, read_manifest, read_weights, take_weights
-from lp_io.checkpoint.files import without_losses
 from lp_io.errors import CheckpointError
 from lp_io.lightning_pose.checkpoint import (
     find_lightning_pose_checkpoint,

@@ -97,14 +97,6 @@ def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return storable
 
 
-def tensor_bytes(tensor: Tensor) -> bytes | memoryview:
-    """The elements of a tensor as a safetensors file holds them; no copy of one on the CPU."""
-    if not tensor.numel():
-        return b""
-    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data
-
-
 def read_tensor_file(path: Path) -> TensorFile:
     """Read and check a safetensors file; nothing in it is executed.
 

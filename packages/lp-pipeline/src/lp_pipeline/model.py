@@ -17,13 +17,13 @@ from lp_core.devices import Precision
 from lp_core.poses import PoseTable, concatenate
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
+from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import read_boxes
 from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import opened_to_predict
-from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.top_down import TopDownPredictor
 
 Frame = UInt8[ndarray, "height width 3"]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lp_core.atomic import put_in_place
 from lp_core.poses import Skeleton
+from lp_core.trackers.weights import without_losses
 from lp_io import strict_json
 from lp_io.errors import CheckpointError
 from lp_io.model_directory import MANIFEST_NAME, WEIGHTS_NAME
@@ -20,9 +21,6 @@ from lp_io.tensor_file import UNFINISHED, dtype_name, read_tensor_file, sha256_o
 
 NEW_WEIGHTS_NAME = f".{WEIGHTS_NAME}.new"
 NEW_MANIFEST_NAME = f".{MANIFEST_NAME}.new"
-LOSS_PREFIXES = ("losses.", "unsupervised_losses.")
-"""What the names of the losses' tensors begin with; nothing else of a tracker does."""
-
 FORMAT = "lp-model"
 FORMAT_VERSION = 2  # 2 added the skeleton
 
@@ -156,11 +154,6 @@ def _check_version(version: object, where: str) -> None:
             where=where,
             remedy="upgrade lp-io",
         )
-
-
-def without_losses(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that predictions depend on."""
-    return {name: value for name, value in tensors.items() if not name.startswith(LOSS_PREFIXES)}
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,12 @@ from torch import Tensor
 
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_core.trackers.weights import LOSS_PREFIXES, digest_of, without_losses
 from lp_io.checkpoint.building import build_tracker, get_model_class
-from lp_io.checkpoint.files import (
-    LOSS_PREFIXES,
-    Manifest,
-    not_finite,
-    read_saved_model,
-    without_losses,
-)
+from lp_io.checkpoint.files import Manifest, not_finite, read_saved_model
 from lp_io.errors import CheckpointError
 from lp_io.model_directory import MANIFEST_NAME, WEIGHTS_NAME
-from lp_io.tensor_file import read_tensor_file, tensor_bytes
+from lp_io.tensor_file import read_tensor_file
 
 
 class LeftOut(NamedTuple):
@@ -182,23 +176,10 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
         raise CheckpointError(f"the weights '{broken}' are not finite numbers", where=path)
 
 
-def weights_digest(tracker: BaseSupervisedTracker) -> str:
-    """A digest of a tracker's class and of all weights and buffers that predictions depend on."""
-    return _digest(type(tracker).__qualname__, tracker.state_dict())
-
-
 def stored_weights_digest(folder: Path) -> str | None:
-    """`weights_digest` of the model in a folder, without building it; None where there is none."""
+    """The digest of the weights of the model in a folder, without building it; None without one."""
     try:
         manifest, tensors = read_saved_model(folder)
-        return _digest(get_model_class(manifest).__qualname__, tensors)
+        return digest_of(get_model_class(manifest), tensors)
     except LPError:
         return None
-
-
-def _digest(kind: str, weights: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(kind.encode())
-    for name, value in sorted(without_losses(weights).items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(tensor_bytes(value))
-    return digest.hexdigest()

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from lp_core.atomic import atomic_write
 from lp_core.errors import unwritable_as
+from lp_core.trackers.weights import tensor_bytes
 from lp_io import strict_json
 from lp_io.errors import CheckpointError, TrainingStateError
-from lp_io.tensor_file import dtype_name, read_tensor_file, tensor_bytes, write_tensor_file
+from lp_io.tensor_file import dtype_name, read_tensor_file, write_tensor_file
 
 FORMAT = "lp-training-state"
 FORMAT_VERSION = "1"

@@ -16,7 +16,7 @@ from lp_pipeline.cli.session import check_output_file, refuse_same_names, start_
 from lp_pipeline.display import Display, terminal_display
 
 if TYPE_CHECKING:
-    from lp_pipeline.prediction.handler import PredictionHandler
+    from lp_data.inference.handler import PredictionHandler
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_data.inference.handler import PredictionHandler
 from lp_io.model_directory import labeled_video_path, video_table
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
@@ -32,7 +33,6 @@ from lp_pipeline.evaluation.evaluate_model import (
 from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.prediction.drawing import drawing_style
-from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.top_down import TopDownPredictor
 from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.setup import TrainingSetup

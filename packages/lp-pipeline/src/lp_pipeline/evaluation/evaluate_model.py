@@ -23,6 +23,7 @@ from lp_analysis.metrics.metric_files import (
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
+from lp_data.inference.handler import PredictionHandler
 from lp_data.labels import read_labels
 from lp_io.model_directory import ERROR_PLOT, PIXEL_ERROR_SUMMARY, PREDICTIONS, video_tables
 from lp_io.predictions import scorer_name
@@ -31,7 +32,6 @@ from lp_pipeline.builders.videos import regions_of_labels
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, training_curves
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.labeled import predict_labels
 
 _HELD_OUT = ("validation", "test")

@@ -13,10 +13,10 @@ import torch
 from lp_core.batches import Prediction
 from lp_core.regions import Region, collect, ownership
 from lp_core.video import VideoSource
+from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import Boxes, CutVideo
 from lp_data.video.open import open_video
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.top_down import TopDownPredictor
 
 _log = logging.getLogger(__name__)

@@ -1,103 +1,34 @@
-"""Find the animals of frames, as places that another tracker then looks at."""
+"""Load what finds the animals of frames."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float, Int, UInt8
-from numpy import ndarray
-
-from lp_core.geometry import affine
 from lp_core.options import OptionError, read_options
-from lp_core.video import Frames
-from lp_data.datasets.samples import channels_first
-from lp_data.images import resize
+from lp_data.inference.finder import AnimalFinder, TopDownOptions
+from lp_data.inference.handler import PredictionHandler
 from lp_io.checkpoint import load_model
 from lp_io.errors import CheckpointError
 from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, SCORE_THRESHOLD, TOP_DOWN
-from lp_pipeline.prediction.handler import PredictionHandler
-
-Small = UInt8[ndarray, "predicted down across 3"]
-"""Frames at the size that a detector sees."""
 
 
-@dataclass(frozen=True)
-class TopDownOptions:
-    """What a model of several animals knows of them.
-
-    Attributes:
-        crop_size: (height, width) of the crops in frame px.
-        body_length: Of the animals, in frame px.
-        several: Whether a frame may show any number of animals; else it shows one.
-        count: How many there are at most; None where that is not known.
-        score_threshold: Score from which on a centroid is looked at, where there may be several.
-    """
-
-    crop_size: tuple[int, int]
-    body_length: float
-    several: bool
-    count: int | None
-    score_threshold: float
-
-
-class AnimalFinder:
-    """Finds the centroids of the animals of frames.
+def load_finder(folder: Path, known: Mapping[str, Any], **running: Any) -> AnimalFinder:
+    """What finds the animals for the tracker of a model directory.
 
     Args:
-        handler: Runs the tracker that finds centroids.
-        options: About the animals.
+        folder: The model directory.
+        known: What its manifest says of the animals.
+        **running: How to run it, as for `PredictionHandler`.
+
+    Raises:
+        CheckpointError: It is missing or cannot be trusted.
     """
-
-    def __init__(self, handler: PredictionHandler, options: TopDownOptions) -> None:
-        self.handler, self.options = handler, options
-
-    @classmethod
-    def of_model(cls, folder: Path, known: Mapping[str, Any], **running: Any) -> AnimalFinder:
-        """What finds the animals for the tracker of a model directory.
-
-        Args:
-            folder: The model directory.
-            known: What its manifest says of the animals.
-            **running: How to run it, as for `PredictionHandler`.
-
-        Raises:
-            CheckpointError: It is missing or cannot be trusted.
-        """
-        loaded = load_model(folder / DETECTOR_FOLDER)
-        found = {SCORE_THRESHOLD: loaded.manifest.extra.get(SCORE_THRESHOLD)}
-        try:
-            options = read_options(TopDownOptions, {**known, **found}, place=TOP_DOWN)
-        except OptionError as error:
-            raise CheckpointError(error.problem, where=folder / MANIFEST_NAME) from error
-        return cls(PredictionHandler(loaded.tracker, **running), options)
-
-    def resized(self, frames: Frames) -> Small:
-        """Frames at the size that the tracker sees."""
-        return np.stack([resize(frame, self.handler.image_size) for frame in frames])
-
-    def find(
-        self, small: Small, frame_size: tuple[int, int]
-    ) -> tuple[Int[ndarray, " animals"], Float[ndarray, "animals 2"], Float[ndarray, " animals"]]:
-        """The frame, the centroid in frame px and the score of each animal.
-
-        Args:
-            small: What `resized` gives.
-            frame_size: (height, width) in frame px.
-        """
-        to_frame = affine.resizing(self.handler.image_size, frame_size).float()
-        found = self.handler.predict_images(
-            list(channels_first(small)), to_frame.expand(len(small), 2, 3)
-        )
-        assert found.image is not None  # the tracker finds any number of animals
-        assert found.scores is not None
-        scores = found.scores.double().numpy()
-        place, points = found.image.numpy(), found.keypoints[:, 0].double().numpy()
-        if self.options.several:
-            kept = np.flatnonzero(scores >= self.options.score_threshold)
-        else:  # the peaks of a frame come in the order of their scores
-            kept = np.unique(place, return_index=True)[1]
-        return place[kept], points[kept], scores[kept]
+    loaded = load_model(folder / DETECTOR_FOLDER)
+    found = {SCORE_THRESHOLD: loaded.manifest.extra.get(SCORE_THRESHOLD)}
+    try:
+        options = read_options(TopDownOptions, {**known, **found}, place=TOP_DOWN)
+    except OptionError as error:
+        raise CheckpointError(error.problem, where=folder / MANIFEST_NAME) from error
+    return AnimalFinder(PredictionHandler(loaded.tracker, **running), options)

@@ -14,8 +14,8 @@ from lp_core.batches import Prediction
 from lp_core.poses import PoseTable
 from lp_core.regions import RegionSource, collect_rows, ownership
 from lp_data.datasets.labeled import LabeledDataset, collate
+from lp_data.inference.handler import PredictionHandler
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.prediction.handler import PredictionHandler
 
 
 def predict_labels(

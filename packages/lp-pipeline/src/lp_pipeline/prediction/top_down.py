@@ -17,12 +17,13 @@ from lp_core.poses import PoseTable, Skeleton
 from lp_core.regions import Box
 from lp_core.video import Frames, VideoSource
 from lp_data.datasets.samples import channels_first
+from lp_data.inference.finder import AnimalFinder, Small
+from lp_data.inference.handler import PredictionHandler
 from lp_data.loading.runs import prefetch, video_runs, with_context
 from lp_data.regions import centred_box, cutting, resized_part
 from lp_io.checkpoint import Manifest
 from lp_io.model_directory import TOP_DOWN
-from lp_pipeline.prediction.finder import AnimalFinder, Small
-from lp_pipeline.prediction.handler import PredictionHandler
+from lp_pipeline.prediction.finder import load_finder
 
 
 class TopDownPredictor:
@@ -58,9 +59,7 @@ class TopDownPredictor:
         if known is None:
             return None
         device, precision, chunk = handler.device.type, handler.precision, handler.chunk
-        finder = AnimalFinder.of_model(
-            folder, known, device=device, precision=precision, chunk=chunk
-        )
+        finder = load_finder(folder, known, device=device, precision=precision, chunk=chunk)
         return cls(finder, handler, manifest.skeleton)
 
     @property

@@ -21,6 +21,7 @@ from lp_core.batches import Prediction
 from lp_core.listing import file_marks
 from lp_core.poses import Content, concatenate, read_pose_csv_chunks
 from lp_core.video import VideoSource
+from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
 from lp_io.predictions import PredictionCsvWriter
@@ -30,7 +31,6 @@ from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.drawing import draw_video
-from lp_pipeline.prediction.handler import PredictionHandler
 from lp_pipeline.prediction.top_down import TopDownPredictor
 
 

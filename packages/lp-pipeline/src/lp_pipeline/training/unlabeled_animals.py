@@ -11,12 +11,13 @@ import numpy as np
 from lp_analysis.tracks.centroids import follow_centroids
 from lp_data.datamodule import SemiSupervisedDataModule
 from lp_data.datasets.clips import BoxRun, KnownVideo
+from lp_data.inference.finder import AnimalFinder
 from lp_data.regions import centred_box
 from lp_io.model_directory import TOP_DOWN
 from lp_pipeline.builders.data import clip_length, get_clips
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.display import Display
-from lp_pipeline.prediction.finder import AnimalFinder
+from lp_pipeline.prediction.finder import load_finder
 from lp_pipeline.training.setup import TrainingSetup
 
 _WINDOWS = 100
@@ -33,7 +34,7 @@ def add_clips(setup: TrainingSetup, model_dir: Path, display: Display) -> None:
         return
     config = setup.config
     device = training_devices(config.training).accelerator
-    finder = AnimalFinder.of_model(model_dir, setup.extra[TOP_DOWN], device=device)
+    finder = load_finder(model_dir, setup.extra[TOP_DOWN], device=device)
     kind = type(setup.tracker)
     runs = partial(_runs, finder, clip_length(config, kind), config.dali.general.seed, display)
     setup.data.use_clips(get_clips(config, kind, runs))

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from lp_core.batches import LabeledBatch, Prediction, UnlabeledBatch
 from lp_core.devices import Precision, autocast, choose_device, default_chunk
+from lp_core.errors import TrackerError
 from lp_core.geometry.affine import resizing
 from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
+from lp_core.trackers.weights import weights_digest
 from lp_core.video import Frames, VideoSource
 from lp_data.loading.runs import prefetch, video_runs, with_context
 from lp_data.regions import CutVideo
-from lp_io.checkpoint.loading import weights_digest
-from lp_pipeline.errors import PredictionError
 
 
 class PredictionHandler:
@@ -56,7 +56,7 @@ class PredictionHandler:
 
     @cached_property
     def weights_digest(self) -> str:
-        """`lp_io.checkpoint.loading.weights_digest` of the tracker."""
+        """`lp_core.trackers.weights.weights_digest` of the tracker."""
         return weights_digest(self.tracker)
 
     @property
@@ -118,7 +118,7 @@ class PredictionHandler:
             Keypoints in frame px and confidences, on the CPU; one row per frame.
 
         Raises:
-            PredictionError: The tracker finds several animals per image.
+            TrackerError: The tracker finds several animals per image.
         """
         return self._predict_runs(with_context(chunks, self.margin), frame_size)
 
@@ -172,10 +172,10 @@ class PredictionHandler:
         """Refuse a tracker that finds any number of animals in an image.
 
         Raises:
-            PredictionError: It is such a tracker.
+            TrackerError: It is such a tracker.
         """
         if self.tracker.instances == "many":
-            raise PredictionError(
+            raise TrackerError(
                 f"{type(self.tracker).__name__} finds several animals per image, and tables of "
                 "predictions hold one",
                 remedy="call its predict_step",

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lp_core.registry import MODELS, load_plugin
-from lp_pipeline.prediction.handler import PredictionHandler
+from lp_data.inference.handler import PredictionHandler
 
 DEVICES = [
     "cpu",

@@ -1,0 +1,1 @@
+"""Run trackers over frames."""
