@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from lp_core.errors import TrackerError
-from lp_core.registry import MODELS, load_plugin
+from lp_core.losses.factory import LossFactory
+from lp_core.registry import LOSSES, MODELS, load_plugin
 from lp_models.heatmap.head import HeatmapHead, check_sizes, spatial_softmax
 
 
@@ -87,3 +88,27 @@ def test_missing_keypoints_get_the_target_that_the_options_say():
     assert torch.allclose(missing, torch.tensor(1 / (16 * 24)))
     missing = _tracker(uniform_heatmaps=False).add_targets(batch)["heatmaps"][0, 1]
     assert (missing == 0).all()
+
+
+def test_an_image_that_is_not_there_has_no_part_in_losses_on_clips():
+    kind = load_plugin(MODELS, "heatmap").semi_supervised_class()
+    options = _tracker().options
+    temporal = load_plugin(LOSSES, "temporal")
+    losses = LossFactory([temporal(temporal.Options(epsilon=0.0))], kind.unlabeled_outputs)
+    tracker = kind(options, unsupervised_losses=losses).eval()
+    clip = {
+        "frames": torch.randint(0, 255, (6, 3, 64, 96), dtype=torch.uint8),
+        "to_frame": torch.eye(3)[:2].repeat(6, 1, 1),
+        "frame": torch.arange(3).repeat_interleave(2),
+        "view": torch.arange(6) % 2,
+        "views": 2,
+    }
+    seen = clip | {"present": torch.tensor([True, False] * 3)}
+    alone = {key: value[::2] for key, value in clip.items() if key != "views"}
+    losses.losses["temporal"].options = temporal.Options(epsilon=0.0, prob_threshold=0.0)
+    expected = tracker.evaluate_unlabeled(alone)
+    assert expected > 0
+    value = tracker.evaluate_unlabeled(seen)
+    torch.testing.assert_close(value, expected / 2)  # a mean over the steps of both cameras
+    value.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in tracker.parameters())

@@ -6,6 +6,7 @@ from torch import nn
 
 from lp_core.errors import TrackerError
 from lp_core.geometry.decoding import decode_heatmaps
+from lp_core.losses.contract import Loss, LossValue
 from lp_core.losses.factory import LossFactory
 from lp_core.registry import LOSSES, MODELS, load_plugin
 from lp_models.mhcrnn.fusion import ContextFusion, FusionHeads
@@ -90,6 +91,38 @@ def test_no_loss_compares_the_end_of_one_head_with_the_start_of_the_other():
         [temporal(temporal.Options(epsilon=200.0))], type(tracker).unlabeled_outputs
     )
     assert factory("train", outputs).total.item() == 0
+
+
+class Kept(Loss):
+    """A loss that keeps what it is given."""
+
+    name = "kept"
+    requires = frozenset({"keypoints_pred"})
+
+    def forward(self, inputs):
+        self.inputs = [*getattr(self, "inputs", ()), inputs]
+        return LossValue(inputs["keypoints_pred"].sum())
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_clip_of_two_cameras_has_windows_of_one_camera_each(head):
+    """Frames of two cameras are neighbours in the batch, but not in time."""
+    tracker, first, second = _tracker(head, semi=True), _frames(6), _frames(6)
+    second["frames"] = second["frames"].flip(0)
+    clip = {key: torch.stack([first[key], second[key]], 1).flatten(0, 1) for key in first}
+    clip["frame"] = torch.arange(6).repeat_interleave(2)
+    clip["view"] = torch.tensor([0, 1]).repeat(6)
+    clip["views"] = 2
+    kept = Kept()
+    tracker.unsupervised_losses = LossFactory([kept], type(tracker).unlabeled_outputs)
+    tracker.evaluate_unlabeled(clip)
+    alone = [tracker.get_loss_inputs_unlabeled(each) for each in (first, second)]
+    for number, outputs in enumerate(kept.inputs):
+        expected = torch.cat([run[number]["keypoints_pred"] for run in alone])
+        torch.testing.assert_close(outputs["keypoints_pred"], expected)
+        assert outputs["image"].tolist() == [4, 6, 5, 7]
+        assert outputs["frame"].tolist() == [2, 3, 2, 3]
+        assert outputs["view"].tolist() == [0, 0, 1, 1]
 
 
 def test_the_recurrent_head_names_its_parameters_as_lightning_pose_does():

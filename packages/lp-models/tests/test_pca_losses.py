@@ -353,3 +353,27 @@ def test_a_frame_that_a_camera_does_not_show_costs_nothing():
     loss = _fitted("pca_multiview", poses.reshape(400, 4, 2), rows)
     one = {"keypoints_pred": 1000 * torch.rand(3, 4, 2), "frame": torch.tensor([1, 2, 3])}
     assert loss(one | {"view": torch.tensor([0, 1, 0])}).value.item() == 0
+
+
+def test_some_keypoints_of_separate_views_are_compared_by_one_list():
+    """`multiview_facts` 1.1 and 41: a flat list of keypoints stands for all views; none is all."""
+    poses = _mirrored(200)
+    rows = {"frame": torch.arange(200).repeat_interleave(2), "view": torch.arange(400) % 2}
+    some = rows | {"mirrored_column_matches": ((0, 2),)}
+    loss = _fitted("pca_multiview", poses.reshape(400, 4, 2), some)
+    picked = _fitted("pca_multiview", poses.reshape(400, 4, 2)[:, [0, 2]], rows)
+    seen = _mirrored(20, seed=3, noise=30).reshape(40, 4, 2)
+    places = {"frame": rows["frame"][:40], "view": rows["view"][:40]}
+    expected = picked({"keypoints_pred": seen[:, [0, 2]], **places}).value
+    assert expected > 0
+    torch.testing.assert_close(loss({"keypoints_pred": seen, **places}).value, expected)
+    loaded = _loss("pca_multiview")
+    loaded.load_state_dict(loss.state_dict())
+    torch.testing.assert_close(loaded({"keypoints_pred": seen, **places}).value, expected)
+
+
+def test_separate_views_take_no_list_per_view():
+    rows = {"frame": torch.arange(40).repeat_interleave(2), "view": torch.arange(80) % 2}
+    labels = rows | {"mirrored_column_matches": ((0, 1), (2, 3))}
+    with pytest.raises(LossError, match="images of their own"):
+        _fitted("pca_multiview", _mirrored(40).reshape(80, 4, 2), labels)

@@ -27,6 +27,11 @@ class LabeledBatch(TypedDict):
     A tracker that declares ``instances = "one"`` gets one row for each image: R = B, and row i is
     on image i. One that declares ``"many"`` gets as many rows as animals were labelled, also none.
 
+    A tracker that declares ``views = "jointly"`` gets V images of each frame, one for each camera
+    of the project, as neighbours and always in the same order: image ``i`` is of camera ``i % V``.
+    A camera without an image of the frame has a black one, which is not present; its row has no
+    labels. One that declares ``"each"`` gets the images that there are, in any order.
+
     Keys:
         images: Model px; (B, 3, H, W), or (B, F, 3, H, W) with context, the labelled frame in the
             middle.
@@ -41,7 +46,8 @@ class LabeledBatch(TypedDict):
             is never left at 2, nor clamped: it is one that cannot be seen (1) or is left out (0),
             as ``training.uniform_heatmaps_for_nan_keypoints`` says of missing keypoints.
         image: (R,) which of the B images each row is on.
-        table_row: (R,) which row of the label table each row is.
+        table_row: (R,) which row of the label table each row is; -1 for that of an image which is
+            not present.
         heatmaps: (R, K, h, w) targets, only for trackers that learn from heatmaps.
     """
 
@@ -58,19 +64,30 @@ class LabeledBatch(TypedDict):
 
 
 class UnlabeledBatch(TypedDict):
-    """One clip of consecutive frames of one video.
+    """One clip of consecutive frames: of one video, or of V videos of one session in step.
+
+    With several cameras, the V images of one frame are neighbours, in the same order in every frame
+    (T · V images): image ``i`` is of frame ``i // V`` of the clip, and ``v::V`` is the run of one
+    camera. A tracker that looks at views jointly gets all cameras of the project, as in a
+    `LabeledBatch`; any other those that recorded the session.
 
     Keys:
         frames: (T, 3, H, W) model px.
         to_frame: (T, 2, 3) affine maps from model px to frame px.
-        frame: (T,) numbers of the frames in their video.
+        frame: (T,) numbers of the frames in their video; of several cameras in their session, so
+            that images of one moment have the same.
         view: (T,) numbers of the cameras, from 0.
+        present: (T,) False for an image that only fills the place of a camera without one; left out
+            where all are present.
+        views: V, a plain number; 1 where it is left out.
     """
 
     frames: UInt8[Tensor, "time 3 height width"]
     to_frame: Float[Tensor, "time 2 3"]
     frame: NotRequired[Int[Tensor, " time"]]
     view: NotRequired[Int[Tensor, " time"]]
+    present: NotRequired[Bool[Tensor, " time"]]
+    views: NotRequired[int]
 
 
 class SemiSupervisedBatch(TypedDict):
@@ -171,6 +188,18 @@ def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:
     if "images" in batch:
         return cast("LabeledBatch", batch)["images"]
     return batch["frames"]
+
+
+def runs_of_views(clip: UnlabeledBatch) -> list[UnlabeledBatch]:
+    """The clip of each camera by itself, in the order of the cameras in the clip."""
+    views = clip.get("views", 1)
+    return [
+        cast(
+            "UnlabeledBatch",
+            {key: value[view::views] for key, value in clip.items() if isinstance(value, Tensor)},
+        )
+        for view in range(views)
+    ]
 
 
 def with_places(

@@ -51,7 +51,8 @@ class TrainingLabels:
         frame, view: (N,) the frame and the camera of each row, as in a batch; None where every row
             is a frame of its own.
         mirrored_column_matches: For each view in the frame, the columns of the same body points in
-            the same order; empty where there is only one view.
+            the same order; empty where there is only one view. Of several cameras one tuple, the
+            columns that are compared between their images; empty for all.
         frame_size: (height, width) of the frames, so that a loss can tell an ε that no error in
             them could exceed; None where it is not known.
         columns_for_singleview_pca: The columns that the pose model uses; empty for all.

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lp_core.batches import LabeledBatch, SemiSupervisedBatch, UnlabeledBatch
+from lp_core.batches import (
+    LabeledBatch,
+    LossInputs,
+    SemiSupervisedBatch,
+    UnlabeledBatch,
+    runs_of_views,
+)
 from lp_core.errors import BatchError, TrackerError
 from lp_core.losses.factory import LossFactory, Stage
 from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
@@ -62,7 +70,7 @@ class SemiSupervisedTrackerMixin(_Base):
                 remedy="pass unsupervised_losses=LossFactory(...)",
             )
         importance = self.total_unsupervised_importance
-        outputs = self.with_places(self.get_loss_inputs_unlabeled(batch), batch)
+        outputs = self._unlabeled_outputs(batch)
         report = self.unsupervised_losses(stage, outputs, importance)
         total: Tensor = report.total
         weight = total.new_ones(())
@@ -73,6 +81,19 @@ class SemiSupervisedTrackerMixin(_Base):
         }
         self.log_means(stage, {name: Weighted(value, weight) for name, value in values.items()})
         return total
+
+    def _unlabeled_outputs(self, batch: UnlabeledBatch) -> Outputs:
+        """The outputs of each head for a clip, of several cameras for all of them.
+
+        A tracker with context that looks at each view alone gets the clip of one camera at a time,
+        since the frames before and after one are those of its own camera.
+        """
+        if self.context_frames > 1 and self.views == "each" and batch.get("views", 1) > 1:
+            runs = runs_of_views(batch)
+            return _joined(
+                [self.with_places(self.get_loss_inputs_unlabeled(run), run) for run in runs]
+            )
+        return _of_present(self.with_places(self.get_loss_inputs_unlabeled(batch), batch), batch)
 
     def training_step(
         self, batch: LabeledBatch | SemiSupervisedBatch, batch_idx: int = 0
@@ -88,3 +109,42 @@ class SemiSupervisedTrackerMixin(_Base):
         total = supervised + self.evaluate_unlabeled(batch["unlabeled"])  # type: ignore[typeddict-item]
         self.log_means("train", {"total_loss": Weighted(total, total.new_ones(()))})
         return total
+
+
+def _joined(runs: Sequence[Outputs]) -> Outputs:
+    """The outputs of the clips of several cameras as those of one clip, for each head.
+
+    ``image`` counts all images of the clip, of which those of one frame are neighbours.
+    """
+    heads = [[run] if isinstance(run, dict) else list(run) for run in runs]
+    joined = [
+        {key: torch.cat([output[key] for output in head]) for key in head[0]}  # type: ignore[literal-required]
+        for head in map(_counted, zip(*heads, strict=True))
+    ]
+    outputs = cast("list[LossInputs]", joined)
+    return outputs[0] if isinstance(runs[0], dict) else outputs
+
+
+def _counted(head: Sequence[LossInputs]) -> list[LossInputs]:
+    """The outputs of one head for each camera, with numbers of images in the whole clip."""
+    return [
+        {**output, "image": output["image"] * len(head) + view} for view, output in enumerate(head)
+    ]
+
+
+def _of_present(outputs: Outputs, batch: UnlabeledBatch) -> Outputs:
+    """Outputs in which a row on an image that is not there has no position and no confidence."""
+    if "present" not in batch:
+        return outputs
+    if not isinstance(outputs, dict):
+        return [cast("LossInputs", _of_present(head, batch)) for head in outputs]
+    known = batch["present"][outputs["image"]].unsqueeze(-1)
+    masked = {**outputs}
+    if "keypoints_pred" in outputs:
+        unknown = outputs["keypoints_pred"].new_full((), torch.nan)
+        masked["keypoints_pred"] = torch.where(
+            known.unsqueeze(-1), outputs["keypoints_pred"], unknown
+        )
+    if "confidences" in outputs:
+        masked["confidences"] = outputs["confidences"] * known
+    return cast("LossInputs", masked)

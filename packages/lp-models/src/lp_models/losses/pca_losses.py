@@ -189,11 +189,14 @@ class PCAMultiviewLoss(PCALoss):
     """The views of one body part, which three coordinates in space explain.
 
     The views are those of ``mirrored_column_matches``, seen in one image; or, where the labels are
-    of several cameras, the images of one frame, whose rows are found by ``frame`` and ``view``.
+    of several cameras, the images of one frame, whose rows are found by ``frame`` and ``view``. Of
+    several cameras ``mirrored_column_matches`` is one tuple, the columns that take part, or empty
+    for all.
     """
 
     name = "pca_multiview"
     Options = PCAMultiviewOptions
+    _several_cameras: bool | None = None  # None until it is known without asking the device
 
     def layout(self, labels: TrainingLabels) -> Int[Tensor, "views parts"]:
         """One observation per body part and frame.
@@ -203,10 +206,19 @@ class PCAMultiviewLoss(PCALoss):
                 exist or comes twice.
         """
         cameras, keypoints = number_of_views(labels), len(labels.keypoint_names)
-        if cameras > 1:
-            return torch.arange(cameras * keypoints).unflatten(0, (cameras, keypoints))
         place = "data.mirrored_column_matches"
         views = labels.mirrored_column_matches
+        if cameras > 1:
+            if len(views) > 1:
+                raise LossError(
+                    "the views are images of their own, in which keypoints have the same numbers",
+                    where=place,
+                    remedy="give one list of keypoints, or null for all of them",
+                )
+            columns = views[0] if views else range(keypoints)
+            _check_columns(columns, labels, place)
+            first = keypoints * torch.arange(cameras)
+            return first.unsqueeze(1) + torch.tensor(list(columns))
         if len(views) < 2:
             raise LossError(
                 "the loss 'pca_multiview' needs the columns of at least two views",
@@ -221,6 +233,15 @@ class PCAMultiviewLoss(PCALoss):
         _check_columns([column for view in views for column in view], labels, place)
         return torch.tensor([list(view) for view in views])
 
+    def fit_labels(self, labels: TrainingLabels) -> None:
+        """As in `PCALoss`.
+
+        Raises:
+            LossError: As in `PCALoss`.
+        """
+        super().fit_labels(labels)
+        self._several_cameras = number_of_views(labels) > 1
+
     def poses(self, labels: TrainingLabels) -> Float[Tensor, "labels points 2"]:
         """The keypoints of each frame, those of several cameras one after the other."""
         cameras = number_of_views(labels)
@@ -234,7 +255,9 @@ class PCAMultiviewLoss(PCALoss):
     ) -> tuple[Float[Tensor, "rows points 2"], Int[Tensor, ""] | None]:
         """The same of predicted rows, and how many frames they are; None for all."""
         layout = self.space.layout
-        if layout.numel() <= keypoints.shape[1]:  # the views are in one image
+        if self._several_cameras is None:  # loaded, and not fitted
+            self._several_cameras = bool(layout.max() >= keypoints.shape[1])
+        if not self._several_cameras:
             return keypoints, None
         gathered = gather_views(inputs, keypoints, len(layout))
         return gathered.points.flatten(1, 2), gathered.number
