@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lp_core.backbones import weights
-from lp_core.backbones.build import build_backbone
-from lp_core.backbones.contract import BackboneRequest
+from lp_core.backbones.build import build_backbone, require_tokens
+from lp_core.backbones.contract import BackboneRequest, TokenBackbone
 from lp_core.errors import BackboneError, UnknownNameError
 
 
@@ -135,3 +135,89 @@ def test_a_misspelt_backbone_names_the_nearest():
 def test_a_stride_that_the_model_does_not_have_lists_those_it_has():
     with pytest.raises(BackboneError, match=r"\[16\]"):
         build_backbone(request("vit_tiny_patch16_224", feature_stride=8))
+
+
+def with_tokens(name, size=(64, 96)):
+    """A backbone with tokens, whose layers all say something from the start."""
+    torch.manual_seed(0)
+    asked = request(name, image_size=size)
+    backbone = require_tokens(build_backbone(asked), asked).eval()
+    with torch.no_grad():
+        for parameter_name, parameter in backbone.named_parameters():
+            if "gamma" in parameter_name:  # timm's factor of each layer, 1e-5 at first
+                parameter.fill_(1.0)
+    return backbone
+
+
+def maps_of(backbone, features):
+    return features.flatten(0, 1).transpose(1, 2).unflatten(2, backbone.grid)
+
+
+TOKENS = [
+    ("test_vit", (64, 96)),  # a class token, absolute positions
+    ("test_vit4", (96, 64)),  # a register token
+    ("vits_dinov2", (64, 96)),
+    ("vits_dinov3", (96, 64)),  # rotary positions
+    ("vit_small_patch16_rope_mixed_224", (64, 96)),  # other ones in each layer
+    ("eva02_tiny_patch14_224", (56, 84)),  # both kinds of positions
+]
+
+
+@pytest.mark.parametrize(("name", "size"), TOKENS)
+@torch.no_grad()
+def test_tokens_of_images_that_do_not_see_each_other_are_the_feature_map(name, size):
+    """Images need not be square, and what embeds positions is resampled (multiview fault 39)."""
+    backbone = with_tokens(name, size)
+    images = torch.randn(4, 3, *size)
+    expected, tokens = backbone(images), backbone.patch_tokens(images)
+    alone = backbone.attend(tokens.unsqueeze(1))
+    torch.testing.assert_close(maps_of(backbone, alone), expected, atol=1e-4, rtol=1e-4)
+    nobody_else = torch.eye(2, dtype=torch.bool).expand(2, 2, 2)
+    apart = backbone.attend(tokens.unflatten(0, (2, 2)), nobody_else)
+    torch.testing.assert_close(maps_of(backbone, apart), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "size"), TOKENS)
+@torch.no_grad()
+def test_an_image_is_looked_at_with_those_that_it_sees_and_no_others(name, size):
+    backbone = with_tokens(name, size)
+    tokens = backbone.patch_tokens(torch.randn(3, 3, *size)).unsqueeze(0)
+    pair = backbone.attend(tokens[:, :2])
+    alone = backbone.attend(tokens[:, :1])
+    assert (pair[:, :1] - alone).abs().max() > 1e-3
+    visible = torch.tensor([[[True, True, False], [True, True, False], [True, True, True]]])
+    torch.testing.assert_close(backbone.attend(tokens, visible)[:, :2], pair, atol=1e-4, rtol=1e-4)
+    exchanged = backbone.attend(tokens[:, [1, 0]])
+    torch.testing.assert_close(exchanged[:, [1, 0]], pair, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_class_tokens_can_be_left_out():
+    backbone = with_tokens("test_vit")
+    tokens = backbone.patch_tokens(torch.randn(1, 3, 64, 96)).unsqueeze(0)
+    blocks = backbone.model.blocks(tokens[0])
+    without = backbone.attend(tokens, class_tokens=False)[0]
+    torch.testing.assert_close(without, backbone.model.norm(blocks))
+    assert (without - backbone.attend(tokens)[0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vitt_sam2", "beit_base_patch16_224"])
+def test_convolutions_windows_and_relative_positions_give_no_tokens(name):
+    backbone = build_backbone(request(name, image_size=(64, 64)))
+    assert not isinstance(backbone, TokenBackbone)
+
+
+def test_a_backbone_without_tokens_is_refused_with_those_that_have_them():
+    asked = request("resnet10t")
+    with pytest.raises(BackboneError, match="has no tokens") as error:
+        require_tokens(build_backbone(asked), asked)
+    listed = error.value.remedy.removeprefix("choose one of ").split(", or another")[0]
+    assert {"vits_dino", "vits_dinov3", "vitb_imagenet"} <= set(listed.split(", "))
+    assert "resnet" not in listed
+    assert "sam" not in listed
+
+
+def test_a_feature_stride_is_what_takes_the_tokens_away():
+    asked = request("test_vit", image_size=(64, 64), feature_stride=16)
+    with pytest.raises(BackboneError, match="feature stride cannot be chosen"):
+        require_tokens(build_backbone(asked), asked)

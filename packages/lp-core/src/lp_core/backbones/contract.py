@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 Triple = tuple[float, float, float]
@@ -60,6 +61,44 @@ class Backbone(nn.Module):
     ) -> Float[Tensor, "batch channels rows columns"]:
         """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+
+class TokenBackbone(Backbone):
+    """A transformer whose tokens can attend to those of other images.
+
+    Its feature map is `attend` applied to the `patch_tokens` of each image alone. A tracker that
+    looks at several images together calls the two itself.
+    """
+
+    @property
+    @abstractmethod
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches; N = rows · columns."""
+
+    @abstractmethod
+    def patch_tokens(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patches channels"]:
+        """Embedded patches (B, N, C) of normalised images, row by row, with their positions."""
+
+    @abstractmethod
+    def attend(
+        self,
+        tokens: Float[Tensor, "groups images patches channels"],
+        visible: Bool[Tensor, "groups images images"] | None = None,
+        *,
+        class_tokens: bool = True,
+    ) -> Float[Tensor, "groups images patches channels"]:
+        """Features (G, S, N, C) of groups of S images whose tokens attend to each other.
+
+        Args:
+            tokens: (G, S, N, C), those of `patch_tokens`.
+            visible: (G, S, S), whether image i of a group sees image j; every image must see
+                itself. None where every image sees all of its group.
+            class_tokens: Give each image the class and register tokens that the network was trained
+                with. They take part in the attention and are left out of the features. A network
+                that cannot do without has them in any case.
+        """
 
 
 BackboneBuilder = Callable[[BackboneRequest], Backbone]

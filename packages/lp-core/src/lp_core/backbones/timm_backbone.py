@@ -7,44 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from lp_core.backbones.contract import Backbone, BackboneRequest
+from lp_core.backbones.timm_networks import TimmBackbone, TimmTokenBackbone, has_tokens
 from lp_core.backbones.weights import check_hub, check_local_file, hub_errors
 from lp_core.errors import BackboneError
-
-
-def _tokens_to_map(
-    model: nn.Module, tokens: Float[Tensor, "batch tokens channels"]
-) -> Float[Tensor, "batch channels rows columns"]:
-    """A transformer's tokens as a feature map, without class and register tokens."""
-    rows, columns = model.patch_embed.grid_size  # type: ignore[union-attr, misc]
-    patches = tokens[:, int(model.num_prefix_tokens) :]  # type: ignore[arg-type]
-    return patches.transpose(1, 2).unflatten(2, (rows, columns))
-
-
-class TimmBackbone(Backbone):
-    """A feature map of a timm model: the last one, or one from inside at a finer stride."""
-
-    def __init__(self, model: nn.Module, *, inner: bool, channels: int, stride: int) -> None:
-        config: Any = model.pretrained_cfg
-        super().__init__(
-            channels=channels, stride=stride, mean=tuple(config["mean"]), std=tuple(config["std"])
-        )
-        self.model = model
-        self.inner = inner
-        self.channels_last_output = str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC")
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch channels rows columns"]:
-        """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
-        features: Tensor
-        features = self.model(images)[-1] if self.inner else self.model.forward_features(images)  # type: ignore[operator]
-        if features.ndim == 3:
-            return _tokens_to_map(self.model, features)
-        return features.permute(0, 3, 1, 2) if self.channels_last_output else features
 
 
 def _create(name: str, request: BackboneRequest, arguments: dict[str, Any]) -> nn.Module:
@@ -179,7 +147,8 @@ def build_timm_backbone(
     if _tokens_without_grid(model):
         return _inner_features(name, request, overrides)
     channels = int(model.num_features)  # type: ignore[arg-type]
-    return TimmBackbone(model, inner=False, channels=channels, stride=_stride(model))
+    kind = TimmTokenBackbone if has_tokens(model) else TimmBackbone
+    return kind(model, inner=False, channels=channels, stride=_stride(model))
 
 
 def _tokens_without_grid(model: Any) -> bool:
