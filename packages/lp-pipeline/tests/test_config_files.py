@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from lp_core.options import plain_options
 from lp_core.registry import LOSSES, load_plugin
+from lp_io.documents.report import Report
 from lp_pipeline.config.assembly import validated
-from lp_pipeline.config.document import read_document
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.json_schema import schema_json
-from lp_pipeline.config.load import load_config
-from lp_pipeline.config.report import Report
+from lp_pipeline.config.load import READER, load_config
 from lp_pipeline.config.schema import Config
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -30,7 +29,7 @@ def value_at(values, path):
 
 
 def test_default_yaml_gives_every_key_its_default():
-    values = read_document(CONFIGS / "default.yaml").values
+    values = READER.read(CONFIGS / "default.yaml").values
     for path, known in config_fields().items():
         if path != ("losses",):
             assert value_at(values, path) == known.default, ".".join(path)
@@ -38,7 +37,7 @@ def test_default_yaml_gives_every_key_its_default():
 
 def test_default_yaml_explains_every_key_by_a_comment():
     lines = (CONFIGS / "default.yaml").read_text().splitlines()
-    places = read_document(CONFIGS / "default.yaml").places
+    places = READER.read(CONFIGS / "default.yaml").places
     for path in config_fields():
         number = int(places[path].rsplit(":", 1)[1])
         # keys that belong together share a comment
@@ -150,7 +149,7 @@ def nested(path, value):
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
 def test_the_configs_fit_the_json_schema(file):
     validator = pytest.importorskip("jsonschema").Draft202012Validator(schema_json())
-    values = read_document(file).values
+    values = READER.read(file).values
     assert [error.message for error in validator.iter_errors(values)] == []
     values["training"] |= {"max_epochs": "${training.min_epochs}", "precision": "${x}"}
     assert validator.is_valid(values)

@@ -8,11 +8,12 @@ from pathlib import Path
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_core.poses.skeleton import Pair
 from lp_data.labels import read_label_files
+from lp_io.documents.report import Report
 from lp_pipeline.config.checks import check_keypoints
 from lp_pipeline.config.completion import DEFAULT_SIZE
 from lp_pipeline.config.paths import csv_files
-from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config, DataConfig
+from lp_pipeline.errors import ConfigError
 
 OUT_OF_DISTRIBUTION = ("new", "test")
 """Label files ``<name>_new.csv`` and ``<name>_test.csv`` are evaluated by themselves."""
@@ -38,7 +39,7 @@ def get_labels(config: Config) -> PoseTable:
     names = table.keypoint_names
     report = Report(Path(", ".join(map(str, files))))
     check_keypoints(config.data.model_copy(update={"keypoint_names": list(names)}), report)
-    report.raise_if_any()
+    report.raise_if_any(ConfigError)
     return replace(table, skeleton=_skeleton(config.data, names))
 
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from lp_core.errors import nearest_name
 from lp_core.options import range_words
+from lp_io.documents.report import KeyPath, Report, section_of
 from lp_pipeline.config.fields import choices, config_fields
-from lp_pipeline.config.report import KeyPath, Report, section_of
 from lp_pipeline.config.schema import OWN_MESSAGE, Config, ModelConfig, Section
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.errors import suggestion
-from lp_pipeline.config.report import Report
+from lp_io.documents.report import Report
 from lp_pipeline.config.schema import Config, DataConfig, EvalConfig
 
 _SLACK = 1e-9  # 0.9 + 0.1 may be a little above 1 in binary

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lp_core.paths import is_windows_path
+from lp_io.documents.report import Report
 from lp_pipeline.config.paths import absolute_folder
-from lp_pipeline.config.report import Report
 from lp_pipeline.config.schema import Config
 
 DEFAULT_EPOCHS = 300

@@ -7,7 +7,6 @@ of them is another name then, so that the characters of a text are kept as they 
 from __future__ import annotations
 
 import functools
-import re
 import types
 import typing
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any, TypeGuard
 
 from pydantic.fields import FieldInfo
 
-from lp_pipeline.config.report import KeyPath
+from lp_io.documents.report import KeyPath
 from lp_pipeline.config.schema import Config, Section
 
 
@@ -36,11 +35,6 @@ def _walk(kind: type[Section], path: KeyPath) -> Iterator[tuple[KeyPath, FieldIn
 def config_fields() -> dict[KeyPath, FieldInfo]:
     """Every key of a config that takes a value, by path, in the schema's order."""
     return dict(_walk(Config, ()))
-
-
-_YAML = re.compile(
-    r"""\s*(?:['"\[{].*|~|null|true|false|yes|no|on|off)?\s*""", re.IGNORECASE | re.DOTALL
-)
 
 
 def holds_text(path: KeyPath) -> bool:
@@ -70,17 +64,3 @@ def choices(annotation: Any) -> list[Any]:
     if kind in (types.UnionType, typing.Union):
         return [choice for item in inner for choice in choices(item)]
     return [] if annotation is types.NoneType else [annotation]
-
-
-def is_plain_text(path: KeyPath, text: str) -> bool:
-    """Whether an override's ``text`` for the key at ``path`` is meant as it stands.
-
-    Quotes, lists, null and the words for truth values keep their meaning in YAML.
-    """
-    return holds_text(path) and not _YAML.fullmatch(text)
-
-
-def swallowed(rest: str) -> str | None:
-    """What YAML takes for a comment after ``key:`` although it may be a value, such as ``#1``."""
-    line = (rest.splitlines() or [""])[0].strip()
-    return line if re.match(r"#[^\s#]", line) else None

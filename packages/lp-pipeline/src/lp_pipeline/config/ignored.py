@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lp_pipeline.config.report import KeyPath, Report, key_path, section_of
+from lp_io.documents.report import KeyPath, Report, key_path, section_of
 
 _NO_HYDRA = "there is no Hydra here; give overrides as key=value on the command line"
 _MULTI_VIEW = "it belongs to multi-view projects, and this is a single-view tool"

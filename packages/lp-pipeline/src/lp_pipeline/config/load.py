@@ -9,18 +9,20 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from lp_io.documents.report import KeyPath, Report
+from lp_io.documents.yaml_documents import ORIGIN, DocumentReader, dump_value, escaped
 from lp_pipeline.config import paths
 from lp_pipeline.config.assembly import gather_model_options, resolve_interpolations, validated
 from lp_pipeline.config.checks import check_values
 from lp_pipeline.config.completion import complete
-from lp_pipeline.config.document import ORIGIN, apply_override, dump_value, escaped, read_document
-from lp_pipeline.config.fields import config_fields
+from lp_pipeline.config.fields import config_fields, holds_text
 from lp_pipeline.config.ignored import drop_ignored
 from lp_pipeline.config.plugins import check_plugins
-from lp_pipeline.config.report import KeyPath, Report
 from lp_pipeline.config.schema import Config
+from lp_pipeline.errors import ConfigError
 
 DEFAULT = "default"
+READER = DocumentReader(ConfigError, "config", "default.yaml", holds_text)
 
 
 @dataclass
@@ -67,9 +69,9 @@ def load_config(
     Raises:
         ConfigError: Anything is wrong; the message tells all problems, each with its place.
     """
-    report = read_document(path)
+    report = READER.read(path)
     for text in overrides:
-        apply_override(report, text)
+        READER.apply_override(report, text)
     drop_ignored(report)
     gather_model_options(report)
     resolve_interpolations(report)
@@ -82,7 +84,7 @@ def load_config(
         paths.check_paths(config, report)
         if check_weights:
             paths.check_weights(config, report)
-    report.raise_if_any()
+    report.raise_if_any(ConfigError)
     notes = [str(note) for note in sorted(report.notes, key=report.line)]
     return LoadedConfig(config, _origins(config, report), notes)
 

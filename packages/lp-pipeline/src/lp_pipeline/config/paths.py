@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lp_core.listing import visible
 from lp_core.paths import foreign_path_hint, is_windows_path
-from lp_pipeline.config.report import Report
+from lp_io.documents.report import Report
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 

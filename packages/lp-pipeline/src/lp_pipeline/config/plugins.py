@@ -11,9 +11,9 @@ from typing import Any
 from lp_core.errors import LossError, LPError, suggestion, unknown_name
 from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
+from lp_io.documents.report import KeyPath, Report, key_path
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.ignored import ABSENT
-from lp_pipeline.config.report import KeyPath, Report, key_path
 from lp_pipeline.config.schema import Config, ModelConfig, allows_none
 
 SET_ELSEWHERE = {
@@ -124,12 +124,18 @@ def _check_model_options(config: Config, kind: type, report: Report) -> None:
     values = dict(config.model.options)
     for name in [name for name in values if name in elsewhere]:
         report.problem(
-            report.written((*path, name)), "has a key of its own", f"set {elsewhere[name]}"
+            _written(report, (*path, name)), "has a key of its own", f"set {elsewhere[name]}"
         )
         del values[name]
     known = [name for name in field_types(kind) if name not in SET_ELSEWHERE]
     names = [*schema, *known]
     config.model.options = _options_with_defaults(values, kind, path, report, names)
+
+
+def _written(report: Report, path: KeyPath) -> KeyPath:
+    """The key as the file has it: options of a tracker may stand directly under ``model``."""
+    short = ("model", *path[2:])
+    return short if path[:2] == ("model", "options") and short in report.places else path
 
 
 def _options_with_defaults(
@@ -139,7 +145,7 @@ def _options_with_defaults(
     types = field_types(kind)
     for name in [name for name in values if name not in types]:
         remedy = suggestion(name, dict.fromkeys(known))
-        report.problem(report.written((*path, name)), "unknown option", remedy)
+        report.problem(_written(report, (*path, name)), "unknown option", remedy)
     kept = {
         name: value
         for name, value in values.items()
@@ -147,7 +153,7 @@ def _options_with_defaults(
     }
     for problem in option_problems(kind, kept):
         if problem.name in kept:
-            inner = report.written((*path, problem.name))
+            inner = _written(report, (*path, problem.name))
             report.problem(inner, problem.message, problem.remedy)
     return kept
 

@@ -1,4 +1,4 @@
-"""The values of a config that is read, and what is wrong with it: collected, then told at once."""
+"""The values of a document, and what is wrong with it: collected, then told at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lp_pipeline.errors import ConfigError
+from lp_core.errors import LPError
 
 KeyPath = tuple[str, ...]
 """A key's place in the nested mapping, such as ``("training", "max_epochs")``."""
@@ -94,11 +94,6 @@ class Report:
         for known in [item for item in self.places if item[:depth] == path]:
             del self.places[known]
 
-    def written(self, path: KeyPath) -> KeyPath:
-        """The key as the file has it: options of a tracker may stand directly under ``model``."""
-        short = ("model", *path[2:])
-        return short if path[:2] == ("model", "options") and short in self.places else path
-
     def sound(self, *dotted: str) -> bool:
         """Whether none of these keys, nor anything in them, has a problem so far."""
         paths = [key_path(key) for key in dotted]
@@ -111,17 +106,41 @@ class Report:
         line = problem.where.removeprefix(f"{self.path}:")
         return int(line) if line.isdigit() else sys.maxsize
 
-    def raise_if_any(self) -> None:
-        """Raise all problems at once.
+    def raise_if_any(self, kind: type[LPError], what: str = "config") -> None:
+        """Raise all problems at once, as an error of a kind; ``what`` is the document.
 
         Raises:
-            ConfigError: There is any.
+            LPError: There is any.
         """
         if not self.problems:
             return
         if len(self.problems) == 1:
             only = self.problems[0]
-            raise ConfigError(only.message, where=only.where, remedy=only.remedy)
+            raise kind(only.message, where=only.where, remedy=only.remedy)
         ordered = sorted(self.problems, key=self.line)
         lines = "\n".join(f"  {problem}" for problem in ordered)
-        raise ConfigError(f"the config has {len(self.problems)} problems:\n{lines}")
+        raise kind(f"the {what} has {len(self.problems)} problems:\n{lines}")
+
+
+def set_value(report: Report, path: KeyPath, value: Any, place: str) -> None:
+    """Put ``value`` at ``path``, making the sections around it; mappings are merged."""
+    section = report.values
+    for length, name in enumerate(path[:-1], start=1):
+        inner = section.get(name)
+        if inner is None:
+            inner = section[name] = {}
+        if not isinstance(inner, dict):
+            outer = ".".join(path[:length])
+            report.problems.append(
+                Problem(place, f"{'.'.join(path)}: {outer} has no keys inside", None, path)
+            )
+            return
+        section = inner
+    merged = isinstance(value, dict) and isinstance(section.get(path[-1]), dict)
+    if not merged:
+        report.forget(path)
+        section[path[-1]] = {} if isinstance(value, dict) else value
+    report.places[path] = place
+    if isinstance(value, dict):
+        for name, item in value.items():
+            set_value(report, (*path, str(name)), item, place)
