@@ -31,3 +31,7 @@ class AugmentationError(DataError):
 
 class DataModuleError(DataError):
     """Datasets and options that do not go together in one data module."""
+
+
+class SessionError(DataError):
+    """Views, sessions or their files that do not go together, or a manifest that cannot be read."""

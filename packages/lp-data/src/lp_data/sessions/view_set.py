@@ -1,0 +1,157 @@
+"""The videos of one session, read in step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy import ndarray
+
+from lp_core.video import VideoSource
+from lp_data.errors import SessionError
+from lp_data.sessions.manifest import MANIFEST, SessionVideo
+
+Together = UInt8[ndarray, "frames views height width 3"]
+
+
+class ViewSet:
+    """The videos of one session by view, whose frames of one moment are read together.
+
+    Frame n of the session is frame n + offset of each video. A view that has no such frame, since
+    its video begins later or ends earlier, is not present in it; nothing is shifted or stretched.
+
+    Args:
+        videos: The videos of one session, opened; those of one size in model px.
+        sources: For each view its open video; closed with this.
+        views: All views of the project, in their order; one without a video is never present.
+        image_size: (height, width) in model px of the frames.
+
+    Attributes:
+        frames: The numbers of the frames of the session that any view has.
+
+    Raises:
+        SessionError: There is no video, or no moment at which two of them overlap.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[SessionVideo],
+        sources: Mapping[str, VideoSource],
+        views: Sequence[str],
+        image_size: tuple[int, int],
+    ) -> None:
+        self.videos = {video.view: video for video in videos}
+        self.sources, self.views, self.image_size = sources, tuple(views), image_size
+        lengths = {view: len(source) for view, source in sources.items()}
+        self._ranges = ranges_of_views(videos, lengths)
+        self.frames = range(
+            min(each.start for each in self._ranges.values()),
+            max(each.stop for each in self._ranges.values()),
+        )
+
+    def of_video(self, view: str) -> range:
+        """The numbers of the session's frames that the video of a view shows, all in order."""
+        return self._ranges[view]
+
+    def present(self, frames: range) -> Bool[ndarray, "frames views"]:
+        """Which views have which frames of the session."""
+        empty = range(0)
+        return np.array(
+            [[n in self._ranges.get(view, empty) for view in self.views] for n in frames],
+            dtype=bool,
+        ).reshape(len(frames), len(self.views))
+
+    def read(self, frames: range) -> Together:
+        """Consecutive frames of the session; black where a view is not present.
+
+        Raises:
+            VideoError: A frame cannot be decoded.
+        """
+        height, width = self.image_size
+        found = np.zeros((len(frames), len(self.views), height, width, 3), np.uint8)
+        for view, source in self.sources.items():
+            shown = self._ranges[view]
+            start, stop = max(frames.start, shown.start), min(frames.stop, shown.stop)
+            if start < stop:
+                offset = self.videos[view].offset
+                read = source.read(start + offset, stop + offset)
+                place = slice(start - frames.start, stop - frames.start)
+                found[place, self.views.index(view)] = read
+        return found
+
+    def close(self) -> None:
+        """Close the videos."""
+        with ExitStack() as stack:
+            for source in self.sources.values():
+                stack.callback(source.close)
+
+    def __enter__(self) -> ViewSet:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the videos."""
+        self.close()
+
+
+def ranges_of_views(videos: Sequence[SessionVideo], lengths: Mapping[str, int]) -> dict[str, range]:
+    """For each view the numbers of the session's frames that its video shows.
+
+    Args:
+        videos: The videos of one session.
+        lengths: For each view the number of frames of its video.
+
+    Raises:
+        SessionError: There is no video, or the frames of one are none of those of the others.
+    """
+    if not videos:
+        raise SessionError("a session without any video")
+    ranges = {v.view: range(-v.offset, lengths[v.view] - v.offset) for v in videos}
+    for video in videos:
+        shown = ranges[video.view]
+        others = [other for view, other in ranges.items() if view != video.view]
+        if others and not any(o.start < shown.stop and shown.start < o.stop for o in others):
+            raise SessionError(
+                f"with a frame offset of {video.offset} the video overlaps with no other of its "
+                f"session '{video.session}'",
+                where=video.video,
+                remedy=f"correct frame_offset in {MANIFEST}",
+            )
+    return ranges
+
+
+def tell_lengths(videos: Sequence[SessionVideo], lengths: Mapping[str, int]) -> str | None:
+    """What to say of the videos of a session that do not show the same frames; None where they do.
+
+    Args:
+        videos: The videos of one session.
+        lengths: For each view the number of frames of its video.
+
+    Raises:
+        SessionError: As `ranges_of_views`.
+    """
+    ranges = ranges_of_views(videos, lengths)
+    if len(set(ranges.values())) == 1:
+        return None
+    told = ", ".join(
+        f"{v.video.name} {lengths[v.view]} frames"
+        + (f" from frame {v.offset:+d} on" if v.offset else "")
+        for v in videos
+    )
+    common = range(
+        max(each.start for each in ranges.values()), min(each.stop for each in ranges.values())
+    )
+    return (
+        f"the videos of the session '{videos[0].session}' differ in length: {told}. All views are "
+        f"present in frames {common.start} to {common.stop - 1}; elsewhere one or more are absent. "
+        "Nothing is shifted: where a camera began later or lost frames, the views are not of one "
+        f"moment unless frame_offset in {MANIFEST} says so"
+    )
