@@ -196,6 +196,10 @@ def test_one_animal_that_is_small_in_the_frame(litpose, project, tiny_training, 
     assert (tmp_path / f"{project.test_video.stem}_temporal_norm.csv").is_file()
 
 
+def test_hidden_keypoints_with_a_position_are_learned_where_animals_hide_each_other(mice_model):
+    assert "occluded_targets: position" in (mice_model / "config.yaml").read_text()
+
+
 def test_the_animals_of_a_video_from_python(mice_model, mice, tmp_path):
     model = Model.from_dir(mice_model)
     table = model.predict_animals(mice.test_video)

@@ -112,3 +112,20 @@ def test_an_image_that_is_not_there_has_no_part_in_losses_on_clips():
     torch.testing.assert_close(value, expected / 2)  # a mean over the steps of both cameras
     value.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in tracker.parameters())
+
+
+def test_an_occluded_keypoint_teaches_its_position_where_the_options_say_so():
+    batch = {
+        "images": torch.zeros(1, 3, 64, 96, dtype=torch.uint8),
+        "keypoints": torch.tensor([[[20.0, 20.0], [20.0, 20.0], [float("nan"), float("nan")]]]),
+        "visibility": torch.tensor([[2, 1, 1]]),
+        "to_frame": torch.eye(3)[None, :2],
+    }
+    names = ("seen", "hidden", "nowhere")
+    unsure = _tracker(keypoint_names=names).add_targets(batch)["heatmaps"][0]
+    placed = _tracker(keypoint_names=names, occluded_targets="position").add_targets(batch)
+    uniform = torch.full((16, 24), 1 / (16 * 24))
+    torch.testing.assert_close(unsure[1:], uniform.expand(2, 16, 24))
+    torch.testing.assert_close(placed["heatmaps"][0, 1], unsure[0])
+    torch.testing.assert_close(placed["heatmaps"][0, 2], uniform)
+    assert placed["visibility"].tolist() == [[2, 1, 1]]

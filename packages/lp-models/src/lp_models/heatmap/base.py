@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction
 from lp_core.geometry.affine import transform
+from lp_core.poses import Visibility
 from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_models.heatmap.decoders import HEATMAP_DECODERS, Decoding
@@ -28,12 +29,15 @@ class HeatmapOptions(TrackerOptions):
         uniform_heatmaps: Give a keypoint without a position, but of visibility 2, a uniform target,
             so that the tracker learns to be unsure of it; if not, it is left out of the loss.
             Batches of lp-data have no such keypoints: they say 1 (uniform) or 0 (left out).
+        occluded_targets: What an occluded keypoint that has a position teaches: ``"uniform"``, to
+            be unsure, as in Lightning Pose; ``"position"``, where it is, as COCO's trackers learn.
         decoding: How a heatmap becomes a position. ``"local"`` is ours; ``"lightning_pose"`` is the
             one of Lightning Pose, with its coordinates, for models that it trained.
     """
 
     downsample_factor: Literal[1, 2, 3] = 2
     uniform_heatmaps: bool = True
+    occluded_targets: Literal["uniform", "position"] = "uniform"
     decoding: Decoding = "local"
 
     @property
@@ -107,8 +111,12 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
         keypoints = decoder.target(
             batch["keypoints"], batch["to_frame"], self.options.downsample_factor
         )
-        placed = super().add_targets({**batch, "keypoints": keypoints})
-        return {**placed, "keypoints": batch["keypoints"]}
+        visibility = batch["visibility"]
+        if self.options.occluded_targets == "position":
+            known = keypoints.isfinite().all(dim=-1) & (visibility == Visibility.OCCLUDED)
+            visibility = visibility.masked_fill(known, Visibility.VISIBLE)
+        placed = super().add_targets({**batch, "keypoints": keypoints, "visibility": visibility})
+        return {**placed, "keypoints": batch["keypoints"], "visibility": batch["visibility"]}
 
     def labeled_inputs(self, heatmaps: Maps, batch: LabeledBatch) -> LossInputs:
         """What one head predicts and what it should, for a labelled batch with ``heatmaps``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
             config.data.image_resize_dims = ImageResizeDims(height=side, width=side)
         if tracker_class.target_kind == "heatmaps":  # crops are small: the deepest maps are coarse
             config.model.options.setdefault("feature_stride", _STRIDE)
+        declared = {field.name for field in dataclasses.fields(tracker_class.Options)}
+        if "occluded_targets" in declared and labels.individual is not None:
+            config.model.options.setdefault("occluded_targets", "position")
     height, width = image_size(config)
     config.data.image_resize_dims = ImageResizeDims(height=height, width=width)
     return labels
