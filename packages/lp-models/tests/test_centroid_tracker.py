@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lp_core.errors import TrackerError
 from lp_core.testing import CHECKS, ConformanceError, Subject, check_tracker
 from lp_models.centroid.options import CentroidOptions
-from lp_models.centroid.peaks import find_peaks, peak_targets
 from lp_models.centroid.tracker import CentroidTracker
 from lp_models.losses.peaks import PeaksLoss
+from lp_models.peaks import find_peaks, nearest_points, peak_targets
 
 SIZE, CELLS = (96, 128), (24, 32)
 
@@ -27,11 +27,16 @@ def test_it_keeps_the_contract(check):
     check(subject())
 
 
+def targets_of(points):
+    """The target (1, 1, h, w) of some points on one image."""
+    image = torch.zeros(len(points), dtype=torch.long)
+    return peak_targets(nearest_points(points.unsqueeze(1), image, 1, SIZE, CELLS))
+
+
 def found(points, most=8):
     """What is decoded from the target of some points on one image."""
     points = torch.as_tensor(points, dtype=torch.float64).reshape(-1, 2)
-    image = torch.zeros(len(points), dtype=torch.long)
-    targets = peak_targets(points, image, 1, SIZE, CELLS).clamp(1e-12, 1 - 1e-12)
+    targets = targets_of(points)[0].clamp(1e-12, 1 - 1e-12)
     places, scores = find_peaks(targets.logit(), most, 1, SIZE)
     return places[0][scores[0] > 0.1].numpy(), scores[0].numpy()
 
@@ -57,10 +62,7 @@ def test_every_animal_has_a_peak_however_many_there_are():
 
 def test_neighbours_do_not_add_up():
     """F18: the target of two animals at one place is that of one."""
-    once, twice = (
-        peak_targets(torch.full((n, 2), 40.0), torch.zeros(n, dtype=torch.long), 1, SIZE, CELLS)
-        for n in (1, 2)
-    )
+    once, twice = (targets_of(torch.full((n, 2), 40.0)) for n in (1, 2))
     torch.testing.assert_close(once, twice)
     assert twice.max() <= 1
 
@@ -83,17 +85,15 @@ def test_peaks_nearer_than_the_distance_are_one():
 
 def test_rows_without_a_position_leave_no_trace():
     points = torch.tensor([[torch.nan, torch.nan], [40.0, 40.0]])
-    image = torch.zeros(2, dtype=torch.long)
-    targets = peak_targets(points, image, 1, SIZE, CELLS)
-    torch.testing.assert_close(targets, peak_targets(points[1:], image[1:], 1, SIZE, CELLS))
+    torch.testing.assert_close(targets_of(points), targets_of(points[1:]))
 
 
 def test_the_loss_falls_to_nothing_where_the_maps_are_right():
-    targets = peak_targets(torch.tensor([[40.0, 40.0]]), torch.tensor([0]), 1, SIZE, CELLS)
+    targets = targets_of(torch.tensor([[40.0, 40.0]]))
     right = targets.clamp(1e-6, 1 - 1e-6).logit()
     loss = PeaksLoss()
     assert loss({"peaks_targ": targets, "peaks_pred": right}).value < 1e-6
-    assert loss({"peaks_targ": targets, "peaks_pred": right.flip(1)}).value > 0.5
+    assert loss({"peaks_targ": targets, "peaks_pred": right.flip(2)}).value > 0.5
     nothing = loss({"peaks_targ": 0 * targets, "peaks_pred": torch.full_like(right, -8.0)})
     assert 0 <= nothing.value < 1e-3
 

@@ -107,8 +107,11 @@ class LossInputs(TypedDict, total=False):
     Keys:
         heatmaps_targ, heatmaps_pred: (R, K, h, w), each map sums to 1, or to 0 where there is no
             target.
-        peaks_targ, peaks_pred: (B, h, w) maps of all animals of each image: how near the nearest
-            one is, from 0 to 1, and the logits of that.
+        peaks_targ, peaks_pred: (B, M, h, w) maps of all animals of each image, such as one for each
+            keypoint: how near the nearest one is, from 0 to 1, NaN where nobody knows, and the
+            logits of that.
+        offsets_targ, offsets_pred: (B, K, 2, h, w) from each cell to the centre of the animal whose
+            keypoint is there, in body lengths; targets are NaN where none is.
         keypoints_targ, keypoints_pred: (R, K, 2) frame px; targets are NaN where unlabelled.
         confidences: (R, K) from 0 to 1.
         image: (R,) which image of the batch, or frame of the clip, each row is on.
@@ -120,8 +123,10 @@ class LossInputs(TypedDict, total=False):
 
     heatmaps_targ: Float[Tensor, "rows keypoints cells_y cells_x"]
     heatmaps_pred: Float[Tensor, "rows keypoints cells_y cells_x"]
-    peaks_targ: Float[Tensor, "images cells_y cells_x"]
-    peaks_pred: Float[Tensor, "images cells_y cells_x"]
+    peaks_targ: Float[Tensor, "images maps cells_y cells_x"]
+    peaks_pred: Float[Tensor, "images maps cells_y cells_x"]
+    offsets_targ: Float[Tensor, "images keypoints 2 cells_y cells_x"]
+    offsets_pred: Float[Tensor, "images keypoints 2 cells_y cells_x"]
     keypoints_targ: Float[Tensor, "rows keypoints 2"]
     keypoints_pred: Float[Tensor, "rows keypoints 2"]
     confidences: Float[Tensor, "rows keypoints"]
@@ -140,8 +145,9 @@ class Prediction:
     """What a tracker says of images. It unpacks into keypoints and confidences.
 
     Attributes:
-        keypoints: (R, K, 2) frame px.
-        confidences: (R, K) from 0 to 1.
+        keypoints: (R, K, 2) frame px; a tracker of many animals gives NaN for a keypoint that it
+            did not find.
+        confidences: (R, K) from 0 to 1; 0 for such a keypoint.
         image: (R,) which image each row is on; None where row i is on image i.
         scores: (R,) from 0 to 1, how sure it is that the animal is there; None for a tracker that
             always finds one.

@@ -29,25 +29,42 @@ def _check_values(
     images: int = 0,
 ) -> None:
     """Shapes and values that the losses, and whoever takes predictions, may rely on."""
-    keypoints = tracker.num_keypoints
     for key, value in values.items():
-        expected: tuple[int, ...] = (rows, keypoints)
-        if key.startswith("heatmaps"):
-            expected = (rows, keypoints, *tracker.heatmap_size)
-        elif key.startswith("peaks"):
-            expected = (images, *tracker.heatmap_size)
-        elif key.startswith("keypoints"):
-            expected = (rows, keypoints, 2)
-        elif key in PLACES or key in ("individual", "scores"):
-            expected = (rows,)
+        expected = _expected_shape(tracker, key, value, rows, images)
         if tuple(value.shape) != expected:
             raise subject.fault(f"'{key}' {place} has shape {tuple(value.shape)}, not {expected}")
-        if not value.isfinite().all():
+        missing = _may_be_missing(subject, key, values)
+        if not (value.isfinite() | missing).all():
             raise subject.fault(f"{key} {place} is not finite")
         if key in ("confidences", "scores") and not ((value >= 0) & (value <= 1)).all():
             raise subject.fault(f"{key} {place} leaves the range from 0 to 1")
         if key == "heatmaps_pred" and (value.float().sum(dim=(2, 3)) - 1).abs().max() > 1e-2:
             raise subject.fault(f"each map of {key} {place} must sum to 1")
+
+
+def _expected_shape(
+    tracker: BaseSupervisedTracker, key: str, value: Tensor, rows: int, images: int
+) -> tuple[int, ...]:
+    """The shape that an output must have; of maps of all animals, there may be any number."""
+    keypoints = tracker.num_keypoints
+    if key.startswith("heatmaps"):
+        return (rows, keypoints, *tracker.heatmap_size)
+    if key.startswith("peaks"):
+        return (images, *value.shape[1:2], *tracker.heatmap_size)
+    if key.startswith("offsets"):
+        return (images, keypoints, 2, *tracker.heatmap_size)
+    if key.startswith("keypoints"):
+        return (rows, keypoints, 2)
+    one_each = key in PLACES or key in ("individual", "scores")
+    return (rows,) if one_each else (rows, keypoints)
+
+
+def _may_be_missing(subject: Subject, key: str, values: Mapping[str, Any]) -> Tensor:
+    """Where a value may be NaN: no target, or keypoints that one of many animals lacks."""
+    lacking = values["confidences"] == 0 if subject.many and "confidences" in values else None
+    if key == "keypoints" and lacking is not None:
+        return lacking.unsqueeze(-1)
+    return torch.tensor(key in ("peaks_targ", "offsets_targ"))
 
 
 def _check_images(subject: Subject, image: Tensor | None, images: int, place: str) -> None:
@@ -148,7 +165,7 @@ def predicts_in_frame_px(subject: Subject) -> None:
         in_model = predict(tracker, with_frame_at_model(batch)).keypoints
         found = predict(tracker, batch)
         expected = transform(in_model, row_maps(tracker, batch, found.image))
-        if not torch.allclose(found.keypoints, expected, atol=_MARGIN):
+        if not torch.allclose(found.keypoints, expected, atol=_MARGIN, equal_nan=True):
             raise subject.fault(
                 "predict_step does not bring keypoints to frame px by each row's to_frame",
                 'use lp_core.geometry.affine.transform(keypoints, batch["to_frame"]); of a clip, '

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch, images_of
 from lp_core.geometry.affine import transform
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_models.centroid.options import CentroidOptions
-from lp_models.centroid.peaks import Maps, find_peaks, peak_targets
 from lp_models.heatmap.head import check_sizes
-
-_WIDTH = 64
-_FIRST_SCORE = 0.05
-"""Scores of an untrained tracker: most of a frame shows no animal, and a start at one half would
-spend the first steps on learning that."""
+from lp_models.peaks import Maps, find_peaks, nearest_peaks, nearest_points, peak_head, peak_targets
 
 
 class CentroidTracker(BaseSupervisedTracker):
@@ -46,7 +40,7 @@ class CentroidTracker(BaseSupervisedTracker):
     def __init__(self, options: CentroidOptions, **keywords: Any) -> None:
         super().__init__(options, **keywords)
         doublings = check_sizes(options.image_size, self.backbone.stride, options.cell_size)
-        self.head = _head(self.backbone.channels, doublings)
+        self.head = peak_head(self.backbone.channels, doublings, peaks=1)
 
     @property
     def heatmap_size(self) -> tuple[int, int]:
@@ -55,32 +49,28 @@ class CentroidTracker(BaseSupervisedTracker):
         return height // self.options.cell_size, width // self.options.cell_size
 
     def forward(self, images: Tensor) -> Maps:
-        """Logits (N, h, w) of images (N, 3, H, W), uint8 or 0 to 255."""
+        """Logits (N, 1, h, w) of images (N, 3, H, W), uint8 or 0 to 255."""
         maps: Tensor = self.head(self.get_representations(images))
-        return maps.float().squeeze(1)
+        return maps.float()
 
     def get_loss_inputs_labeled(self, batch: LabeledBatch) -> LossInputs:
         """Maps, and for each labelled row the peak that is nearest to it, in frame px."""
         logits, images = self(batch["images"]), len(batch["images"])
         image = batch.get("image", torch.arange(images, device=logits.device))
-        labels = batch["keypoints"][:, 0]
-        size = self.options.image_size
-        targets = peak_targets(labels, image, images, size, self.heatmap_size)
+        labels, size = batch["keypoints"], self.options.image_size
+        near = nearest_points(labels, image, images, size, self.heatmap_size)
         points, _ = self._peaks(logits)
-        distance = torch.linalg.vector_norm(points[image] - labels.unsqueeze(1), dim=-1)
-        nearest = distance.detach().nan_to_num().argmin(dim=1)
-        chosen = points[image].take_along_dim(nearest[:, None, None], dim=1)
         maps = batch["to_frame"][image]
         return {
-            "peaks_targ": targets,
+            "peaks_targ": peak_targets(near),
             "peaks_pred": logits,
             "keypoints_targ": transform(batch["keypoints"], maps),
-            "keypoints_pred": transform(chosen, maps),
+            "keypoints_pred": transform(nearest_peaks(points[image], labels), maps),
         }
 
     def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
         """Centroids (R, 1, 2) in frame px, ``max_animals`` of each image, with their scores."""
-        points, scores = self._peaks(self(images_of(batch)))
+        points, scores = (found[:, 0] for found in self._peaks(self(images_of(batch))))
         points = transform(points, batch["to_frame"])
         image = torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
         scores = scores.flatten()
@@ -89,13 +79,3 @@ class CentroidTracker(BaseSupervisedTracker):
     def _peaks(self, logits: Maps) -> tuple[Tensor, Tensor]:
         options = self.options
         return find_peaks(logits, options.max_animals, options.min_distance, options.image_size)
-
-
-def _head(channels: int, doublings: int) -> nn.Sequential:
-    """From features (B, C, rows, columns) to logits (B, 1, h, w), by doubling their size."""
-    layers: list[nn.Module] = [nn.Conv2d(channels, _WIDTH, 3, padding=1), nn.ReLU()]
-    for _ in range(doublings):
-        layers += [nn.Conv2d(_WIDTH, 4 * _WIDTH, 1), nn.PixelShuffle(2), nn.ReLU()]
-    last = nn.Conv2d(_WIDTH, 1, 3, padding=1)
-    nn.init.constant_(last.bias, math.log(_FIRST_SCORE / (1 - _FIRST_SCORE)))  # type: ignore[arg-type]
-    return nn.Sequential(*layers, last)
