@@ -19,10 +19,11 @@ from lp_core.geometry import affine
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.augmentation.effect import Augmented
 from lp_data.datamodule import SemiSupervisedDataModule
-from lp_data.datasets.clips import ClipDataset, build_clips
+from lp_data.datasets.clips import ClipDataset, InStep, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError, VideoError
 from lp_data.loading.loader import EpochSampler, ResumableLoader, begin_worker
+from lp_data.sessions import Manifest, SessionVideo
 from lp_data.split import split_rows
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.video.base import Source
@@ -115,6 +116,70 @@ def test_one_geometry_for_the_whole_clip_is_undone():
     point = torch.tensor([[3.0, 0.0]])
     for matrix in clip["to_frame"]:
         torch.testing.assert_close(affine.transform(point, matrix), torch.tensor([[0.5, 0.5]]))
+
+
+def session_clips(*videos, views=("a", "b"), jointly=False, **options):
+    """Clips of sessions: ``("s", "a", 40, 2)`` is a video of 40 frames with an offset of 2."""
+    found = [
+        SessionVideo(session, view, Path(f"{session}_{view}/{length}.mp4"), offset=offset)
+        for session, view, length, offset in videos
+    ]
+    manifest = Manifest(views, tuple(found))
+    return ClipDataset(
+        [video.video for video in found], 4, SIZE, open_video=Numbered,
+        in_step=InStep(manifest, jointly), **options,
+    )  # fmt: skip
+
+
+def test_clips_of_two_cameras_are_of_the_same_moments(caplog):
+    """`multiview_facts` 53: unequal videos are told, and clips are drawn from what they share."""
+    dataset = session_clips(("s", "a", 9, 0), ("s", "b", 12, 2), ("t", "b", 30, 0))
+    assert "9.mp4 9 frames, 12.mp4 12 frames" in caplog.text
+    assert len(dataset) == 6 + 27
+    seen = set()
+    for index in range(200):
+        clip = dataset[index]
+        numbers = clip["frames"][:, 0, 0, 0].tolist()
+        if "views" not in clip:  # of the session with one video
+            assert set(clip["view"].tolist()) == {1}
+            assert numbers == clip["frame"].tolist()
+            continue
+        assert clip["views"] == 2
+        assert clip["view"].tolist() == [0, 1] * 4
+        start = clip["frame"].tolist()[0]
+        assert clip["frame"].tolist() == [start + n // 2 for n in range(8)]
+        assert numbers[::2] == [start + n for n in range(4)]
+        assert numbers[1::2] == [start + n + 2 for n in range(4)]
+        seen.add(start)
+    assert seen == set(range(6))
+
+
+def test_absent_cameras_are_black_where_views_are_seen_jointly():
+    clip = session_clips(("s", "b", 9, 0), views=("a", "b", "c"), jointly=True)[0]
+    assert clip["views"] == 3
+    assert clip["present"].tolist() == [False, True, False] * 4
+    assert clip["view"].tolist() == [0, 1, 2] * 4
+    assert not clip["frames"][~clip["present"]].any()
+    assert (clip["frames"][clip["present"]][:, 1] == 9).all()
+
+
+def test_each_camera_is_augmented_by_itself():
+    def move(images, keypoints, rng):
+        matrix = np.array([[1.0, 0, rng.integers(100)], [0, 1, 0]])
+        return Augmented(images, keypoints, matrix)
+
+    clip = session_clips(("s", "a", 9, 0), ("s", "b", 9, 0), augmenter=move)[0]
+    moves = clip["to_frame"][:, 0, 2].unflatten(0, (4, 2))
+    assert (moves[0] == moves).all()
+    assert moves[0, 0] != moves[0, 1]
+
+
+def test_sessions_without_a_clip_are_left_out_and_named(caplog):
+    dataset = session_clips(("s", "a", 9, 0), ("s", "b", 9, 6), ("t", "a", 9, 0))
+    assert "'s' is left out of training: its videos share 3 frames, a clip has 4" in caplog.text
+    assert len(dataset) == 6
+    with pytest.raises(VideoError, match="no session has videos of 4 frames"):
+        session_clips(("s", "a", 3, 0), ("s", "b", 9, 0))
 
 
 def test_videos_too_short_are_left_out_and_named(caplog):

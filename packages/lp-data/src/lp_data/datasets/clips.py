@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from lp_data.datasets.samples import Epoch, channels_first, sample_rng
 from lp_data.errors import BoxFileError, VideoError
 from lp_data.images import resize
 from lp_data.regions import Boxes, CutVideo, cutting
+from lp_data.sessions.manifest import Manifest
+from lp_data.sessions.view_set import ranges_of_views, shared_frames, tell_lengths
 from lp_data.video.indexed import IndexedSource
 from lp_data.video.open import open_video as open_any_video
 
@@ -72,10 +74,41 @@ class BoxRun(NamedTuple):
     boxes: Sequence[Box | None]
 
 
-class ClipDataset(Dataset[UnlabeledBatch]):
-    """Clips of T consecutive frames of random videos, at model size.
+class InStep(NamedTuple):
+    """Which videos are of one session, and so give clips of several cameras.
 
-    Every clip of every video is as probable as any other, so longer videos come more often. Clip
+    Attributes:
+        manifest: The sessions; its videos are those of the dataset, in their order.
+        jointly: Whether clips have all views of the project, black ones where one is absent.
+    """
+
+    manifest: Manifest
+    jointly: bool = False
+
+
+class _Track(NamedTuple):
+    """One video of a part: its number, where it is cut, its camera, and how much later it is."""
+
+    video: int
+    run: BoxRun | None = None
+    view: int = 0
+    offset: int = 0
+
+
+class _Part(NamedTuple):
+    """Where clips are drawn from: tracks in step, the first frame, and how many clips begin."""
+
+    tracks: tuple[_Track, ...]
+    first: int
+    starts: int
+
+
+class ClipDataset(Dataset[UnlabeledBatch]):
+    """Clips of T consecutive frames of random videos, or of the videos of a session in step.
+
+    Every clip of every video is as probable as any other, so longer videos come more often. Clips
+    of a session are drawn from the frames that all its videos have; each camera is augmented by
+    itself. Clip
     ``i`` of an epoch depends on the seed, the epoch and ``i``, and on nothing else; any ``i`` from
     0 on is a clip.
 
@@ -92,7 +125,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         open_video: What opens a file; by default `lp_data.video` chooses the reader.
         runs: For each video the parts of it that clips are drawn from, cut to the boxes of one
             individual and view, whose frames come at their own size from ``open_video``; None for
-            whole frames.
+            whole frames. Of sessions, each video has one.
+        in_step: Which videos are of one session; None where each is by itself.
         in_workers: Whether worker processes may load the clips; not where that takes a GPU, which a
             forked process cannot use. A thread loads them then.
 
@@ -111,6 +145,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         seed: int = 0,
         open_video: VideoOpener | None = None,
         runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
+        in_step: InStep | None = None,
         in_workers: bool = True,
     ) -> None:
         self.num_frames = num_frames
@@ -120,26 +155,75 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self.in_workers = in_workers
         self._epoch = Epoch()
         opener = open_video or partial(open_any_video, resize_to=image_size)
-        known = self._long_enough([look_through(Path(video), opener) for video in videos])
-        self._known = known
+        known = [look_through(Path(video), opener) for video in videos]
         self._sources: OrderedDict[int, VideoSource] = OrderedDict()  # those open, the last last
-        self._parts = [
-            (number, run)
-            for number, video in enumerate(known)
-            for run in (runs(video) if runs else [None])
-            if run is None or len(run.boxes) >= num_frames
-        ]
+        self._views = in_step.manifest.views if in_step and in_step.jointly else ()
+        if in_step is None:
+            known = self._long_enough(known)
+            self._parts = self._parts_of_videos(known, runs)
+        else:
+            self._parts = self._parts_of_sessions(known, runs, in_step.manifest)
+        self._known = known
         if not self._parts:
             raise VideoError(
                 f"no animal was followed for {num_frames} frames, the length of a clip, in the "
                 "unlabelled videos",
                 remedy="label more frames, or set model.losses_to_use to []",
             )
-        lengths = [
-            (known[number].length if run is None else len(run.boxes)) - num_frames + 1
-            for number, run in self._parts
+        self._ends = np.cumsum([part.starts for part in self._parts])
+
+    def _parts_of_videos(
+        self,
+        known: Sequence[KnownVideo],
+        runs: Callable[[KnownVideo], Sequence[BoxRun]] | None,
+    ) -> list[_Part]:
+        """Each run of each video by itself."""
+        parts = [
+            _Part(
+                (_Track(number, run),),
+                run.first if run else 0,
+                (video.length if run is None else len(run.boxes)) - self.num_frames + 1,
+            )
+            for number, video in enumerate(known)
+            for run in (runs(video) if runs else [None])
         ]
-        self._ends = np.cumsum(lengths)
+        return [part for part in parts if part.starts > 0]
+
+    def _parts_of_sessions(
+        self,
+        known: Sequence[KnownVideo],
+        runs: Callable[[KnownVideo], Sequence[BoxRun]] | None,
+        manifest: Manifest,
+    ) -> list[_Part]:
+        """The frames of each session that all its videos have."""
+        number = {video: place for place, video in enumerate(manifest.videos)}
+        parts = []
+        for session, videos in manifest.sessions.items():
+            lengths = {video.view: known[number[video]].length for video in videos}
+            if told := tell_lengths(videos, lengths):
+                _log.warning("%s", told)
+            shared = shared_frames(ranges_of_views(videos, lengths))
+            if len(shared) < self.num_frames:
+                said = "the session '%s' is left out of training: its videos share %d frames"
+                _log.warning(f"{said}, a clip has %d", session, len(shared), self.num_frames)
+                continue
+            tracks = tuple(
+                _Track(
+                    number[video],
+                    _only_run(known[number[video]], runs),
+                    manifest.views.index(video.view),
+                    video.offset,
+                )
+                for video in videos
+            )
+            parts.append(_Part(tracks, shared.start, len(shared) - self.num_frames + 1))
+        if not parts:
+            raise VideoError(
+                f"no session has videos of {self.num_frames} frames, the length of a clip",
+                where=", ".join(str(video.path) for video in known[:3]),
+                remedy="use longer videos, or a smaller dali.*.train.sequence_length",
+            )
+        return parts
 
     @property
     def videos(self) -> list[Path]:
@@ -179,17 +263,23 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         """
         rng = sample_rng(self.seed, self._epoch.number, index)
         clip = int(rng.integers(len(self)))
-        part = int(np.searchsorted(self._ends, clip, side="right"))
-        start = clip - (int(self._ends[part - 1]) if part else 0)
-        video, run = self._parts[part]
-        start += run.first if run else 0
-        frames, to_model = self._load(video, run, start, rng)
+        place = int(np.searchsorted(self._ends, clip, side="right"))
+        part = self._parts[place]
+        start = part.first + clip - (int(self._ends[place - 1]) if place else 0)
+        clips = [self._run(track, start, rng) for track in part.tracks]
+        if self._views:
+            clips = _of_all_views(clips, len(self._views))
+        return clips[0] if len(clips) == 1 else _in_step(clips)
+
+    def _run(self, track: _Track, start: int, rng: np.random.Generator) -> UnlabeledBatch:
+        """The frames of one camera, whose session has the number ``start`` for the first."""
+        frames, to_model = self._load(track.video, track.run, start + track.offset, rng)
         to_frame = affine.invert(to_model).float().expand(self.num_frames, 2, 3)
         return {
             "frames": frames,
             "to_frame": to_frame.contiguous(),
             "frame": torch.arange(start, start + self.num_frames),
-            "view": torch.zeros(self.num_frames, dtype=torch.long),
+            "view": torch.full((self.num_frames,), track.view, dtype=torch.long),
         }
 
     def _load(
@@ -238,6 +328,50 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         return [video for video in videos if video.length >= self.num_frames]
 
 
+def _only_run(
+    video: KnownVideo, runs: Callable[[KnownVideo], Sequence[BoxRun]] | None
+) -> BoxRun | None:
+    """Where a video of a session is cut; None for whole frames.
+
+    Raises:
+        BoxFileError: It has several runs.
+    """
+    if runs is None:
+        return None
+    found = runs(video)
+    if len(found) != 1 or len(found[0].boxes) != video.length:
+        raise BoxFileError(
+            f"a video of several cameras has one box in each frame, here are {len(found)}",
+            where=video.path,
+        )
+    return found[0]
+
+
+def _of_all_views(clips: Sequence[UnlabeledBatch], views: int) -> list[UnlabeledBatch]:
+    """The runs of all cameras in their order, black ones for those that are absent."""
+    found = {int(clip["view"][0]): clip for clip in clips}
+    like, runs = clips[0], []
+    for view in range(views):
+        present = torch.full_like(like["frame"], view in found, dtype=torch.bool)
+        absent: UnlabeledBatch = {
+            "frames": torch.zeros_like(like["frames"]),
+            "to_frame": torch.eye(3)[:2].repeat(len(like["frame"]), 1, 1),
+            "frame": like["frame"],
+            "view": torch.full_like(like["view"], view),
+        }
+        runs.append({**found.get(view, absent), "present": present})
+    return cast("list[UnlabeledBatch]", runs)
+
+
+def _in_step(clips: Sequence[UnlabeledBatch]) -> UnlabeledBatch:
+    """The runs of several cameras as one clip, in which the images of a frame are neighbours."""
+    joined = {
+        key: torch.stack([clip[key] for clip in clips], dim=1).flatten(0, 1)  # type: ignore[literal-required]
+        for key in clips[0]
+    }
+    return cast("UnlabeledBatch", {**joined, "views": len(clips)})
+
+
 def whole_runs(boxes: Boxes, video: KnownVideo) -> list[BoxRun]:
     """The boxes of all frames of a video, one run for each individual and view.
 
@@ -256,6 +390,7 @@ def build_clips(
     reader: str = "auto",
     seed: int = 0,
     runs: Callable[[KnownVideo], Sequence[BoxRun]] | None = None,
+    in_step: InStep | None = None,
 ) -> ClipDataset:
     """Augmented clips for semi-supervised training, through the reader that was asked for.
 
@@ -269,6 +404,7 @@ def build_clips(
             frames that it cannot decode here are decoded by PyAV and handed to it.
         seed: The seed of the choice and of the augmentation.
         runs: For each video the parts of it that clips are drawn from; None for whole frames.
+        in_step: Which videos are of one session; None where each is by itself.
 
     Raises:
         BoxFileError: DALI, which cannot cut frames to boxes, is to read the videos.
@@ -281,7 +417,7 @@ def build_clips(
     if reader == "dali":
         from lp_data.video.dali_clips import DALIClips
 
-        return DALIClips(videos, num_frames, image_size, seed=seed)
+        return DALIClips(videos, num_frames, image_size, seed=seed, in_step=in_step)
     return ClipDataset(
         videos,
         num_frames,
@@ -290,4 +426,5 @@ def build_clips(
         seed=seed,
         open_video=partial(open_any_video, reader=reader, resize_to=None if runs else image_size),
         runs=runs,
+        in_step=in_step,
     )

@@ -128,6 +128,12 @@ def ranges_of_views(videos: Sequence[SessionVideo], lengths: Mapping[str, int]) 
     return ranges
 
 
+def shared_frames(ranges: Mapping[str, range]) -> range:
+    """The frames of a session that all its videos show; empty where there is none."""
+    start = max(each.start for each in ranges.values())
+    return range(start, max(start, min(each.stop for each in ranges.values())))
+
+
 def tell_lengths(videos: Sequence[SessionVideo], lengths: Mapping[str, int]) -> str | None:
     """What to say of the videos of a session that do not show the same frames; None where they do.
 
@@ -146,9 +152,7 @@ def tell_lengths(videos: Sequence[SessionVideo], lengths: Mapping[str, int]) -> 
         + (f" from frame {v.offset:+d} on" if v.offset else "")
         for v in videos
     )
-    common = range(
-        max(each.start for each in ranges.values()), min(each.stop for each in ranges.values())
-    )
+    common = shared_frames(ranges)
     return (
         f"the videos of the session '{videos[0].session}' differ in length: {told}. All views are "
         f"present in frames {common.start} to {common.stop - 1}; elsewhere one or more are absent. "

@@ -19,7 +19,7 @@ from torch.utils.dlpack import from_dlpack
 from lp_core.geometry import affine
 from lp_core.video import VideoSource
 from lp_data.augmentation.effect import Augmented
-from lp_data.datasets.clips import ClipDataset
+from lp_data.datasets.clips import ClipDataset, InStep
 from lp_data.errors import VideoError
 from lp_data.images import interpolation
 from lp_data.video import dali_backend
@@ -230,6 +230,7 @@ class DALIClips(ClipDataset):
         image_size: (height, width) in model px.
         augment: Whether to augment with `DALIAugmenter`.
         seed: The seed of the choice and of the augmentation.
+        in_step: As for `ClipDataset`.
         device: Where DALI works; by default on a GPU where there is one.
 
     Raises:
@@ -246,6 +247,7 @@ class DALIClips(ClipDataset):
         *,
         augment: bool = True,
         seed: int = 0,
+        in_step: InStep | None = None,
         device: Device | None = None,
     ) -> None:
         device = dali_backend.chosen_device(device)
@@ -256,6 +258,7 @@ class DALIClips(ClipDataset):
             augmenter=DALIAugmenter(device=device) if augment else None,
             seed=seed,
             open_video=partial(open_with_dali, resize_to=image_size, device=device),
+            in_step=in_step,
             in_workers=device == "cpu",
         )
         self._pipelines = ClipPipelines(image_size, device)
