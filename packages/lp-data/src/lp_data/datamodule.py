@@ -33,8 +33,9 @@ class LabeledDataModule(LightningDataModule):
     Args:
         dataset: All labelled images, with the augmentation for training.
         split: Which rows of their table train, validate and test.
-        train_batch_size: Labelled images in one optimisation step. Of several processes, each takes
-            its share, rounded up, here and below.
+        train_batch_size: Labelled images in one optimisation step; of a `JointDataset` frames, each
+            with the images of all views. Of several processes, each takes its share, rounded up,
+            here and below.
         val_batch_size: Images in one validation batch.
         test_batch_size: Images in one test or prediction batch.
         num_workers: Worker processes for each loader of each process; None shares out the cores.

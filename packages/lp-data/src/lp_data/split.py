@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from lp_core.poses import PoseTable
 from lp_data.errors import SplitError
+from lp_data.sessions.names import ViewNames
 
 _log = logging.getLogger(__name__)
 _ROUNDING = 1e-9  # 0.29 * 100 is a little below 29 in binary
@@ -76,8 +78,11 @@ def split_frames(
     val_probability: float | int,
     seed: int,
     train_frames: float | int = 1,
+    views: ViewNames | None = None,
 ) -> Split:
-    """`split_rows` of the frames of a table: all rows of a frame are in one part."""
+    """`split_rows` of the frames of a table: all rows of a frame, in all views, are in one part."""
+    if views is not None:
+        table = replace(table, frame=views.moments(table))
     rows = [rows.tolist() for _, rows in table.by_frame()]
     frames = split_rows(len(rows), train_probability, val_probability, seed, train_frames)
     return Split(*(tuple(row for frame in part for row in rows[frame]) for part in frames))

@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TypedDict, cast
 
@@ -28,6 +29,7 @@ from lp_data.datasets.samples import Epoch, channels_first, sample_rng
 from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
 from lp_data.images import image_file, missing_image_remedy, on_image
 from lp_data.regions.cutting import cutting
+from lp_data.sessions.names import ViewNames
 
 
 class LabeledSample(TypedDict):
@@ -36,9 +38,10 @@ class LabeledSample(TypedDict):
     Keys:
         images: Model px; (3, H, W), or (F, 3, H, W) with context.
         to_frame: (2, 3) map from model px to frame px.
-        frame: Number of the image among those of the table.
+        frame: Number of the frame among those of the table; images of several cameras of one moment
+            have the same.
         view: Number of the camera.
-        present: True.
+        present: False where the image only fills the place of an absent one.
         keypoints: (R, K, 2) model px, NaN where missing.
         visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
         table_row: (R,) rows of the label table.
@@ -57,8 +60,9 @@ class LabeledSample(TypedDict):
 _OF_ROWS = ("keypoints", "visibility", "table_row")
 
 
-def collate(samples: Sequence[LabeledSample]) -> LabeledBatch:
-    """A batch of images, each with as many rows as it has."""
+def collate(items: Sequence[LabeledSample] | Sequence[list[LabeledSample]]) -> LabeledBatch:
+    """A batch of images, or of the images of frames, each with as many rows as it has."""
+    samples = list(chain.from_iterable([i] if isinstance(i, dict) else i for i in items))
     images = [{key: s[key] for key in s if key not in _OF_ROWS} for s in samples]  # type: ignore[literal-required]
     rows = {key: torch.cat([s[key] for s in samples]) for key in _OF_ROWS}  # type: ignore[literal-required]
     counts = torch.tensor([len(sample["table_row"]) for sample in samples])
@@ -87,6 +91,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
+        views: The views of the project, where the table has rows of several cameras.
         augmenter: Augments images and keypoints at random; None for no augmentation.
         seed: The seed of the augmentation.
         cache_budget: Bytes of decoded images that may be kept in memory; more goes to disk.
@@ -110,6 +115,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         jitter: float | None = None,
         instances: Literal["one", "many"] = "one",
         context_frames: int = 1,
+        views: ViewNames | None = None,
         augmenter: Augmenter | None = None,
         seed: int = 0,
         cache_budget: int = DEFAULT_BUDGET,
@@ -138,8 +144,12 @@ class LabeledDataset(Dataset[LabeledSample]):
         named = np.array([name is not None for name in names], dtype=bool)
         self._shows_animal = table.has_position.any(axis=1) | named | (instances == "one")
         self._rows = [np.array(rows, dtype=np.int64) for _, rows, _ in parts]
-        numbers = {path: number for number, path in enumerate(dict.fromkeys(table.image_paths))}
-        self._frames = [numbers[path] for path, _, _ in parts]
+        self.views = views
+        moments = table.image_paths if views is None else views.moments(table)
+        cameras = (0,) * len(table) if views is None else views.numbers(table)
+        numbers = {moment: number for number, moment in enumerate(dict.fromkeys(moments))}
+        self._frames = [numbers[moments[rows[0]]] for _, rows, _ in parts]
+        self._cameras = [cameras[rows[0]] for _, rows, _ in parts]
         self.regions: tuple[Region, ...] = tuple(region for _, _, region in parts)
         boxes = [region.box for region in self.regions]
         if self._surroundings is not None:
@@ -208,7 +218,10 @@ class LabeledDataset(Dataset[LabeledSample]):
         Raises:
             ImageFileError: The image or a neighbour cannot be decoded.
         """
-        draw, sample = divmod(index, len(self))
+        return self._sample(*divmod(index, len(self)))
+
+    def _sample(self, draw: int, sample: int) -> LabeledSample:
+        """An image; ``draw`` counts how often it was already drawn in this epoch."""
         rows = self._rows[sample]
         rows = rows[self._shows_animal[rows]]
         images, frame_size = self._images(sample)
@@ -234,7 +247,7 @@ class LabeledDataset(Dataset[LabeledSample]):
             "images": pixels if self.context_frames > 1 else pixels[0],
             "to_frame": affine.invert(to_model).float(),
             "frame": self._frames[sample],
-            "view": 0,
+            "view": self._cameras[sample],
             "present": True,
             "keypoints": torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float(),
             "visibility": torch.from_numpy(np.where(lost, self.table.missing.value, visibility)),

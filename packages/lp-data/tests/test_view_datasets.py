@@ -1,0 +1,155 @@
+"""Labelled images of several cameras: joined by frame, never split within one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lp_core.geometry import affine
+from lp_core.poses import PoseTable, Skeleton
+from lp_core.regions import Box, Region
+from lp_data.augmentation.effect import Augmented
+from lp_data.datamodule import LabeledDataModule
+from lp_data.datasets.joint import JointDataset
+from lp_data.datasets.labeled import LabeledDataset, collate
+from lp_data.errors import DataModuleError
+from lp_data.regions import read_boxes
+from lp_data.sessions import ViewNames, join_views
+from lp_data.split import Split, split_frames
+
+VIEWS = ViewNames(("top", "side", "back"))
+SIZE = (40, 60)
+
+
+def path_of(view, number):
+    return f"labeled-data/a_{view}/img{number:03d}.png"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Images whose pixels are 40 · view + frame; labels of some, in another order in each view."""
+
+    def make(frames, extra=()):
+        tables = {}
+        for view, numbers in frames.items():
+            camera = VIEWS.names.index(view)
+            for number in {*numbers, *extra}:
+                file = tmp_path / path_of(view, number)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(file), np.full((*SIZE, 3), 40 * camera + number, np.uint8))
+            x = np.array([[10 * camera + number] for number in numbers], float)
+            points = np.stack([x, x + 1], -1)
+            paths = tuple(path_of(view, number) for number in numbers)
+            tables[view] = PoseTable(Skeleton(("nose",)), points, paths)
+        return join_views(tables, VIEWS), tmp_path
+
+    return make
+
+
+SOME = {"top": [1, 2, 3, 4], "side": [4, 2, 1], "back": [3, 2]}
+
+
+def test_each_image_says_its_frame_and_camera(project):
+    table, folder = project(SOME)
+    dataset = LabeledDataset(table, folder, (20, 30), views=VIEWS)
+    batch = collate([dataset[i] for i in range(len(dataset))])
+    assert len(dataset) == 9
+    assert batch["view"].tolist() == [0, 1, 0, 1, 2, 0, 2, 0, 1]
+    assert batch["frame"].tolist() == [0, 0, 1, 1, 1, 2, 2, 3, 3]
+    assert batch["present"].all()
+    numbers = batch["images"][:, 0, 0, 0]
+    assert numbers.tolist() == (40 * batch["view"] + batch["frame"] + 1).tolist()
+
+
+def test_the_images_of_a_frame_are_neighbours_with_black_ones_for_absent_cameras(project):
+    table, folder = project(SOME)
+    dataset = JointDataset(table, folder, (20, 30), views=VIEWS)
+    batch = collate([dataset[i] for i in range(len(dataset))])
+    assert len(dataset) == 4
+    assert batch["view"].tolist() == [0, 1, 2] * 4
+    assert batch["frame"].tolist() == [n // 3 for n in range(12)]
+    present = [True, True, False, True, True, True, True, False, True, True, True, False]
+    assert batch["present"].tolist() == present
+    absent = ~batch["present"]
+    assert not batch["images"][absent].any()
+    assert batch["keypoints"][absent].isnan().all()
+    assert not batch["visibility"][absent].any()
+    assert (batch["table_row"][absent] == -1).all()
+    assert batch["table_row"][~absent].tolist() == list(range(9))
+    assert batch["image"].tolist() == list(range(12))
+    found = affine.transform(batch["keypoints"], batch["to_frame"])[~absent, 0, 0]
+    expected = 10 * batch["view"] + batch["frame"] + 1
+    torch.testing.assert_close(found, expected[~absent].float())
+
+
+def test_all_views_of_a_frame_are_in_one_part_of_the_split(project):
+    frames = {view: list(range(12)) for view in VIEWS.names}
+    table, _ = project(frames)
+    split = split_frames(table, 0.5, 0.25, seed=3, views=VIEWS)
+    parts = {
+        use: {VIEWS.moments(table)[row] for row in rows} for use, rows in split._asdict().items()
+    }
+    assert [len(parts[use]) for use in ("train", "validation", "test")] == [6, 3, 3]
+    assert len(set.union(*parts.values())) == 12
+
+
+def test_batches_count_frames_where_views_are_seen_jointly(project):
+    table, folder = project(SOME)
+    joint = JointDataset(table, folder, (20, 30), views=VIEWS)
+    split = Split(train=tuple(range(7)), validation=(7, 8), test=())
+    data = LabeledDataModule(joint, split, train_batch_size=2, num_workers=0)
+    batches = list(data.train_dataloader())
+    assert [len(batch["images"]) for batch in batches] == [6, 3]
+    assert {int(f) for batch in batches for f in batch["frame"]} == {0, 1, 2}
+    (validation,) = data.val_dataloader()
+    assert validation["frame"].tolist() == [3, 3, 3]
+
+
+def test_every_camera_of_a_frame_is_augmented_by_itself_and_each_draw_afresh(project):
+    def shift(images, keypoints, rng):
+        x = float(rng.integers(1, 1000))
+        return Augmented(images, keypoints, np.array([[1.0, 0, x], [0, 1, 0]]))
+
+    table, folder = project(SOME)
+    dataset = JointDataset(table, folder, (20, 30), views=VIEWS, augmenter=shift)
+    first, again = ([s["to_frame"][0, 2].item() for s in dataset[i]] for i in (1, 5))
+    assert len({*first, *again}) == 6
+
+
+def test_each_view_has_its_own_neighbours_in_time(project):
+    """`multiview_facts` 1.11 and 24: context models work on several views."""
+    table, folder = project({view: [5] for view in VIEWS.names}, extra=range(3, 8))
+    dataset = JointDataset(table, folder, (20, 30), views=VIEWS, context_frames=5)
+    batch = collate([dataset[0]])
+    shown = batch["images"][:, :, 0, 0, 0].tolist()
+    assert shown == [[40 * view + n for n in range(3, 8)] for view in range(3)]
+
+
+def test_boxes_of_views_are_found_by_the_path_whatever_their_order(project, tmp_path):
+    """`multiview_facts` 25: boxes in another order than the labels failed without a message."""
+    table, folder = project({"top": [1, 2], "side": [1, 2]})
+    files = []
+    for view, x in (("side", 5), ("top", 0)):
+        rows = [f"{path_of(view, number)},{x + number},0,20,40" for number in (2, 1)]
+        files.append(tmp_path / f"bboxes_{view}.csv")
+        files[-1].write_text("\n".join(["frame,x,y,h,w", *rows]))
+    dataset = JointDataset(table, folder, (20, 40), views=VIEWS, regions=read_boxes(files))
+    assert [region.box.x for region in dataset.regions] == [1, 6, 2, 7]
+    sample = dataset[0][1]
+    found = affine.transform(sample["keypoints"], sample["to_frame"])[0, 0]
+    torch.testing.assert_close(found, torch.tensor([11.0, 12.0]))
+
+
+class Halves:
+    """Two regions of every image."""
+
+    def regions(self, frame):
+        return (Region(Box(0, 0, 30, 40)), Region(Box(30, 0, 30, 40)))
+
+
+def test_several_regions_of_a_view_are_refused_where_views_are_seen_jointly(project):
+    table, folder = project(SOME)
+    with pytest.raises(DataModuleError, match="the view 'top' has several regions"):
+        JointDataset(table, folder, (20, 30), views=VIEWS, regions=Halves())
