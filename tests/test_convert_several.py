@@ -82,6 +82,7 @@ def untracked(mice, tmp_path):
 def test_untracked_animals_are_all_kept_and_get_no_track(
     litpose, mice, untracked, tmp_path, tiny_training
 ):
+    """F39: animals without a track are not dropped."""
     assert litpose("convert", untracked, tmp_path / "l.slp").code == 0
     made = sleap_io.load_slp(str(tmp_path / "l.slp"), open_videos=False)
     assert not made.tracks
@@ -146,6 +147,7 @@ def predicted():
 @pytest.mark.parametrize("second", FORMATS)
 @pytest.mark.parametrize("first", FORMATS)
 def test_predictions_keep_every_row_from_any_format_to_any(litpose, tmp_path, first, second):
+    """F39: no conversion loses a row."""
     table = predicted()
     write_predictions(table, tmp_path / f"from.{first}")
     outcome = litpose("convert", tmp_path / f"from.{first}", tmp_path / f"to.{second}")
@@ -166,7 +168,7 @@ def test_one_animal_of_predictions_is_chosen_by_its_name(litpose, tmp_path):
 
 @pytest.mark.parametrize("key", ["df_with_missing", "tracks"])
 def test_both_keys_of_deeplabcut_are_read(litpose, tmp_path, key):
-    """Untracked tables have the one, tracked tables the other."""
+    """F40: untracked tables have the one, tracked tables the other."""
     from lp_core.poses.interchange import to_pandas
 
     table = predicted()

@@ -90,6 +90,7 @@ def content(table):
 @round_trips
 @given(table=tables())
 def test_predictions_of_several_animals_lose_and_invent_no_row(suffix, table, tmp_path_factory):
+    """F39: tracked, untracked and mixed rows survive every format."""
     path = tmp_path_factory.getbasetemp() / f"several{suffix}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lp_io.untrusted.probe.check_readable", lambda path: None)

@@ -10,8 +10,8 @@ import yaml
 
 from lp_core.poses import Animals, Content, read_pose_csv
 from lp_data.video.open import open_video
-from lp_io.checkpoint import read_manifest
-from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path
+from lp_io.checkpoint import annotate_model, read_manifest
+from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path, video_table
 from lp_io.predictions import read_predictions, write_predictions
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.config.load import load_config
@@ -84,6 +84,35 @@ def test_the_whole_way_by_the_command(litpose, mice_model, mice, tmp_path):
     assert is_made_from(table, mice.test_video, Model.from_dir(mice_model).handler.weights_digest)
     again = litpose("predict", mice_model, mice.test_video, "-o", tmp_path)
     assert "is there already" in again.out + again.err
+
+
+def test_the_command_and_python_find_the_same_animals(litpose, mice_model, mice, tmp_path):
+    """F35: the threshold is in one place, the model directory, whatever predicts."""
+    counts = []
+    for number, threshold in enumerate((0.0, 2.0)):
+        model = tmp_path / str(number)
+        shutil.copytree(mice_model, model)
+        annotate_model(model / "detector", {"score_threshold": threshold})
+        outcome = litpose("predict", model, mice.test_video)
+        assert outcome.code == 0, outcome.err
+        written = read_predictions(video_table(model, mice.test_video), several=True)
+        table = Model.from_dir(model).predict_animals(mice.test_video)
+        written = written.rows(np.flatnonzero(written.has_position.any(axis=1)))
+        assert written.frame == table.frame
+        both = (np.sort(each.points.mean(axis=(1, 2))) for each in (written, table))
+        np.testing.assert_allclose(*both, atol=1e-3)
+        counts.append(len(table))
+    assert counts[0] > counts[1] == 0
+
+
+def test_prediction_changes_nothing_in_project_and_model(litpose, mice_model, mice, tmp_path):
+    """F42: jobs side by side share the project, so that none of them writes into it."""
+    files = [path for folder in (mice_model, mice.folder) for path in folder.rglob("*")]
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+    outcome = litpose("predict", mice_model, mice.test_video, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    now = [path for folder in (mice_model, mice.folder) for path in folder.rglob("*")]
+    assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in now} == before
 
 
 def test_predict_draws_a_labelled_video(litpose, mice_model, mice, tmp_path):

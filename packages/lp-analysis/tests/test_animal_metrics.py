@@ -178,7 +178,7 @@ def table(points, frame=None, **fields):
 
 
 def test_a_prediction_whose_best_animal_is_taken_may_find_its_second_best():
-    # F10: similarities [[.9, .6], [.8, .7]] match both, for AP and for counts
+    """F10: similarities [[.9, .6], [.8, .7]] match both, for AP and for counts."""
     line = np.array([[0.0, 0.0], [100.0, 0.0]])
     frames = pair_frames(table([line, line]), table([line, line], score=np.array([0.9, 0.5])))
     frames = replace(frames, similarity=np.array([0.9, 0.8, 0.6, 0.7]))  # by truth, then prediction
@@ -187,7 +187,7 @@ def test_a_prediction_whose_best_animal_is_taken_may_find_its_second_best():
 
 
 def test_junk_predictions_lower_ap():
-    # F11
+    """F11: predictions that match nothing count."""
     truth, predicted = scene(11, frames=20, extra=0.0)
     junk = table(np.full((100, K, 2), 1e4) + np.arange(100)[:, None, None], [0, 1, 2, 3] * 25)
     more = concatenate([
@@ -201,7 +201,7 @@ def test_junk_predictions_lower_ap():
 
 
 def test_frames_without_a_prediction_are_missed():
-    # F12
+    """F12: labelled frames without predictions count."""
     truth, predicted = scene(12)
     nothing = average_precision([pair_frames(truth, predicted.rows([]))])
     assert (nothing.ap, nothing.ar) == (0.0, 0.0)
@@ -211,7 +211,7 @@ def test_frames_without_a_prediction_are_missed():
 
 
 def test_without_an_animal_to_find_ap_is_not_defined():
-    # F38
+    """F38: nothing is divided by zero animals."""
     _, predicted = scene(13)
     empty_frames = table(np.full((2, K, 2), np.nan), [0, 1])
     for found in (predicted, predicted.rows([])):
@@ -266,7 +266,7 @@ def test_the_order_of_rows_changes_nothing(seed, tied):
 @few
 @given(seed=seeds, angle=st.floats(0, 360), straight=st.booleans())
 def test_turning_the_scene_leaves_similarities_as_they_are(seed, angle, straight):
-    # F36, F34: a straight animal along an axis is as good as one that lies askew
+    """F36, F34: a straight animal along an axis is as good as one that lies askew."""
     truth, predicted = scene(seed, missed=0.0)
     if straight:
         truth.points[..., 1] = truth.points[:, :1, 1]
@@ -283,7 +283,7 @@ def test_turning_the_scene_leaves_similarities_as_they_are(seed, angle, straight
 
 
 def test_a_straight_animal_is_found_by_a_prediction_a_few_pixels_off():
-    # F36: the box of its keypoints has no area
+    """F36: the box of its keypoints has no area."""
     line = np.column_stack([np.linspace(0, 100, K), np.zeros(K)])
     frames = pair_frames(table([line]), table([line + 2.0], score=np.ones(1)))
     assert frames.similarity[0] > 0.8
@@ -555,6 +555,7 @@ def value(metrics, name, level="all"):
 
 
 def test_missed_and_false_animals_and_pixel_errors_are_told_per_frame():
+    """F37: what is a mean distance is called a pixel error, not RMSE."""
     truth, predicted = walk(("aaaa", "bb.."), frames=4)
     predicted.points[0] += [3.0, 4.0]
     away = PoseTable(

@@ -36,6 +36,12 @@ def tracks_by_animal(animal, track):
     }
 
 
+def together(frames):
+    """Rows of consecutive frames, each a list of (K, 2) poses."""
+    points = np.array([pose for frame in frames for pose in frame])
+    return points, np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+
+
 def exchanged(worm, sizes, rng, frames=200, keypoints=6):
     """Two animals that meet, are hidden together for 12 frames, and come out on either side."""
     rows = []
@@ -73,6 +79,7 @@ def test_false_positives_are_left_out_and_stay_in_the_table(herd):
 
 
 def test_a_static_false_tracklet_is_left_out_of_a_known_number(herd):
+    """F24: a long false tracklet need not be explained."""
     moving = herd(2, 200, seed=4)
     still = np.broadcast_to(moving.points[0] + 1000, (40, *moving.points.shape[1:]))
     points = np.concatenate([moving.points, still])
@@ -99,6 +106,30 @@ def test_appearance_tells_animals_apart_after_a_contact(worm, swap):
     looks[:, 1] += 3 * truth
     found = track_offline(table_of(points, frame), TrackingOptions(animals=2), appearance=looks)
     assert sorted(map(sorted, tracks_by_animal(truth, found.track).values())) == [[0], [1]]
+
+
+def test_appearance_goes_with_its_row(worm):
+    """F25: vectors are those of their rows, whatever the order and the place of the animals."""
+    rng = np.random.default_rng(0)
+    points, frame, animal = exchanged(worm, (50.0, 50.0), rng)
+    looks = rng.normal(0, 1, (len(animal), 5))
+    looks[:, 1] += 3 * np.where(frame > 100, 1 - animal, animal)
+    order, options = rng.permutation(len(frame)), TrackingOptions(animals=2)
+    straight = track_offline(table_of(points, frame), options, appearance=looks)
+    mixed = track_offline(table_of(points[order], frame[order]), options, appearance=looks[order])
+    assert mixed.track.tolist() == straight.track[order].tolist()
+
+
+def test_of_two_successors_the_nearer_goes_on(worm):
+    """F26: a piece goes on as the one that overlaps it most, not as the one farthest off."""
+    shape = worm(8, 50.0)
+    frames = [[at(shape, 100, 100)]] * 30 + [[]] * 8
+    frames += [[at(shape, 125, 100), at(shape, 102, 100)]] * 30
+    points, frame = together(frames)
+    found = track_offline(table_of(points, frame))
+    assert set(found.track[:30].tolist()) == {0}
+    assert set(found.track[31::2].tolist()) == {0}
+    assert 0 not in found.track[30::2]
 
 
 def test_a_contact_of_alike_animals_is_a_doubt(worm):

@@ -64,6 +64,7 @@ def test_misses_and_hidden_keypoints_do_not_break_tracks(herd):
 
 
 def test_animals_that_move_40_px_per_frame_keep_their_tracks(worm):
+    """F30: the likeness of poses far apart must not underflow to one value."""
     steps = np.arange(30)[:, None, None] * 40.0
     there = at(worm(8, 60.0), 100, 100) + steps * [1, 0]
     back = at(worm(8, 60.0), 1260, 130) - steps * [1, 0]
@@ -73,6 +74,7 @@ def test_animals_that_move_40_px_per_frame_keep_their_tracks(worm):
 
 
 def test_an_animal_that_enters_far_from_where_another_left_gets_a_new_track(worm):
+    """F31: what is out of reach does not inherit a lost track."""
     shape = worm(8, 50.0)
     frames = [[at(shape, 100 + 3 * n, 100), at(shape, 600, 600)] for n in range(20)]
     frames += [[at(shape, 600, 600)] for _ in range(15)]
@@ -100,6 +102,7 @@ def test_a_lost_animal_goes_on_nearby(worm):
 
 
 def test_a_row_beyond_the_known_number_stays_without_a_track(worm):
+    """F44: rows beyond the number of tracks are kept, without a track."""
     shape = worm(8, 50.0)
     frames = [[at(shape, 100, 100), at(shape, 300, 100)] for _ in range(5)]
     frames.append([at(shape, 500, 500), at(shape, 100, 100), at(shape, 300, 100)])
@@ -122,6 +125,7 @@ def test_the_rows_of_the_highest_scores_begin_the_tracks(worm):
 
 
 def test_a_straight_worm_along_an_axis_is_followed():
+    """F34: an animal whose box has no area has a size."""
     along = np.stack([np.linspace(0, 60, 6), np.zeros(6)], axis=1)
     frames = [[at(along, 5 * n, 50), at(along, 5 * n, 90)] for n in range(20)]
     found = followed(*together(*frames))
@@ -137,6 +141,7 @@ def test_a_row_without_positions_has_no_track_and_no_margin(worm):
 
 
 def test_a_pose_without_a_keypoint_does_not_shift_the_others(worm):
+    """F20: a pose of few keypoints keeps its place among the rows."""
     shape = worm(4, 50.0)
     sparse = np.where(np.arange(4)[:, None] < 1, shape, np.nan)
     frames = [[at(sparse, 100, 0), at(shape, 200, 0), at(shape, 300, 0)] for _ in range(3)]
@@ -156,6 +161,7 @@ def test_one_keypoint_is_enough(hidden):
 
 
 def test_a_pose_with_head_and_tail_exchanged_fits_worse(worm):
+    """F22: keypoints are compared by name, not as a set of points."""
     shape = at(worm(8, 50.0), 100, 100)
     margins = []
     for pose in (shape, shape[::-1]):
@@ -180,6 +186,7 @@ def test_two_alike_rows_in_one_place_are_an_uncertain_decision(worm):
 
 @pytest.mark.parametrize("exchanged", [False, True])
 def test_appearance_tells_alike_animals_apart_after_both_were_hidden(worm, exchanged):
+    """F29: appearance works together with keypoints."""
     poses = np.array([at(worm(8, 50.0), 0, 0), at(worm(8, 50.0), 30, 0)])
     looks = np.array([[0.0, 6.0], [6.0, 0.0]])
     tracker = OnlineTracker(8, options=TrackingOptions(animals=2))
@@ -214,6 +221,19 @@ def test_build_tells_animals_apart_after_both_were_hidden(worm, exchanged):
     after = tracker.step(turned)
     assert after.track.tolist() == before.tolist()
     assert after.margin.min() > 5
+
+
+def test_trackers_know_nothing_of_each_other(herd):
+    """F32: what one tracker remembers does not reach another."""
+    videos = [herd(3, 60, seed=seed, sizes=40.0 + 20 * seed) for seed in (1, 2)]
+    alone = [followed(video.points, video.frame) for video in videos]
+    trackers = [OnlineTracker(8), OnlineTracker(8)]
+    for number in range(60):
+        for video, tracker, expected in zip(videos, trackers, alone, strict=True):
+            rows = video.of_frame(number)
+            found = tracker.step(video.points[rows])
+            assert found.track.tolist() == expected.track[rows].tolist()
+            assert found.margin.tolist() == expected.margin[rows].tolist()
 
 
 def test_the_order_of_rows_does_not_count(herd):
@@ -254,6 +274,7 @@ def test_each_view_has_tracks_of_its_own(worm):
 
 
 def test_memory_holds_no_track_that_ended(herd):
+    """F32: no cache grows with the video."""
     junk = np.random.default_rng(0).uniform(0, 2000, (800, 1, 4, 2))
     tracker = OnlineTracker(4, options=TrackingOptions(body_size=20.0))
     held = []

@@ -1,5 +1,8 @@
 """Files of predictions of several animals, written again with their tracks."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +62,41 @@ def test_every_row_is_written_with_its_track_or_none(crossing, tmp_path, suffix,
     )
     assert (done.tracks, done.tracked, done.untracked) == (2, 120, len(table) - 120)
     assert review_path(target).read_text().startswith("frame,view,individuals,margin,reason\n")
+
+
+@pytest.mark.parametrize("keypoints", [4, 5])
+def test_what_is_missing_is_not_made_up(worm, tmp_path, keypoints):
+    """F23: a gap of three frames stays a gap, and positions stay as they are, whatever K."""
+    frames = [*range(20), *range(23, 43)]
+    points = np.array([worm(keypoints, 40.0) + np.array([100 + 2 * n, 80]) for n in frames])
+    table = PoseTable(
+        Skeleton(tuple("abcde"[:keypoints])),
+        points,
+        tuple(frames),
+        individual=("rank",) * 40,
+        confidence=np.full(points.shape[:2], 0.9),
+    )
+    write_predictions(table, tmp_path / "in.csv")
+    assert track_file(tmp_path / "in.csv", tmp_path / "out.csv").tracks == 1
+    written = read_predictions(tmp_path / "out.csv", several=True)
+    assert written.frame == tuple(frames)
+    np.testing.assert_allclose(written.points, points)
+
+
+def test_the_result_is_the_same_in_every_process(crossing, tmp_path):
+    """F21: nothing depends on the order of a set of names."""
+    _, table = crossing
+    write_predictions(table, tmp_path / "in.csv")
+    code = (
+        "import sys; from pathlib import Path; from lp_analysis.tracks import track_file;"
+        "track_file(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    for seed in "12":
+        command = (sys.executable, "-c", code, tmp_path / "in.csv", tmp_path / f"{seed}.csv")
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
+    one, two = (tmp_path / f"{seed}.csv" for seed in "12")
+    assert one.read_bytes() == two.read_bytes()
+    assert review_path(one).read_bytes() == review_path(two).read_bytes()
 
 
 def test_keypoints_that_exist_once_stay_as_they_are(tmp_path, worm):

@@ -130,6 +130,7 @@ def test_pandas_reads_our_h5_as_deeplabcut_does(tmp_path):
 
 
 def test_our_h5_holds_no_objects(tmp_path):
+    """F41: nothing is pickled."""
     write_predictions(TABLE, tmp_path / "p.h5")
     with h5py.File(tmp_path / "p.h5") as file:
         nodes = []
@@ -221,6 +222,7 @@ def check_deeplabcut(table, index=(0, 1)):
 
 @pytest.mark.parametrize("key", ["df_with_missing", "tracks"])
 def test_h5_that_pandas_writes_for_deeplabcut(tmp_path, key):
+    """F40: untracked and tracked files have different keys."""
     deeplabcut_frame().to_hdf(tmp_path / "p.h5", key=key, mode="w")
     check_deeplabcut(read_predictions(tmp_path / "p.h5"))
 

@@ -125,6 +125,7 @@ def test_a_table_whose_columns_are_pickled_is_refused_with_a_remedy(tmp_path):
 
 
 def test_pickled_objects_in_an_h5_are_refused(tmp_path):
+    """F41: no pickle is read."""
     frame = deeplabcut_frame()
     frame[("extra", "", "")] = ["train", "test"]
     frame = frame.astype({("extra", "", ""): object})

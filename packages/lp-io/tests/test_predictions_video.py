@@ -69,6 +69,14 @@ def test_every_format_is_placed_by_its_numbers(tmp_path, suffix):
     assert np.isnan(keypoints[[0, 8, 11]]).all()
 
 
+def test_numbers_are_read_by_their_value(tmp_path):
+    """F43: frame numbers may be padded with zeros, each to another width."""
+    path = write(tmp_path / "p.csv", [10, 9, 3], ["10", "09", "0003"])
+    keypoints, _ = dense(VideoPredictions(path, FRAMES))
+    np.testing.assert_array_equal(keypoints[[3, 9, 10]], POSITIONS[[3, 9, 10]])
+    assert np.isnan(keypoints[[0, 1, 2, 11]]).all()
+
+
 def test_frames_without_a_row_are_named(tmp_path):
     path = write(tmp_path / "p.csv", [0, 1, 2, 4, 5, 9])
     note = VideoPredictions(path, FRAMES).note
