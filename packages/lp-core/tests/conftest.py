@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
+from lp_core.geometry.cameras import Camera
 from lp_core.testing import CHECKS, ConformanceError, Subject
 
 _BACKBONE = """
@@ -64,6 +66,30 @@ def verdict(small_backbone):
         return found
 
     return messages
+
+
+@pytest.fixture(scope="session")
+def camera_at():
+    """A function to a camera at a position that looks at the origin, upright where z is up."""
+
+    def camera(name, position, distortion=(), model="pinhole", size=(640, 480), focal=600.0):
+        position = np.asarray(position, float)
+        ahead = -position / np.linalg.norm(position)
+        right = np.cross(ahead, (0.0, 0.0, 1.0))
+        right /= np.linalg.norm(right)
+        rotation = np.stack([right, np.cross(ahead, right), ahead])
+        matrix = [[focal, 0, size[0] / 2 + 3], [0, 1.02 * focal, size[1] / 2 - 5], [0, 0, 1]]
+        return Camera(
+            name=name,
+            size=size,
+            matrix=np.array(matrix, float),
+            distortion=np.array(distortion, float),
+            rotation=rotation,
+            translation=-rotation @ position,
+            model=model,
+        )
+
+    return camera
 
 
 EXTENT = [

@@ -56,6 +56,10 @@ class PoseError(CoreError):
     """A table of poses whose sizes disagree, or a file of poses that cannot be read or written."""
 
 
+class CameraError(CoreError):
+    """A camera or a rig whose values contradict each other, or that does not fit the images."""
+
+
 class LossError(CoreError):
     """A loss that cannot run as it was configured."""
 
