@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -17,12 +18,16 @@ from hypothesis import strategies as st
 from lp_analysis.confidence.calibration import fit_calibration, usual_radius
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import reliability_curve
-from lp_analysis.labeled_predictions import LabeledPrediction
+from lp_analysis.labeled_predictions import LabeledPrediction, write_labeled_prediction
 from lp_analysis.metrics.curves import Curve, TrainingCurves
-from lp_analysis.metrics.metric_files import MetricTable
+from lp_analysis.metrics.metric_files import MetricTable, read_metric_file
 from lp_analysis.metrics.outliers import Outlier, clip_around, worst_frames
 from lp_analysis.rendering.style import DrawingStyle
-from lp_analysis.report.content import reported_confidence, worst_frame_pictures
+from lp_analysis.report.content import (
+    reported_confidence,
+    training_facts,
+    worst_frame_pictures,
+)
 from lp_analysis.report.page import duration, render_page, write_report
 from lp_analysis.report.parts import (
     CaptionedPicture,
@@ -32,7 +37,7 @@ from lp_analysis.report.parts import (
 )
 from lp_analysis.report.videos import reported_video
 from lp_core.errors import PoseError
-from lp_core.poses import PoseTable, Skeleton
+from lp_core.poses import PoseTable, Skeleton, Visibility
 from lp_data.video.writer import VideoWriter
 from lp_io.predictions import write_predictions
 
@@ -289,6 +294,24 @@ def test_worst_frame_pictures_name_image_split_and_keypoint(tmp_path):
     assert len(others) == 3
     assert first.picture.shape == (480, 480, 3)
     assert (first.picture != 100).any()
+
+
+def test_guesses_about_hidden_keypoints_are_told_beside(tmp_path):
+    """The table under Lightning Pose's name counts them, what is shown counts what is visible."""
+    result, images = _labels(tmp_path, ["train"] * 39 + ["test"], off=200.0)
+    codes = result.labels.codes.copy()
+    codes[39, 1] = Visibility.OCCLUDED
+    hidden = replace(result, labels=replace(result.labels, visibility=codes))
+    seen = np.delete(result.errors[39], 1).mean()
+    told = f"{seen:.2f} px (with keypoints labelled as occluded: {result.errors[39].mean():.2f} px)"
+    assert training_facts(hidden, None)["mean pixel error, test"] == told
+    assert training_facts(result, None)["mean pixel error, test"] == (
+        f"{result.errors[39].mean():.2f} px"
+    )
+    assert "img39.png" not in worst_frame_pictures(hidden, images, count=1)[0].caption
+    write_labeled_prediction(hidden, tmp_path / "predictions.csv", "us")
+    table = read_metric_file(tmp_path / "predictions_pixel_error.csv")
+    np.testing.assert_allclose(table.values[39], result.errors[39], rtol=1e-6)
 
 
 def test_confidence_is_judged_on_test_frames_that_calibration_did_not_see(tmp_path):

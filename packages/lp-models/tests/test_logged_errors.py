@@ -16,7 +16,7 @@ TOY = ToyProblem(image_size=(64, 64), keypoints=3, context_frames=1)
 
 @pytest.fixture(scope="module")
 def validate():
-    """The pixel error after a validation on some batches."""
+    """What a validation on some batches logs, by name without ``val_``."""
     kind = load_plugin(MODELS, "heatmap")
     options = kind.Options(
         keypoint_names=("a", "b", "c"),
@@ -32,7 +32,8 @@ def validate():
 
     def error(*batches):
         loader = DataLoader(batches, batch_size=None)
-        return trainer.validate(tracker, loader, verbose=False)[0]["val_pixel_error"]
+        logged = trainer.validate(tracker, loader, verbose=False)[0]
+        return {name.removeprefix("val_"): value for name, value in logged.items()}
 
     return error
 
@@ -45,5 +46,19 @@ def unlabeled(batch):
 
 def test_a_batch_without_labels_has_no_weight_but_is_logged(validate):
     batch = TOY.labeled(batch=2)
-    assert validate(batch, unlabeled(batch)) == pytest.approx(validate(batch))
-    assert math.isnan(validate(unlabeled(batch)))
+    both, one = validate(batch, unlabeled(batch)), validate(batch)
+    assert both["pixel_error"] == pytest.approx(one["pixel_error"])
+    assert math.isnan(validate(unlabeled(batch))["pixel_error"])
+
+
+def test_guessed_positions_of_hidden_keypoints_are_no_errors(validate):
+    """The RMSE has the meaning that it has in Lightning Pose, where visibility is not looked at."""
+    batch = TOY.labeled(batch=2)
+    visibility, keypoints = batch["visibility"].clone(), batch["keypoints"].clone()
+    visibility[0, 1] = 1
+    hidden = validate({**batch, "visibility": visibility})
+    keypoints[0, 1] += 1000
+    moved = validate({**batch, "visibility": visibility, "keypoints": keypoints})
+    assert moved["pixel_error"] == pytest.approx(hidden["pixel_error"])
+    assert moved["supervised_rmse"] > hidden["supervised_rmse"] + 100
+    assert hidden["pixel_error"] != pytest.approx(validate(batch)["pixel_error"])

@@ -16,7 +16,7 @@ from lp_analysis.confidence.stored import CALIBRATION, calibrated_file
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, pixel_error
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
-from lp_core.poses import PoseTable, confidence_of, write_pose_csv
+from lp_core.poses import PoseTable, Visibility, confidence_of, write_pose_csv
 from lp_io.checkpoint import annotate_model
 from lp_io.predictions import read_predictions
 from lp_io.predictions.source import weights_of, write_weights
@@ -68,6 +68,11 @@ class LabeledPrediction:
         """(N, K) distances to the labels in frame px, NaN where there is no label."""
         return pixel_error(self.labels.points, self.predictions.points)
 
+    @cached_property
+    def visible_errors(self) -> Float[ndarray, "images keypoints"]:
+        """(N, K) `errors`, NaN also of keypoints labelled as occluded, which are often guesses."""
+        return np.where(self.labels.codes == Visibility.OCCLUDED, np.nan, self.errors)
+
     @property
     def confidences(self) -> Float[ndarray, "images keypoints"]:
         """(N, K) from 0 to 1."""
@@ -87,10 +92,21 @@ class LabeledPrediction:
         return MetricTable(labels.keypoint_names, names, values, self.sets)
 
 
-def mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> float:
-    """Mean pixel error over the images of some splits, in frame px; NaN where there is none."""
+def told_mean_error(prediction: LabeledPrediction, sets: Sequence[str]) -> str:
+    """The mean pixel error of visible keypoints in the images of some splits, in words.
+
+    Where keypoints are labelled as occluded, the mean over these as well follows.
+    """
     chosen = np.isin(np.array(prediction.sets), list(sets))
-    errors = prediction.errors[chosen]
+    seen, every = (
+        _mean(errors[chosen]) for errors in (prediction.visible_errors, prediction.errors)
+    )
+    hidden = np.isfinite(prediction.errors) & np.isnan(prediction.visible_errors)
+    more = f" (with keypoints labelled as occluded: {every:.2f} px)" if hidden[chosen].any() else ""
+    return f"{seen:.2f} px{more}"
+
+
+def _mean(errors: Float[ndarray, "images keypoints"]) -> float:
     return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
 
 

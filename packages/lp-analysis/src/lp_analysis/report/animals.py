@@ -70,7 +70,7 @@ def errors_by_contact(result: LabeledPrediction) -> AnimalErrors | None:
         sets = [result.sets[row] for row in rows]
         if len(rows):
             by_level[name] = PixelErrorSummary.from_errors(
-                result.errors[rows], labels.keypoint_names, sets
+                result.visible_errors[rows], labels.keypoint_names, sets
             )
     return AnimalErrors(length, options, by_level)
 

@@ -15,7 +15,7 @@ from lp_analysis.confidence.calibration import (
     usual_radius,
 )
 from lp_analysis.figures.reliability import reliability_curve
-from lp_analysis.labeled_predictions import LabeledPrediction
+from lp_analysis.labeled_predictions import LabeledPrediction, told_mean_error
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
@@ -46,7 +46,7 @@ def section(name: str, make: Callable[[], T], note: Callable[[str], None]) -> T 
 def training_facts(result: LabeledPrediction, curves: TrainingCurves | None) -> dict[str, str]:
     """What was labelled, how large the errors are, and whether anything was logged."""
     summary = PixelErrorSummary.from_errors(
-        result.errors, result.labels.keypoint_names, result.sets
+        result.visible_errors, result.labels.keypoint_names, result.sets
     )
     unit = "frames" if result.labels.individual is None else "labelled animals"
     facts = {
@@ -54,7 +54,7 @@ def training_facts(result: LabeledPrediction, curves: TrainingCurves | None) -> 
         "keypoints": str(len(summary.keypoint_names)),
     }
     for split in summary.splits:
-        facts[f"mean pixel error, {split}"] = f"{summary.overall[split].mean:.2f} px"
+        facts[f"mean pixel error, {split}"] = told_mean_error(result, [split])
     if curves is not None and not curves.curves:
         facts["training curves"] = (
             "nothing was logged: the training had fewer steps than training.log_every_n_steps, and "
@@ -112,7 +112,7 @@ def worst_frame_pictures(
 def _of_frames(result: LabeledPrediction, count: int) -> list[Outlier]:
     """The rows with the largest errors, one of each frame, the worst first."""
     found: dict[str | int, Outlier] = {}
-    for outlier in worst_frames(result.errors, len(result.labels)):
+    for outlier in worst_frames(result.visible_errors, len(result.labels)):
         found.setdefault(result.labels.frame[outlier.frame], outlier)
     return list(found.values())[:count]
 

@@ -145,7 +145,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
         labeled = (batch["visibility"] > 0).sum().float()
         values = {f"{stage}_supervised_loss": report.total, **report.logs}
         means = {name: Weighted(value, labeled) for name, value in values.items()}
-        self.log_means(stage, means | pixel_errors(outputs, stage))
+        self.log_means(stage, means | pixel_errors(outputs, stage, batch["visibility"]))
         total: Tensor = report.total
         return total
 

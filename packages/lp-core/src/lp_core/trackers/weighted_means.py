@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lp_core.batches import LossInputs
 from lp_core.losses.factory import Stage
+from lp_core.poses.table import Visibility
 from lp_core.processes import summed
 
 
@@ -72,11 +73,21 @@ class WeightedMeans:
 
 
 @torch.no_grad()
-def pixel_errors(outputs: LossInputs | Sequence[LossInputs], stage: Stage) -> dict[str, Weighted]:
+def pixel_errors(
+    outputs: LossInputs | Sequence[LossInputs],
+    stage: Stage,
+    visibility: Int[Tensor, "rows keypoints"],
+) -> dict[str, Weighted]:
     """Errors in frame px over all heads: the mean distance, and Lightning Pose's RMSE.
 
     Keypoints without a label, or without a finite prediction, do not count; no values are taken out
-    of the tensors for that, since their number would have to be waited for.
+    of the tensors for that, since their number would have to be waited for. The mean distance is
+    that of visible keypoints; the RMSE counts occluded ones with a position too.
+
+    Args:
+        outputs: Those of each head.
+        stage: The stage.
+        visibility: That of the batch's rows.
 
     Returns:
         ``{stage}_pixel_error`` and ``{stage}_supervised_rmse``, weighted by the number of
@@ -94,9 +105,11 @@ def pixel_errors(outputs: LossInputs | Sequence[LossInputs], stage: Stage) -> di
     counts = difference.isfinite().all(dim=-1)
     number = counts.sum().float()
     difference = torch.where(counts.unsqueeze(-1), difference, 0.0)
-    distance = torch.linalg.vector_norm(difference, dim=-1).sum() / number
+    visible = counts & (visibility == Visibility.VISIBLE).repeat(len(differences), 1)
+    seen = visible.sum().float()
+    distance = (torch.linalg.vector_norm(difference, dim=-1) * visible).sum() / seen
     square = difference.square().sum() / (2 * number)
     return {
-        f"{stage}_pixel_error": Weighted(distance, number, empty=math.nan),
+        f"{stage}_pixel_error": Weighted(distance, seen, empty=math.nan),
         f"{stage}_supervised_rmse": Weighted(square, number, root=True, empty=math.nan),
     }

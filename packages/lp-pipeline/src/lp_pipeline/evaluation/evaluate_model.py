@@ -10,8 +10,8 @@ from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.plots import write_error_plot
 from lp_analysis.labeled_predictions import (
     LabeledPrediction,
-    mean_error,
     read_labeled_prediction,
+    told_mean_error,
     write_labeled_prediction,
 )
 from lp_analysis.metrics.frame_metrics import TemporalNorm
@@ -88,12 +88,10 @@ def show_label_file(
 def show_errors(result: LabeledPrediction, display: Display) -> None:
     """Show the table of pixel errors, and the mean over the frames held out."""
     names = result.labels.keypoint_names
-    summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
+    summary = PixelErrorSummary.from_errors(result.visible_errors, names, result.sets)
     display.show(pixel_error_table(summary))
-    held_out = mean_error(result, _HELD_OUT)
-    display.message(
-        f"mean pixel error over held-out frames (validation and test): {held_out:.2f} px"
-    )
+    held_out = told_mean_error(result, _HELD_OUT)
+    display.message(f"mean pixel error over held-out frames (validation and test): {held_out}")
 
 
 def predict_project_labels(
@@ -131,10 +129,10 @@ def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -
     """Write ``predictions.csv``, its metric tables, a summary and the error plot."""
     folder, names = project.folder, result.labels.keypoint_names
     _write(project, result, folder / PREDICTIONS)
-    summary = PixelErrorSummary.from_errors(result.errors, names, result.sets)
+    summary = PixelErrorSummary.from_errors(result.visible_errors, names, result.sets)
     write_pixel_error_summary(summary, folder / PIXEL_ERROR_SUMMARY)
     curves = training_curves(project)
-    write_error_plot(folder / ERROR_PLOT, result.errors, names, result.sets, curves=curves)
+    write_error_plot(folder / ERROR_PLOT, result.visible_errors, names, result.sets, curves=curves)
 
 
 def _write(project: ModelProject, result: LabeledPrediction, path: Path) -> None:

@@ -53,7 +53,7 @@ def write_model_report(
         report = TrainingReport(
             title=f"Training of {project.folder.name}",
             facts=facts | missing,
-            errors=result.metric(result.errors),
+            errors=result.metric(result.visible_errors),
             curves=curves,
             worst_frames=worst,
             confidence=reported_confidence(result, calibration=calibration),
