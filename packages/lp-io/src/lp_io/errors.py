@@ -24,6 +24,10 @@ class ConversionError(FileFormatError):
     """A file or project of another tool that cannot be converted."""
 
 
+class CalibrationFileError(FileFormatError):
+    """A file of calibrated cameras that cannot be read or written."""
+
+
 class MissingExtraError(FileFormatError):
     """A format whose library is not installed."""
 
