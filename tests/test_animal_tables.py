@@ -60,6 +60,17 @@ def test_several_videos_have_intervals(litpose, tables):
     assert (cell["low"], cell["value"], cell["high"]) == (0.5, 0.75, 1.0)
 
 
+def test_a_table_without_likelihoods_is_evaluated(litpose, tables):
+    """Such as what another person labelled: AP, which ranks animals, is left out."""
+    labels = (tables / "truth.csv", tables / "truth.csv")
+    outcome = litpose("evaluate", labels[0], "--truth", labels[1], "-o", tables / "m.json")
+    assert outcome.code == 0, outcome.err
+    assert "note: AP and AR are left out: 20 predicted animals" in " ".join(outcome.out.split())
+    metrics = json.loads((tables / "m.json").read_text())["metrics"]["all"]
+    assert metrics["IDF1"]["value"] == metrics["found"]["value"] == 1.0
+    assert "AP" not in metrics
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -323,9 +323,10 @@ def test_tables_that_cannot_be_compared_are_told_so():
     unranked = replace(predicted, score=None)
     other = PoseTable(Skeleton(tuple("abcdz")), predicted.points, predicted.frame)
     points = PoseTable(Skeleton(("a",)), truth.points[:, :1], truth.frame)
+    with pytest.raises(EvaluationError, match="neither a score nor confidences"):
+        average_precision([pair_frames(truth, unranked)])
     for labels, found, words in (
         (truth, images, "images, and the other of the frame numbers"),
-        (truth, unranked, "neither a score nor confidences"),
         (truth, other, "no prediction of the keypoint 'e'"),
         (points, predicted, "no animal has two labelled keypoints"),
     ):
@@ -738,6 +739,25 @@ def test_identities_are_left_out_where_animals_have_no_names():
     assert "IDF1" not in metrics.values["all"]
     assert np.isnan(value(metrics, "switches"))
     assert value(metrics, "AP") == value(evaluated(truth, predicted), "AP")
+
+
+@pytest.mark.parametrize("lacking", ["all", "one"])
+def test_without_scores_only_what_needs_a_ranking_is_left_out(tmp_path, lacking):
+    truth, predicted = scene(5)
+    score = np.full(len(predicted), np.nan) if lacking == "all" else predicted.score.copy()
+    score[0] = np.nan
+    ranked, bare = evaluated(truth, predicted), evaluated(truth, replace(predicted, score=score))
+    needed = {"AP", "AP50", "AP75", "AR"}
+    for level, values in ranked.values.items():
+        kept = {name: value for name, value in values.items() if name not in needed}
+        assert bare.values[level].keys() == kept.keys()
+        for name, cell in kept.items():
+            assert repr(bare.values[level][name]) == repr(cell)
+    (note,) = bare.notes
+    judged = sum(frame in truth.frame for frame in predicted.frame)
+    assert note.startswith(f"AP and AR are left out: {judged if lacking == 'all' else 1} predicted")
+    write_animal_metrics(bare, tmp_path / "m.json")
+    assert strict_json.parse((tmp_path / "m.json").read_text())["notes"] == [note]
 
 
 def test_metrics_are_written_as_csv_and_json(tmp_path):

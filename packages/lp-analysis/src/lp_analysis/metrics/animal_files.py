@@ -14,7 +14,7 @@ from lp_analysis.metrics.animals import AnimalMetrics, VideoTables
 from lp_analysis.metrics.bootstrap import Interval
 from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable_as
-from lp_core.poses import Animals, Content, read_pose_csv
+from lp_core.poses import Animals, Content, PoseTable, read_pose_csv
 from lp_core.poses.csv_text import write_csv
 from lp_io import strict_json
 from lp_io.predictions import read_predictions
@@ -30,19 +30,21 @@ def read_video_tables(
     """Read what was predicted of a video, and what is labelled in it, with all animals.
 
     Args:
-        predictions: A table of predictions in any format.
+        predictions: A table of predictions in any format, or a label file, such as that of another
+            person or of a tool that tells no likelihood.
         truth: A label file, or a table in a format of predictions.
         fps: Frames per second.
 
     Raises:
         LPError: A table cannot be read.
     """
-    truth = Path(truth)
-    if truth.suffix.lower() == ".csv" and detect(truth) is Kind.LABEL_CSV:
-        labels = read_pose_csv(truth, Content.LABELS, Animals(several=True))
-    else:
-        labels = read_predictions(truth, several=True)
-    return VideoTables(labels, read_predictions(predictions, several=True), fps)
+    return VideoTables(_read(Path(truth)), _read(Path(predictions)), fps)
+
+
+def _read(path: Path) -> PoseTable:
+    if path.suffix.lower() == ".csv" and detect(path) is Kind.LABEL_CSV:
+        return read_pose_csv(path, Content.LABELS, Animals(several=True))
+    return read_predictions(path, several=True)
 
 
 def write_animal_metrics(metrics: AnimalMetrics, path: str | Path) -> None:
@@ -75,13 +77,18 @@ def _rows(metrics: AnimalMetrics) -> Iterator[list[object]]:
 
 
 def metrics_dict(metrics: AnimalMetrics) -> dict[str, Any]:
-    """What JSON holds: ``metrics`` by level and name, ``options`` and ``body_length_px``."""
+    """What JSON holds: ``metrics`` by level and name, the options, body lengths and notes."""
     cells = {
         level: {name: _cell(value) for name, value in values.items()}
         for level, values in metrics.values.items()
     }
     lengths = [length if np.isfinite(length) else None for length in metrics.lengths]
-    return {"metrics": cells, "options": asdict(metrics.options), "body_length_px": lengths}
+    return {
+        "metrics": cells,
+        "options": asdict(metrics.options),
+        "body_length_px": lengths,
+        "notes": list(metrics.notes),
+    }
 
 
 def _cell(value: Interval) -> dict[str, float | None]:

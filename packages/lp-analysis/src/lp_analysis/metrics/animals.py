@@ -103,12 +103,14 @@ class AnimalMetrics:
         pixel_errors: Statistics of the pixel error of matched animals by contact level.
         lengths: The body length in each video, in frame px.
         options: How they were judged.
+        notes: What was left out, and why.
     """
 
     values: Mapping[str, Mapping[str, Interval]]
     pixel_errors: PixelErrorSummary
     lengths: tuple[float, ...]
     options: AnimalOptions
+    notes: tuple[str, ...] = ()
 
 
 class DetectionCounts(NamedTuple):
@@ -165,7 +167,8 @@ def evaluate_animals(
 ) -> AnimalMetrics:
     """Judge predictions of one or several videos.
 
-    Identities are left out where a table of a frame with several animals names none of them.
+    Identities are left out where a table of a frame with several animals names none of them, and AP
+    and AR where predicted animals have neither a score nor confidences.
 
     Args:
         videos: By name.
@@ -186,7 +189,9 @@ def evaluate_animals(
         random = np.random.default_rng(options.seed)
         times = np.concatenate([times, times_drawn(random, len(judged), options.resamples)])
     found = DetectionCounts(*sums([video.counts for video in judged], times))
-    metrics = _precisions(judged, times) | found.metrics(options.pck)
+    unranked = sum(video.unranked for video in judged)
+    metrics = {} if unranked else _precisions(judged, times)
+    metrics |= found.metrics(options.pck)
     values = {
         level: {name: _interval(draws[:, place]) for name, draws in metrics.items()}
         for place, level in enumerate(CONTACT)
@@ -196,7 +201,15 @@ def evaluate_animals(
         pooled = IdentityCounts(*sums(identities, times)).metrics()
         values[CONTACT[0]] |= {name: _interval(draws) for name, draws in pooled.items()}
     lengths = tuple(video.length for video in judged)
-    return AnimalMetrics(values, _pixel_errors(judged), lengths, options)
+    notes = [_unranked_note(unranked)] if unranked else []
+    return AnimalMetrics(values, _pixel_errors(judged), lengths, options, tuple(notes))
+
+
+def _unranked_note(animals: int) -> str:
+    return (
+        f"AP and AR are left out: {animals} predicted animals have neither a score nor "
+        "confidences, so they cannot be ranked"
+    )
 
 
 def _interval(draws: Float[ndarray, " sets"]) -> Interval:
@@ -244,6 +257,7 @@ class _JudgedVideo:
         self.length = float(length)
         level = contact_levels(nearest_distances(frames) / length, options)
         found_level = _levels_of_predictions(frames, level)
+        self.unranked = frames.unranked
         self.rankings = [
             rank_predictions(
                 frames,
@@ -251,7 +265,7 @@ class _JudgedVideo:
                 ignored_unmatched=~_in_level(found_level, place),
                 max_detections=options.max_detections,
             )
-            for place in range(len(CONTACT))
+            for place in range(len(CONTACT) if not self.unranked else 0)
         ]
         self.level, found_level = (
             level[~frames.ignored],

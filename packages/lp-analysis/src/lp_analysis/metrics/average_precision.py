@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 from numpy import ndarray
 
+from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.paired_frames import PairedFrames
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -84,7 +85,16 @@ def rank_predictions(
         ignored: (R,) further labelled animals to ignore.
         ignored_unmatched: (P,) predictions that are ignored unless they match an animal.
         max_detections: Predictions per frame that count.
+
+    Raises:
+        EvaluationError: A predicted animal has no score.
     """
+    if frames.unranked:
+        row = int(np.flatnonzero(np.isnan(frames.scores))[0])
+        raise EvaluationError(
+            "a predicted animal has neither a score nor confidences, so it cannot be ranked",
+            where=frames.predicted.place(row),
+        )
     ignored = frames.ignored if ignored is None else frames.ignored | ignored
     truths = np.bincount(frames.truth_frame, minlength=len(frames.frames))
     predictions = np.bincount(frames.predicted_frame, minlength=len(frames.frames))

@@ -45,7 +45,7 @@ class PairedFrames:
     Attributes:
         truth: R labelled animals; positions are NaN where not labelled.
         predicted: P predicted animals of these frames, with the same keypoints.
-        scores: (P,) how certain each predicted animal is.
+        scores: (P,) how certain each predicted animal is; NaN where it is not said.
         truth_frame: (R,) the number of each row's frame, from 0 to F - 1, ascending.
         predicted_frame: (P,) likewise.
         ignored: (R,) rows without a labelled keypoint, and those that the annotations ignore.
@@ -66,6 +66,11 @@ class PairedFrames:
     frames: tuple[tuple[str, str | int], ...]
     pairs: Int[ndarray, "pairs 2"]
     similarity: Float[ndarray, " pairs"]
+
+    @property
+    def unranked(self) -> int:
+        """How many predicted animals have neither a score nor confidences."""
+        return int(np.isnan(self.scores).sum())
 
     def matrices(
         self, values: Float[ndarray, " pairs"]
@@ -158,15 +163,14 @@ def pair_frames(
     Args:
         truth: One or several animals. Keypoints that exist once in the scene, DeepLabCut's animal
             ``single``, are left out beside other animals, as they are of `predicted`.
-        predicted: Its rows have a `score`, or keypoints with a confidence, whose mean it then is.
+        predicted: Rows without a `score` have the mean confidence of their keypoints for one.
         sigmas: The tolerance of each keypoint, or of all; see `oks`.
         regions: Annotated areas, boxes and ignored rows; without areas see `animal_areas`.
         body_length: In frame px, for animals whose keypoints do not tell their size.
 
     Raises:
-        EvaluationError: A keypoint is not predicted or has no tolerance, a predicted animal has no
-            score, the labels tell no size, or one table is of images and the other of frame
-            numbers.
+        EvaluationError: A keypoint is not predicted or has no tolerance, the labels tell no size,
+            or one table is of images and the other of frame numbers.
     """
     truth, predicted = _numbered(truth), _numbered(predicted)
     _check(truth, predicted, sigmas)
@@ -258,12 +262,6 @@ def _ranked(
     frame = np.array([number.get(key, -1) for key in _keys(predicted)], np.int64)[rows]
     rows, frame = rows[frame >= 0], frame[frame >= 0]
     scores = row_scores(predicted)[rows]
-    unknown = np.flatnonzero(np.isnan(scores))
-    if len(unknown):
-        raise EvaluationError(
-            "a predicted animal has neither a score nor confidences, so it cannot be ranked",
-            where=predicted.place(int(rows[unknown[0]])),
-        )
     order = np.lexsort((*mean_positions(predicted.points[rows]), -scores, frame))
     return rows[order], scores[order], frame[order]
 

@@ -125,6 +125,8 @@ class Evaluate:
             AnimalOptions(body_length=self.body_length),
         )
         display.show(animal_metrics_table(metrics))
+        for note in metrics.notes:
+            display.message(f"note: {note}")
         for path in self.output or ():
             write_animal_metrics(metrics, path)
             display.message(f"written: {path}")
