@@ -95,7 +95,8 @@ def gives_clips_what_it_gives_images(subject: Subject) -> None:
     if subject.many or not subject.semi_supervised or "keypoints_pred" not in both:
         return
     tracker, clip = subject.stirred(), with_frame_at_model(subject.toy().clip())
-    images = _keypoints(tracker, windows_of(clip, tracker.context_frames, tracker.num_keypoints))
+    sizes = (tracker.context_frames, tracker.num_keypoints, subject.views)
+    images = _keypoints(tracker, windows_of(clip, *sizes))
     with torch.no_grad():
         heads = loss_inputs(tracker, clip)
     for head in heads:

@@ -38,6 +38,12 @@ def declares_what_it_needs(subject: Subject) -> None:
             raise subject.fault(
                 f"{attribute} is {getattr(kind, attribute)!r}", f"it may be {' or '.join(known)}"
             )
+    names = {member.name for member in dataclasses.fields(kind.Options)}
+    if kind.views == "jointly" and "view_names" not in names:
+        raise subject.fault(
+            "it looks at several views jointly, but its options have no view_names",
+            "declare view_names: tuple[str, ...]",
+        )
     for attribute in ("labeled_outputs", "unlabeled_outputs"):
         unknown = getattr(kind, attribute) - set(LossInputs.__annotations__)
         if unknown:

@@ -79,9 +79,11 @@ def stays_on_its_device(subject: Subject) -> None:
 
 
 def moved(value: Any, mode: FakeTensorMode) -> Any:
-    """Fake copies of tensors, or of dicts of them, on the imagined device."""
+    """Fake copies of tensors, or of dicts of them, on the imagined device; numbers as they are."""
     if isinstance(value, dict):
         return {key: moved(item, mode) for key, item in value.items()}
+    if not isinstance(value, Tensor):
+        return value
     fake = mode.from_tensor(value.detach())
     with mode:
         return fake.to("cuda")

@@ -18,25 +18,27 @@ _PIXELS = 1e-2
 
 
 def predicts_each_image_alone(subject: Subject) -> None:
-    """An image's prediction does not depend on the other images of its batch."""
-    tracker = subject.stirred()
+    """A frame's prediction does not depend on the other frames of its batch."""
+    tracker, views = subject.stirred(), subject.views
     batch = with_frame_at_model(subject.toy().labeled(batch=3))
     images = batch["images"].clone()
-    images[1:] = 255 - images[1:]  # the shapes stay, and so do the roundings
+    images[views:] = 255 - images[views:]  # the shapes stay, and so do the roundings
     others: LabeledBatch = {**batch, "images": images}
-    for given, other in zip(_of_first(tracker, batch), _of_first(tracker, others), strict=True):
-        if given.shape != other.shape or _differ(given, other):
+    pairs = zip(_of_first(tracker, batch, views), _of_first(tracker, others, views), strict=True)
+    for given, other in pairs:
+        if given.shape != other.shape or differ(given, other):
             raise subject.fault(
-                "the prediction of an image depends on the other images of its batch",
+                "the prediction of an image depends on the other images of its batch"
+                + (", beyond those of its frame" if subject.jointly else ""),
                 "normalise over the batch in training mode only, as BatchNorm does; attention "
                 "takes (batch, tokens, channels) with batch_first=True",
             )
-    rows = int((batch["image"] == 0).sum())
+    rows = int((batch["image"] < views).sum())
     ragged = ("keypoints", "visibility", "image", "table_row")
-    sizes = {key: rows if key in ragged else 1 for key in batch}
+    sizes = {key: rows if key in ragged else views for key in batch}
     first = cast("LabeledBatch", {key: batch[key][:size] for key, size in sizes.items()})  # type: ignore[literal-required]
     alone, together = predict(tracker, first), predict(tracker, batch)
-    of_first = together.keypoints[_on_first(together)]
+    of_first = together.keypoints[_on_first(together, views)]
     # the median, since rounding may decide between two equal peaks of one untrained map
     if (
         alone.keypoints.shape != of_first.shape
@@ -49,7 +51,8 @@ def predicts_clips_as_images(subject: Subject) -> None:
     """A frame of a clip is predicted as the same image in a labelled batch."""
     tracker, toy = subject.stirred(), subject.toy()
     clip = with_frame_at_model(toy.clip())
-    images = windows_of(clip, tracker.context_frames, tracker.num_keypoints)
+    views = subject.views
+    images = windows_of(clip, tracker.context_frames, tracker.num_keypoints, views)
     in_clip, as_images = predict(tracker, clip), predict(tracker, images)
     if in_clip.keypoints.shape != as_images.keypoints.shape:
         raise subject.fault("it finds other animals in a clip than in the same images")
@@ -76,7 +79,7 @@ def looks_at_the_labeled_frame(subject: Subject) -> None:
     seen = predict(tracker, batch)
     other = predict(tracker, {**batch, "images": images})
     if len(seen.keypoints) == len(other.keypoints) and not any(
-        _differ(value, changed) for value, changed in zip(seen, other, strict=True)
+        differ(value, changed) for value, changed in zip(seen, other, strict=True)
     ):
         raise subject.fault(
             "what it predicts does not depend on the frame that has the label",
@@ -84,26 +87,26 @@ def looks_at_the_labeled_frame(subject: Subject) -> None:
         )
 
 
-def _of_first(tracker: BaseSupervisedTracker, batch: LabeledBatch) -> list[Tensor]:
-    """All that it says of the first image of a batch."""
-    found, labelled = predict(tracker, batch), batch["image"] == 0
-    values = [value[_on_first(found)] for value in found]
+def _of_first(tracker: BaseSupervisedTracker, batch: LabeledBatch, views: int) -> list[Tensor]:
+    """All that it says of the images of the first frame of a batch."""
+    found, labelled = predict(tracker, batch), batch["image"] < views
+    values = [value[_on_first(found, views)] for value in found]
     with torch.no_grad():
         for head in cast("list[dict[str, Tensor]]", loss_inputs(tracker, batch)):
             values += [
-                value[:1] if key.startswith(("peaks", "offsets")) else value[labelled]
+                value[:views] if key.startswith(("peaks", "offsets")) else value[labelled]
                 for key, value in head.items()
                 if "targ" not in key
             ]
     return values
 
 
-def _on_first(found: Prediction) -> Tensor | slice:
-    """Which predicted rows are on the first image."""
-    return slice(1) if found.image is None else found.image == 0
+def _on_first(found: Prediction, views: int) -> Tensor | slice:
+    """Which predicted rows are on the images of the first frame."""
+    return slice(views) if found.image is None else found.image < views
 
 
-def _differ(value: Tensor, other: Tensor) -> bool:
+def differ(value: Tensor, other: Tensor) -> bool:
     """Whether two results differ by more than rounding."""
     if not value.numel():
         return False

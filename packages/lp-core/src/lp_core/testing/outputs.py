@@ -101,7 +101,7 @@ def gives_its_unlabeled_outputs(subject: Subject) -> None:
     """Every declared output for a clip, one row per frame that has its context."""
     if subject.semi_supervised:
         tracker, clip = subject.build(), subject.toy().clip()
-        rows = len(clip["frames"]) - tracker.context_frames + 1
+        rows = len(clip["frames"]) - (tracker.context_frames - 1) * subject.views
         _check_outputs(subject, tracker, clip, rows, "of an unlabelled clip")
 
 
@@ -137,7 +137,8 @@ def predicts_every_form_of_batch(subject: Subject) -> None:
         (toy.clip(window + 3), 4, "on a clip"),
         (toy.clip(window), 1, "on the shortest clip"),
     ]
-    for batch, rows, place in forms:
+    for batch, frames, place in forms:
+        rows = frames * subject.views
         found = predict(tracker, batch)
         if not isinstance(found, Prediction):
             raise subject.fault(
@@ -204,7 +205,10 @@ def leaves_its_batch_alone(subject: Subject) -> None:
     if subject.semi_supervised:
         steps.append((clip, lambda: loss_inputs(tracker, clip)))
     for batch, step in steps:
-        copy = {key: value.clone() for key, value in batch.items()}
+        copy = {
+            key: value.clone() if isinstance(value, Tensor) else value
+            for key, value in batch.items()
+        }
         with suppress(Exception):  # another check names it, if the batch is whole
             step()
         for key in sorted(copy.keys() | batch.keys()):
@@ -215,10 +219,10 @@ def leaves_its_batch_alone(subject: Subject) -> None:
                 )
 
 
-def _same(value: Tensor | None, other: Tensor | None) -> bool:
+def _same(value: Tensor | int | None, other: Tensor | int | None) -> bool:
     """Whether both are there, with the same type, shape and values."""
-    if value is None or other is None:
-        return value is other
+    if not (isinstance(value, Tensor) and isinstance(other, Tensor)):
+        return value == other if isinstance(value, int) else value is other
     return value.dtype == other.dtype and torch.equal(value, other)
 
 

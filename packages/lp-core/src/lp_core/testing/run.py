@@ -21,6 +21,7 @@ from lp_core.testing import (
     learning,
     outputs,
     repetition,
+    several_views,
 )
 from lp_core.testing.subject import ConformanceError, Subject
 from lp_core.trackers.supervised import BaseSupervisedTracker
@@ -52,6 +53,8 @@ _STAGES: tuple[tuple[Callable[[Subject], None], ...], ...] = (
     ),
     (
         independence.predicts_each_image_alone,
+        several_views.looks_at_all_views,
+        several_views.bears_absent_views,
         learning.bears_missing_labels,
         learning.lowers_its_loss,
         devices.stays_on_its_device,
@@ -60,11 +63,17 @@ _STAGES: tuple[tuple[Callable[[Subject], None], ...], ...] = (
     ),
     (
         independence.predicts_clips_as_images,
+        several_views.sees_nothing_of_absent_views,
+        several_views.predicts_frames_in_any_order,
         learning.bears_images_without_rows,
         learning.learns_nothing_of_absent_keypoints,
         repetition.keeps_its_state,
     ),
-    (independence.looks_at_the_labeled_frame, agreement.predicts_what_its_losses_see),
+    (
+        independence.looks_at_the_labeled_frame,
+        several_views.predicts_any_of_its_views,
+        agreement.predicts_what_its_losses_see,
+    ),
     (
         agreement.gives_clips_what_it_gives_images,
         agreement.reads_its_heatmaps_as_its_targets,

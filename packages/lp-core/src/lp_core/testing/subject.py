@@ -33,6 +33,7 @@ from lp_core.trackers.semi_supervised import SemiSupervisedTrackerMixin
 from lp_core.trackers.supervised import BaseSupervisedTracker, Outputs
 
 _KEYPOINTS = ("nose", "left_ear", "tail")
+_VIEWS = ("left", "right")
 RATE = 3e-3
 
 
@@ -73,6 +74,21 @@ class Subject:
         return self.tracker_class.instances == "many"
 
     @property
+    def jointly(self) -> bool:
+        """Whether it looks at the images of all cameras of a frame together."""
+        return self.tracker_class.views == "jointly"
+
+    @property
+    def views(self) -> int:
+        """How many images of a frame its batches have, V."""
+        return len(self.view_names) if self.jointly else 1
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The cameras of a tracker that looks at several."""
+        return tuple(getattr(self.options(), "view_names", ()))
+
+    @property
     def only_adds_clips(self) -> bool:
         """Whether it is a twin that predicts and learns from labels by its supervised class."""
         own = {name for name, value in vars(self.tracker_class).items() if callable(value)}
@@ -91,6 +107,8 @@ class Subject:
             "backbone_pretrained": False,
             "feature_stride": 16,
         }
+        if self.jointly:  # tokens have one stride, and belong to cameras
+            values |= {"view_names": _VIEWS, "feature_stride": None}
         given = values | dict(self.options_overrides)
         return read_options(self.tracker_class.Options, given, place=self.name)
 
@@ -102,6 +120,7 @@ class Subject:
             keypoints=options.num_keypoints,
             context_frames=self.tracker_class.context_frames,
             instances=self.tracker_class.instances,
+            views=self.views,
         )
 
     def losses(self) -> LossFactory:

@@ -32,16 +32,19 @@ class ToyProblem:
         context_frames: F; labelled images come with their context if it exceeds 1.
         instances: With ``"many"``, images have two rows, none and two in turn, and clips show two
             animals.
+        views: How many cameras, V; each sees the keypoints elsewhere.
     """
 
     image_size: tuple[int, int]
     keypoints: int
     context_frames: int
     instances: Literal["one", "many"] = "one"
+    views: int = 1
 
     def labeled(self, batch: int = 2, seed: int = 0) -> LabeledBatch:
-        """A labelled batch; every image has its own map to frame px."""
+        """A labelled batch of so many frames; every image has its own map to frame px."""
         random = torch.Generator().manual_seed(seed)
+        batch = batch * self.views
         counts = [_ANIMALS[number % 3] for number in range(batch)]
         image = torch.arange(batch)
         if self.instances == "many":
@@ -52,23 +55,30 @@ class ToyProblem:
         moving = positions[:, None] + velocity * steps[:, None, None]
         images = self._draw(moving, image, batch, random)
         images = images if self.context_frames > 1 else images[:, 0]
-        return _labeled(images, frame_maps(batch), positions, image)
+        return _labeled(images, frame_maps(batch), positions, image, self.views)
 
     def clip(self, frames: int | None = None, seed: int = 1) -> UnlabeledBatch:
-        """A clip in which every blob moves evenly; three more frames than a window by default."""
+        """A clip in which every blob moves evenly; three more frames than a window by default.
+
+        ``frames`` is how many each camera has.
+        """
         random = torch.Generator().manual_seed(seed)
         frames = self.context_frames + 3 if frames is None else frames
-        animals = 2 if self.instances == "many" else 1
-        start = self._positions(animals, random)[:, None]
-        velocity = _SPEED * torch.randn(animals, 1, self.keypoints, 2, generator=random)
+        animals, views = 2 if self.instances == "many" else 1, self.views
+        start = self._positions(animals * views, random)[:, None]
+        velocity = _SPEED * torch.randn(animals * views, 1, self.keypoints, 2, generator=random)
         moving = start + velocity * torch.arange(frames)[:, None, None]
-        shown = self._draw(moving, torch.zeros(animals, dtype=torch.long), 1, random)[0]
-        return {
-            "frames": shown,
-            "to_frame": frame_maps(frames),
-            "frame": torch.arange(frames),
-            "view": torch.zeros(frames, dtype=torch.long),
+        view = torch.arange(views)
+        shown = self._draw(moving, view.repeat_interleave(animals), views, random)
+        clip: UnlabeledBatch = {
+            "frames": shown.transpose(0, 1).flatten(0, 1),  # all views of a frame, then the next
+            "to_frame": frame_maps(frames * views),
+            "frame": torch.arange(frames).repeat_interleave(views),
+            "view": view.repeat(frames),
         }
+        if views > 1:
+            clip |= {"views": views, "present": torch.ones(frames * views, dtype=torch.bool)}
+        return clip
 
     def both(self, seed: int = 0) -> SemiSupervisedBatch:
         """A labelled batch and a clip."""
@@ -118,13 +128,17 @@ def frame_maps(rows: int) -> Float[Tensor, "rows 2 3"]:
 
 
 def _labeled(
-    images: Tensor, to_frame: Tensor, keypoints: Tensor, image: Int[Tensor, " rows"]
+    images: Tensor,
+    to_frame: Tensor,
+    keypoints: Tensor,
+    image: Int[Tensor, " rows"],
+    views: int = 1,
 ) -> LabeledBatch:
     return {
         "images": images,
         "to_frame": to_frame,
-        "frame": torch.arange(len(images)),
-        "view": torch.zeros(len(images), dtype=torch.long),
+        "frame": torch.arange(len(images)) // views,
+        "view": torch.arange(len(images)) % views,
         "present": torch.ones(len(images), dtype=torch.bool),
         "keypoints": keypoints,
         "visibility": torch.full(keypoints.shape[:2], int(Visibility.VISIBLE)),
@@ -139,10 +153,13 @@ def with_frame_at_model(batch: Batch) -> Batch:
     return cast("Batch", {**batch, "to_frame": identity})
 
 
-def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> LabeledBatch:
+def windows_of(
+    clip: UnlabeledBatch, context_frames: int, keypoints: int, views: int = 1
+) -> LabeledBatch:
     """The frames of a clip that have all their context, as a labelled batch.
 
-    The labels, one row in the middle of each image, only fill their place.
+    The labels, one row in the middle of each image, only fill their place. With several cameras
+    there is no context.
     """
     frames, rows = clip["frames"], len(clip["frames"]) - context_frames + 1
     margin = context_frames // 2
@@ -153,4 +170,5 @@ def windows_of(clip: UnlabeledBatch, context_frames: int, keypoints: int) -> Lab
         clip["to_frame"][margin : margin + rows].clone(),
         middle.repeat(rows, keypoints, 1),
         torch.arange(rows),
+        views,
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lp_core.backbones.build import build_backbone
-from lp_core.backbones.contract import BackboneRequest
+from lp_core.backbones.contract import Backbone, BackboneRequest
 from lp_core.errors import BatchError
 from lp_core.optimization import OptimizationOptions, configure_optimization
 from lp_core.trackers.options import TrackerOptions
@@ -68,7 +68,7 @@ class BaseFeatureExtractor(LightningModule):
         self.optimization = optimization or OptimizationOptions()
         self.backbone_trainable = True
         checkpoint = options.backbone_checkpoint
-        self.backbone = build_backbone(
+        self.backbone = self.build_backbone(
             BackboneRequest(
                 name=options.backbone,
                 image_size=options.image_size,
@@ -78,6 +78,15 @@ class BaseFeatureExtractor(LightningModule):
             )
         )
         self.normalization = ImageNormalization(self.backbone.mean, self.backbone.std)
+
+    def build_backbone(self, request: BackboneRequest) -> Backbone:
+        """What ``request`` names; a tracker that needs more of a backbone says so here.
+
+        Raises:
+            UnknownNameError: No backbone has that name.
+            BackboneError: It cannot be built as requested, or is not one that the tracker can use.
+        """
+        return build_backbone(request)
 
     @property
     def num_keypoints(self) -> int:

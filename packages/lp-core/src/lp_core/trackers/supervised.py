@@ -37,7 +37,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     Attributes:
         instances: ``"one"`` if it finds one animal in every image, ``"many"`` if any number.
         views: ``"each"`` if it looks at every image alone, ``"jointly"`` if at the images of all
-            cameras of a frame together.
+            cameras of a frame together; then its options have ``view_names``, the cameras in the
+            order of their numbers in a batch.
         learns: ``"keypoints"`` if it learns the labels as they are, ``"centroids"`` if one point of
             each animal, see `lp_core.poses.centroids`.
         target_kind: ``"heatmaps"`` if it learns from target heatmaps, ``"keypoints"`` if not.
@@ -76,6 +77,23 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     def semi_supervised_class(cls) -> type[BaseSupervisedTracker] | None:
         """The twin that also learns from unlabelled clips; None where there is none."""
         return None
+
+    def for_views(self, names: Sequence[str]) -> BaseSupervisedTracker:
+        """A tracker for some of its cameras, which shares the weights, to predict with.
+
+        One that looks at every image alone is the same for all. One that looks at the views jointly
+        overrides this: its batches then hold the images of those views alone, in that order, and
+        what it predicts is what it would where the others were not present.
+
+        Args:
+            names: Of cameras.
+
+        Raises:
+            TrackerError: It looks at the views jointly, and cannot do without some of them.
+        """
+        if self.views == "jointly":
+            raise TrackerError(f"{type(self).__name__} needs the images of all of its views")
+        return self
 
     @property
     def heatmap_size(self) -> tuple[int, int]:
