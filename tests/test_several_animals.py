@@ -1,5 +1,6 @@
 """Several animals from labels to named tracks: find them, look at each, follow them."""
 
+import csv
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -113,6 +114,28 @@ def test_prediction_changes_nothing_in_project_and_model(litpose, mice_model, mi
     assert outcome.code == 0, outcome.err
     now = [path for folder in (mice_model, mice.folder) for path in folder.rglob("*")]
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in now} == before
+
+
+def test_outliers_tell_which_animal_looks_wrong(litpose, mice_model, mice, tmp_path):
+    truth = read_pose_csv(mice.truth[mice.test_video.stem], Content.LABELS, Animals(several=True))
+    frame = np.array([int(number) for number in truth.frame])
+    other = {"mouse1": "mouse2", "mouse2": "mouse1"}
+    names = tuple(
+        other[name] if number >= 9 else name
+        for name, number in zip(truth.individual, frame, strict=True)
+    )
+    sure = np.full(truth.points.shape[:2], 0.95)
+    table = tmp_path / "exchanged.csv"
+    write_predictions(replace(truth, visibility=None, confidence=sure, individual=names), table)
+    arguments = ("outliers", mice_model, mice.test_video, "--predictions", table, "--length", 5)
+    outcome = litpose(*arguments, "--count", 1, "-o", tmp_path / "found")
+    assert outcome.code == 0, outcome.err
+    found = list(csv.DictReader((tmp_path / "found" / "outliers.csv").open()))
+    (leap,) = [row for row in found if row["metric"] == "temporal_norm"]
+    assert leap["frame"] == "9"
+    assert leap["individual"] in other
+    with open_video(tmp_path / "found" / leap["clip"]) as clip:
+        assert len(clip) >= 5
 
 
 def test_predict_draws_a_labelled_video(litpose, mice_model, mice, tmp_path):

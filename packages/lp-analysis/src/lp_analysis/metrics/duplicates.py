@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from lp_analysis.metrics.oks import COCO_SIGMA, animal_areas, oks
@@ -23,19 +23,35 @@ def without_duplicates(table: PoseTable, body_length: float, alike: float = ALIK
         body_length: Of the animals, in frame px.
         alike: The least object keypoint similarity of two rows of one animal.
     """
-    first, second = _pairs(table)
-    areas = animal_areas(table.points, body_length) if len(table) else np.empty(0)
-    sigmas = np.full(len(table.skeleton), COCO_SIGMA)
-    points = table.points
-    similarity = oks(points[first], points[second], np.sqrt(areas[first] * areas[second]), sigmas)
+    pairs, similarity = similar_pairs(table, body_length)
     kept: Bool[ndarray, " rows"] = np.ones(len(table), dtype=bool)
-    for pair in np.flatnonzero(similarity >= alike).tolist():
-        kept[second[pair]] &= not kept[first[pair]]
+    for first, second in pairs[similarity >= alike].tolist():
+        kept[second] &= not kept[first]
     return table.rows(np.flatnonzero(kept))
 
 
-def _pairs(table: PoseTable) -> tuple[Int[ndarray, " pairs"], Int[ndarray, " pairs"]]:
-    """All pairs of rows of a frame, those of the best rows first, in each the better row first."""
+def similar_pairs(
+    table: PoseTable, body_length: float
+) -> tuple[Int[ndarray, "pairs 2"], Float[ndarray, " pairs"]]:
+    """All pairs of rows of a frame, and their object keypoint similarity.
+
+    Args:
+        table: Predictions.
+        body_length: Of the animals, in frame px.
+
+    Returns:
+        Pairs of the best rows first, in each the better row first; (P,) from 0 to 1.
+    """
+    pairs = _pairs(table)
+    first, second = pairs.T
+    areas = animal_areas(table.points, body_length) if len(table) else np.empty(0)
+    sigmas = np.full(len(table.skeleton), COCO_SIGMA)
+    points = table.points
+    area = np.sqrt(areas[first] * areas[second])
+    return pairs, oks(points[first], points[second], area, sigmas)
+
+
+def _pairs(table: PoseTable) -> Int[ndarray, "pairs 2"]:
     scores = np.zeros(len(table)) if table.score is None else table.score
     pairs = [
         (order[i], order[j])
@@ -44,5 +60,4 @@ def _pairs(table: PoseTable) -> tuple[Int[ndarray, " pairs"], Int[ndarray, " pai
         for i in range(len(order))
         for j in range(i + 1, len(order))
     ]
-    both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)

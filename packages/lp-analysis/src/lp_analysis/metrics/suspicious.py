@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lp_analysis.errors import EvaluationError
@@ -33,31 +33,38 @@ class Suspicion:
     Attributes:
         frame: Its number, from 0.
         metric: Such as ``temporal_norm``.
-        keypoint: The name of the keypoint with the largest value.
+        keypoint: The name of the keypoint with the largest value; empty where the metric is of the
+            whole animal.
         value: That value: frame px, or a difference of confidence.
+        individual: The animal; None where there is one, or where it has no track.
     """
 
     frame: int
     metric: str
     keypoint: str
     value: float
+    individual: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class VideoMetrics:
-    """Metrics of all N frames of a video that need no labels.
+    """Metrics of all R rows of a video that need no labels.
 
     Attributes:
         keypoint_names: K names.
-        values: (N, K) by the metric's name, the larger the worse.
-        frames: N.
+        values: By the metric's name, the larger the worse: (R, K), or (R, 1) of whole animals.
+        frames: How many the video has.
         confident: The share of the predicted keypoints whose movement and pose are judged.
+        frame: (R,) the frame of each row; None where row i is that of frame i.
+        individual: R names of animals; None where there is one.
     """
 
     keypoint_names: tuple[str, ...]
     values: Mapping[str, PerKeypoint]
     frames: int
     confident: float
+    frame: Int[ndarray, " rows"] | None = None
+    individual: tuple[str | None, ...] | None = None
 
 
 def video_metrics(
@@ -134,12 +141,28 @@ def suspicious_frames(metrics: VideoMetrics, count: int, *, apart: int) -> list[
         EvaluationError: ``apart`` is not positive.
     """
     found = [
-        Suspicion(item.frame, name, metrics.keypoint_names[item.keypoint], item.value)
-        for name, values in metrics.values.items()
-        for item in worst_frames(values, count, apart=apart)
-        if item.value > 0
+        suspicion
+        for name in metrics.values
+        for suspicion in _worst(metrics, name, count, apart)
+        if suspicion.value > 0
     ]
     return sorted(found, key=lambda item: (item.frame, item.metric))
+
+
+def _worst(metrics: VideoMetrics, name: str, count: int, apart: int) -> Iterator[Suspicion]:
+    values = metrics.values[name]
+    frame = np.arange(len(values)) if metrics.frame is None else metrics.frame
+    of_row = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
+    order = np.lexsort((-of_row, frame))
+    frames, first = np.unique(frame[order], return_index=True)
+    row_of = np.full(metrics.frames, -1)
+    row_of[frames] = order[first]
+    worst = np.where(row_of >= 0, of_row[row_of], -np.inf) if len(values) else np.empty(0)
+    for item in worst_frames(worst[:, None], count, apart=apart):
+        row = int(row_of[item.frame])
+        keypoint = metrics.keypoint_names[np.nanargmax(values[row])] if values.shape[1] > 1 else ""
+        individual = metrics.individual[row] if metrics.individual else None
+        yield Suspicion(item.frame, name, keypoint, item.value, individual)
 
 
 def clips_around(frames: Sequence[int], length: int, total: int) -> list[range]:
@@ -172,6 +195,8 @@ def write_suspicions(
 ) -> None:
     """Write ``frame, time_s, metric, keypoint, value, clip`` as CSV.
 
+    Where an individual is named, ``individual`` follows ``metric``.
+
     Args:
         path: The file, which appears whole or not at all.
         suspicions: What to write, a row each.
@@ -181,11 +206,15 @@ def write_suspicions(
     Raises:
         EvaluationError: The file cannot be written.
     """
-    rows: list[tuple[object, ...]] = [("frame", "time_s", "metric", "keypoint", "value", "clip")]
+    several = any(item.individual is not None for item in suspicions)
+    named: tuple[object, ...] = ("individual",) if several else ()
+    rows = [("frame", "time_s", "metric", *named, "keypoint", "value", "clip")]
     for item in suspicions:
+        named = (item.individual or "",) if several else ()
         clip = next((name for stretch, name in clips.items() if item.frame in stretch), "")
         time = f"{float(item.frame / fps):.4f}"
-        rows.append((item.frame, time, item.metric, item.keypoint, f"{item.value:.4f}", clip))
+        value = f"{item.value:.4f}"
+        rows.append((item.frame, time, item.metric, *named, item.keypoint, value, clip))
     write_csv(path, rows, EvaluationError, "the table")
 
 

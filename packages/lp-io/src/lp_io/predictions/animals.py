@@ -16,17 +16,17 @@ from lp_io.predictions.formats import format_of, read_predictions
 from lp_io.predictions.video import (
     FrameNumbers,
     Likelihood,
+    PlacedPredictions,
     VideoPredictions,
     check_frame_numbers,
     frame_numbers,
-    listed,
 )
 
 _SEVERAL = Animals(several=True)
 _LINES, _VALUES = 256, 2**20  # of a CSV file at once
 
 
-class AnimalPredictions:
+class AnimalPredictions(PlacedPredictions):
     """A table of several animals, in any of the formats, as the rows of each frame of a video.
 
     Frames may be in any order, and may be without a row. The memory it takes does not grow with the
@@ -55,8 +55,7 @@ class AnimalPredictions:
         frames: int | None = None,
         confidence: Callable[[Likelihood], Likelihood] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._confidence = confidence
+        super().__init__(path, confidence)
         numbers, table = self._read()
         if not len(numbers):
             raise PoseError("the table has a header, but no rows", where=self.path)
@@ -95,15 +94,6 @@ class AnimalPredictions:
     def keypoint_names(self) -> tuple[str, ...]:
         """K names."""
         return self.skeleton.names
-
-    @property
-    def note(self) -> str | None:
-        """Which frames have no row, in a sentence; None where all have one."""
-        missing = np.setdiff1d(np.arange(self.frames), self._numbers)
-        if not len(missing):
-            return None
-        share = f"{len(missing)} of {self.frames} frames"
-        return f"{share} have no row in {self.path.name}: {listed(missing)}"
 
     def of_frames(self, frames: range | None = None) -> Iterator[PoseTable]:
         """The rows of each of all frames, or of some consecutive ones, in their order.
@@ -150,8 +140,7 @@ class AnimalPredictions:
             Tables with frame numbers, individuals (None where a row has no track) and confidences.
         """
         for table in map(_placed, self._parts()):
-            likelihood = confidence_of(table)
-            confidence = self._confidence(likelihood) if self._confidence else likelihood
+            confidence = self._as_confidence(confidence_of(table))
             numbers = np.array([int(float(frame)) for frame in table.frame], dtype=np.int64)
             order = np.argsort(numbers, kind="stable")
             frame = tuple(numbers.tolist())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,7 +32,57 @@ Chunk = tuple[Float[ndarray, "_frames _keypoints 2"], Float[ndarray, "_frames _k
 """Keypoints (n, K, 2) in frame px and confidences (n, K) of consecutive frames; NaN without row."""
 
 
-class VideoPredictions:
+Predictions = TypeVar("Predictions", bound="PlacedPredictions")
+
+
+class PlacedPredictions:
+    """A table of predictions whose rows are placed by their frame numbers.
+
+    Args:
+        path: The table; the ending of its name tells the format.
+        confidence: What is taken for the confidence instead of the likelihood.
+
+    Attributes:
+        frames: The number of frames of the video.
+    """
+
+    frames: int
+    _numbers: FrameNumbers
+
+    def __init__(
+        self, path: str | Path, confidence: Callable[[Likelihood], Likelihood] | None
+    ) -> None:
+        self.path = Path(path)
+        self._confidence = confidence
+        self._table: PoseTable | None = None
+
+    def with_confidence(
+        self: Predictions, confidence: Callable[[Likelihood], Likelihood]
+    ) -> Predictions:
+        """The same predictions with what ``confidence`` makes of their likelihoods."""
+        mapped = copy.copy(self)
+        mapped._confidence = confidence
+        return mapped
+
+    def _as_confidence(self, likelihood: Likelihood) -> Likelihood:
+        return self._confidence(likelihood) if self._confidence else likelihood
+
+    @property
+    def without_row(self) -> Int[ndarray, " missing"]:
+        """The frames of the video that have no row."""
+        return np.setdiff1d(np.arange(self.frames), self._numbers, assume_unique=True)
+
+    @property
+    def note(self) -> str | None:
+        """Which frames have no row, in a sentence; None where all have one."""
+        missing = self.without_row
+        if not len(missing):
+            return None
+        share = f"{len(missing)} of {self.frames} frames"
+        return f"{share} have no row in {self.path.name}: {listed(missing)}"
+
+
+class VideoPredictions(PlacedPredictions):
     """A table of predictions, in any of the formats, whose rows are placed by their frame numbers.
 
     Rows may be in any order, and frames may be without a row. A table whose first column holds no
@@ -61,9 +112,7 @@ class VideoPredictions:
         frames: int | None = None,
         confidence: Callable[[Likelihood], Likelihood] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._confidence = confidence
-        self._table: PoseTable | None = None
+        super().__init__(path, confidence)
         if format_of(self.path).name == "csv":
             with opened_pose_csv(self.path, Content.PREDICTIONS) as file:
                 self.keypoint_names = file.layout.skeleton.names
@@ -91,26 +140,6 @@ class VideoPredictions:
             order = np.argsort(self._numbers)
             self._table, self._numbers = table.rows(order), self._numbers[order]
 
-    def with_confidence(self, confidence: Callable[[Likelihood], Likelihood]) -> VideoPredictions:
-        """The same predictions with what ``confidence`` makes of their likelihoods."""
-        mapped = copy.copy(self)
-        mapped._confidence = confidence
-        return mapped
-
-    @property
-    def without_row(self) -> Int[ndarray, " missing"]:
-        """The frames of the video that have no row."""
-        return np.setdiff1d(np.arange(self.frames), self._numbers, assume_unique=True)
-
-    @property
-    def note(self) -> str | None:
-        """Which frames have no row, in a sentence; None where all have one."""
-        missing = self.without_row
-        if not len(missing):
-            return None
-        share = f"{len(missing)} of {self.frames} frames"
-        return f"{share} have no row in {self.path.name}: {listed(missing)}"
-
     def rows(self, size: int = _ROWS) -> Iterator[PoseTable]:
         """The rows in the order of their frames, at most ``size`` at a time.
 
@@ -130,7 +159,7 @@ class VideoPredictions:
             yield replace(
                 table,
                 points=_as_predicted(table.points),
-                confidence=self._confidence(likelihood) if self._confidence else likelihood,
+                confidence=self._as_confidence(likelihood),
                 frame=tuple(numbers.tolist()),
             )
 

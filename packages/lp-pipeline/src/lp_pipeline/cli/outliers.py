@@ -19,7 +19,7 @@ from lp_pipeline.display import Display, terminal_display
 if TYPE_CHECKING:
     from lp_analysis.metrics.suspicious import Suspicion
     from lp_core.video import VideoSource
-    from lp_io.predictions import VideoPredictions
+    from lp_io.predictions import AnimalPredictions, VideoPredictions
 
 TABLE = "outliers.csv"
 
@@ -63,9 +63,10 @@ class Outliers:
         folder = self.output_dir or table.parent / "outliers" / self.video.stem
         _check(self, table, folder)
         from lp_analysis.confidence.shown import ShownConfidence
-        from lp_analysis.metrics.suspicious import suspicious_frames, video_metrics
+        from lp_analysis.metrics.suspicious import suspicious_frames
+        from lp_analysis.metrics.suspicious_animals import metrics_of_video
         from lp_data.video.open import open_video
-        from lp_io.predictions import VideoPredictions
+        from lp_io.predictions import predictions_of_video
         from lp_pipeline.evaluation.model_project import find_project, style_of, told_pose_metrics
 
         display = terminal_display()
@@ -74,10 +75,10 @@ class Outliers:
         if threshold is None:
             threshold = style_of(self.model_dir).confidence_threshold
         with open_video(self.video, reader=self.reader) as source:
-            predictions = VideoPredictions(table, len(source))
+            predictions = predictions_of_video(table, len(source))
             if predictions.note:
                 display.message(f"note: {predictions.note}; they are not judged")
-            metrics = video_metrics(
+            metrics = metrics_of_video(
                 predictions, pose_metrics, threshold=threshold, confidence=confidence
             )
             found = suspicious_frames(metrics, self.count, apart=self.length)
@@ -117,7 +118,7 @@ def _check(request: Outliers, table: Path, folder: Path) -> None:
 def _write(
     request: Outliers,
     source: VideoSource,
-    predictions: VideoPredictions,
+    predictions: VideoPredictions | AnimalPredictions,
     found: Sequence[Suspicion],
     folder: Path,
     display: Display,
