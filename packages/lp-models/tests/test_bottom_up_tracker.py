@@ -205,12 +205,14 @@ def test_nothing_is_learnt_of_an_unlabelled_keypoint_near_its_animal():
     assert predicted.grad.isfinite().all()
 
 
-def test_an_occluded_keypoint_has_no_peak():
-    visibility = torch.tensor([[2, 2, 1]])
-    batch = labels([at(90, 60)], visibility=visibility)
-    peaks, _ = make_targets(batch, batch["image"], options())
-    assert peaks[0, 2].max() == 0
-    assert peaks.isfinite().all()
+def test_an_occluded_keypoint_teaches_its_position_or_that_it_is_not_seen():
+    batch = labels([at(90, 60)], visibility=torch.tensor([[2, 2, 1]]))
+    placed, _ = make_targets(batch, batch["image"], options())
+    unseen, offsets = make_targets(batch, batch["image"], options(occluded_targets="none"))
+    assert placed[0, 2].max() > 0.8
+    assert unseen[0, 2].max() == 0
+    assert offsets[0, 2].isnan().all()
+    assert unseen.isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ class BottomUpOptions(TrackerOptions):
         max_animals: Animals that are found in one image at most.
         min_keypoints: Keypoints that an animal needs at least; None for a third of them.
         min_distance: Cells between two peaks of one keypoint at least.
+        occluded_targets: What an occluded keypoint that has a position teaches: ``"position"``,
+            where it is, or ``"none"``, that it has no peak.
     """
 
     downsample_factor: Literal[1, 2, 3] = 2
@@ -33,6 +35,7 @@ class BottomUpOptions(TrackerOptions):
     max_animals: int = 20
     min_keypoints: int | None = None
     min_distance: int = 1
+    occluded_targets: Literal["position", "none"] = "position"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -45,8 +45,8 @@ def make_targets(
 ) -> Targets:
     """The targets of a labelled batch.
 
-    An occluded keypoint has no peak. Where one of an animal is unlabelled, nothing is learnt of its
-    map within a body length of the animal, but of other peaks there.
+    Where a keypoint of an animal is unlabelled, nothing is learnt of its map within a body length
+    of the animal, but of other peaks there.
 
     Args:
         batch: The batch.
@@ -55,10 +55,11 @@ def make_targets(
     """
     (height, width), cell = options.image_size, options.cell_size
     size, images = (height // cell, width // cell), len(batch["images"])
-    seen = (batch["visibility"] == Visibility.VISIBLE).unsqueeze(-1)
-    visible = torch.where(seen, batch["keypoints"], torch.nan)
-    centres = animal_centres(visible)
-    points = torch.cat([visible, centres.unsqueeze(1)], dim=1)
+    least = Visibility.OCCLUDED if options.occluded_targets == "position" else Visibility.VISIBLE
+    taught = (batch["visibility"] >= least).unsqueeze(-1)
+    shown = torch.where(taught, batch["keypoints"], torch.nan)
+    centres = animal_centres(shown)
+    points = torch.cat([shown, centres.unsqueeze(1)], dim=1)
     near = nearest_points(points, image, images, options.image_size, size)
     peaks, cells = peak_targets(near), _cells(size, options.image_size, points)
     hidden = batch["visibility"] == Visibility.UNLABELED
