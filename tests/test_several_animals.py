@@ -195,7 +195,7 @@ class StopsAtFrame(Display):
 
 def predicted(model_dir, video, table, display=SILENT, resume=False):
     model = Model.from_dir(model_dir, chunk=4)
-    predictor = VideoPredictor(model.handler, "s", display=display, top_down=model.top_down)
+    predictor = VideoPredictor(model.handler, "s", display=display, animals=model.animals)
     return predictor.predict(video, table, resume=resume)
 
 

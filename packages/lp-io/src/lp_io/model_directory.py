@@ -39,10 +39,14 @@ DETECTOR_FOLDER = "detector"
 """A model directory of its own, of what finds the animals, where there are several."""
 
 TOP_DOWN = "top_down"
-"""What ``manifest.json`` keeps, among its ``extra``, of a model of several animals."""
+"""What ``manifest.json`` keeps, among its ``extra``, of a model that looks at animals in crops."""
+
+WHOLE_FRAME = "whole_frame"
+"""The same of a model that finds all animals of a frame by itself."""
 
 SCORE_THRESHOLD = "score_threshold"
-"""What the manifest of a detector keeps among its ``extra``: the score of the least sure animal."""
+"""What the manifest of what finds animals keeps among its ``extra``: the score of the least sure
+animal."""
 
 
 def metrics_log(folder: Path) -> Path:

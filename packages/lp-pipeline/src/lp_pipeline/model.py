@@ -23,8 +23,8 @@ from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
+from lp_pipeline.prediction.animals import AnimalPredictor, animal_predictor
 from lp_pipeline.prediction.cuts import opened_to_predict
-from lp_pipeline.prediction.top_down import TopDownPredictor
 
 Frame = UInt8[ndarray, "height width 3"]
 
@@ -43,7 +43,8 @@ class Model:
         manifest: What its model directory says of it.
         handler: What runs the tracker.
         calibration: From its confidences to probabilities; None where it carries none.
-        top_down: What finds the animals, where the tracker looks at each in a crop; else None.
+        animals: What finds the animals, where the tracker looks at each in a crop, or finds any
+            number; else None.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Model:
         self.manifest = manifest
         self.calibration = stored_calibration(manifest)
         self.handler = PredictionHandler(tracker, device=device, precision=precision, chunk=chunk)
-        self.top_down: TopDownPredictor | None = None
+        self.animals: AnimalPredictor | None = None
 
     @classmethod
     def from_dir(
@@ -79,7 +80,7 @@ class Model:
         model = cls(
             loaded.tracker, loaded.manifest, device=device, precision=precision, chunk=chunk
         )
-        model.top_down = TopDownPredictor.of_model(Path(folder), loaded.manifest, model.handler)
+        model.animals = animal_predictor(Path(folder), loaded.manifest, model.handler)
         return model
 
     @property
@@ -116,13 +117,13 @@ class Model:
         if first is None:
             return iter(())
         chunks = self._chunks(chain([first], frames))
-        if self.top_down is not None:
-            return self.top_down.predict_one(chunks)
+        if self.animals is not None:
+            return self.animals.predict_one(chunks)
         return self.handler.predict_frames(chunks, (first.shape[0], first.shape[1]))
 
     def _chunks(self, frames: Iterator[Frame]) -> Iterator[UInt8[ndarray, "frames h w 3"]]:
         """The frames at the size that the tracker takes, some at a time."""
-        size = None if self.top_down else self.handler.read_size
+        size = None if self.animals else self.handler.read_size
         while some := list(islice(frames, self.handler.chunk)):
             yield np.stack([frame if size is None else resize(frame, size) for frame in some])
 
@@ -146,9 +147,9 @@ class Model:
         found = None if boxes is None else read_boxes([Path(boxes)])
         if found is None:
             self._refuse_several()
-        top_down = None if found else self.top_down
+        animals = None if found else self.animals
         with opened_to_predict(
-            self.handler, Path(path), reader=reader, boxes=found, top_down=top_down
+            self.handler, Path(path), reader=reader, boxes=found, animals=animals
         ) as (_, predict):
             return Prediction.joined(list(predict(0)))
 
@@ -165,17 +166,17 @@ class Model:
             VideoError: The file is not a video that can be read exactly.
             PredictionError: The model was not trained on several animals.
         """
-        if self.top_down is None:
+        if self.animals is None:
             raise PredictionError(
                 "the model looks for one animal", remedy="use predict_video instead"
             )
-        with open_video(path, reader=reader) as source:
-            rows = concatenate([rows for _, rows in self.top_down.predict_video(source)])
-        options = TrackingOptions(animals=self.top_down.options.count)
+        with open_video(path, reader=reader, resize_to=self.animals.read_size) as source:
+            rows = concatenate([rows for _, rows in self.animals.predict_video(source)])
+        options = TrackingOptions(animals=self.animals.options.count)
         return with_tracks(rows, track_offline(rows, options).track)
 
     def _refuse_several(self) -> None:
-        if self.top_down is not None and self.top_down.options.several:
+        if self.animals is not None and self.animals.options.several:
             raise PredictionError(
                 "the model finds several animals, so that a frame is not a row",
                 remedy="use predict_animals",

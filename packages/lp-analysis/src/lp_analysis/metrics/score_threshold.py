@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
@@ -17,14 +17,14 @@ LEAST, MOST = 0.1, 0.5
 class FoundAnimals(NamedTuple):
     """What was found in a frame, and what is there."""
 
-    points: Float[ndarray, "found 2"]
-    """Centroids in frame px."""
+    points: Float[ndarray, "found keypoints 2"]
+    """Frame px, NaN for a keypoint that was not found; centroids are one keypoint."""
 
     scores: Float[ndarray, " found"]
     """From 0 to 1."""
 
-    truth: Float[ndarray, "animals 2"]
-    """The labelled centroids in frame px, NaN where there is none."""
+    truth: Float[ndarray, "animals keypoints 2"]
+    """The labels in frame px, NaN where there is none."""
 
 
 def calibrated_threshold(frames: Iterable[FoundAnimals], reach: float) -> float:
@@ -32,35 +32,41 @@ def calibrated_threshold(frames: Iterable[FoundAnimals], reach: float) -> float:
 
     Args:
         frames: Frames that were not trained on.
-        reach: Px between a point and its animal at most.
+        reach: Px between the keypoints of what was found and those of its animal on average.
     """
     scores, correct, animals = [], [], 0
     for frame in frames:
-        order = np.argsort(-frame.scores, kind="stable")
-        truth = frame.truth[np.isfinite(frame.truth).all(axis=1)]
-        correct.append(found_animals(frame.points[order], truth, reach))
-        scores.append(frame.scores[order])
-        animals += len(truth)
+        match = match_animals(frame.points, frame.truth, reach)
+        correct.append(np.isin(np.arange(len(frame.points)), match))
+        scores.append(frame.scores)
+        animals += int(np.isfinite(frame.truth).all(axis=2).any(axis=1).sum())
     return best_threshold(scores, correct, animals)
 
 
-def found_animals(
-    points: Float[ndarray, "found 2"], truth: Float[ndarray, "animals 2"], reach: float
-) -> Bool[ndarray, " found"]:
-    """Which of the points found in a frame are animals: each is matched with one at most.
+def match_animals(
+    points: Float[ndarray, "found keypoints 2"],
+    truth: Float[ndarray, "animals keypoints 2"],
+    reach: float,
+) -> Int[ndarray, " animals"]:
+    """Which of the poses found in a frame each labelled animal is, -1 where it was not found.
+
+    As many animals as possible have one, and of these assignments the one with the least distance.
 
     Args:
-        points: In frame px, in the order in which they are matched.
-        truth: The centroids of the labelled animals, in frame px.
-        reach: Px between a point and its animal at most.
+        points: Frame px, NaN for a keypoint that was not found.
+        truth: Frame px, NaN for a keypoint without a label.
+        reach: Px between the keypoints that both have, on average, at most.
     """
-    distance = np.linalg.norm(points[:, None] - truth[None], axis=-1)
-    # as many within reach as possible, and of these the nearest
-    cost = np.where(distance <= reach, distance / max(reach, 1e-9) - len(points) - 1, 0.0)
-    rows, columns = linear_sum_assignment(cost)
-    correct = np.zeros(len(points), dtype=bool)
-    correct[rows] = distance[rows, columns] <= reach
-    return correct
+    apart = np.linalg.norm(points[None] - truth[:, None], axis=-1)
+    both = np.isfinite(apart)
+    total = np.where(both, apart, 0).sum(axis=-1)
+    distance = np.where(both.any(axis=-1), total / np.maximum(both.sum(axis=-1), 1), np.inf)
+    near = distance <= reach
+    gain = np.where(near, len(truth) + 1 - distance / max(reach, 1e-9), 0.0)
+    animals, found = linear_sum_assignment(gain, maximize=True)
+    match = np.full(len(truth), -1)
+    match[animals] = np.where(near[animals, found], found, -1)
+    return match
 
 
 def best_threshold(

@@ -39,7 +39,13 @@ from lp_core.poses import PoseTable
 from lp_core.video import VideoSource
 from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, read_manifest
-from lp_io.model_directory import DETECTOR_FOLDER, MANIFEST_NAME, SCORE_THRESHOLD, TOP_DOWN
+from lp_io.model_directory import (
+    DETECTOR_FOLDER,
+    MANIFEST_NAME,
+    SCORE_THRESHOLD,
+    TOP_DOWN,
+    WHOLE_FRAME,
+)
 from lp_io.predictions import AnimalPredictions
 
 _MOST_DOUBTS = 10
@@ -76,25 +82,27 @@ def errors_by_contact(result: LabeledPrediction) -> AnimalErrors | None:
 
 
 def animal_facts(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """What a model directory knows of animals that it looks at in crops; nothing where it does not.
+    """What a model directory knows of animals that it finds; nothing where it looks for one.
 
     Args:
         folder: The model directory.
         manifest: Its manifest.
     """
-    known = manifest.extra.get(TOP_DOWN)
+    known = manifest.extra.get(TOP_DOWN, manifest.extra.get(WHOLE_FRAME))
     if not isinstance(known, dict):
         return {}
-    height, width = known["crop_size"]
-    facts = {"crops": f"{width}×{height} px"}
+    facts, name = {}, "score threshold"
+    if "crop_size" in known:
+        height, width = known["crop_size"]
+        facts["crops"] = f"{width}×{height} px"
+        name, folder = "detector's score threshold", folder / DETECTOR_FOLDER
     if known.get("several"):
         count = known.get("count")
         facts["animals"] = "any number" if count is None else f"at most {count}"
-    detector = folder / DETECTOR_FOLDER
-    if (detector / MANIFEST_NAME).is_file():
-        threshold = read_manifest(detector).extra.get(SCORE_THRESHOLD)
+    if (folder / MANIFEST_NAME).is_file():
+        threshold = read_manifest(folder).extra.get(SCORE_THRESHOLD)
         if isinstance(threshold, float):
-            facts["detector's score threshold"] = f"{threshold:.2f}"
+            facts[name] = f"{threshold:.2f}"
     return facts
 
 

@@ -85,9 +85,31 @@ class PredictionHandler:
             Keypoints in frame px and confidences, on the CPU; together exactly one row for each
             frame from ``start`` on, with the same bits from whichever seam they start.
         """
+        self.check_finds_one()
         maps = source.to_frame if isinstance(source, CutVideo) else None
         runs = video_runs(source, self.chunk, self.margin, start)
-        return self._predict_runs(runs, source.size, maps, start)
+        return (found for _, found in self._predict_runs(runs, source.size, maps, start))
+
+    def find_in_video(
+        self, source: VideoSource, start: int = 0
+    ) -> Iterator[tuple[range, Prediction]]:
+        """What a tracker of many animals finds in the frames of a video, some at a time.
+
+        Args:
+            source: Opened with ``resize_to`` as `read_size` says.
+            start: The frame to begin with, which `seam` gave.
+
+        Yields:
+            Frames, and the rows of these; ``image`` counts from the first of them.
+        """
+        runs = video_runs(source, self.chunk, self.margin, start)
+        return self._predict_runs(runs, source.size, start=start)
+
+    def find_in_frames(
+        self, chunks: Iterable[Frames], frame_size: tuple[int, int]
+    ) -> Iterator[tuple[range, Prediction]]:
+        """`find_in_video` in consecutive frames, given as to `predict_frames`."""
+        return self._predict_runs(with_context(chunks, self.margin), frame_size)
 
     def seam(self, rows: int, frames: int) -> int:
         """Where to go on with a video of which some rows were predicted already.
@@ -120,7 +142,9 @@ class PredictionHandler:
         Raises:
             TrackerError: The tracker finds several animals per image.
         """
-        return self._predict_runs(with_context(chunks, self.margin), frame_size)
+        self.check_finds_one()
+        runs = with_context(chunks, self.margin)
+        return (found for _, found in self._predict_runs(runs, frame_size))
 
     def _predict_runs(
         self,
@@ -128,25 +152,26 @@ class PredictionHandler:
         frame_size: tuple[int, int],
         maps: Callable[[int, int], Float[Tensor, "frames 2 3"]] | None = None,
         start: int = 0,
-    ) -> Iterator[Prediction]:
-        """Predictions of frames with their context, of which the first is number ``start``.
+    ) -> Iterator[tuple[range, Prediction]]:
+        """The numbers of frames and their predictions; the first one is number ``start``.
 
-        ``maps`` gives the maps from model px to frame px of a range of frames, which may reach over
-        both ends; None where they are whole frames.
+        ``runs`` are frames with their context. ``maps`` gives the maps from model px to frame px of
+        a range of frames, which may reach over both ends; None where they are whole frames.
         """
-        self.check_finds_one()
         matrix = resizing(self.image_size, frame_size).float()
-        started: deque[Callable[[], Prediction]] = deque()
+        started: deque[tuple[range, Callable[[], Prediction]]] = deque()
         for frames in prefetch(map(self._on_host, runs)):
-            first, start = start - self.margin, start + len(frames) - 2 * self.margin
+            numbers = range(start, start + len(frames) - 2 * self.margin)
+            first, start = start - self.margin, numbers.stop
             whole = matrix.expand(len(frames), 2, 3).contiguous()
             to_frame = maps(first, first + len(frames)) if maps else whole
-            started.append(self._start(self._clip(frames, to_frame)))
+            started.append((numbers, self._start(self._clip(frames, to_frame))))
             # while the results of one batch are written, an asynchronous device computes the next
             if len(started) > self._asynchronous:
-                yield started.popleft()()
-        while started:
-            yield started.popleft()()
+                numbers, result = started.popleft()
+                yield numbers, result()
+        for numbers, result in started:
+            yield numbers, result()
 
     @property
     def _asynchronous(self) -> bool:

@@ -9,6 +9,7 @@ from lp_data.regions.centred import (
     crop_side,
     crop_size,
     finding_size,
+    posing_size,
 )
 from lp_data.regions.cutting import CutVideo, cut, cutting, resized_part
 
@@ -24,6 +25,7 @@ __all__ = [
     "cut",
     "cutting",
     "finding_size",
+    "posing_size",
     "read_boxes",
     "resized_part",
 ]

@@ -23,6 +23,10 @@ STEP = 32
 FOUND, LONGEST = 40, 512
 """Model px across the median animal, and the longest side of a frame, where animals are found."""
 
+POSED, LONGEST_POSED = (64, 96), 768
+"""Least and most px across the median animal, and the longest side of a frame, where the keypoints
+of all animals are found at once."""
+
 
 def crop_side(table: PoseTable) -> int:
     """The side of square crops that hold every labelled animal, in frame px.
@@ -92,10 +96,28 @@ def finding_size(table: PoseTable, frame_size: tuple[int, int]) -> tuple[int, in
         table: Labelled animals in frame px.
         frame_size: (height, width) in frame px.
     """
+    return _scaled(frame_size, min(1.0, FOUND / _across(table), LONGEST / max(frame_size)))
+
+
+def posing_size(table: PoseTable, frame_size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) in model px of whole frames whose animals' keypoints are to be found.
+
+    Args:
+        table: Labelled animals in frame px.
+        frame_size: (height, width) in frame px.
+    """
+    least, most = (size / _across(table) for size in POSED)
+    return _scaled(frame_size, min(max(1.0, least), most, LONGEST_POSED / max(frame_size)))
+
+
+def _across(table: PoseTable) -> float:
+    """The longer side of the box around the median animal, in frame px."""
     low, high = bounding_boxes(table.points).swapaxes(0, 1)
-    across = float(np.nanmedian((high - low).max(axis=1)))
-    scale = min(1.0, FOUND / across, LONGEST / max(frame_size))
-    height, width = (max(STEP, STEP * round(scale * side / STEP)) for side in frame_size)
+    return float(np.nanmedian((high - low).max(axis=1)))
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    height, width = (max(STEP, STEP * round(scale * side / STEP)) for side in size)
     return height, width
 
 

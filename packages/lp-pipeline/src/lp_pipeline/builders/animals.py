@@ -17,6 +17,7 @@ from lp_data.images import image_file
 from lp_data.images import image_size as size_of_image
 from lp_data.labels import unique_note
 from lp_io.documents.report import Report, set_value
+from lp_io.model_directory import TOP_DOWN, WHOLE_FRAME
 from lp_pipeline.builders.labels import get_labels, image_size
 from lp_pipeline.builders.videos import get_boxes
 from lp_pipeline.config.assembly import validated
@@ -58,6 +59,7 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
         animals.top_down = False
     elif animals.top_down is None:
         animals.top_down = len(set(labels.frame)) < len(labels)
+    declared = {field.name for field in dataclasses.fields(tracker_class.Options)}
     if animals.top_down:
         side = animals.crop_size = animals.crop_size or regions.crop_side(labels)
         if config.data.image_resize_dims.height is None:
@@ -65,12 +67,22 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
             config.data.image_resize_dims = ImageResizeDims(height=side, width=side)
         if tracker_class.target_kind == "heatmaps":  # crops are small: the deepest maps are coarse
             config.model.options.setdefault("feature_stride", _STRIDE)
-        declared = {field.name for field in dataclasses.fields(tracker_class.Options)}
         if "occluded_targets" in declared and labels.individual is not None:
             config.model.options.setdefault("occluded_targets", "position")
+    if finds_poses(tracker_class) and config.data.image_resize_dims.height is None:
+        height, width = regions.posing_size(labels, _frame_size(config, labels))
+        config.data.image_resize_dims = ImageResizeDims(height=height, width=width)
     height, width = image_size(config)
     config.data.image_resize_dims = ImageResizeDims(height=height, width=width)
+    if "body_length" in declared:
+        scale = math.sqrt(height * width / math.prod(_frame_size(config, labels)))
+        config.model.options.setdefault("body_length", scale * body_length(labels.points))
     return labels
+
+
+def finds_poses(tracker_class: type[BaseSupervisedTracker]) -> bool:
+    """Whether a tracker finds the keypoints of any number of animals by itself."""
+    return tracker_class.instances == "many" and tracker_class.learns == "keypoints"
 
 
 def learned_labels(labels: PoseTable, tracker_class: type[BaseSupervisedTracker]) -> PoseTable:
@@ -94,14 +106,20 @@ def _crop_size(config: Config) -> tuple[int, int]:
     return regions.crop_size(config.animals.crop_size or max(size), size)
 
 
-def known_of_animals(config: Config, labels: PoseTable) -> dict[str, Any]:
-    """What a model directory keeps of the animals; see `TopDownOptions`."""
-    return {
-        "crop_size": list(_crop_size(config)),
+def known_of_animals(
+    config: Config, labels: PoseTable, tracker_class: type[BaseSupervisedTracker]
+) -> dict[str, Any]:
+    """What a model directory keeps of the animals; see `TopDownOptions` and `WholeFrameOptions`."""
+    if not (config.animals.top_down or finds_poses(tracker_class)):
+        return {}
+    known = {
         "body_length": body_length(labels.points),
         "several": labels.individual is not None,
         "count": config.animals.count,
     }
+    if config.animals.top_down:
+        return {TOP_DOWN: {"crop_size": list(_crop_size(config)), **known}}
+    return {WHOLE_FRAME: known}
 
 
 def notes_on_animals(config: Config, labels: PoseTable) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def _predict(model: Model, project: SyntheticProject, folder: Path, display: Dis
         {},
         style,
         display=display,
-        top_down=model.top_down,
+        animals=model.animals,
     )
     predictor.predict(project.test_video, folder / TABLE)
     predictor.draw(project.test_video, folder / TABLE, folder / VIDEO)

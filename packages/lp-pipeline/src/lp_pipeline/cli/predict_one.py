@@ -90,7 +90,7 @@ class InputPredictor:
             replace(style_of(request.model_dir), legend=True),
             request.reader,
             display,
-            model.top_down,
+            model.animals,
         )
         return cls(request, project, model.manifest, predictor, display)
 
@@ -111,6 +111,7 @@ class InputPredictor:
                 file.parent,
                 regions=regions_of_labels(self.manifest, self._config, labels, boxes),
                 sets=None if project is None else project.use_of(images, file.parent),
+                animals=by.animals,
                 display=self.display,
             )
         write_labeled_prediction(result, table, by.scorer, by.calibration, metrics=by.metrics)

@@ -32,8 +32,8 @@ from lp_pipeline.evaluation.evaluate_model import (
 )
 from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import write_model_report
+from lp_pipeline.prediction.animals import animal_predictor
 from lp_pipeline.prediction.drawing import drawing_style
-from lp_pipeline.prediction.top_down import TopDownPredictor
 from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.setup import TrainingSetup
 
@@ -193,7 +193,7 @@ def _predictor(
         replace(drawing_style(project.config), legend=True),
         project.config.dali.reader,
         display,
-        TopDownPredictor.of_model(project.folder, project.manifest, handler),
+        animal_predictor(project.folder, project.manifest, handler),
     )
 
 

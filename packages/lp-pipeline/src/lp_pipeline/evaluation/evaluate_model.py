@@ -32,6 +32,7 @@ from lp_pipeline.builders.videos import regions_of_labels
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, training_curves
 from lp_pipeline.evaluation.model_report import write_model_report
+from lp_pipeline.prediction.animals import animal_predictor
 from lp_pipeline.prediction.labeled import predict_labels
 
 _HELD_OUT = ("validation", "test")
@@ -104,6 +105,7 @@ def predict_project_labels(
         project.data_dir,
         regions=regions_of_labels(project.manifest, project.config, project.labels),
         sets=project.sets,
+        animals=animal_predictor(project.folder, project.manifest, handler),
         display=display,
     )
 
@@ -170,7 +172,10 @@ def evaluate_label_file(
     table = read_labels(file)
     sets = project.use_of(table.image_paths, folder)
     regions = regions_of_labels(project.manifest, project.config, table)
-    result = predict_labels(handler, table, folder, regions=regions, sets=sets, display=display)
+    animals = animal_predictor(project.folder, project.manifest, handler)
+    result = predict_labels(
+        handler, table, folder, regions=regions, sets=sets, animals=animals, display=display
+    )
     path = project.predictions_of(file)
     _write(project, result, path)
     return result, path

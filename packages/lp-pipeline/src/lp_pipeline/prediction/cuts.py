@@ -17,7 +17,7 @@ from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import Boxes, CutVideo
 from lp_data.video.open import open_video
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.top_down import TopDownPredictor
+from lp_pipeline.prediction.animals import AnimalPredictor
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def opened_to_predict(
     *,
     reader: str = "auto",
     boxes: Boxes | None = None,
-    top_down: TopDownPredictor | None = None,
+    animals: AnimalPredictor | None = None,
 ) -> Iterator[tuple[VideoSource, PredictFrom]]:
     """Open a video, and give it with what predicts it.
 
@@ -44,7 +44,7 @@ def opened_to_predict(
         video: The video.
         reader: A registered video reader, or ``auto``.
         boxes: Those of its frames; None for whole frames. See `lp_core.regions.collect`.
-        top_down: Finds the animal in each frame, where the tracker looks at crops around it.
+        animals: Finds the animal in each frame, where that is not simply the whole frame.
 
     Raises:
         VideoError: The video cannot be read.
@@ -52,11 +52,11 @@ def opened_to_predict(
         PredictionError: The boxes are of several animals.
     """
     with ExitStack() as stack:
-        whole = boxes is None and top_down is None
-        size = handler.read_size if whole else None
+        size = animals.read_size if animals else handler.read_size
+        size = size if boxes is None else None
         source = stack.enter_context(open_video(video, reader=reader, resize_to=size))
         if boxes is None:
-            predict_video = handler.predict_video if top_down is None else top_down.predict_frames
+            predict_video = handler.predict_video if animals is None else animals.predict_frames
             yield source, partial(predict_video, source)
             return
         tracks = boxes.of_video(len(source))

@@ -16,6 +16,8 @@ from lp_core.regions import RegionSource, collect_rows, ownership
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.inference.handler import PredictionHandler
 from lp_pipeline.display import SILENT, Display
+from lp_pipeline.prediction.animals import AnimalPredictor
+from lp_pipeline.prediction.whole_frames import WholeFramePredictor
 
 
 def predict_labels(
@@ -25,6 +27,7 @@ def predict_labels(
     *,
     regions: RegionSource | None = None,
     sets: Sequence[str] | None = None,
+    animals: AnimalPredictor | None = None,
     display: Display = SILENT,
 ) -> LabeledPrediction:
     """Predict every image of a label table, whose keypoints must include the tracker's.
@@ -35,38 +38,61 @@ def predict_labels(
         data_dir: The folder that the table's paths are relative to.
         regions: On which parts of each image the tracker looks; None for the whole.
         sets: The split of each image; None for a table that was not trained on.
+        animals: What finds the animals of whole frames, where the tracker does. Each labelled
+            animal then has the positions of the one that was found there, if any was.
         display: Where to report to.
 
     Raises:
-        PredictionError: The tracker finds several animals per image.
+        TrackerError: The tracker finds any number of animals, and ``animals`` is not given.
         DataError: An image is missing or no image, or the table lacks a keypoint of the tracker.
     """
-    handler.check_finds_one()
+    whole = animals if isinstance(animals, WholeFramePredictor) else None
+    if whole is None:
+        handler.check_finds_one()
     tracker = handler.tracker
     table = table.select_keypoints(tracker.options.keypoint_names)
     dataset = LabeledDataset(
-        table, data_dir, handler.image_size, regions=regions, context_frames=tracker.context_frames
+        table,
+        data_dir,
+        handler.image_size,
+        regions=regions,
+        instances=tracker.instances,
+        context_frames=tracker.context_frames,
     )
     loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
     parts: list[Prediction] = []
     rows: list[int] = []
     with display.task("labelled images", len(dataset)) as update:
         for batch in loader:
-            parts.append(handler.predict_labeled(batch))
+            found = whole.of_labels(batch, table) if whole else handler.predict_labeled(batch)
+            parts.append(found)
             rows += batch["table_row"].tolist()
             update(len(rows))
-    found = sorted(set(rows))  # a row without a position may have no region
     keypoints = torch.full((*table.points.shape[:2], 2), torch.nan, dtype=torch.float64)
     confidences = torch.full(table.points.shape[:2], torch.nan, dtype=torch.float64)
     predicted = Prediction.joined(parts)
-    keypoints[found], confidences[found] = collect_rows(
-        predicted.keypoints.double(),
-        predicted.confidences.double(),
-        ownership(dataset.regions, table.keypoint_names),
-        [found.index(row) for row in rows],
-        len(found),
-    )
+    if whole:
+        keypoints[rows], confidences[rows] = predicted
+        _say_how_many(predicted, display)
+    else:
+        known = sorted(set(rows))  # a row without a position may have no region
+        keypoints[known], confidences[known] = collect_rows(
+            predicted.keypoints.double(),
+            predicted.confidences.double(),
+            ownership(dataset.regions, table.keypoint_names),
+            [known.index(row) for row in rows],
+            len(known),
+        )
     sets = (UNSPLIT,) * len(table) if sets is None else sets
     return LabeledPrediction.of(
         table, keypoints.numpy(), confidences.numpy(), sets, handler.weights_digest
+    )
+
+
+def _say_how_many(predicted: Prediction, display: Display) -> None:
+    """Say how many of the labelled animals were found, since errors are those of these alone."""
+    found = int(predicted.keypoints.isfinite().flatten(1).any(dim=1).sum())
+    display.message(
+        f"{found} of {len(predicted.keypoints)} labelled animals were found; pixel errors are "
+        "those of the keypoints found"
     )

@@ -63,6 +63,11 @@ class TopDownPredictor:
         return cls(finder, handler, manifest.skeleton)
 
     @property
+    def read_size(self) -> tuple[int, int] | None:
+        """(height, width) that frames are to be read at: their own, which crops are cut from."""
+        return None
+
+    @property
     def digest(self) -> str:
         """What predictions depend on beside the tracker that looks at each animal."""
         detector = self.finder.handler

@@ -29,9 +29,9 @@ from lp_io.predictions.rows import RowFile
 from lp_io.predictions.source import write_source
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
+from lp_pipeline.prediction.animals import AnimalPredictor
 from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.drawing import draw_video
-from lp_pipeline.prediction.top_down import TopDownPredictor
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class VideoPredictor:
         scorer: Goes into the tables' first header row.
         calibration: If the model carries one, ``<stem>_calibrated_confidence.csv`` is written too.
         metrics: What is computed of the predictions, by name.
-        top_down: Finds the animals for the tracker, where it looks at each by itself.
+        animals: Finds the animals of frames, where these are not simply the whole frame.
         style: How to draw.
         reader: A registered video reader, or ``auto``.
         display: Where to report to.
@@ -75,7 +75,7 @@ class VideoPredictor:
     style: DrawingStyle = DEFAULT_STYLE
     reader: str = "auto"
     display: Display = SILENT
-    top_down: TopDownPredictor | None = None
+    animals: AnimalPredictor | None = None
 
     def predict(
         self, video: Path, table: Path, *, resume: bool = False, boxes: Boxes | None = None
@@ -98,11 +98,11 @@ class VideoPredictor:
             PredictionError: The number of rows is not the number of frames.
         """
         started = time.perf_counter()
-        top_down = self.top_down if boxes is None else None
-        if top_down is not None and top_down.options.several:
-            result = self._write_several(top_down, video, table, resume)
+        animals = self.animals if boxes is None else None
+        if animals is not None and animals.options.several:
+            result = self._write_several(animals, video, table, resume)
         else:
-            result = self._write_one(video, table, resume, boxes, top_down)
+            result = self._write_one(video, table, resume, boxes, animals)
         result = replace(result, seconds=time.perf_counter() - started)
         if result.damage:
             self.display.message(f"warning: {video.name}: {result.damage}")
@@ -114,16 +114,16 @@ class VideoPredictor:
         table: Path,
         resume: bool,
         boxes: Boxes | None,
-        top_down: TopDownPredictor | None,
+        animals: AnimalPredictor | None,
     ) -> VideoResult:
         """The table of one animal, and those of its jumps, calibrated confidences and metrics."""
         with ExitStack() as stack:
             opened = opened_to_predict(
-                self.handler, video, reader=self.reader, boxes=boxes, top_down=top_down
+                self.handler, video, reader=self.reader, boxes=boxes, animals=animals
             )
             source, predict_from = stack.enter_context(opened)
             names, identity = self._names, _identity(self.handler, source, video, boxes)
-            identity += top_down.digest if top_down else ""
+            identity += animals.digest if animals else ""
             writer = PredictionCsvWriter(
                 table, names, scorer=self.scorer, identity=identity, resume=resume
             )
@@ -149,22 +149,22 @@ class VideoPredictor:
         return result
 
     def _write_several(
-        self, top_down: TopDownPredictor, video: Path, table: Path, resume: bool
+        self, animals: AnimalPredictor, video: Path, table: Path, resume: bool
     ) -> VideoResult:
         """The table of all animals, named by their tracks."""
-        with open_video(video, reader=self.reader) as source:
-            identity = _identity(self.handler, source, video) + top_down.digest
+        with open_video(video, reader=self.reader, resize_to=animals.read_size) as source:
+            identity = _identity(self.handler, source, video) + animals.digest
             rows = RowFile(table, self._names, identity=identity, resume=resume)
             with rows, self.display.task(video.name, len(source)) as update:
                 resumed = self.handler.seam(rows.frames, len(source))
                 rows.keep(resumed)
                 update(resumed)
-                for numbers, part in top_down.predict_video(source, resumed):
+                for numbers, part in animals.predict_video(source, resumed):
                     rows.append(part, numbers)
                     update(numbers.stop)
             found = concatenate(list(rows.chunks()))
-            found = replace(found, skeleton=top_down.skeleton, scorer=self.scorer)
-            tracking = FileTracking(TrackingOptions(animals=top_down.options.count))
+            found = replace(found, skeleton=animals.skeleton, scorer=self.scorer)
+            tracking = FileTracking(TrackingOptions(animals=animals.options.count))
             written = write_tracked(found, table, tracking)
             result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
         rows.remove()

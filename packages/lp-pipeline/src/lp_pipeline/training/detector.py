@@ -45,8 +45,18 @@ def fit_detector(setup: TrainingSetup, model_dir: Path, display: Display) -> Non
     detector = set_up(setup.detector)
     save_config(detector.config, folder / CONFIG_FILE)
     trained = fit(detector, folder, display, state=state, what="training the detector")
-    reach = (setup.config.animals.crop_size or torch.inf) / 4
-    annotate_model(folder, {SCORE_THRESHOLD: calibrated_threshold(_found(trained), reach)})
+    calibrate_score(trained, folder, (setup.config.animals.crop_size or torch.inf) / 4)
+
+
+def calibrate_score(setup: TrainingSetup, folder: Path, reach: float) -> None:
+    """Keep in a model directory the score from which on what its tracker finds is an animal.
+
+    Args:
+        setup: Of a trained tracker that finds any number of animals.
+        folder: The model directory.
+        reach: Px between what it finds and a labelled animal at most.
+    """
+    annotate_model(folder, {SCORE_THRESHOLD: calibrated_threshold(_found(setup), reach)})
 
 
 def _is_trained(folder: Path) -> bool:
@@ -56,13 +66,13 @@ def _is_trained(folder: Path) -> bool:
 
 
 def _found(setup: TrainingSetup) -> Iterator[FoundAnimals]:
-    """What a detector finds in each of its validation frames, and what is there."""
+    """What a tracker finds in each of its validation frames, and what is there."""
     accelerator = training_devices(setup.config.training).accelerator
     handler = PredictionHandler(setup.tracker, device=accelerator)
     dataset = setup.data.dataset.without_augmentation()
     samples = dataset.samples_of(setup.data.split.validation)
     for batch in DataLoader(dataset, sampler=samples, collate_fn=collate):
         found = handler.predict_labeled(batch)
-        truth = transform(batch["keypoints"], batch["to_frame"][batch["image"]])[:, 0]
-        assert found.scores is not None  # the detector finds any number of animals
-        yield FoundAnimals(found.keypoints[:, 0].numpy(), found.scores.numpy(), truth.numpy())
+        truth = transform(batch["keypoints"], batch["to_frame"][batch["image"]])
+        assert found.scores is not None  # it finds any number of animals
+        yield FoundAnimals(found.keypoints.numpy(), found.scores.numpy(), truth.numpy())

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from lp_core.errors import unwritable
 from lp_data.datasets.neighbours import context_warning, prove_neighbours, videos_by_name
-from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
+from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER, WHOLE_FRAME
 from lp_io.training_lock import TrainingLock, check_model_dir, content
 from lp_pipeline.config.load import LoadedConfig, save_config
 from lp_pipeline.config.paths import csv_files, data_dir, test_videos_directory, video_dir
@@ -19,7 +19,7 @@ from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.beforehand import check_beforehand
-from lp_pipeline.training.detector import fit_detector
+from lp_pipeline.training.detector import calibrate_score, fit_detector
 from lp_pipeline.training.fit import fit
 from lp_pipeline.training.setup import TrainingSetup, set_up
 from lp_pipeline.training.unlabeled_animals import add_clips
@@ -68,10 +68,13 @@ def train(
 def fit_all(
     setup: TrainingSetup, model_dir: Path, display: Display, *, state: Path | None = None
 ) -> TrainingSetup:
-    """`fit`, after the training of what finds the animals where there are several."""
+    """`fit`; where there are several animals, after what finds them, or with the least score."""
     fit_detector(setup, model_dir, display)
     add_clips(setup, model_dir, display)
-    return fit(setup, model_dir, display, state=state)
+    trained = fit(setup, model_dir, display, state=state)
+    if known := setup.extra.get(WHOLE_FRAME):
+        calibrate_score(trained, model_dir, known["body_length"] / 2)
+    return trained
 
 
 def tell_stale(lock: TrainingLock, display: Display) -> None:
