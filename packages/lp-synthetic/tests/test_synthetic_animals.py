@@ -18,7 +18,7 @@ from lp_synthetic.contacts import Kind, contacts
 from lp_synthetic.errors import SyntheticProjectError
 from lp_synthetic.labelling import label_table, truth_table
 from lp_synthetic.scene import Frame, Notes
-from lp_synthetic.session import Session, held_out_session, training_sessions
+from lp_synthetic.session import Session, held_out_sessions, training_sessions
 from lp_synthetic.skeleton import KEYPOINTS
 
 THREE = SyntheticSettings(
@@ -51,7 +51,7 @@ def truth(project: SyntheticProject) -> PoseTable:
 
 @pytest.fixture(scope="module")
 def session() -> Session:
-    return held_out_session(THREE)
+    return held_out_sessions(THREE)[0]
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ class TestIdentities:
 
     @pytest.mark.parametrize("marked", [False, True])
     def test_only_marked_animals_differ_in_colour(self, marked: bool) -> None:
-        session = held_out_session(replace(THREE, marked=marked, test_frames=30))
+        session = held_out_sessions(replace(THREE, marked=marked, test_frames=30))[0]
         colours = []
         for frame in (0, 29):
             shot = session.shoot(frame)
@@ -219,7 +219,7 @@ class TestIdentities:
 
 def walkers(*paths: list[tuple[float, float, float]]) -> PoseTable:
     """The truth of stiff animals, 100 px long, by their (x, y, heading in degrees)."""
-    skeleton = held_out_session(replace(THREE, test_frames=6))
+    skeleton = held_out_sessions(replace(THREE, test_frames=6))[0]
     table = plain_truth(skeleton)
     points, frames, names = [], [], []
     for frame, places in enumerate(zip(*paths, strict=True)):
@@ -275,7 +275,7 @@ class TestContacts:
 
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_a_minute_of_three_has_20_crossings_and_5_touches(self, seed: int) -> None:
-        session = held_out_session(SyntheticSettings.several(3, seed))
+        session = held_out_sessions(SyntheticSettings.several(3, seed))[0]
         kinds = [met.kind for met in contacts(plain_truth(session))]
         assert kinds.count(Kind.CROSSING) >= 20
         assert kinds.count(Kind.TOUCH) >= 5
@@ -287,7 +287,7 @@ class TestContacts:
 
     def test_more_than_fit_into_the_time_are_refused(self) -> None:
         with pytest.raises(SyntheticProjectError, match="'crossing' do not fit into 120 frames"):
-            held_out_session(replace(THREE, test_frames=120, crossings=400.0))
+            held_out_sessions(replace(THREE, test_frames=120, crossings=400.0))[0]
 
 
 class TestProject:

@@ -11,6 +11,7 @@ from lp_synthetic.camera import Camera, MirrorCamera
 from lp_synthetic.canvas import sampled
 from lp_synthetic.drawing import blob, discs, fractal_noise, strip
 from lp_synthetic.look import Look, with_brightness
+from lp_synthetic.rigs import RigCamera, bars, floor_picture
 
 _FLOOR_ROWS = 5.0
 _POST_RADIUS = 4.0
@@ -25,7 +26,7 @@ class Backdrop:
 
     Attributes:
         still: What is behind the animals and does not move, (H, W, 3).
-        cover: Coverage of posts and struts before the animals, 0 to 255, (H, W).
+        cover: Coverage of posts, struts and bars before the animals, 0 to 255, (H, W).
         cover_colour: Their colour, (H, W, 3).
         lamps: Brightness of the scene for the lamp's two extreme places, (H, W) each.
     """
@@ -33,13 +34,19 @@ class Backdrop:
     def __init__(self, camera: Camera, look: Look, rng: np.random.Generator) -> None:
         self.camera = camera
         self._look = look
-        self.still = self._walls(rng).astype(np.float32)
+        if isinstance(camera, RigCamera):
+            walls = floor_picture(camera, look, rng)
+        else:
+            walls = self._walls(rng)
+        self.still = walls.astype(np.float32)
         self.cover = np.zeros((camera.height, camera.width), np.uint8)
         self.cover_colour = np.zeros(self.still.shape, np.float32)
         self._sliding = np.zeros((0, camera.width), np.float32)
         if isinstance(camera, MirrorCamera):
             self.cover, self.cover_colour = self._posts(camera, rng)
             self._sliding = self._glass(camera, rng)
+        elif isinstance(camera, RigCamera):
+            self.cover, self.cover_colour = bars(camera, look, rng)
         self.lamps = self._lamp(-0.4), self._lamp(0.4)
         solid = (self.cover > 127).astype(np.uint8)
         self._depth_inside = cv2.distanceTransform(solid, cv2.DIST_L2, 5)

@@ -69,7 +69,7 @@ def box_around(points: Float[ndarray, "n 2"], margin: float) -> Box:
 
 @dataclass(frozen=True)
 class Camera(ABC):
-    """A pinhole camera that sees the arena in V views, each in a panel of the frame.
+    """A camera that sees the arena in V views, each in a panel of the frame.
 
     Attributes:
         height: Height of the frame in frame px.
@@ -91,6 +91,20 @@ class Camera(ABC):
         """Where in the frame each view is."""
 
     @abstractmethod
+    def project(
+        self, points: Float[ndarray, "*batch 3"]
+    ) -> tuple[Float[ndarray, "*batch views 2"], Float[ndarray, "*batch views"]]:
+        """Frame px (x, y) of world points in each view, and how far away they are."""
+
+    @abstractmethod
+    def pixels_per_unit(self, depth: Float[ndarray, "*any"]) -> Float[ndarray, "*any"]:
+        """Frame px per unit of length at a distance that ``project`` returned."""
+
+
+class StraightCamera(Camera):
+    """A pinhole camera along an axis of the world."""
+
+    @abstractmethod
     def _seen(self, points: Float[ndarray, "*batch 3"]) -> tuple[ndarray, ndarray, ndarray]:
         """How far to the right of the optical axis, above and along it; each (*batch, V)."""
 
@@ -109,7 +123,7 @@ class Camera(ABC):
         return self.scale * _DISTANCE / depth
 
 
-class MirrorCamera(Camera):
+class MirrorCamera(StraightCamera):
     """Looks along +y at a glass floor, and into a mirror below it that shows the underside.
 
     The mirror at 45° is the plane y − z = c: the mirror image of (x, y, z) is (x, z + c, y − c),
@@ -138,7 +152,7 @@ class MirrorCamera(Camera):
         return seen[..., 0], seen[..., 2] - _CAMERA_HEIGHT, seen[..., 1] + _DISTANCE
 
 
-class OverheadCamera(Camera):
+class OverheadCamera(StraightCamera):
     """Looks down on an open field, where an animal is ``body_px`` long; it has one view."""
 
     def __init__(self, height: int, width: int, body_px: float) -> None:

@@ -26,13 +26,15 @@ from lp_synthetic.project import (
     OOD_LABEL_FILE,
     SyntheticProject,
     is_project,
+    of_view,
     read_project,
     write_project_file,
 )
 from lp_synthetic.scene import Notes
-from lp_synthetic.session import Session, all_sessions
+from lp_synthetic.session import Session, held_out_sessions, ood_sessions, training_sessions
 from lp_synthetic.settings import SyntheticSettings
 from lp_synthetic.skeleton import KEYPOINTS
+from lp_synthetic.space import write_space
 
 _QUALITY = 20
 _THREADS = 2  # always, since the bytes of a video depend on it
@@ -54,6 +56,10 @@ def generate_project(
     ``videos_ood`` and, in ``truth``, where every keypoint is in every frame of every video.
     The same settings give the same label files, images and videos.
 
+    Several cameras stand around an open field. Each has its own label files, as
+    ``CollectedData_top.csv``, and videos, as ``session_00_top.mp4``; ``calibrations`` has the exact
+    cameras of each session, and ``truth`` every keypoint in space, in mm.
+
     Args:
         folder: Where to write it. It appears there whole or not at all.
         settings: Its size and difficulty.
@@ -65,14 +71,18 @@ def generate_project(
     """
     folder = Path(folder)
     _check_folder(folder, overwrite=overwrite)
-    sessions = all_sessions(settings)
-    *training, _, ood = sessions
+    training, ood = training_sessions(settings), ood_sessions(settings)
+    sessions = [*training, *held_out_sessions(settings), *ood]
     total, done = sum(len(session.rendered) for session in sessions), count(1)
     tick = (lambda: progress(next(done), total)) if progress else (lambda: None)
     with _built_beside(folder) as beside:
         notes = {session.name: _record(beside, session, tick) for session in sessions}
-        _write_labels(beside / LABEL_FILE, training, notes)
-        _write_labels(beside / OOD_LABEL_FILE, [ood], notes)
+        for view in settings.view_names or ("",):
+            for name, found in ((LABEL_FILE, training), (OOD_LABEL_FILE, ood)):
+                own = [session for session in found if session.view == view]
+                _write_labels(beside / of_view(name, view), own, notes)
+        if settings.cameras > 1:
+            write_space(beside, [s for s in sessions if s.view == settings.view_names[0]])
         write_project_file(beside, settings, _body_length(training))
     return read_project(folder)
 

@@ -18,6 +18,8 @@ from lp_synthetic.settings import SyntheticSettings
 from lp_synthetic.skeleton import joint_index, keypoint_joints
 
 _SPLAY = 11.0
+_LITTLE_SPLAY = 3.0  # where cameras beside the animals see their paws
+_WITHIN_RIG = 0.62
 _SURPLUS = 1.15
 _TRIES = 20
 _SWAP = 0.2
@@ -63,11 +65,13 @@ def in_open_field(
     """
     wanted, fps = settings.plan(frames), float(settings.fps)
     plan = {kind: round(count * _SURPLUS + 0.49) for kind, count in wanted.items()}
-    right, top = (0.5 * side / camera.scale / size for side in (camera.width, camera.height))
+    share, splay = (_WITHIN_RIG, _LITTLE_SPLAY) if settings.cameras > 1 else (1.0, _SPLAY)
+    sides = camera.width, camera.height
+    right, top = (0.5 * side / camera.scale / size * share for side in sides)
     skipped, best = warm_up(fps), dict.fromkeys(wanted, 0)
     for _ in range(_TRIES):
         motions = roam(rng, settings.animals, frames + skipped, fps, (right, top), plan)
-        herd = [animate(rng, motion, fps, _SPLAY)[skipped:] for motion in motions]
+        herd = [animate(rng, motion, fps, splay)[skipped:] for motion in motions]
         poses = size * np.stack(herd)
         pixels = camera.project(poses)[0][..., 0, :]
         found = _counted(pixels, camera)

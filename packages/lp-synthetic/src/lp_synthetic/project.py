@@ -21,6 +21,7 @@ LABEL_FILE = "CollectedData.csv"
 OOD_LABEL_FILE = "CollectedData_new.csv"
 TEST_VIDEO = "videos_test/test.mp4"
 OOD_VIDEO = "videos_ood/ood.mp4"
+CALIBRATIONS = "calibrations"
 _KIND = "lp synthetic project"
 _VERSION = 1
 _REMEDY = "name a folder that generate_project has written, or generate the project again"
@@ -49,6 +50,14 @@ class SyntheticProject:
         columns_for_singleview_pca: Columns of the keypoints that suit single-view PCA.
         body_length_px: Mean distance from nose to tail base in the direct view of the labelled
             frames, in frame px.
+        views: Names of several cameras; empty for one. The other attributes that name a file are
+            then of the first of them, `label_files`, `ood_label_files` and `test_videos` of all.
+        label_files: The labels to train with, of each camera.
+        ood_label_files: Labels of out-of-distribution frames, of each camera.
+        test_videos: The held-out videos of each camera.
+        calibrations: Per recording the file of its several cameras.
+        truth_3d: Per recording of several cameras every keypoint in space, in mm, see
+            `lp_synthetic.space`.
     """
 
     folder: Path
@@ -65,11 +74,43 @@ class SyntheticProject:
     mirrored_column_matches: list[list[int]]
     columns_for_singleview_pca: list[int]
     body_length_px: float
+    views: tuple[str, ...]
+    label_files: tuple[Path, ...]
+    ood_label_files: tuple[Path, ...]
+    test_videos: tuple[Path, ...]
+    calibrations: dict[str, Path]
+    truth_3d: dict[str, Path]
+
+    @property
+    def data_config(self) -> dict[str, Any]:
+        """The keys of the section ``data`` of a Lightning Pose config that trains on it."""
+        config: dict[str, Any] = {
+            "data_dir": str(self.folder),
+            "video_dir": str(self.folder / "videos"),
+            "csv_file": self.label_file.name,
+            "keypoint_names": list(self.keypoint_names),
+            "num_keypoints": len(self.keypoint_names),
+        }
+        if self.views:
+            config |= {
+                "view_names": list(self.views),
+                "csv_file": [path.name for path in self.label_files],
+            }
+        return config
+
+
+def of_view(name: str, view: str) -> str:
+    """The name of the file of a camera, where there are several: ``a_view.csv`` for ``a.csv``."""
+    path = Path(name)
+    return path.with_name(f"{path.stem}_{view}{path.suffix}").as_posix() if view else name
 
 
 def write_project_file(folder: Path, settings: SyntheticSettings, body_length_px: float) -> None:
     """Describe a project in its ``project.json``."""
-    content = {"kind": _KIND, "version": _VERSION, "settings": asdict(settings)}
+    chosen = asdict(settings)
+    if settings.cameras == 1:  # as it was before there were several
+        del chosen["cameras"], chosen["fisheye"]
+    content = {"kind": _KIND, "version": _VERSION, "settings": chosen}
     content["body_length_px"] = body_length_px
     (folder / PROJECT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -97,15 +138,23 @@ def read_project(folder: str | Path) -> SyntheticProject:
     except (KeyError, TypeError, ValueError) as error:
         problem = f"the description of the project is damaged: {error}"
         raise SyntheticProjectError(problem, where=path, remedy=_REMEDY) from error
-    names, views = settings.video_names, settings.views
-    stems = (*names, Path(TEST_VIDEO).stem, Path(OOD_VIDEO).stem)
+    views, cameras = settings.views, settings.view_names or ("",)
+
+    def of_all(name: str) -> tuple[Path, ...]:
+        return tuple(folder / of_view(name, view) for view in cameras)
+
+    videos = [of_all(f"videos/{name}.mp4") for name in settings.video_names]
+    tests, ood = of_all(TEST_VIDEO), of_all(OOD_VIDEO)
+    stems = [path.stem for group in (*videos, tests, ood) for path in group]
+    recordings = (*settings.session_names, Path(TEST_VIDEO).stem, Path(OOD_VIDEO).stem)
+    recordings = recordings if settings.view_names else ()
     return SyntheticProject(
         folder=folder,
-        label_file=folder / LABEL_FILE,
-        ood_label_file=folder / OOD_LABEL_FILE,
-        train_videos=tuple(folder / f"videos/{name}.mp4" for name in names),
-        test_video=folder / TEST_VIDEO,
-        ood_video=folder / OOD_VIDEO,
+        label_file=of_all(LABEL_FILE)[0],
+        ood_label_file=of_all(OOD_LABEL_FILE)[0],
+        train_videos=tuple(path for group in videos for path in group),
+        test_video=tests[0],
+        ood_video=ood[0],
         truth={stem: folder / f"truth/{stem}.csv" for stem in stems},
         boxes={stem: folder / f"truth/{stem}_boxes.csv" for stem in stems if settings.overhead},
         individuals=settings.individuals,
@@ -114,6 +163,12 @@ def read_project(folder: str | Path) -> SyntheticProject:
         mirrored_column_matches=mirrored_column_matches(views),
         columns_for_singleview_pca=singleview_columns(views),
         body_length_px=body_length_px,
+        views=settings.view_names,
+        label_files=of_all(LABEL_FILE),
+        ood_label_files=of_all(OOD_LABEL_FILE),
+        test_videos=tests,
+        calibrations={name: folder / f"{CALIBRATIONS}/{name}.toml" for name in recordings},
+        truth_3d={name: folder / f"truth/{name}_3d.csv" for name in recordings},
     )
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from lp_synthetic.errors import SyntheticProjectError
 from lp_synthetic.skeleton import VIEWS
 
+VIEW_NAMES = ("top", "front", "left", "right", "back", "side")
+"""Names of cameras around the arena."""
+
 CONTEXT = 2
 """Neighbours that are written on either side of each labelled frame."""
 
@@ -45,6 +48,9 @@ class SyntheticSettings:
         touches: How often per minute two animals touch at least; None for 3 times one less.
         absences: How often per minute an animal leaves the frame and comes back at least; None for
             twice for each of several animals.
+        cameras: Calibrated cameras around the arena, 1 to 6; see `lp_synthetic.rigs`. With several,
+            animals neither leave nor cross unless they are asked to.
+        fisheye: Whether every third of several cameras has a fisheye lens.
 
     Raises:
         SyntheticProjectError: The settings contradict each other or cannot be rendered.
@@ -69,6 +75,8 @@ class SyntheticSettings:
     crossings: float | None = None
     touches: float | None = None
     absences: float | None = None
+    cameras: int = 1
+    fisheye: bool = True
 
     def __post_init__(self) -> None:
         for met, problem in self._rules():
@@ -88,6 +96,14 @@ class SyntheticSettings:
         """Several animals: 60 labelled frames, and a test video of a minute."""
         return cls(seed=seed, animals=animals, labeled_frames=60, test_frames=1800)
 
+    @classmethod
+    def multiview(cls, cameras: int, seed: int = 0, animals: int = 1) -> SyntheticSettings:
+        """Several cameras: 60 labelled frames of each view, and a test video of ten seconds."""
+        return cls(
+            seed=seed, cameras=cameras, animals=animals, labeled_frames=60, sessions=6,
+            test_frames=300, ood_frames=120, ood_labeled_frames=12,
+        )  # fmt: skip
+
     @property
     def session_names(self) -> tuple[str, ...]:
         """Stems of all sessions with labelled frames."""
@@ -100,8 +116,13 @@ class SyntheticSettings:
 
     @property
     def overhead(self) -> bool:
-        """Whether the animals are filmed from above."""
-        return self.open_field or self.animals > 1
+        """Whether the animals are in the open field."""
+        return self.open_field or self.animals > 1 or self.cameras > 1
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """Names of several cameras; empty for one."""
+        return VIEW_NAMES[: self.cameras] if self.cameras > 1 else ()
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -121,10 +142,13 @@ class SyntheticSettings:
     def plan(self, frames: int) -> dict[str, int]:
         """How often each kind of event happens at least in so many frames."""
         others = self.animals - 1
+        usual_of = {"absence": 2.0 * self.animals if others else 0.0, "crossing": 10.0 * others}
+        if self.cameras > 1:  # animals are solid, and the rig looks at the middle of the arena
+            usual_of = dict.fromkeys(usual_of, 0.0)
         rates = {
-            "absence": (self.absences, 2.0 * self.animals if others else 0.0),
+            "absence": (self.absences, usual_of["absence"]),
             "touch": (self.touches, 3.0 * others),
-            "crossing": (self.crossings, 10.0 * others),
+            "crossing": (self.crossings, usual_of["crossing"]),
         }
         minutes = frames / (60.0 * self.fps)
         return {
@@ -163,6 +187,10 @@ class SyntheticSettings:
         yield 1 <= count <= most, f"{problem} ends)"
 
     def _rules_of_animals(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            1 <= self.cameras <= len(VIEW_NAMES),
+            (f"cameras is {self.cameras}, not within 1 and {len(VIEW_NAMES)}"),
+        )
         several, most = self.animals > 1, 0.5 * min(self.height, self.width)
         problem = f"animals is {self.animals}, not within 1 and {_MOST_ANIMALS}"
         yield 1 <= self.animals <= _MOST_ANIMALS, problem
