@@ -94,7 +94,8 @@ class Look:
 
     def fitted(self):
         module = self.module()
-        return repr(training_labels(self.config, module.dataset.table, module.split.train))
+        table, views = module.dataset.table, module.dataset.views
+        return repr(training_labels(self.config, table, module.split.train, views=views))
 
     def options(self):
         return get_options(self.config, self.kind, get_labels(self.config).keypoint_names)
@@ -146,6 +147,7 @@ EFFECTS = {
     "data.csv_file": ("{other}/CollectedData.csv", "labels"),
     "data.bbox_file": ("{boxes}", "samples"),
     "data.keypoint_names": ("{names}", "labels"),
+    "data.view_names": ("['00','01']", "fitted", "data.csv_file={views}"),
     "data.mirrored_column_matches": ("[[0,1],[2,3]]", "fitted"),
     "data.columns_for_singleview_pca": ("[0,1,2]", "fitted"),
     "data.skeleton": ("[[nose_top,tail_base_top]]", "after"),
@@ -231,7 +233,6 @@ EFFECTS = {
 
 WITHOUT = {
     "data.num_keypoints": "7",
-    "data.view_names": "[top, bottom]",
     "data.camera_params_file": "cameras.toml",
     "training.imgaug_3d": "true",
     "training.patch_mask": "{init_epoch: 3}",
@@ -269,7 +270,12 @@ def words(project, model_dir, tmp_path_factory):
     (other / "boxes.csv").write_text("\n".join([",x,y,h,w", *boxes]) + "\n")
     (other / "CollectedData.csv").write_text("\n".join(lines[:-3]) + "\n")
     names = lines[1].split(",")[1::3]
+    views = [other / f"{view}.csv" for view in ("00", "01")]
+    for number, path in enumerate(views):  # as if the two sessions were two cameras
+        own = [line for line in lines[3:-3] if f"session_0{number}/" in line]
+        path.write_text("\n".join([*lines[:3], *own]) + "\n")
     return {
+        "views": f"[{views[0]},{views[1]}]",
         "other": other,
         "boxes": other / "boxes.csv",
         "names": f"[{','.join(dict.fromkeys(names))}]".replace(f",{names[-1]}", ""),
@@ -286,6 +292,7 @@ def base(config_file, tiny_training):
 @pytest.mark.parametrize("key", EFFECTS)
 def test_a_key_has_the_effect_that_it_promises(key, base, words):
     value, observer, *needs = EFFECTS[key]
+    needs = [need.format(**words) for need in needs]
     before, after = base(*needs), base(*needs, f"{key}={value.format(**words)}")
     if observer == "weights":
         assert weights(before.config) != weights(after.config)

@@ -135,7 +135,7 @@ def test_each_ignored_key_of_a_public_config_is_noted_with_line_and_reason(tmp_p
     if not torch.cuda.is_available():
         expected.add("training.num_gpus")
     assert set(notes) == expected
-    assert "single-view" in notes["losses.supervised_reprojection_heatmap_mse"]
+    assert "calibrated cameras" in notes["losses.supervised_reprojection_heatmap_mse"]
     for key, note in notes.items():
         line = int(note.split(": ")[0].rsplit(":", 1)[1])
         assert lines[line - 1].strip().startswith(key.split(".")[-1] + ":")
@@ -186,23 +186,53 @@ def test_null_for_multi_view_keys_is_nothing_to_tell(tmp_path):
     assert load(tmp_path, text + "training: {imgaug_3d: false, patch_mask: null}\n").notes == []
 
 
+def test_one_view_or_none_is_a_project_of_one_camera(tmp_path):
+    """`multiview_facts` 4: an empty list counted as several views in one place only."""
+    assert load(tmp_path, "data: {view_names: []}\n").config.data.view_names is None
+    loaded = load(tmp_path, "data: {view_names: [top]}\n")
+    assert loaded.config.data.view_names is None
+    assert "one view needs no name" in loaded.notes[0]
+
+
+TWO = "data:\n  view_names: [left, right]\n  csv_file: [l.csv, r.csv]\n"
+
+
 @pytest.mark.parametrize(
-    ("text", "key"),
+    ("text", "key", "message"),
     [
-        ("data:\n  view_names: [left, right]\n", "data.view_names"),
-        ("data:\n  camera_params_file: cameras.toml\n", "data.camera_params_file"),
+        (
+            "data:\n  view_name: [left, right]\n",
+            "data.view_name",
+            "did you mean 'data.view_names'?",
+        ),
+        ("data:\n  view_names: [left, left]\n  csv_file: [a, b]\n", "data.view_names", "twice"),
+        ("data:\n  view_names: [left, right]\n", "data.csv_file", "2 views, but 1 files"),
+        (TWO + "  bbox_file: [a.csv]\n", "data.bbox_file", "one for each of left, right"),
+        (TWO + "  bbox_file: {left: a, rihgt: b}\n", "data.bbox_file", "did you mean 'right'?"),
+        (TWO + "  mirrored_column_matches: [[0], [1]]\n", "data.mirrored", "images of their own"),
+        (TWO + "training: {imgaug_hflip: true}\n", "training.imgaug_hflip", "cannot be flipped"),
+        ("data:\n  mirrored_column_matches: [0, 1]\n", "data.mirrored", "and there are none"),
     ],
 )
-def test_keys_of_several_views_are_refused(tmp_path, text, key):
-    message = refused(tmp_path, text)
-    assert message.startswith(key)
-    assert "c.yaml:2" in message
-    assert "null" in message
+def test_views_that_do_not_go_together_are_told(tmp_path, text, key, message):
+    told = refused(tmp_path, text)
+    assert key in told
+    assert message in told
+    assert "c.yaml:" in told
+
+
+def test_keys_of_several_views_are_read(tmp_path):
+    text = TWO + "  bbox_file: [a.csv, b.csv]\n  mirrored_column_matches: [0, 2]\n"
+    data = load(tmp_path, text).config.data
+    assert (data.view_names, data.csv_file) == (["left", "right"], ["l.csv", "r.csv"])
+    assert data.mirrored_column_matches == [0, 2]
 
 
 def test_keys_of_multi_view_training_are_noted(tmp_path):
-    loaded = load(tmp_path, "training:\n  imgaug_3d: true\n  patch_mask: {init_epoch: 40}\n")
+    text = "data: {camera_params_file: c.csv}\ntraining:\n  imgaug_3d: true\n"
+    loaded = load(tmp_path, text + "  patch_mask: {init_epoch: 40}\n")
     assert [note.split(": ")[1] for note in loaded.notes] == [
+        "data.camera_params_file",
         "training.imgaug_3d",
         "training.patch_mask",
     ]

@@ -57,11 +57,25 @@ class LabeledPrediction:
             labels.skeleton,
             points,
             labels.frame,
+            view=labels.view,
             individual=labels.individual,
             confidence=confidence,
             split=tuple(sets),
         )
         return cls(labels, predictions, weights)
+
+    def by_view(self) -> dict[str, LabeledPrediction]:
+        """The rows of each camera, as those of a project of one; empty where there is one."""
+        views = self.labels.view or ()
+        rows = {view: [row for row, of in enumerate(views) if of == view] for view in views if view}
+        return {
+            view: LabeledPrediction(
+                replace(self.labels.rows(some), view=None),
+                replace(self.predictions.rows(some), view=None),
+                self.weights,
+            )
+            for view, some in rows.items()
+        }
 
     @cached_property
     def errors(self) -> Float[ndarray, "images keypoints"]:

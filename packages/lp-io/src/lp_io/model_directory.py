@@ -44,6 +44,9 @@ TOP_DOWN = "top_down"
 WHOLE_FRAME = "whole_frame"
 """The same of a model that finds all animals of a frame by itself."""
 
+VIEWS = "views"
+"""What ``manifest.json`` keeps, among its ``extra``, of a model of several cameras."""
+
 SCORE_THRESHOLD = "score_threshold"
 """What the manifest of what finds animals keeps among its ``extra``: the score of the least sure
 animal."""
@@ -57,6 +60,12 @@ def metrics_log(folder: Path) -> Path:
 def video_table(folder: Path, video: Path) -> Path:
     """Where a model directory keeps its predictions of a video."""
     return folder / VIDEO_FOLDER / f"{video.stem}.csv"
+
+
+def of_view(table: Path, view: str) -> Path:
+    """That of one of several cameras: ``predictions_top_new.csv`` of ``predictions_new.csv``."""
+    first, *rest = table.stem.split("_", 1)
+    return table.with_name("_".join([first, view, *rest]) + table.suffix)
 
 
 def video_tables(folder: Path) -> list[Path]:

@@ -227,15 +227,15 @@ class PredictionHandler:
             parts.append(self.predict_labeled(batch))
         return Prediction.joined(parts, starts)
 
-    def predict_labeled(self, batch: LabeledBatch) -> Prediction:
-        """Predictions of a labelled batch, on the CPU."""
+    def predict_labeled(self, batch: LabeledBatch | UnlabeledBatch) -> Prediction:
+        """Predictions of a labelled batch or a clip, on the CPU."""
         return self._start(batch)()
 
     @torch.inference_mode()
     def _start(self, batch: LabeledBatch | UnlabeledBatch) -> Callable[[], Prediction]:
         """Send one batch through the network; call what it gives for the prediction, on the CPU."""
         moved = {
-            name: value.to(self.device, non_blocking=True)  # type: ignore[attr-defined]
+            name: value.to(self.device, non_blocking=True) if isinstance(value, Tensor) else value
             for name, value in batch.items()
         }
         with autocast(self.device, self.precision):

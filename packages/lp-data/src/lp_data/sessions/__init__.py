@@ -8,6 +8,7 @@ from lp_data.sessions.manifest import (
     SessionVideo,
     group_videos,
     read_manifest,
+    videos_in,
 )
 from lp_data.sessions.names import ViewNames
 from lp_data.sessions.view_set import ViewSet, tell_lengths
@@ -25,4 +26,5 @@ __all__ = [
     "read_view_labels",
     "share_of_views",
     "tell_lengths",
+    "videos_in",
 ]

@@ -20,6 +20,7 @@ from lp_core.paths import find_file
 from lp_core.poses.csv_text import opened_csv_rows, place_in
 from lp_data.errors import SessionError
 from lp_data.sessions.names import ViewNames
+from lp_data.video.listing import find_videos, list_inputs
 
 MANIFEST = "sessions.csv"
 """The name of the manifest in the folder of a project."""
@@ -153,6 +154,19 @@ def read_manifest(path: Path, views: Sequence[str] | None = None) -> Manifest:
             raise SessionError(problem, where=f"{places[key].place}; {row.place}")
         places[key] = row
     return Manifest(named.names, _ordered(videos, named))
+
+
+def videos_in(folder: Path, listed: Manifest | None = None) -> list[Path]:
+    """The videos in a folder, and those within it that a manifest lists, wherever they are.
+
+    Raises:
+        VideoError: There is none.
+    """
+    known = [each.video for each in (listed.videos if listed else ())]
+    within = [path for path in known if path.resolve().is_relative_to(folder.resolve())]
+    found = [] if within and not find_videos(folder).files else list_inputs(folder)
+    here = {path.resolve() for path in found}
+    return [*found, *(path for path in within if path.resolve() not in here)]
 
 
 def group_videos(

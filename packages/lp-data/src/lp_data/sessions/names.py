@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from lp_core.poses import PoseTable
 from lp_data.errors import SessionError
@@ -115,6 +115,25 @@ class ViewNames:
             0 if view is None else self.names.index(view)
             for view in table.view or (None,) * len(table)
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        offsets = [[*key, frames] for key, frames in self.offsets.items()]
+        return {"names": list(self.names), "offsets": offsets}
+
+    @classmethod
+    def from_dict(cls, values: object) -> ViewNames:
+        """What `to_dict` gave.
+
+        Raises:
+            SessionError: The values are not such.
+        """
+        try:
+            named = cast("dict[str, Any]", values)
+            offsets = {(str(s), str(v)): int(frames) for s, v, frames in named["offsets"]}
+            return cls(tuple(map(str, named["names"])), offsets)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SessionError("what is kept of the views is damaged") from error
 
 
 def session_of(moment: str) -> str:

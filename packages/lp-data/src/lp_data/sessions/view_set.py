@@ -7,14 +7,12 @@ from contextlib import ExitStack
 from types import TracebackType
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 from numpy import ndarray
 
-from lp_core.video import VideoSource
+from lp_core.video import Frames, VideoSource
 from lp_data.errors import SessionError
 from lp_data.sessions.manifest import MANIFEST, SessionVideo
-
-Together = UInt8[ndarray, "frames views height width 3"]
 
 
 class ViewSet:
@@ -24,10 +22,8 @@ class ViewSet:
     its video begins later or ends earlier, is not present in it; nothing is shifted or stretched.
 
     Args:
-        videos: The videos of one session, opened; those of one size in model px.
-        sources: For each view its open video; closed with this.
-        views: All views of the project, in their order; one without a video is never present.
-        image_size: (height, width) in model px of the frames.
+        videos: The videos of one session.
+        sources: For each of their views the open video; closed with this.
 
     Attributes:
         frames: The numbers of the frames of the session that any view has.
@@ -40,11 +36,9 @@ class ViewSet:
         self,
         videos: Sequence[SessionVideo],
         sources: Mapping[str, VideoSource],
-        views: Sequence[str],
-        image_size: tuple[int, int],
     ) -> None:
         self.videos = {video.view: video for video in videos}
-        self.sources, self.views, self.image_size = sources, tuple(views), image_size
+        self.sources = sources
         lengths = {view: len(source) for view, source in sources.items()}
         self._ranges = ranges_of_views(videos, lengths)
         self.frames = range(
@@ -56,30 +50,30 @@ class ViewSet:
         """The numbers of the session's frames that the video of a view shows, all in order."""
         return self._ranges[view]
 
-    def present(self, frames: range) -> Bool[ndarray, "frames views"]:
-        """Which views have which frames of the session."""
-        empty = range(0)
-        return np.array(
-            [[n in self._ranges.get(view, empty) for view in self.views] for n in frames],
-            dtype=bool,
-        ).reshape(len(frames), len(self.views))
+    def present(self, view: str, frames: range) -> Bool[ndarray, " frames"]:
+        """Which of consecutive frames of the session a view has."""
+        shown = self._ranges.get(view, range(0))
+        return np.array([number in shown for number in frames], dtype=bool)
 
-    def read(self, frames: range) -> Together:
-        """Consecutive frames of the session; black where a view is not present.
+    def read(self, view: str, frames: range) -> Frames | None:
+        """Consecutive frames of the session as one view shows them, black where it has none.
+
+        Returns:
+            (T, height, width, 3) in px of its source; None where it has none of them.
 
         Raises:
             VideoError: A frame cannot be decoded.
         """
-        height, width = self.image_size
-        found = np.zeros((len(frames), len(self.views), height, width, 3), np.uint8)
-        for view, source in self.sources.items():
-            shown = self._ranges[view]
-            start, stop = max(frames.start, shown.start), min(frames.stop, shown.stop)
-            if start < stop:
-                offset = self.videos[view].offset
-                read = source.read(start + offset, stop + offset)
-                place = slice(start - frames.start, stop - frames.start)
-                found[place, self.views.index(view)] = read
+        shown = self._ranges.get(view, range(0))
+        start, stop = max(frames.start, shown.start), min(frames.stop, shown.stop)
+        if start >= stop:
+            return None
+        offset = self.videos[view].offset
+        read = self.sources[view].read(start + offset, stop + offset)
+        if len(read) == len(frames):
+            return read
+        found = np.zeros((len(frames), *read.shape[1:]), np.uint8)
+        found[start - frames.start : stop - frames.start] = read
         return found
 
     def close(self) -> None:

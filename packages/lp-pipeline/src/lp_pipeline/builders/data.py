@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,17 +11,29 @@ from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
-from lp_data.datasets.clips import BoxRun, ClipDataset, KnownVideo, build_clips, whole_runs
+from lp_data.datasets.clips import (
+    BoxRun,
+    ClipDataset,
+    InStep,
+    KnownVideo,
+    build_clips,
+    whole_runs,
+)
+from lp_data.datasets.joint import JointDataset
 from lp_data.datasets.labeled import LabeledDataset
+from lp_data.errors import VideoError
 from lp_data.split import split_frames
 from lp_data.video.listing import list_videos
 from lp_pipeline.builders.animals import get_regions
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import boxes_of_video
+from lp_pipeline.builders.views import get_sessions, get_views
 from lp_pipeline.config.paths import data_dir, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 
 def get_dataset(
@@ -36,10 +49,22 @@ def get_dataset(
     augmenter = build_augmenter(
         training.imgaug, labels.skeleton, horizontal_flip=training.imgaug_hflip
     )
-    return LabeledDataset(
+    views = get_views(config)
+    kind: Callable[..., LabeledDataset] = LabeledDataset
+    if tracker_class.views == "jointly":
+        kind = JointDataset
+        if views is None:
+            raise ConfigError(
+                f"'{config.model.model_type}' looks at several views of a frame together, and the "
+                "project names no views",
+                where="data.view_names",
+                remedy="name two cameras or more, or choose another model.model_type",
+            )
+    return kind(
         labels,
         data_dir(config),
         image_size(config),
+        views=views,
         regions=get_regions(config, labels),
         jitter=config.animals.crop_jitter if config.animals.top_down else None,
         instances=tracker_class.instances,
@@ -81,13 +106,25 @@ def get_clips(
             "semi-supervised training needs unlabelled videos, but data.video_dir is not set",
             remedy="set data.video_dir, or leave model.losses_to_use empty",
         )
+    sessions, in_step = get_sessions(config, [folder]), None
+    videos = [] if sessions else list_videos(folder)
+    if sessions is not None:
+        if not sessions.videos:
+            raise VideoError(
+                "no video there is of one of the views", where=folder, remedy=sessions.text()
+            )
+        for note in sessions.notes():
+            _log.info("%s", note)
+        videos = [video.video for video in sessions.videos]
+        in_step = InStep(sessions, tracker_class.views == "jointly")
     return build_clips(
-        list_videos(folder),
+        videos,
         clip_length(config, tracker_class),
         image_size(config),
         reader=clips.reader,
         seed=clips.general.seed,
         runs=partial(_box_runs, config) if config.data.bbox_file else runs,
+        in_step=in_step,
     )
 
 
@@ -112,6 +149,7 @@ def get_data_module(
         training.val_prob,
         training.rng_seed_data_pt,
         training.train_frames,
+        dataset.views,
     )
     sizes: dict[str, Any] = {
         "train_batch_size": training.train_batch_size,

@@ -8,10 +8,12 @@ from pathlib import Path
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_core.poses.skeleton import Pair
 from lp_data.labels import read_label_files
+from lp_data.sessions import read_view_labels
 from lp_io.documents.report import Report
-from lp_pipeline.config.checks import check_keypoints
+from lp_pipeline.builders.views import get_views
+from lp_pipeline.config.checks import check_keypoints, column_lists
 from lp_pipeline.config.completion import DEFAULT_SIZE
-from lp_pipeline.config.paths import csv_files
+from lp_pipeline.config.paths import csv_files, view_files
 from lp_pipeline.config.schema import Config, DataConfig
 from lp_pipeline.errors import ConfigError
 
@@ -33,7 +35,10 @@ def get_labels(config: Config) -> PoseTable:
     files = csv_files(config)
     uniform = config.training.uniform_heatmaps_for_nan_keypoints
     missing = MissingPolicy.OCCLUDED if uniform else MissingPolicy.UNLABELED
-    table = read_label_files(files, missing=missing)
+    if views := get_views(config):
+        table = read_view_labels(view_files(config), views, missing=missing)
+    else:
+        table = read_label_files(files, missing=missing)
     if config.data.keypoint_names:
         table = table.select_keypoints(config.data.keypoint_names)
     names = table.keypoint_names
@@ -45,7 +50,7 @@ def get_labels(config: Config) -> PoseTable:
 
 def _skeleton(data: DataConfig, names: tuple[str, ...]) -> Skeleton:
     """The keypoints, with the pairs and the mirrored groups that the config names."""
-    views = data.mirrored_column_matches or []
+    views = [] if data.view_names else column_lists(data)
     groups = tuple(tuple(names[column] for column in group) for group in zip(*views, strict=True))
     edges, sides = as_pairs(data.skeleton), as_pairs(data.left_right)
     return Skeleton(names, edges=edges, left_right=sides, mirrored=groups)

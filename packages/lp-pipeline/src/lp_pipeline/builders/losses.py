@@ -15,6 +15,8 @@ from lp_core.poses import PoseTable
 from lp_core.registry import LOSSES, load_plugin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
+from lp_data.sessions import ViewNames
+from lp_pipeline.config.checks import column_lists
 from lp_pipeline.config.plugins import supervised_loss_name
 from lp_pipeline.config.schema import Config
 
@@ -45,16 +47,27 @@ def training_labels(
     labels: PoseTable,
     train: Sequence[int],
     frame_size: tuple[int, int] | None = None,
+    views: ViewNames | None = None,
 ) -> TrainingLabels:
     """The labels of the rows ``train`` in frame px, for what learns from them.
 
-    ``frame_size`` is (height, width) of the frames, where it is known.
+    ``frame_size`` is (height, width) of the frames, where it is known; ``views`` are those of
+    labels of several cameras.
     """
+    frame = view = None
+    if views is not None:
+        chosen = labels.rows(list(train))
+        moments = views.moments(chosen)
+        numbers = {moment: number for number, moment in enumerate(dict.fromkeys(moments))}
+        frame = torch.tensor([numbers[moment] for moment in moments])
+        view = torch.tensor(views.numbers(chosen))
     return TrainingLabels(
+        frame=frame,
+        view=view,
         keypoints=torch.from_numpy(labels.points[list(train)]).float(),
         keypoint_names=labels.keypoint_names,
         frame_size=frame_size,
-        mirrored_column_matches=tuple(map(tuple, config.data.mirrored_column_matches or ())),
+        mirrored_column_matches=tuple(map(tuple, column_lists(config.data))),
         columns_for_singleview_pca=tuple(config.data.columns_for_singleview_pca or ()),
     )
 
@@ -76,7 +89,7 @@ def get_loss_factories(
     )
     dataset, split = data_module.dataset, data_module.split
     frame_size = dataset.frame_size(data_module.training_samples[0])
-    labels = training_labels(config, dataset.table, split.train, frame_size)
+    labels = training_labels(config, dataset.table, split.train, frame_size, dataset.views)
     supervised.fit_labels(labels)
     chosen = [build_loss(config, loss) for loss in config.model.losses_to_use or []]
     if not chosen:

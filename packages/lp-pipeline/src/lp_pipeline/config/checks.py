@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.errors import suggestion
+from lp_data.errors import SessionError
+from lp_data.sessions.names import ViewNames
 from lp_io.documents.report import Report
 from lp_pipeline.config.schema import Config, DataConfig, EvalConfig
 
@@ -18,6 +20,7 @@ def check_values(config: Config, report: Report) -> None:
     checks: tuple[Callable[[Config, Report], None], ...] = (
         _check_size,
         _check_csv_file,
+        _check_views,
         lambda config, report: check_keypoints(config.data, report),
         _check_split,
         _check_length,
@@ -46,6 +49,8 @@ def _check_size(config: Config, report: Report) -> None:
 
 def _check_csv_file(config: Config, report: Report) -> None:
     value = config.data.csv_file
+    if config.data.view_names:  # copies are then named after the views
+        return
     names = value if isinstance(value, list) else [value]
     bases = [Path(name).name for name in names]
     same = [name for name, base in zip(names, bases, strict=True) if bases.count(base) > 1]
@@ -58,6 +63,51 @@ def _check_csv_file(config: Config, report: Report) -> None:
         )
 
 
+def _check_views(config: Config, report: Report) -> None:
+    """The views can be told apart, and lists have an item for each of them."""
+    data, views = config.data, config.data.view_names
+    flat = column_lists(data) != (data.mirrored_column_matches or [])
+    if views is None:
+        if flat:
+            report.problem(
+                "data.mirrored_column_matches",
+                "one list is for the cameras of data.view_names, and there are none",
+                "give one list of keypoint indices per view in the frame, as [[0, 1], [2, 3]]",
+            )
+        return
+    try:
+        ViewNames(tuple(views))
+    except SessionError as error:
+        report.problem("data.view_names", error.problem, error.remedy)
+    if data.mirrored_column_matches and not flat:
+        report.problem(
+            "data.mirrored_column_matches",
+            "the views have images of their own, in which keypoints have the same numbers",
+            "give one list of the keypoints to compare between views, as [0, 1], or null for all",
+        )
+    if config.training.imgaug_hflip:
+        report.problem(
+            "training.imgaug_hflip",
+            "a flipped image is not what its camera sees, so several views cannot be flipped",
+            "set it to false",
+        )
+    for key, value in (("csv_file", data.csv_file), ("bbox_file", data.bbox_file)):
+        count = 1 if isinstance(value, str) else len(value or ())
+        if value is not None and count != len(views) and report.sound(f"data.{key}"):
+            remedy = f"list one for each of {', '.join(views)}, in this order"
+            report.problem(f"data.{key}", f"{len(views)} views, but {count} files", remedy)
+    if isinstance(data.bbox_file, dict):
+        for name in [name for name in data.bbox_file if name not in views]:
+            report.problem("data.bbox_file", f"there is no view '{name}'", suggestion(name, views))
+
+
+def column_lists(data: DataConfig) -> list[list[int]]:
+    """``data.mirrored_column_matches`` as lists; of several cameras there is one at most."""
+    matches = data.mirrored_column_matches or []
+    lists = [columns for columns in matches if isinstance(columns, list)]
+    return lists or ([[c for c in matches if isinstance(c, int)]] if matches else [])
+
+
 def check_keypoints(data: DataConfig, report: Report) -> None:
     """Report keypoints, or indices of keypoints, that are wrong as far as their names are known."""
     names, number = data.keypoint_names, data.num_keypoints
@@ -68,7 +118,7 @@ def check_keypoints(data: DataConfig, report: Report) -> None:
         report.problem(
             "data.num_keypoints", f"{number}, but there are {len(names)} keypoints", remedy
         )
-    count, views = len(names) if names else number, data.mirrored_column_matches or []
+    count, views = len(names) if names else number, column_lists(data)
     columns = data.columns_for_singleview_pca or []
     _check_columns("data.columns_for_singleview_pca", columns, count, report)
     _check_pairs("data.skeleton", data.skeleton or [], names, report)
@@ -76,7 +126,7 @@ def check_keypoints(data: DataConfig, report: Report) -> None:
     if twice := _repeated([name for pair in data.left_right or [] for name in sorted(set(pair))]):
         report.problem("data.left_right", f"'{twice[0]}' is in two pairs", "give each keypoint one")
     key = "data.mirrored_column_matches"
-    if len(views) == 1:
+    if len(views) == 1 and views == data.mirrored_column_matches:
         report.problem(key, "one view has nothing to agree with", "give two lists or more, or null")
     lengths = [len(view) for view in views]
     if len(set(lengths)) > 1:

@@ -20,7 +20,7 @@ def complete(config: Config, report: Report) -> None:
     one's default. ``data.data_dir`` and the paths of weights become absolute, so that the config
     means the same in every folder.
     """
-    _complete_data(config, report.path)
+    _complete_data(config, report)
     _complete_length(config)
     training = config.training
     interval = training.val_check_interval
@@ -36,13 +36,17 @@ def complete(config: Config, report: Report) -> None:
     config.model.losses_to_use = config.model.losses_to_use or []
 
 
-def _complete_data(config: Config, file: Path) -> None:
+def _complete_data(config: Config, report: Report) -> None:
     data, model = config.data, config.model
     data.keypoint_names = data.keypoint_names or None
+    if data.view_names is not None and len(data.view_names) < 2:
+        if data.view_names:
+            report.note("data.view_names", "ignored: one view needs no name")
+        data.view_names = None
     data.columns_for_singleview_pca = data.columns_for_singleview_pca or None
     data.mirrored_column_matches = data.mirrored_column_matches or None
     if data.data_dir is not None:
-        data.data_dir = str(absolute_folder(data.data_dir, file))
+        data.data_dir = str(absolute_folder(data.data_dir, report.path))
     if model.backbone_checkpoint is not None:
         model.backbone_checkpoint = _absolute(model.backbone_checkpoint)
     if model.checkpoint is not None:

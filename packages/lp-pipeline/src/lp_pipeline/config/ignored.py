@@ -7,9 +7,7 @@ from typing import Any
 from lp_io.documents.report import KeyPath, Report, key_path, section_of
 
 _NO_HYDRA = "there is no Hydra here; give overrides as key=value on the command line"
-_MULTI_VIEW = "it belongs to multi-view projects, and this is a single-view tool"
-
-_SINGLE_VIEW_REMEDY = "this is a single-view tool: remove the key, or set it to null"
+_MULTI_VIEW = "it belongs to training with calibrated cameras, which is not here yet"
 _VIEWER = "there is no FiftyOne here"
 _READ = "it is read from the files themselves"
 _OLD = "Lightning Pose no longer has it"
@@ -20,6 +18,7 @@ IGNORED: dict[str, str] = {
     "defaults": _NO_HYDRA,
     "data.image_orig_dims": _READ,
     "data.header_rows": _READ,
+    "data.camera_params_file": _MULTI_VIEW,
     "training.imgaug_3d": _MULTI_VIEW,
     "training.patch_mask": _MULTI_VIEW,
     "training.gpu_id": "choose GPUs by training.devices, such as [0]",
@@ -49,10 +48,6 @@ Some are of older versions of Lightning Pose.
 """
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "data.camera_params_file": (
-        "calibrated cameras belong to multi-view projects",
-        _SINGLE_VIEW_REMEDY,
-    ),
     "model.do_context": (
         "trackers with and without context have names of their own",
         "remove the key, and set model.model_type to a tracker with context",
@@ -75,11 +70,6 @@ def drop_ignored(report: Report) -> None:
     for key, (reason, remedy) in REFUSED.items():
         if _take(values, key_path(key)):
             report.problem(key, reason, remedy)
-    views = _take(values, ("data", "view_names"))
-    if isinstance(views, list) and len(views) > 1:
-        report.problem("data.view_names", f"there are {len(views)} views", _SINGLE_VIEW_REMEDY)
-    elif views:
-        report.note("data.view_names", "ignored: one view needs no name")
     for key, reason in IGNORED.items():
         if _says_something(_take(values, key_path(key))):
             report.note(key, f"ignored: {reason}")

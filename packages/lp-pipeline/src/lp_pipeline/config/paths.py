@@ -53,16 +53,40 @@ def in_project(config: Config, name: str) -> Path:
 
 def csv_files(config: Config) -> list[Path]:
     """The label files, as `in_project` finds them."""
-    names = config.data.csv_file
-    return [in_project(config, name) for name in ([names] if isinstance(names, str) else names)]
+    return [in_project(config, name) for name in _listed(config.data.csv_file)]
 
 
 def bbox_files(config: Config) -> dict[str, Path] | list[Path]:
     """The files of boxes of the labelled images, perhaps by view; none for whole images."""
     named = config.data.bbox_file or []
+    if isinstance(named, dict) and config.data.view_names:  # images of views have other paths
+        named = list(named.values())
     if isinstance(named, dict):
         return {view: in_project(config, name) for view, name in named.items()}
-    return [in_project(config, name) for name in ([named] if isinstance(named, str) else named)]
+    return [in_project(config, name) for name in _listed(named)]
+
+
+def view_files(config: Config) -> dict[str, Path]:
+    """The label file of each view; empty where there is one camera."""
+    views = config.data.view_names
+    return dict(zip(views, csv_files(config), strict=True)) if views else {}
+
+
+def label_copies(config: Config) -> list[str]:
+    """The names under which a model directory keeps the label files, in their order.
+
+    They are those of the files, or of several views with files of the same name also the views'.
+    """
+    files = [Path(n) for n in _listed(config.data.csv_file)]
+    names = [file.name for file in files]
+    if len(set(names)) == len(names) or not config.data.view_names:
+        return names
+    views = config.data.view_names
+    return [f"{file.stem}_{view}.csv" for file, view in zip(files, views, strict=True)]
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def video_dir(config: Config) -> Path | None:

@@ -94,9 +94,12 @@ BoxFiles = Annotated[
     | Annotated[dict[str, FileName], Field(min_length=1)],
     _expecting("a file, a list of files or a file for each view"),
 ]
-Views = Annotated[
-    list[Annotated[list[Whole], Field(min_length=1)]],
-    _expecting("one list of keypoint indices per view in the frame, as [[0, 1], [2, 3]]"),
+Matches = Annotated[
+    list[Whole] | list[Annotated[list[Whole], Field(min_length=1)]],
+    _expecting(
+        "one list of keypoint indices per view in the frame, as [[0, 1], [2, 3]], or one list for "
+        "all cameras of view_names, as [0, 1]"
+    ),
 ]
 Devices = Annotated[
     Literal["auto"] | Count | Annotated[list[Whole], Field(min_length=1)],
@@ -143,23 +146,28 @@ class DataConfig(Section):
         data_dir: The project's folder.
         video_dir: Unlabelled videos for semi-supervised training, relative to ``data_dir`` or
             absolute.
-        csv_file: One label file or a list of them, relative to ``data_dir`` or absolute.
+        csv_file: One label file or a list of them, relative to ``data_dir`` or absolute. With
+            ``view_names`` a list with the file of each view, in their order.
         num_keypoints: K; no effect but a check against the label file.
         keypoint_names: The K names; null takes the label file's.
         skeleton: Ours: pairs of keypoint names that drawings join by a line, and that conversions
             keep. It does not change what is learnt.
         left_right: Ours: pairs of keypoint names that flips swap, each keypoint in one pair at
             most; null takes the names that differ in ``left`` and ``right`` only.
-        mirrored_column_matches: Lists of keypoint indices, one list per view in the frame.
+        mirrored_column_matches: Lists of keypoint indices, one list per view in the frame. With
+            ``view_names`` one list, of the keypoints that are compared between cameras; null for
+            all.
         columns_for_singleview_pca: Keypoint indices for the pose PCA; null takes all.
         downsample_factor: The heatmap is 2^factor times smaller than the image.
         bbox_file: Boxes that images are cut to, before anything else: a CSV file with the columns
             x, y, h, w, whose first column names the image; several, for several boxes of each
-            image, as a list, or by the view that they show. Relative to ``data_dir`` or absolute. A
-            video has its boxes beside it, in ``<video>_bbox.csv``, whose first column counts the
-            frames.
-        view_names, camera_params_file: Of multi-view projects, which are refused; no effect where
-            they are null or name a single view.
+            image, as a list, or by the view that they show. With ``view_names`` the file of each
+            view. Relative to ``data_dir`` or absolute. A video has its boxes beside it, in
+            ``<video>_bbox.csv``, whose first column counts the frames.
+        view_names: The cameras of the project, two or more. Rows of their label files belong
+            together by session and frame, which folders of images named ``<session>_<view>`` say;
+            so do videos of these names, or those that ``sessions.csv`` lists.
+        camera_params_file: Of Lightning Pose; no effect yet.
     """
 
     image_resize_dims: ImageResizeDims = ImageResizeDims()
@@ -170,11 +178,11 @@ class DataConfig(Section):
     keypoint_names: list[str] | None = None
     skeleton: list[list[str]] | None = None
     left_right: list[list[str]] | None = None
-    mirrored_column_matches: Views | None = None
+    mirrored_column_matches: Matches | None = None
     columns_for_singleview_pca: list[Whole] | None = None
     downsample_factor: Factor = 2
     bbox_file: BoxFiles | None = None
-    view_names: Any = None
+    view_names: list[FileName] | None = None
     camera_params_file: Any = None
 
 

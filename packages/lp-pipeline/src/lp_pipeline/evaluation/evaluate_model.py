@@ -25,7 +25,13 @@ from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
 from lp_data.inference.handler import PredictionHandler
 from lp_data.labels import read_labels
-from lp_io.model_directory import ERROR_PLOT, PIXEL_ERROR_SUMMARY, PREDICTIONS, video_tables
+from lp_io.model_directory import (
+    ERROR_PLOT,
+    PIXEL_ERROR_SUMMARY,
+    PREDICTIONS,
+    of_view,
+    video_tables,
+)
 from lp_io.predictions import scorer_name
 from lp_pipeline.builders.labels import other_label_files
 from lp_pipeline.builders.videos import regions_of_labels
@@ -93,6 +99,8 @@ def show_errors(result: LabeledPrediction, display: Display) -> None:
     display.show(pixel_error_table(summary))
     held_out = told_mean_error(result, _HELD_OUT)
     display.message(f"mean pixel error over held-out frames (validation and test): {held_out}")
+    for view, part in result.by_view().items():
+        display.message(f"  {view}: {told_mean_error(part, _HELD_OUT)}")
 
 
 def predict_project_labels(
@@ -128,9 +136,16 @@ def _stored_project_labels(project: ModelProject, display: Display) -> LabeledPr
 
 
 def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -> None:
-    """Write ``predictions.csv``, its metric tables, a summary and the error plot."""
+    """Write ``predictions.csv``, its metric tables, a summary and the error plot.
+
+    Of several cameras, ``predictions_<view>.csv`` and all that goes with it are written too.
+    """
     folder, names = project.folder, result.labels.keypoint_names
     _write(project, result, folder / PREDICTIONS)
+    for view, part in result.by_view().items():
+        _write(project, part, of_view(folder / PREDICTIONS, view))
+        own = PixelErrorSummary.from_errors(part.visible_errors, names, part.sets)
+        write_pixel_error_summary(own, folder / f"{Path(PIXEL_ERROR_SUMMARY).stem}_{view}.csv")
     summary = PixelErrorSummary.from_errors(result.visible_errors, names, result.sets)
     write_pixel_error_summary(summary, folder / PIXEL_ERROR_SUMMARY)
     curves = training_curves(project)

@@ -16,11 +16,21 @@ from lp_analysis.rendering.style import DrawingStyle
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
+from lp_data.sessions import ViewNames, read_view_labels
 from lp_io.checkpoint import Manifest, read_manifest
-from lp_io.model_directory import CONFIG_FILE, IMAGE_FOLDER, MANIFEST_NAME, PREDICTIONS, metrics_log
+from lp_io.model_directory import (
+    CONFIG_FILE,
+    IMAGE_FOLDER,
+    MANIFEST_NAME,
+    PREDICTIONS,
+    VIEWS,
+    metrics_log,
+    of_view,
+)
 from lp_pipeline.builders.labels import OUT_OF_DISTRIBUTION, label_names
 from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
+from lp_pipeline.config.paths import label_copies
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.prediction.drawing import drawing_style
@@ -32,6 +42,8 @@ def asked_pose_losses(config: Config) -> list[str]:
         "pca_singleview": config.data.columns_for_singleview_pca,
         "pca_multiview": config.data.mirrored_column_matches,
     }
+    if config.data.view_names:  # a table is of one camera
+        del asked["pca_multiview"]
     return [name for name, columns in asked.items() if columns]
 
 
@@ -92,7 +104,13 @@ class ModelProject:
     @property
     def label_copies(self) -> list[Path]:
         """Where the training put its copies of the label files."""
-        return [self.folder / name.name for name in label_names(self.config)]
+        return [self.folder / name for name in label_copies(self.config)]
+
+    @cached_property
+    def views(self) -> ViewNames | None:
+        """The cameras of the project; None of one."""
+        known = self.manifest.extra.get(VIEWS)
+        return None if known is None else ViewNames.from_dict(known)
 
     @cached_property
     def labels(self) -> PoseTable:
@@ -109,7 +127,12 @@ class ModelProject:
                     where=copy,
                     remedy="copy the label file there, or name a label file to evaluate",
                 )
-        return read_label_files(self.label_copies).select_keypoints(self.manifest.keypoint_names)
+        if self.views is None:
+            table = read_label_files(self.label_copies)
+        else:
+            copies = dict(zip(self.views.names, self.label_copies, strict=True))
+            table = read_view_labels(copies, self.views)
+        return table.select_keypoints(self.manifest.keypoint_names)
 
     @cached_property
     def use_of_images(self) -> dict[str, str]:
@@ -160,12 +183,16 @@ class ModelProject:
         """Where the predictions of another label file go.
 
         ``predictions_new.csv`` and ``predictions_test.csv`` are those of the label files named
-        after the project's one label file; any other has a folder of its own.
+        after the project's one label file, ``predictions_<view>_new.csv`` those of the file of a
+        view; any other has a folder of its own.
         """
         own = label_names(self.config)
-        for name in OUT_OF_DISTRIBUTION if len(own) == 1 else ():
-            if label_file.stem == f"{own[0].stem}_{name}":
-                return self.folder / f"predictions_{name}.csv"
+        views = self.views.names if self.views else (None,)
+        for file, view in zip(own, views, strict=False) if len(own) == len(views) else ():
+            for name in OUT_OF_DISTRIBUTION:
+                if label_file.stem == f"{file.stem}_{name}":
+                    table = self.folder / f"predictions_{name}.csv"
+                    return table if view is None else of_view(table, view)
         return self.folder / IMAGE_FOLDER / label_file.stem / PREDICTIONS
 
 

@@ -10,7 +10,7 @@ from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock
 from lp_io.training_state.saver import latest_training_state, remove_unfinished_states
 from lp_pipeline.config.load import LoadedConfig, load_config, save_config
-from lp_pipeline.config.paths import csv_files
+from lp_pipeline.config.paths import csv_files, label_copies
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
@@ -113,7 +113,8 @@ def _without_first_weights(config: Config) -> Config:
 
 def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:
     """Refuse labels that are not those that the training began with, wherever they are."""
-    begun = csv_files(load_config(model_dir / CONFIG_FILE).config)
+    config = load_config(model_dir / CONFIG_FILE).config
+    begun, copies = csv_files(config), label_copies(config)
     files = csv_files(loaded.config)
     if len(begun) != len(files):
         raise TrainingError(
@@ -121,8 +122,8 @@ def _check_labels(loaded: LoadedConfig, model_dir: Path) -> None:
             where="data.csv_file",
             remedy=f"name those of which {model_dir} has copies",
         )
-    for before, file in zip(begun, files, strict=True):
-        copy = model_dir / before.name
+    for before, name, file in zip(begun, copies, files, strict=True):
+        copy = model_dir / name
         if copy.is_file() and copy.read_bytes() != file.read_bytes():
             raise TrainingError(
                 "the labels were changed since the training began",

@@ -14,7 +14,13 @@ from lp_data.datasets.neighbours import context_warning, prove_neighbours, video
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER, WHOLE_FRAME
 from lp_io.training_lock import TrainingLock, check_model_dir, content
 from lp_pipeline.config.load import LoadedConfig, save_config
-from lp_pipeline.config.paths import csv_files, data_dir, test_videos_directory, video_dir
+from lp_pipeline.config.paths import (
+    csv_files,
+    data_dir,
+    label_copies,
+    test_videos_directory,
+    video_dir,
+)
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
@@ -149,8 +155,9 @@ def _start_model_dir(
         for path in content(model_dir):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         (model_dir / STATE_FOLDER).mkdir()  # marks the folder as a training's from the beginning
-        for file in csv_files(loaded.config):
-            shutil.copyfile(file, model_dir / file.name)
+        names = label_copies(loaded.config)
+        for file, name in zip(csv_files(loaded.config), names, strict=True):
+            shutil.copyfile(file, model_dir / name)
         save_config(loaded.config, model_dir / CONFIG_FILE)  # last: it makes the folder resumable
     except OSError as error:
         raise unwritable(TrainingError, "the model directory", model_dir, error) from error

@@ -11,6 +11,7 @@ from pytorch_lightning import seed_everything
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
 from lp_io.checkpoint import save_model
+from lp_io.model_directory import VIEWS
 from lp_io.start_weights import start_from
 from lp_pipeline.builders.animals import (
     detector_config,
@@ -46,7 +47,9 @@ class TrainingSetup:
     @property
     def extra(self) -> dict[str, Any]:
         """What the manifest keeps beside the tracker."""
-        return known_of_animals(self.config, self.data.dataset.table, type(self.tracker))
+        known = known_of_animals(self.config, self.data.dataset.table, type(self.tracker))
+        views = self.data.dataset.views
+        return known if views is None else known | {VIEWS: views.to_dict()}
 
     def save(self, folder: Path, metrics: dict[str, float]) -> None:
         """Write the weights and the manifest, with the split and the values logged.
