@@ -97,6 +97,37 @@ def model_dir(config_file, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def mice(tmp_path_factory):
+    """A synthetic project with two mice, not to be changed; its test video has 16 frames."""
+    settings = SyntheticSettings(
+        seed=3, animals=2, height=96, width=96, labeled_frames=10, sessions=2, train_videos=1,
+        frames_per_video=24, test_frames=16, ood_frames=12, ood_labeled_frames=2,
+        crossings=0.0, touches=0.0, absences=0.0,
+    )  # fmt: skip
+    return generate_project(tmp_path_factory.mktemp("mice") / "project", settings)
+
+
+@pytest.fixture(scope="session")
+def mice_config(mice, tmp_path_factory) -> Path:
+    """A config for the two mice."""
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    content = {"data": {"data_dir": str(mice.folder), "video_dir": "videos"}}
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="session")
+def mice_model(mice_config, tmp_path_factory) -> Path:
+    """A model directory of detector and tracker after one epoch each; what is in it stays."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.training.run import train
+
+    folder = tmp_path_factory.mktemp("models") / "mice"
+    train(load_config(mice_config, (*TINY_TRAINING, "animals.count=2")), folder)
+    return folder
+
+
 def run(*command, **options):
     """What a command prints; it must succeed, and knows nothing of this environment."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}

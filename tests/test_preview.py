@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import pytest
+
+from lp_io.checkpoint import annotate_model
 
 SIDE, GAP, BETWEEN = 64, 4, 16
 
@@ -29,6 +33,25 @@ def test_sheets_of_images_and_of_clips(litpose, config_file, tmp_path, model, ro
     clips = cv2.imread(str(tmp_path / "sheet_clips.png"))
     assert clips.shape[:2] == (tiles(3, BETWEEN, tiles(3)), tiles(6))
     assert str(tmp_path / "sheet_clips.png") in outcome.out
+
+
+def test_clips_of_several_animals_are_the_crops_that_are_learned_from(
+    litpose, mice_config, mice_model, tiny_training, tmp_path
+):
+    """The detector of a model directory finds the animals; without one, nothing else is shown."""
+    model = tmp_path / "model"
+    shutil.copytree(mice_model, model)
+    annotate_model(model / "detector", {"score_threshold": 0.0})
+    path, beside = tmp_path / "sheet.png", tmp_path / "sheet_clips.png"
+    overrides = [*tiny_training, "model.losses_to_use=[temporal]"]
+    overrides += ["dali.base.train.sequence_length=4", "animals.count=2"]
+    outcome = litpose("preview", mice_config, *overrides, "-o", path)
+    assert outcome.code == 0, outcome.err
+    assert "--model-dir" in outcome.out
+    assert not beside.exists()
+    outcome = litpose("preview", mice_config, *overrides, "-o", path, "--model-dir", model)
+    assert outcome.code == 0, outcome.err
+    assert cv2.imread(str(beside)).shape[1] == tiles(4)
 
 
 def test_without_unsupervised_losses_there_is_no_sheet_of_clips(litpose, config_file, tmp_path):

@@ -15,42 +15,12 @@ from lp_io.checkpoint import annotate_model, read_manifest
 from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path, video_table
 from lp_io.predictions import read_predictions, write_predictions
 from lp_io.predictions.source import is_made_from
-from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.model import Model
 from lp_pipeline.prediction.videos import VideoPredictor
-from lp_pipeline.training.run import train
-from lp_synthetic import SyntheticSettings, generate_project
 
 FRAMES = 16
-
-
-@pytest.fixture(scope="module")
-def mice(tmp_path_factory):
-    """A project with two mice."""
-    settings = SyntheticSettings(
-        seed=3, animals=2, height=96, width=96, labeled_frames=10, sessions=2, train_videos=1,
-        frames_per_video=24, test_frames=FRAMES, ood_frames=12, ood_labeled_frames=2,
-        crossings=0.0, touches=0.0, absences=0.0,
-    )  # fmt: skip
-    return generate_project(tmp_path_factory.mktemp("mice") / "project", settings)
-
-
-@pytest.fixture(scope="module")
-def mice_config(mice, tmp_path_factory):
-    path = tmp_path_factory.mktemp("config") / "config.yaml"
-    content = {"data": {"data_dir": str(mice.folder), "video_dir": "videos"}}
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-@pytest.fixture(scope="module")
-def mice_model(mice_config, tiny_training, tmp_path_factory):
-    """A model directory of both stages after one epoch each."""
-    folder = tmp_path_factory.mktemp("models") / "mice"
-    train(load_config(mice_config, (*tiny_training, "animals.count=2")), folder)
-    return folder
 
 
 def test_one_training_makes_both_stages(mice_model):

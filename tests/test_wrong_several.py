@@ -1,6 +1,7 @@
 """Wrong inputs about several animals: one clear message with the place and a remedy."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,18 +13,13 @@ import yaml
 from lp_core.poses import PoseTable, Skeleton, write_pose_csv
 from lp_data.labels import read_labels
 from lp_io.predictions import read_predictions, write_predictions
-from lp_synthetic import SyntheticSettings, generate_project
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(mice, tmp_path_factory):
     """A project with two mice, to which label files are added."""
-    settings = SyntheticSettings(
-        seed=3, animals=2, height=96, width=96, labeled_frames=10, sessions=2, train_videos=1,
-        frames_per_video=24, test_frames=16, ood_frames=12, ood_labeled_frames=2,
-        crossings=0.0, touches=0.0, absences=0.0,
-    )  # fmt: skip
-    return generate_project(tmp_path_factory.mktemp("mice") / "project", settings).folder
+    folder = tmp_path_factory.mktemp("wrong") / "project"
+    return shutil.copytree(mice.folder, folder)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import typer
 
 from lp_pipeline.cli.options import ConfigFile, Overrides
 from lp_pipeline.cli.session import check_output_file, start_session
+from lp_pipeline.display import SILENT
 from lp_pipeline.printing import say
 
 if TYPE_CHECKING:
@@ -36,31 +37,52 @@ class Preview:
         "preview.png"
     )
 
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model directory whose detector finds the animals of unlabelled videos, where "
+            "clips follow single animals."
+        ),
+    ] = None
+
     def run(self) -> None:
         """Write augmented training images with their keypoints and target heatmaps.
 
         For a tracker with context, whole windows of frames are shown. Where unsupervised losses are
-        used, augmented clips of the unlabelled videos go to a second sheet, ``<output>_clips.png``.
+        used, augmented clips of the unlabelled videos go to a second sheet, ``<output>_clips.png``;
+        of several animals, they follow those that a trained detector finds.
         """
         start_session()
         output = self.output
         check_output_file(output, _ENDINGS)
         from lp_data.datasets.sheets import clip_sheet
-        from lp_pipeline.builders.animals import learned_labels, settle
+        from lp_pipeline.builders.animals import known_of_animals, learned_labels, settle
         from lp_pipeline.builders.data import get_clips
         from lp_pipeline.builders.model import get_tracker_class
         from lp_pipeline.config.load import load_config
+        from lp_pipeline.training.unlabeled_animals import animal_clips
 
         config = load_config(self.config, self.overrides or (), check_paths=True).config
         tracker_class = get_tracker_class(config)
         labels = learned_labels(settle(config, tracker_class), tracker_class)
         _write(_labelled_sheet(config, tracker_class, labels), output)
         say(f"augmented training images: {output}")
-        if config.model.losses_to_use:
-            beside = output.with_name(f"{output.stem}_clips{output.suffix}")
+        if not config.model.losses_to_use:
+            return
+        if not config.animals.top_down:
             clips = get_clips(config, tracker_class)
-            _write(clip_sheet(clips, config.dali.general.seed), beside)
-            say(f"augmented clips of unlabelled videos: {beside}")
+        elif self.model_dir is None:
+            say(
+                "note: clips of unlabelled videos follow the animals that a detector finds, which "
+                "is trained first: --model-dir names a model directory that has one"
+            )
+            return
+        else:
+            known = known_of_animals(config, labels)
+            clips = animal_clips(config, tracker_class, self.model_dir, known, SILENT)
+        beside = output.with_name(f"{output.stem}_clips{output.suffix}")
+        _write(clip_sheet(clips, config.dali.general.seed), beside)
+        say(f"augmented clips of unlabelled videos: {beside}")
 
 
 def _labelled_sheet(

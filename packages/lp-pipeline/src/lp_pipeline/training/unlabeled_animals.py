@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lp_analysis.tracks.centroids import follow_centroids
+from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import SemiSupervisedDataModule
-from lp_data.datasets.clips import BoxRun, KnownVideo
+from lp_data.datasets.clips import BoxRun, ClipDataset, KnownVideo
 from lp_data.inference.finder import AnimalFinder
 from lp_data.regions import centred_box
 from lp_io.model_directory import TOP_DOWN
 from lp_pipeline.builders.data import clip_length, get_clips
 from lp_pipeline.builders.devices import training_devices
+from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.prediction.finder import load_finder
 from lp_pipeline.training.setup import TrainingSetup
@@ -32,12 +35,34 @@ def add_clips(setup: TrainingSetup, model_dir: Path, display: Display) -> None:
     """
     if setup.detector is None or not isinstance(setup.data, SemiSupervisedDataModule):
         return
-    config = setup.config
+    known, kind = setup.extra[TOP_DOWN], type(setup.tracker)
+    setup.data.use_clips(animal_clips(setup.config, kind, model_dir, known, display))
+
+
+def animal_clips(
+    config: Config,
+    tracker_class: type[BaseSupervisedTracker],
+    model_dir: Path,
+    known: Mapping[str, Any],
+    display: Display,
+) -> ClipDataset:
+    """Clips of single animals, which the detector of a model directory finds.
+
+    Args:
+        config: Where the videos are, and how they are read.
+        tracker_class: What learns from the clips.
+        model_dir: The model directory; its detector is trained.
+        known: What is known of the animals, as a manifest has it.
+        display: Where to report to.
+
+    Raises:
+        CheckpointError: There is no detector.
+        VideoError: No animal is followed for as long as a clip.
+    """
     device = training_devices(config.training).accelerator
-    finder = load_finder(model_dir, setup.extra[TOP_DOWN], device=device)
-    kind = type(setup.tracker)
-    runs = partial(_runs, finder, clip_length(config, kind), config.dali.general.seed, display)
-    setup.data.use_clips(get_clips(config, kind, runs))
+    finder = load_finder(model_dir, known, device=device)
+    length, seed = clip_length(config, tracker_class), config.dali.general.seed
+    return get_clips(config, tracker_class, partial(_runs, finder, length, seed, display))
 
 
 def _runs(
