@@ -142,12 +142,31 @@ def test_a_training_goes_on(litpose, mice_config, tiny_training, tmp_path):
     assert "score_threshold" in read_manifest(tmp_path / "m").extra
 
 
-def test_what_it_cannot_learn_from_is_told(litpose, mice_config, tiny_training, tmp_path):
-    settings = (*tiny_training, *SETTINGS, "model.losses_to_use=[temporal]")
-    outcome = litpose("train", mice_config, "-o", tmp_path / "m", *settings)
+@pytest.mark.parametrize(
+    ("setting", "problem", "remedy"),
+    [
+        (
+            "model.losses_to_use=[temporal]",
+            "cannot learn from unlabelled video",
+            "leave model.losses",
+        ),
+        (
+            "data.bbox_file=CollectedData_boxes.csv",
+            "finds all animals of the whole",
+            "leave it out",
+        ),
+        ("animals.top_down=true", "finds several animals itself", "leave it out"),
+    ],
+)
+def test_what_it_cannot_do_is_told(
+    litpose, mice_config, tiny_training, tmp_path, setting, problem, remedy
+):
+    folder = tmp_path / "model"
+    outcome = litpose("train", mice_config, "-o", folder, *tiny_training, *SETTINGS, setting)
     assert outcome.code == 2
-    assert "'bottom_up' cannot learn from unlabelled video" in outcome.err
-    assert "leave model.losses_to_use empty" in outcome.err
+    assert f"'bottom_up' {problem}" in " ".join(outcome.err.split())
+    assert remedy in outcome.err
+    assert not folder.exists()
 
 
 def test_a_project_of_one_animal_gets_a_row_for_every_frame(

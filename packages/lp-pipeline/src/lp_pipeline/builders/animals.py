@@ -45,16 +45,11 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
         LPError: The labels cannot be read.
         BoxFileError: No animal is labelled.
         DataModuleError: More animals are labelled on an image than there should be.
-        ConfigError: The tracker finds several animals itself, but is to look at each.
+        ConfigError: The tracker finds several animals itself, but is to look at each, or at boxes.
     """
     labels, animals = get_labels(config), config.animals
     regions.check_count(labels, animals.count)
-    if tracker_class.instances == "many" and animals.top_down:
-        raise ConfigError(
-            f"true, but '{config.model.model_type}' finds several animals itself",
-            where="animals.top_down",
-            remedy="leave it out, or choose a model.model_type that looks at one animal",
-        )
+    _check_looks_at_whole_frames(config, tracker_class)
     if tracker_class.instances == "many" or config.data.bbox_file:
         animals.top_down = False
     elif animals.top_down is None:
@@ -78,6 +73,24 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
         scale = math.sqrt(height * width / math.prod(_frame_size(config, labels)))
         config.model.options.setdefault("body_length", scale * body_length(labels.points))
     return labels
+
+
+def _check_looks_at_whole_frames(
+    config: Config, tracker_class: type[BaseSupervisedTracker]
+) -> None:
+    """Refuse to let a tracker that finds several animals look at each by itself."""
+    if tracker_class.instances == "many" and config.animals.top_down:
+        raise ConfigError(
+            f"true, but '{config.model.model_type}' finds several animals itself",
+            where="animals.top_down",
+            remedy="leave it out, or choose a model.model_type that looks at one animal",
+        )
+    if finds_poses(tracker_class) and config.data.bbox_file:
+        raise ConfigError(
+            f"set, but '{config.model.model_type}' finds all animals of the whole frame",
+            where="data.bbox_file",
+            remedy="leave it out, or choose a model.model_type that looks at one animal",
+        )
 
 
 def finds_poses(tracker_class: type[BaseSupervisedTracker]) -> bool:
