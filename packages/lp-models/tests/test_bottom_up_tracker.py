@@ -177,6 +177,14 @@ def test_offsets_of_animals_in_contact_are_those_of_the_nearer_one():
     assert signs.diff().count_nonzero() == 1
 
 
+def test_a_peak_is_half_as_high_at_the_half_width_of_a_gaussian():
+    """F17: a target is as wide as is said of it."""
+    half = 1.25 * (2 * np.log(2)) ** 0.5 * 4  # model px
+    animal = torch.tensor([[61.5 - half, 61.5], [90.0, 90.0], [120.0, 61.5]])
+    peaks, _ = make_targets(batch := labels([animal]), batch["image"], options())
+    assert peaks[0, 0, 15, 15] == pytest.approx(0.5, abs=0.01)
+
+
 def test_offsets_are_learnt_near_keypoints_only():
     batch = labels([at(60, 60)])
     _, offsets = make_targets(batch, batch["image"], options())

@@ -150,6 +150,16 @@ def test_an_animal_needs_keypoints_and_not_only_a_centre():
     assert grouped(peaks_of([], [], np.empty(0, int))).shape == (0, K)
 
 
+def test_keypoints_that_nobody_shows_change_nothing():
+    """F14, F16: neither their number nor their order plays a part in what belongs together."""
+    centres, rng = centres_apart(3, 4)
+    peaks, _ = scene(centres, rng, noise=0.1)
+    few = grouped(peaks, centres)
+    many = grouped(peaks._replace(keypoint=peaks.keypoint * 9), centres, keypoints=9 * K)
+    np.testing.assert_array_equal(many[:, ::9], few)
+    assert (many >= 0).sum() == (few >= 0).sum()
+
+
 def test_the_surest_animals_come_first_and_are_kept():
     """F7: rows come by their score, and where there are too many, the weakest are left out."""
     votes = [(0, 0), (0, 0), (3, 0), (3, 0), (6, 0), (6, 0)]

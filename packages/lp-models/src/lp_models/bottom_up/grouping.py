@@ -31,8 +31,8 @@ LEAST_SCORE = 0.05
 """Lower peaks are none."""
 
 _BANDWIDTH = 0.12
-_STEPS = 50
-_STILL = 1e-4
+_STEPS = 30
+_STILL = 1e-3
 
 
 class Peaks(NamedTuple):
@@ -96,17 +96,21 @@ def vote_modes(
 ) -> Float[ndarray, "modes 2"]:
     """Where weighted votes meet, in body lengths; where most do, first.
 
-    Mean shift from every vote with a Gaussian kernel (Comaniciu and Meer 2002).
+    Mean shift with a Gaussian kernel (Comaniciu and Meer 2002), from the votes with the most votes
+    around them.
     """
-    modes = votes.copy()
+    apart = _squared_distances(votes, votes)
+    density = _kernel(apart) @ weights
+    around = np.where(apart <= _BANDWIDTH**2, density, 0).max(axis=1, initial=0)
+    modes = votes[density >= around]
     for _ in range(_STEPS if len(votes) else 0):
-        kernel = weights * _kernel(modes, votes)
-        moved = kernel @ votes / kernel.sum(axis=1, keepdims=True)
+        kernel = weights * _kernel(_squared_distances(modes, votes))
+        total = kernel.sum(axis=1, keepdims=True)
+        moved = kernel @ votes / total
         still = np.abs(moved - modes).max() < _STILL
-        modes = moved
+        modes, density = moved, total[:, 0]
         if still:
             break
-    density = (weights * _kernel(modes, votes)).sum(axis=1)
     kept: list[int] = []
     for mode in np.lexsort((*modes.T, -density)).tolist():
         if all(np.hypot(*(modes[mode] - modes[other])) > _BANDWIDTH for other in kept):
@@ -114,10 +118,15 @@ def vote_modes(
     return modes[kept]
 
 
-def _kernel(
+def _squared_distances(
     places: Float[ndarray, "places 2"], votes: Float[ndarray, "votes 2"]
 ) -> Float[ndarray, "places votes"]:
-    squared = np.square(places[:, None] - votes[None]).sum(axis=-1)
+    x, y = (places[:, None, axis] - votes[None, :, axis] for axis in (0, 1))
+    squared: Float[ndarray, "places votes"] = x * x + y * y
+    return squared
+
+
+def _kernel(squared: Float[ndarray, "places votes"]) -> Float[ndarray, "places votes"]:
     kernel: Float[ndarray, "places votes"] = np.exp(squared / (-2 * _BANDWIDTH**2))
     return kernel
 
@@ -127,7 +136,7 @@ def assign(
 ) -> Int[ndarray, "animals keypoints"]:
     """For each animal the peak of each keypoint, -1 where none fits; no peak is of two animals."""
     chosen = np.full((len(centres), keypoints), -1, dtype=np.int64)
-    distance = np.linalg.norm(centres[:, None] - peaks.votes[None], axis=-1)
+    distance = np.sqrt(_squared_distances(centres, peaks.votes))
     gain = np.where(distance <= REACH, (REACH - distance) / SPREAD + peaks.scores, 0.0)
     for keypoint in range(keypoints):
         own = np.flatnonzero(peaks.keypoint == keypoint)
