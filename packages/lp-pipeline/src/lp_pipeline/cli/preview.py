@@ -56,6 +56,7 @@ class Preview:
         output = self.output
         check_output_file(output, _ENDINGS)
         from lp_data.datasets.sheets import clip_sheet
+        from lp_io.model_directory import TOP_DOWN
         from lp_pipeline.builders.animals import known_of_animals, learned_labels, settle
         from lp_pipeline.builders.data import get_clips
         from lp_pipeline.builders.model import get_tracker_class
@@ -78,7 +79,7 @@ class Preview:
             )
             return
         else:
-            known = known_of_animals(config, labels)
+            known = known_of_animals(config, labels, tracker_class)[TOP_DOWN]
             clips = animal_clips(config, tracker_class, self.model_dir, known, SILENT)
         beside = output.with_name(f"{output.stem}_clips{output.suffix}")
         _write(clip_sheet(clips, config.dali.general.seed), beside)
