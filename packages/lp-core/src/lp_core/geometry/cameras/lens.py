@@ -78,16 +78,16 @@ def pinhole(lenses: Lenses, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
         Distorted x and y, and the derivatives dx/dx, dx/dy, dy/dx and dy/dy.
     """
     p1, p2 = lenses.k[2:4]
-    x2, y2, xy = x * x, y * y, x * y
-    r2 = x2 + y2
+    r2 = torch.addcmul(x * x, y, y)
     factor, slope = _radial(lenses, r2)
-    xd = x * factor + 2 * p1 * xy + p2 * (r2 + 2 * x2)
-    yd = y * factor + p1 * (r2 + 2 * y2) + 2 * p2 * xy
+    # OpenCV's x·factor + 2·p1·x·y + p2·(r² + 2·x²) = x·g + p2·r², and likewise y
+    g = torch.add(factor, torch.addcmul(p1 * y, p2, x), alpha=2)
+    xd, yd = torch.addcmul(p2 * r2, x, g), torch.addcmul(p1 * r2, y, g)
     slope = 2 * slope
-    tangential_x, tangential_y = p1 * x + p2 * y, p1 * y + p2 * x
-    cross = xy * slope + 2 * tangential_x
-    dxx = factor + x2 * slope + 2 * tangential_y + 4 * p2 * x
-    dyy = factor + y2 * slope + 2 * tangential_y + 4 * p1 * y
+    steep = x * slope
+    dxx = torch.addcmul(g, x, steep + 4 * p2)
+    dyy = torch.addcmul(g, y, torch.addcmul(4 * p1, y, slope))
+    cross = torch.addcmul(2 * p1 * x, y, steep + 2 * p2)
     if not lenses.terms.prism:
         return xd, yd, dxx, cross, cross, dyy
     s1, s2, s3, s4 = lenses.k[8:12]
@@ -136,10 +136,11 @@ def _see_fisheye(lenses: Lenses, x: Tensor, y: Tensor, z: Tensor) -> Plane:
 
 
 def _see_pinhole(lenses: Lenses, x: Tensor, y: Tensor, z: Tensor) -> Plane:
-    valid = (z > 0) & (x * x + y * y <= lenses.limit * z * z)
-    x, y, z = _on_axis(valid, x, y, z)
-    inverse = 1 / z
+    ahead = z > 0
+    inverse = 1 / torch.where(ahead, z, 1.0)
     x, y = x * inverse, y * inverse
+    valid = ahead & (torch.addcmul(x * x, y, y) <= lenses.limit)
+    x, y = torch.where(valid, x, 0.0), torch.where(valid, y, 0.0)
     xd, yd, *slopes = pinhole(lenses, x, y)
     dxx, dxy, dyx, dyy = (slope * inverse for slope in slopes)
     return Plane(xd, yd, dxx, dxy, dyx, dyy, x, y, valid)
@@ -191,15 +192,18 @@ def from_image(lenses: Lenses, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _undo_pinhole(lenses: Lenses, xd: Tensor, yd: Tensor, steps: int) -> Vector:
-    """Newton's method on both axes, from the distorted point.
+    """Newton's method on both axes, from the first terms of the inverse of radial distortion.
 
-    Where distortion compresses, the iterates approach from the centre, where it stretches, from
-    outside, so they do not overshoot; they are kept inside of the radius where it stops to grow.
+    Iterates are kept inside of the radius where distortion stops to grow.
     """
-    x, y = xd, yd
+    k1, k2 = lenses.k[0] - lenses.k[5], lenses.k[1]
+    r2 = torch.addcmul(xd * xd, yd, yd)
+    shrink = (1 + r2 * (-k1 + r2 * (3 * k1 * k1 - k2))).clamp(min=0.5, max=1.5)
+    x, y = xd * shrink, yd * shrink
     for _ in range(steps):
-        shrink = torch.sqrt(lenses.limit / (x * x + y * y).clamp(min=_TINY)).clamp(max=1.0)
-        x, y = x * shrink, y * shrink
+        inside = torch.sqrt(lenses.limit / torch.addcmul(x * x, y, y).clamp(min=_TINY))
+        inside = inside.clamp(max=1.0)
+        x, y = x * inside, y * inside
         fx, fy, dxx, dxy, dyx, dyy = pinhole(lenses, x, y)
         fx, fy = fx - xd, fy - yd
         inverse = 1 / (dxx * dyy - dxy * dyx)

@@ -13,7 +13,7 @@ the solution.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -58,13 +58,14 @@ _BENT = 0.87
 """The covariance of points from detections with Gaussian errors, relative to the inverse of the
 second derivatives of their robust sum; measured with 4 cameras."""
 
-_SETTLED = 1e-4
+_SETTLED = 1e-3
 """Distance to the solution, in units of s and of what the detections determine."""
 
-_CHUNK = 8192
-"""Points at a time: few enough for the cache of a core."""
+_CHUNK, _PART = 8192, 2**18
+"""Points at a time: few enough for the cache of a core, and for its memory."""
 
-_QUICK, _CAREFUL, _POLISH = 3, 12, 3
+_ROUNDS = 1, 2, 8
+_CAREFUL, _POLISH = 12, 3
 _LENS_STEPS, _CAREFUL_LENS_STEPS = 2, 12
 
 
@@ -104,14 +105,9 @@ class _Seen(NamedTuple):
     weight: Tensor
     scale2: Tensor
 
-    def between(self, first: int, last: int) -> _Seen:
-        """The detections of a range of the points."""
-        u, v, weight = (part[..., first:last].contiguous() for part in self[:3])
-        return _Seen(u, v, weight, self.scale2)
-
-    def at(self, columns: Tensor) -> _Seen:
+    def at(self, columns: Tensor | slice) -> _Seen:
         """The detections of some of the points."""
-        u, v, weight = (part[..., columns] for part in self[:3])
+        u, v, weight = (part[..., columns].contiguous() for part in self[:3])
         return _Seen(u, v, weight, self.scale2)
 
 
@@ -134,6 +130,29 @@ class _Fit(NamedTuple):
     error2: Tensor
     visible: Tensor
 
+    @classmethod
+    def joined(cls, fits: Sequence[_Fit]) -> _Fit:
+        """The fits of several groups of points as one."""
+
+        def of(get: Callable[[_Fit], Tensor]) -> Tensor:
+            return torch.cat([get(fit) for fit in fits], dim=-1)
+
+        x, y, z = (of(lambda fit, i=i: fit.point[i]) for i in range(3))
+        p, q, r = (of(lambda fit, i=i: fit.slope[i]) for i in range(3))
+        a, b, c, d, e, f = (of(lambda fit, i=i: fit.normal[i]) for i in range(6))
+        return cls(
+            (x, y, z),
+            of(lambda fit: fit.cost),
+            (a, b, c, d, e, f),
+            (p, q, r),
+            of(lambda fit: fit.error2),
+            of(lambda fit: fit.visible),
+        )
+
+    def at(self, columns: Tensor | slice) -> _Fit:
+        """The fit of some of the points."""
+        return self.combined(lambda a, _: a[..., columns], self)
+
     def combined(self, function: Callable[[Tensor, Tensor], Tensor], other: _Fit) -> _Fit:
         """The fit whose tensors are what a function makes of those of both."""
         x, y, z = map(function, self.point, other.point)
@@ -149,18 +168,6 @@ class _Fit(NamedTuple):
         )
 
 
-def _jacobian(lenses: Lenses, point: Vector) -> tuple[Plane, Vector, Vector]:
-    """Images of points, and the derivatives of x and y in frame px in world coordinates."""
-    seen = image_of(lenses, point)
-    r = lenses.rotation
-    # the image does not change along the ray, which gives the derivative in Z
-    across = [torch.addcmul(r[i], seen.ray_x, r[6 + i], value=-1) for i in range(3)]
-    down = [torch.addcmul(r[3 + i], seen.ray_y, r[6 + i], value=-1) for i in range(3)]
-    u, v, w = (torch.addcmul(seen.xx * across[i], seen.xy, down[i]) for i in range(3))
-    p, q, s = (torch.addcmul(seen.yx * across[i], seen.yy, down[i]) for i in range(3))
-    return seen, (u, v, w), (p, q, s)
-
-
 def _lost(error2: Tensor, visible: Tensor, scale2: Tensor) -> Tensor:
     """Cauchy's loss of squared errors."""
     return torch.where(visible, torch.log1p(error2 / scale2), math.log1p(_BLIND**2))
@@ -168,26 +175,61 @@ def _lost(error2: Tensor, visible: Tensor, scale2: Tensor) -> Tensor:
 
 def _evaluate(lenses: Lenses, seen: _Seen, point: Vector) -> _Fit:
     """The robust sum at points, each coordinate (..., 1, N), and its derivatives."""
-    image, du, dv = _jacobian(lenses, point)
+    image = image_of(lenses, point)
     ru, rv = image.x - seen.u, image.y - seen.v
-    error2 = ru * ru + rv * rv
+    error2 = torch.addcmul(ru * ru, rv, rv)
     cost = (seen.weight * _lost(error2, image.valid, seen.scale2)).sum(dim=-2, keepdim=True)
     inverse = 1 / (seen.scale2 + error2)
     robust = torch.where(image.valid, seen.weight, 0.0) * inverse
-    wu, wv = [robust * part for part in du], [robust * part for part in dv]
-    slope = [torch.addcmul(ru * a, rv, b) for a, b in zip(wu, wv, strict=True)]
     # the loss bends less the larger the error is; beyond s it is concave, which is left out
     bend = torch.minimum(2 * inverse, 0.9 / error2.clamp(min=torch.finfo(ru.dtype).tiny))
-    along = [torch.addcmul(ru * a, rv, b) for a, b in zip(du, dv, strict=True)]
-    bent = [bend * part for part in slope]
-    normal = []
-    for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)):
-        entry = torch.addcmul(wu[i] * du[j], wv[i], dv[j])
-        entry = torch.addcmul(entry, bent[i], along[j], value=-1)
-        normal.append(entry.sum(dim=-2, keepdim=True))
-    x, y, z = (part.sum(dim=-2, keepdim=True) for part in slope)
-    a, b, c, d, e, f = normal
-    return _Fit(point, cost, (a, b, c, d, e, f), (x, y, z), error2, image.valid)
+    su, sv = robust * ru, robust * rv
+    tu, tv = bend * su, bend * sv
+    uu, uv, vv = robust - tu * ru, -tu * rv, robust - tv * rv
+    gx = torch.addcmul(su * image.xx, sv, image.yx)
+    gy = torch.addcmul(su * image.xy, sv, image.yy)
+    ux, uy = (torch.addcmul(uu * a, uv, b) for a, b in _columns(image))
+    vx, vy = (torch.addcmul(uv * a, vv, b) for a, b in _columns(image))
+    xx = torch.addcmul(ux * image.xx, vx, image.yx)
+    xy = torch.addcmul(ux * image.xy, vx, image.yy)
+    yy = torch.addcmul(uy * image.xy, vy, image.yy)
+    slope, normal = _in_world(lenses, image, (gx, gy), (xx, xy, yy))
+    return _Fit(point, cost, normal, slope, error2, image.valid)
+
+
+def _columns(image: Plane) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The derivatives of x and y in frame px, in X and in Y."""
+    return (image.xx, image.yx), (image.xy, image.yy)
+
+
+def _in_world(
+    lenses: Lenses, image: Plane, first: tuple[Tensor, Tensor], second: tuple[Tensor, ...]
+) -> tuple[Vector, symmetric.Symmetric]:
+    """Derivatives in X and Y of cameras as derivatives in the world, summed over the cameras.
+
+    Nothing changes along a ray, which gives the derivatives in Z.
+
+    Args:
+        lenses: The cameras.
+        image: Where they see the points.
+        first: First derivatives.
+        second: Second derivatives: in X twice, in X and Y, in Y twice.
+    """
+    r = lenses.rotation
+    across = [torch.addcmul(r[i], image.ray_x, r[6 + i], value=-1) for i in range(3)]
+    down = [torch.addcmul(r[3 + i], image.ray_y, r[6 + i], value=-1) for i in range(3)]
+    (gx, gy), (xx, xy, yy) = first, second
+    x, y, z = (
+        torch.addcmul(gx * a, gy, b).sum(dim=-2, keepdim=True)
+        for a, b in zip(across, down, strict=True)
+    )
+    left = [torch.addcmul(xx * a, xy, b) for a, b in zip(across, down, strict=True)]
+    right = [torch.addcmul(xy * a, yy, b) for a, b in zip(across, down, strict=True)]
+    a, b, c, d, e, f = (
+        torch.addcmul(left[i] * across[j], right[i], down[j]).sum(dim=-2, keepdim=True)
+        for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    )
+    return (x, y, z), (a, b, c, d, e, f)
 
 
 def _damped(normal: symmetric.Symmetric, damping: Tensor) -> symmetric.Symmetric:
@@ -203,9 +245,8 @@ def _keep(better: Tensor, new: _Fit, old: _Fit) -> _Fit:
     return new.combined(lambda a, b: torch.where(better, a, b), old)
 
 
-def _descend(lenses: Lenses, seen: _Seen, start: Vector, steps: int) -> _Fit:
-    """Damped Gauss-Newton steps, each kept where it lowers the robust sum."""
-    fit = _evaluate(lenses, seen, start)
+def _descend(lenses: Lenses, seen: _Seen, fit: _Fit, steps: int) -> _Fit:
+    """Damped steps of Newton's method, each kept where it lowers the robust sum."""
     damping = torch.full_like(fit.cost, 1e-6)
     for _ in range(steps):
         move = symmetric.solve(_damped(fit.normal, damping), fit.slope)
@@ -247,18 +288,43 @@ def _start(lenses: Lenses, seen: _Seen, steps: int) -> tuple[Rays, Vector]:
 def _careful(lenses: Lenses, seen: _Seen) -> _Fit:
     """The best point, for views that may disagree or lenses that distort strongly."""
     found, point = _start(lenses, seen, _CAREFUL_LENS_STEPS)
-    return _descend(lenses, seen, _best_start(lenses, seen, found, point), _CAREFUL)
+    start = _evaluate(lenses, seen, _best_start(lenses, seen, found, point))
+    return _descend(lenses, seen, start, _CAREFUL)
 
 
 def _quick(lenses: Lenses, seen: _Seen) -> _Fit:
-    """The best point, by as many steps as each needs."""
+    """One step from the point nearest to the rays."""
     _, point = _start(lenses, seen, _LENS_STEPS)
-    fit = _descend(lenses, seen, point, _QUICK)
-    columns = _unsettled(fit).nonzero().squeeze(-1)
-    x, y, z = (axis[..., columns] for axis in fit.point)
-    _replace(fit, columns, _descend(lenses, seen.at(columns), (x, y, z), _CAREFUL))
+    fit = _evaluate(lenses, seen, point)
+    move = symmetric.solve(_damped(fit.normal, torch.full_like(fit.cost, 1e-6)), fit.slope)
+    x, y, z = (
+        torch.where(by.isfinite(), old - by, old) for old, by in zip(point, move, strict=True)
+    )
+    return _evaluate(lenses, seen, (x, y, z))
+
+
+def _best(lenses: Lenses, seen: _Seen) -> _Fit:
+    """The best points, by as many steps as each needs."""
+    fit = _by_chunks(seen, lambda part, at: _quick(lenses, part))
+    for steps in _ROUNDS:
+        columns = _unsettled(fit).nonzero().squeeze(-1)
+        _replace(fit, columns, _continued(lenses, seen.at(columns), fit.at(columns), steps))
     columns = _doubtful(seen, fit).nonzero().squeeze(-1)
-    return _replace(fit, columns, _careful(lenses, seen.at(columns)))
+    careful = _by_chunks(seen.at(columns), lambda part, at: _careful(lenses, part))
+    return _replace(fit, columns, careful)
+
+
+def _continued(lenses: Lenses, seen: _Seen, fit: _Fit, steps: int) -> _Fit:
+    """A fit after more steps."""
+    return _by_chunks(seen, lambda part, at: _descend(lenses, part, fit.at(at), steps))
+
+
+def _by_chunks(seen: _Seen, fitted: Callable[[_Seen, slice], _Fit]) -> _Fit:
+    """The fits of chunks of the points, as one."""
+    count = seen.u.shape[-1]
+    chunks = [slice(first, first + _CHUNK) for first in range(0, max(count, 1), _CHUNK)]
+    fits = [fitted(seen.at(chunk), chunk) for chunk in chunks]
+    return fits[0] if len(fits) == 1 else _Fit.joined(fits)
 
 
 def _replace(fit: _Fit, columns: Tensor, tried: _Fit) -> _Fit:
@@ -380,7 +446,7 @@ def triangulate_packed(
 
 def _part(lenses: Lenses, seen: _Seen, differentiable: bool) -> Triangulation[Tensor]:
     with torch.no_grad():
-        fit = _quick(lenses, seen)
+        fit = _best(lenses, seen)
     return _result(seen, _polished(lenses, seen, fit) if differentiable else fit)
 
 
@@ -417,8 +483,8 @@ def triangulate(
     seen = _seen(lenses, values, weights, noise)
     needs = values.requires_grad or (weights is not None and weights.requires_grad)
     parts = [
-        _part(lenses, seen.between(first, first + _CHUNK), needs and torch.is_grad_enabled())
-        for first in range(0, max(values.shape[1], 1), _CHUNK)
+        _part(lenses, seen.at(slice(first, first + _PART)), needs and torch.is_grad_enabled())
+        for first in range(0, max(values.shape[1], 1), _PART)
     ]
     along = {"points": 0, "covariance": 0, "error": 1, "views": 0}
     joined = {
