@@ -134,19 +134,19 @@ class _Fit(NamedTuple):
     def joined(cls, fits: Sequence[_Fit]) -> _Fit:
         """The fits of several groups of points as one."""
 
-        def of(get: Callable[[_Fit], Tensor]) -> Tensor:
-            return torch.cat([get(fit) for fit in fits], dim=-1)
+        def vector(parts: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+            return [torch.cat(each, dim=-1) for each in zip(*parts, strict=True)]
 
-        x, y, z = (of(lambda fit, i=i: fit.point[i]) for i in range(3))
-        p, q, r = (of(lambda fit, i=i: fit.slope[i]) for i in range(3))
-        a, b, c, d, e, f = (of(lambda fit, i=i: fit.normal[i]) for i in range(6))
+        x, y, z = vector([fit.point for fit in fits])
+        p, q, r = vector([fit.slope for fit in fits])
+        a, b, c, d, e, f = vector([fit.normal for fit in fits])
         return cls(
             (x, y, z),
-            of(lambda fit: fit.cost),
+            torch.cat([fit.cost for fit in fits], dim=-1),
             (a, b, c, d, e, f),
             (p, q, r),
-            of(lambda fit: fit.error2),
-            of(lambda fit: fit.visible),
+            torch.cat([fit.error2 for fit in fits], dim=-1),
+            torch.cat([fit.visible for fit in fits], dim=-1),
         )
 
     def at(self, columns: Tensor | slice) -> _Fit:
