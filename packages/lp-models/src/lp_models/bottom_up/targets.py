@@ -56,13 +56,13 @@ def make_targets(
     (height, width), cell = options.image_size, options.cell_size
     size, images = (height // cell, width // cell), len(batch["images"])
     least = Visibility.OCCLUDED if options.occluded_targets == "position" else Visibility.VISIBLE
-    taught = (batch["visibility"] >= least).unsqueeze(-1)
+    taught = (batch["visibility"] >= least.value).unsqueeze(-1)
     shown = torch.where(taught, batch["keypoints"], torch.nan)
     centres = animal_centres(shown)
     points = torch.cat([shown, centres.unsqueeze(1)], dim=1)
     near = nearest_points(points, image, images, options.image_size, size)
     peaks, cells = peak_targets(near), _cells(size, options.image_size, points)
-    hidden = batch["visibility"] == Visibility.UNLABELED
+    hidden = batch["visibility"] == Visibility.UNLABELED.value
     unknown = _around(hidden, centres, cells, image, images, options.body_length)
     K = options.num_keypoints
     peaks[:, :K] = torch.where(unknown & (peaks[:, :K] < _PEAK), torch.nan, peaks[:, :K])
