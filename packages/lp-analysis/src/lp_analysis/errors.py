@@ -17,5 +17,9 @@ class RenderingError(AnalysisError):
     """A picture or video of predictions that cannot be drawn."""
 
 
+class TriangulationError(AnalysisError):
+    """Tables of several views that cannot be put together to points in space."""
+
+
 class TrackingError(AnalysisError):
     """Rows that cannot be joined to tracks, or options of tracking that make no sense."""

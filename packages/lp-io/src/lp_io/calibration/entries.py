@@ -14,7 +14,8 @@ from lp_core.errors import CameraError
 from lp_core.geometry.cameras import Camera, Rig, rotation_matrix
 from lp_io.untrusted.content import ContentError
 
-Sizes = Mapping[str, tuple[int, int]]
+Sizes = Mapping[str, tuple[int, int]] | tuple[int, int]
+"""(width, height) of the images of cameras, by name, or of all of them."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Entry:
         """(width, height) of the images, from the file, or else from what is known.
 
         Args:
-            known: (width, height) of the images of cameras, by name.
+            known: What is known of the images.
             keys: Either one key of both, or that of the width and that of the height.
 
         Raises:
@@ -72,6 +73,8 @@ class Entry:
             if found.size != 2 or not np.equal(found, np.round(found)).all():
                 raise self.error(f"'{keys[0]}' should be a width and a height in whole pixels")
             return int(found[0]), int(found[1])
+        if isinstance(known, tuple):
+            return known
         if known and self.name in known:
             return known[self.name]
         raise self.error("the file does not say how large its images are", "give their sizes")

@@ -31,8 +31,8 @@ def read_rig(path: Path, sizes: Sizes | None = None) -> Rig:
     Args:
         path: A ``.toml``, ``.yaml``, ``.yml`` or ``.mat`` file; or a folder with one file per
             camera, each named as its camera.
-        sizes: (width, height) of the images of cameras, by name, for files that do not say it:
-            those of JARVIS and MATLAB. Where the file says it, they are not looked at.
+        sizes: (width, height) of the images of cameras, by name, or of all of them, for files that
+            do not say it: those of JARVIS and MATLAB. Where the file says it, it is not looked at.
 
     Raises:
         CalibrationFileError: It cannot be read; the message names the file, camera and key.

@@ -24,6 +24,7 @@ from lp_pipeline.cli.preview import Preview
 from lp_pipeline.cli.render import Render
 from lp_pipeline.cli.track import Track
 from lp_pipeline.cli.train import Train
+from lp_pipeline.cli.triangulate import Triangulate
 from lp_pipeline.errors import TrainingStoppedError
 from lp_pipeline.printing import say
 
@@ -37,6 +38,7 @@ COMMANDS: dict[str, dict[str, type[Command]]] = {
         "outliers": Outliers,
         "render": Render,
         "track": Track,
+        "triangulate": Triangulate,
     },
 }
 """The commands by what they are for, in the order of the help."""

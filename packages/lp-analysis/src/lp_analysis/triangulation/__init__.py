@@ -1,0 +1,27 @@
+"""Points in space from the tables of several views, and how good they are."""
+
+from lp_analysis.triangulation.quality import (
+    BoneLength,
+    bone_lengths,
+    leave_one_view_out,
+    world_error,
+)
+from lp_analysis.triangulation.tables import (
+    Triangulated,
+    TriangulationOptions,
+    triangulate_poses,
+    triangulate_tables,
+    views_of,
+)
+
+__all__ = [
+    "BoneLength",
+    "Triangulated",
+    "TriangulationOptions",
+    "bone_lengths",
+    "leave_one_view_out",
+    "triangulate_poses",
+    "triangulate_tables",
+    "views_of",
+    "world_error",
+]

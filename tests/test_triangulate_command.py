@@ -1,0 +1,72 @@
+"""``litpose triangulate`` takes the tables of anybody's tracker to points in space."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lp_core.poses import Visibility
+from lp_data.labels import read_labels
+from lp_io.points3d import read_points3d
+from lp_io.predictions import write_predictions
+from lp_pipeline.cli.main import app
+from lp_synthetic import SyntheticSettings, generate_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    settings = replace(SyntheticSettings.tiny(2), cameras=3, sessions=1, labeled_frames=2)
+    return generate_project(tmp_path_factory.mktemp("cameras") / "project", settings)
+
+
+@pytest.fixture(scope="module")
+def tables(project, tmp_path_factory):
+    """What a tracker would predict that is off by 0.1 px, and unsure of what is hidden."""
+    folder, paths = tmp_path_factory.mktemp("predictions"), []
+    random = np.random.default_rng(0)
+    for view in project.views:
+        truth = read_labels(project.truth[f"test_{view}"])
+        seen = truth.codes == Visibility.VISIBLE
+        off = np.where(seen[..., None], 0.1, 2.0) * random.normal(0, 1, truth.points.shape)
+        predicted = replace(
+            truth,
+            points=truth.points + off,
+            frame=tuple(map(int, truth.frame)),
+            visibility=None,
+            confidence=np.where(seen, 0.95, 0.1),
+        )
+        paths.append(folder / f"test_{view}.csv")
+        write_predictions(predicted, paths[-1])
+    return paths
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["triangulate", *map(str, arguments)])
+
+
+def test_points_are_near_the_truth(project, tables):
+    done = run(project.calibrations["test"], *tables)
+    assert done.exit_code == 0, done.output
+    assert "median reprojection error of front:" in done.output
+    found = read_points3d(tables[0].with_name("test_points3d.csv"))
+    truth = read_points3d(project.truth_3d["test"])
+    error = np.linalg.norm(found.table.points - truth.table.points, axis=-1)
+    assert np.nanmedian(error) < 2.0  # mm; a pixel is about 4 mm
+    assert found.table.keypoint_names == project.keypoint_names
+
+
+def test_views_can_be_named(project, tables, tmp_path):
+    renamed = [tmp_path / f"{number}.csv" for number in range(3)]
+    for table, path in zip(tables, renamed, strict=True):
+        path.write_bytes(table.read_bytes())
+    named = [f"--view={view}={path}" for view, path in zip(project.views, renamed, strict=True)]
+    output = tmp_path / "space.csv"
+    done = run(project.calibrations["test"], *named, "-o", output)
+    assert done.exit_code == 0, done.output
+    assert len(read_points3d(output).table) == 16
+    again = run(project.calibrations["test"], *named, "-o", output)
+    assert "exists already" in str(again.exception)
+    assert run(project.calibrations["test"], *named[:1], "-o", output, "--overwrite").exit_code
+    wrong = run(project.calibrations["test"], "--view", "top", *tables)
+    assert "does not say which view" in str(wrong.exception)
