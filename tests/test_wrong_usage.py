@@ -40,6 +40,8 @@ WRONG = {
     "outliers over a file": (("outliers", "a", "notes.csv", "-o", "notes.txt"), "into a folder"),
     "a demo over a file": (("demo", "notes.txt"), "into a folder"),
     "a demo of too many animals": (("demo", "demo", "--animals", "7"), "within 1 and 6"),
+    "a demo of too many cameras": (("demo", "demo", "--cameras", "7"), "within 1 and 6"),
+    "no calibration": (("triangulate", "none.toml", "a_top.csv"), "no such file"),
     "a plug-in over a file": (("new-model", "nine", "--folder", "notes.txt"), "into a folder"),
     "a model to judge that is not there": (("outliers", "none", "notes.csv"), "no such model"),
     "a model to evaluate that is not there": (("evaluate", "none"), "no such model directory"),

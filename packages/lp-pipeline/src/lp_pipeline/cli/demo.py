@@ -38,6 +38,9 @@ class Demo:
     animals: Annotated[
         int, typer.Option(help="Animals in every frame, 1 to 6; of several, only make the project.")
     ] = 1
+    cameras: Annotated[
+        int, typer.Option(help="Calibrated cameras, 1 to 6; of several, only make the project.")
+    ] = 1
 
     def run(self) -> None:
         """Generate, train, predict, compare, and say where everything is."""
@@ -50,6 +53,10 @@ class Demo:
         if project.individuals:
             names = ", ".join(project.individuals)
             display.message(f"a project with the animals {names}: {project.folder}")
+        if project.views:
+            names = ", ".join(project.views)
+            display.message(f"a project with the cameras {names}: {project.folder}")
+        if project.individuals or project.views:
             return
         model = _train(folder, display)
         _predict(model, project, folder, display)
@@ -74,6 +81,8 @@ class Demo:
     def _settings(self) -> SyntheticSettings:
         from lp_synthetic import SyntheticSettings
 
+        if self.cameras != 1:
+            return SyntheticSettings.multiview(self.cameras, self.seed, self.animals)
         if self.animals == 1:
             return SyntheticSettings(seed=self.seed)
         return SyntheticSettings.several(self.animals, self.seed)
