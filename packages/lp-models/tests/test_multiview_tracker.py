@@ -173,7 +173,10 @@ def test_confidences_of_images_that_are_not_there_are_0():
     assert (found.confidences[4] == 0).all()
     assert (found.confidences[[0, 1, 2, 3, 5]] > 0).all()
     outputs = tracker.get_loss_inputs_labeled(tracker.add_targets(batch))
-    assert (outputs["confidences"][4] == 0).all()
+    placed = tracker.with_places(outputs, batch)
+    assert (placed["confidences"][4] == 0).all()
+    assert placed["keypoints_pred"][4].isnan().all()
+    assert placed["keypoints_pred"][[0, 1, 2, 3, 5]].isfinite().all()
 
 
 def test_first_identities_depend_on_the_seed_alone():

@@ -49,6 +49,9 @@ class LabeledBatch(TypedDict):
         table_row: (R,) which row of the label table each row is; -1 for that of an image which is
             not present.
         heatmaps: (R, K, h, w) targets, only for trackers that learn from heatmaps.
+        cameras: (F, V, P) the cameras of each frame as `lp_core.geometry.cameras` packs them, which
+            project world units to frame px; NaN for a camera without calibration. Only where
+            cameras are calibrated, and the batch has V images of each of F frames.
     """
 
     images: UInt8[Tensor, "batch 3 height width"] | UInt8[Tensor, "batch context 3 height width"]
@@ -61,6 +64,7 @@ class LabeledBatch(TypedDict):
     image: NotRequired[Int[Tensor, " rows"]]
     table_row: NotRequired[Int[Tensor, " rows"]]
     heatmaps: NotRequired[Float[Tensor, "rows keypoints cells_y cells_x"]]
+    cameras: NotRequired[Float[Tensor, "frames views parameters"]]
 
 
 class UnlabeledBatch(TypedDict):
@@ -119,6 +123,8 @@ class LossInputs(TypedDict, total=False):
         view: (R,) the number of that image's camera.
         individual: (R,) numbers of the animals, from 0, where they are known from frame to frame;
             without them, all rows of a view are one animal.
+        cameras: (F, V, P) the packed cameras of each frame, as in a `LabeledBatch`, for R = F · V
+            rows. From the base class, where the batch has them.
     """
 
     heatmaps_targ: Float[Tensor, "rows keypoints cells_y cells_x"]
@@ -134,10 +140,15 @@ class LossInputs(TypedDict, total=False):
     frame: Int[Tensor, " rows"]
     view: Int[Tensor, " rows"]
     individual: Int[Tensor, " rows"]
+    cameras: Float[Tensor, "frames views parameters"]
 
 
 PLACES = frozenset({"image", "frame", "view"})
 """The keys of `LossInputs` that every tracker gives, since its base class adds them."""
+
+CAMERAS = "cameras"
+"""The key that its base class adds where the batch has it; a loss that requires it can only run
+where the cameras are calibrated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +226,8 @@ def with_places(
 
     Args:
         outputs: Of a labelled batch or a clip; what they hold already is kept.
-        batch: The batch. Where it does not say its frames and views, neither does the result.
+        batch: The batch. Where it does not say its frames and views, neither does the result. A row
+            on an image that is not present has no position and no confidence.
         margin: Frames of context on each side: without ``image``, the rows of a clip are those of
             the frames that have all their context.
     """
@@ -228,4 +240,15 @@ def with_places(
         first = 0 if "images" in batch else margin
         image = torch.arange(first, len(images) - first, device=images.device)
     known = {key: batch[key][image] for key in ("frame", "view") if key in batch}
-    return cast("LossInputs", {"image": image, **known, **outputs})
+    if "cameras" in batch:
+        known["cameras"] = cast("LabeledBatch", batch)["cameras"]
+    placed = {"image": image, **known, **outputs}
+    if "present" in batch:
+        there = batch["present"][image].unsqueeze(-1)
+        if "keypoints_pred" in outputs:
+            points = outputs["keypoints_pred"]
+            unknown = points.new_full((), torch.nan)
+            placed["keypoints_pred"] = torch.where(there.unsqueeze(-1), points, unknown)
+        if "confidences" in outputs:
+            placed["confidences"] = outputs["confidences"] * there
+    return cast("LossInputs", placed)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lp_core.batches import PLACES, LossInputs
+from lp_core.batches import CAMERAS, PLACES, LossInputs
 from lp_core.errors import LossError
 from lp_core.losses.contract import LearnsFromLabels, Loss, LossValue, TrainingLabels
 
@@ -40,8 +40,14 @@ class LossFactory(nn.Module):
         self, losses: Sequence[Loss], provided: Collection[str], *, tracker: str = "the tracker"
     ) -> None:
         super().__init__()
-        _check(losses, PLACES | frozenset(provided), tracker)
+        _check(losses, PLACES | {CAMERAS} | frozenset(provided), tracker)
         self.losses = nn.ModuleDict({loss.name: loss for loss in losses})
+
+    @property
+    def needs_cameras(self) -> tuple[str, ...]:
+        """The names of the losses that can only run where the cameras are calibrated."""
+        losses = cast("dict[str, Loss]", self.losses)
+        return tuple(name for name, loss in losses.items() if CAMERAS in loss.requires)
 
     def fit_labels(self, labels: TrainingLabels) -> None:
         """Let every loss that learns from labels do so.
@@ -98,9 +104,10 @@ def _check(losses: Sequence[Loss], provided: frozenset[str], tracker: str) -> No
     for loss in losses:
         absent = sorted(loss.requires - provided)
         if absent:
+            usable = sorted(provided - PLACES - {CAMERAS})
             raise LossError(
                 f"the loss '{loss.name}' cannot run with {tracker}: it needs {', '.join(absent)}",
-                remedy=f"choose a loss that needs only {', '.join(sorted(provided - PLACES))}",
+                remedy=f"choose a loss that needs only {', '.join(usable)}",
             )
 
 

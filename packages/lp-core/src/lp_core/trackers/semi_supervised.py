@@ -93,7 +93,7 @@ class SemiSupervisedTrackerMixin(_Base):
             return _joined(
                 [self.with_places(self.get_loss_inputs_unlabeled(run), run) for run in runs]
             )
-        return _of_present(self.with_places(self.get_loss_inputs_unlabeled(batch), batch), batch)
+        return self.with_places(self.get_loss_inputs_unlabeled(batch), batch)
 
     def training_step(
         self, batch: LabeledBatch | SemiSupervisedBatch, batch_idx: int = 0
@@ -130,21 +130,3 @@ def _counted(head: Sequence[LossInputs]) -> list[LossInputs]:
     return [
         {**output, "image": output["image"] * len(head) + view} for view, output in enumerate(head)
     ]
-
-
-def _of_present(outputs: Outputs, batch: UnlabeledBatch) -> Outputs:
-    """Outputs in which a row on an image that is not there has no position and no confidence."""
-    if "present" not in batch:
-        return outputs
-    if not isinstance(outputs, dict):
-        return [cast("LossInputs", _of_present(head, batch)) for head in outputs]
-    known = batch["present"][outputs["image"]].unsqueeze(-1)
-    masked = {**outputs}
-    if "keypoints_pred" in outputs:
-        unknown = outputs["keypoints_pred"].new_full((), torch.nan)
-        masked["keypoints_pred"] = torch.where(
-            known.unsqueeze(-1), outputs["keypoints_pred"], unknown
-        )
-    if "confidences" in outputs:
-        masked["confidences"] = outputs["confidences"] * known
-    return cast("LossInputs", masked)

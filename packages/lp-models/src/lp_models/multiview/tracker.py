@@ -187,13 +187,14 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
         Args:
             batch: A labelled batch with ``heatmaps``.
         """
-        return _present(self.labeled_inputs(self.heatmaps_of(batch), batch), batch)
+        return self.labeled_inputs(self.heatmaps_of(batch), batch)
 
     def predict_step(self, batch: LabeledBatch | UnlabeledBatch, batch_idx: int = 0) -> Prediction:
         """Keypoints in frame px, and confidences, which are 0 for what is not present."""
-        found = self.unlabeled_inputs(self.heatmaps_of(batch), batch["to_frame"])
-        found = _present(found, batch)
-        return Prediction(found["keypoints_pred"], found["confidences"])
+        keypoints, confidences = self.decode(self.heatmaps_of(batch), batch["to_frame"])
+        if "present" in batch:
+            confidences = confidences * batch["present"].unsqueeze(-1)
+        return Prediction(keypoints, confidences)
 
 
 class SemiSupervisedMultiviewTransformerTracker(
@@ -203,12 +204,4 @@ class SemiSupervisedMultiviewTransformerTracker(
 
     def get_loss_inputs_unlabeled(self, batch: UnlabeledBatch) -> LossInputs:
         """Predicted heatmaps and keypoints, in frame px, of the frames in their order."""
-        return _present(self.unlabeled_inputs(self.heatmaps_of(batch), batch["to_frame"]), batch)
-
-
-def _present(outputs: LossInputs, batch: LabeledBatch | UnlabeledBatch) -> LossInputs:
-    """The outputs, with confidences of 0 for images that only fill a place."""
-    if "present" not in batch:
-        return outputs
-    present = cast("LabeledBatch", batch)["present"]
-    return {**outputs, "confidences": outputs["confidences"] * present.unsqueeze(-1)}
+        return self.unlabeled_inputs(self.heatmaps_of(batch), batch["to_frame"])
