@@ -8,7 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lp_core.errors import LossError
-from lp_core.geometry.cameras import Camera, Rig, project
+from lp_core.geometry.cameras import Camera, Rig, local_cameras, project
 from lp_core.losses.factory import LossFactory
 from lp_core.testing.devices import moved
 from lp_core.testing.toy import ToyProblem, with_frame_at_model
@@ -63,7 +63,7 @@ def truth(frames=3, views=4, keypoints=5, seed=0):
         "keypoints_pred": points.clone().requires_grad_(),
         "keypoints_targ": points,
         "confidences": torch.full(points.shape[:2], 0.9),
-        "cameras": rig.packed().float().expand(frames, -1, -1).clone(),
+        "cameras": torch.stack([local_cameras(rig, each) for each in scene]).float(),
     }
     return inputs, scene
 
@@ -72,6 +72,12 @@ def moved_by(inputs, shift):
     """The inputs, whose predictions (R, K, 2) are off by so many frame px."""
     predicted = (inputs["keypoints_targ"] + shift).requires_grad_()
     return {**inputs, "keypoints_pred": predicted}
+
+
+def elsewhere(inputs, shift):
+    """The inputs, whose predictions are of a body that is off by so many world units."""
+    moves = inputs["cameras"][..., :3] @ torch.as_tensor(shift).float().unsqueeze(-1)
+    return moved_by(inputs, moves.squeeze(-1).flatten(0, 1))
 
 
 def gradient_of(loss, inputs):
@@ -93,25 +99,25 @@ def test_right_predictions_cost_nothing_before_every_kind_of_lens():
 def test_the_error_is_that_of_the_reprojected_point_in_frame_px():
     inputs, scene = truth()
     rig = rig_of(4)
-    wrong = torch.stack([project(rig, each + torch.tensor([6.0, 0, 0])) for each in scene])
+    wrong = torch.stack([project(rig, each + torch.tensor([3.0, 0, 0])) for each in scene])
     given = moved_by(inputs, wrong.flatten(0, 1).float() - inputs["keypoints_targ"])
     away = (given["keypoints_pred"] - given["keypoints_targ"]).norm(dim=-1)
     expected = (5 * ((1 + (away / 5).square()).sqrt() - 1)).mean()
-    # the views count a little differently, but all of them say the same point
-    assert ReprojectionLoss()(given).value.item() == pytest.approx(expected.item(), rel=1e-3)
+    assert ReprojectionLoss()(given).value.item() == pytest.approx(expected.item(), rel=0.02)
     small = ReprojectionLoss(ReprojectionOptions(delta=1e-3))(given).value.item()
-    assert small == pytest.approx(away.mean().item(), rel=1e-3)
+    assert small == pytest.approx(away.mean().item(), rel=0.02)
 
 
-@pytest.mark.parametrize("shift", [30.0, 300.0, 1500.0])
-def test_the_gradient_pulls_at_any_distance(shift):
+@pytest.mark.parametrize("fall", [20.0, 150.0, 3000.0])
+def test_the_gradient_pulls_at_any_distance(fall):
     """Fault 31: a point that was reprojected some cells off its label, or off the map, had none."""
     inputs, _ = truth()
-    off = torch.tensor([0.0, shift])  # down before every camera, as if the animal had fallen
-    value, gradient = gradient_of(ReprojectionLoss(), moved_by(inputs, off))
-    assert value > 0.5 * shift
-    pull = gradient[..., 1] * gradient.shape[0] * gradient.shape[1]
-    assert pull.mean().item() == pytest.approx(1, abs=0.5)
+    given = elsewhere(inputs, [0.0, 0.0, -fall])
+    value, gradient = gradient_of(ReprojectionLoss(), given)
+    assert value > 0.6 * fall
+    shift = given["keypoints_pred"].detach() - inputs["keypoints_targ"]
+    pull = (gradient * shift / shift.norm(dim=-1, keepdim=True)).sum(dim=-1)
+    assert pull.mean().item() * 60 == pytest.approx(1, abs=0.1)  # 3 frames, 4 views, 5 keypoints
 
 
 def test_one_wrong_view_hardly_moves_the_others_and_is_pulled_back():
@@ -162,7 +168,7 @@ def test_keypoints_without_a_label_cost_nothing():
     assert (gradient[:, 2] == 0).all()
     assert gradient[1, 3].any()  # what it predicts still moves the point
     few = {key: inputs[key][:, [0, 1, 4]] for key in ("keypoints_targ", "confidences")}
-    few |= {"cameras": inputs["cameras"]}
+    few |= {"cameras": inputs["cameras"][:, :, [0, 1, 4]]}
     alone = ReprojectionLoss()(moved_by(few, torch.tensor([3.0, 4.0]))).value.item()
     assert value == pytest.approx(alone, rel=0.2)
 
@@ -215,12 +221,9 @@ def test_following_the_gradient_brings_the_body_to_its_labels():
     inputs, _ = truth(frames=2)
     random = torch.Generator().manual_seed(0)
     shift = 25 * torch.randn(2, 1, 5, 3, generator=random)  # the body elsewhere in space
-    rig, (_, scene) = rig_of(4), truth(frames=2)
-    wrong = torch.stack(
-        [project(rig, each + off[0]) for each, off in zip(scene, shift, strict=True)]
-    )
-    wrong_points = wrong.flatten(0, 1).float()
-    given, points = {**inputs}, wrong_points.clone().requires_grad_()
+    given = elsewhere(inputs, shift)
+    wrong = given["keypoints_pred"].detach()
+    points = wrong.clone().requires_grad_()
     optimizer, loss = torch.optim.Adam([points], lr=1.0), ReprojectionLoss()
     for _ in range(100):
         optimizer.zero_grad()
@@ -228,7 +231,7 @@ def test_following_the_gradient_brings_the_body_to_its_labels():
         value.backward()
         optimizer.step()
     assert value < 0.05
-    away = [(p - inputs["keypoints_targ"]).norm(dim=-1).mean() for p in (points, wrong_points)]
+    away = [(p - inputs["keypoints_targ"]).norm(dim=-1).mean() for p in (points, wrong)]
     assert away[0] < 0.5 * away[1]
 
 
@@ -282,16 +285,14 @@ def test_the_name_of_lightning_pose_is_the_same_loss_in_hundreds_of_px():
 
 
 def test_pairwise_projections_are_distances_in_world_units():
-    inputs, scene = truth(views=3)
-    rig = rig_of(3)
-    wrong = torch.stack([project(rig, each + torch.tensor([0.0, 3, 4])) for each in scene])
-    given = moved_by(inputs, wrong.flatten(0, 1).float() - inputs["keypoints_targ"])
+    inputs, _ = truth(views=3)
+    given = elsewhere(inputs, [0.0, 3.0, 4.0])
     value, gradient = gradient_of(PairwiseProjectionsLoss(), given)
     assert value == pytest.approx(5.0, rel=1e-2)
     assert gradient.any()
-    one_view = given["keypoints_targ"].clone()
-    one_view[torch.arange(9) % 3 > 0, 0] = torch.nan  # labelled in one view: no point to compare
-    given = {**given, "keypoints_targ": one_view}
+    unplaced = given["cameras"].clone()
+    unplaced[:, :, 0] = torch.nan  # labelled in one view: no point to compare with
+    given = {**given, "cameras": unplaced}
     assert (gradient_of(PairwiseProjectionsLoss(), given)[1][:, 0] == 0).all()
 
 
@@ -314,7 +315,7 @@ def test_a_joint_tracker_learns_from_cameras():
     batch = with_frame_at_model(toy.labeled())
     batch["present"][4] = False
     batch["keypoints"][4], batch["visibility"][4] = torch.nan, 0
-    batch["cameras"] = rig_of(3).packed().float().expand(2, -1, -1)
+    batch["cameras"] = truth(frames=2, views=3, keypoints=2)[0]["cameras"]
     logged = {}
     tracker.log = lambda name, value, **_: logged.setdefault(name, value)
     loss = tracker.training_step(batch)

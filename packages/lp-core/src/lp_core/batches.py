@@ -49,9 +49,10 @@ class LabeledBatch(TypedDict):
         table_row: (R,) which row of the label table each row is; -1 for that of an image which is
             not present.
         heatmaps: (R, K, h, w) targets, only for trackers that learn from heatmaps.
-        cameras: (F, V, P) the cameras of each frame as `lp_core.geometry.cameras` packs them, which
-            project world units to frame px; NaN for a camera without calibration. Only where
-            cameras are calibrated, and the batch has V images of each of F frames.
+        cameras: (F, V, K, 2, 4) what each camera sees near each labelled keypoint, to first order;
+            see `lp_core.geometry.cameras.local_cameras`. NaN for a keypoint that the labels do not
+            place in space, and for an absent camera. Only where cameras are calibrated, and the
+            batch has V images of each of F frames, of one animal.
     """
 
     images: UInt8[Tensor, "batch 3 height width"] | UInt8[Tensor, "batch context 3 height width"]
@@ -64,7 +65,7 @@ class LabeledBatch(TypedDict):
     image: NotRequired[Int[Tensor, " rows"]]
     table_row: NotRequired[Int[Tensor, " rows"]]
     heatmaps: NotRequired[Float[Tensor, "rows keypoints cells_y cells_x"]]
-    cameras: NotRequired[Float[Tensor, "frames views parameters"]]
+    cameras: NotRequired[Float[Tensor, "frames views keypoints 2 4"]]
 
 
 class UnlabeledBatch(TypedDict):
@@ -123,8 +124,8 @@ class LossInputs(TypedDict, total=False):
         view: (R,) the number of that image's camera.
         individual: (R,) numbers of the animals, from 0, where they are known from frame to frame;
             without them, all rows of a view are one animal.
-        cameras: (F, V, P) the packed cameras of each frame, as in a `LabeledBatch`, for R = F · V
-            rows. From the base class, where the batch has them.
+        cameras: (F, V, K, 2, 4) the cameras near each keypoint, as in a `LabeledBatch`, for
+            R = F · V rows. From the base class, where the batch has them.
     """
 
     heatmaps_targ: Float[Tensor, "rows keypoints cells_y cells_x"]
@@ -140,7 +141,7 @@ class LossInputs(TypedDict, total=False):
     frame: Int[Tensor, " rows"]
     view: Int[Tensor, " rows"]
     individual: Int[Tensor, " rows"]
-    cameras: Float[Tensor, "frames views parameters"]
+    cameras: Float[Tensor, "frames views keypoints 2 4"]
 
 
 PLACES = frozenset({"image", "frame", "view"})

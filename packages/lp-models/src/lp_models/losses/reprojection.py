@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
 from lp_core.batches import LossInputs
 from lp_core.errors import LossError
-from lp_core.geometry.cameras import project_packed, triangulate_packed
+from lp_core.geometry.cameras import agree
 from lp_core.losses.contract import Loss, LossOptions, LossValue
 from lp_models.losses.divergence import mean_where
-
-_LINEAR = 1e4
-"""Noise in px that triangulation expects: so much that it weights all errors alike, and those that
-this loss gives alone count."""
 
 _LEAST = 0.05
 """Confidence below which a view does not count less."""
@@ -45,12 +41,12 @@ class _Frames(NamedTuple):
     """What the views of each frame say: F frames, V views, K keypoints.
 
     Attributes:
-        cameras: (F, V, P).
+        cameras: (F, V, K, 2, 4).
         predicted, labelled: (F, V, K, 2) frame px, NaN where there is none.
         confidences: (F, V, K), without gradient; 1 of a tracker that gives none.
     """
 
-    cameras: Float[Tensor, "frames views parameters"]
+    cameras: Float[Tensor, "frames views keypoints 2 4"]
     predicted: Float[Tensor, "frames views keypoints 2"]
     labelled: Float[Tensor, "frames views keypoints 2"]
     confidences: Float[Tensor, "frames views keypoints"]
@@ -87,6 +83,13 @@ def _by_frame(inputs: LossInputs, name: str) -> _Frames:
     )
 
 
+def _seen(
+    cameras: Float[Tensor, "frames views keypoints 2 4"],
+) -> Bool[Tensor, "frames views keypoints"]:
+    """Where each camera is there, and sees the point of the labels."""
+    return cameras.isfinite().flatten(-2).all(dim=-1)
+
+
 def _distance(difference: Float[Tensor, "*shape dimensions"]) -> Float[Tensor, "*shape"]:
     """Lengths, whose gradient at 0 is 0."""
     square = difference.square().sum(dim=-1)
@@ -96,10 +99,11 @@ def _distance(difference: Float[Tensor, "*shape dimensions"]) -> Float[Tensor, "
 class ReprojectionLoss(Loss):
     """How far the body that all views agree on is from the labels, as each camera sees it.
 
-    The predicted keypoints of all views of a frame are triangulated, weighted by their confidences
-    and the less the farther they are from their label; the point is projected into every view. The
+    The predicted keypoints of all views of a frame are triangulated by least squares, weighted by
+    their confidences and the less the farther they are from their label; the point is projected
+    into every view, to first order around the point of the labels (`lp_core.geometry.cameras`). The
     loss is the pseudo-Huber distance δ·(√(1 + (e/δ)²) − 1) to the labels in frame px, a mean over
-    all labels of keypoints that two views at least predict. So it depends neither on the number of
+    all labels of keypoints that two views at least have. So it depends neither on the number of
     views or keypoints nor on the size of the heatmaps, and its gradient does not vanish far off.
     """
 
@@ -117,14 +121,10 @@ class ReprojectionLoss(Loss):
         """
         with torch.autocast(inputs["keypoints_pred"].device.type, enabled=False):
             given = _by_frame(inputs, self.name)
-            points = triangulate_packed(
-                given.cameras, given.predicted, self._weights(given), noise=_LINEAR
-            ).points
-            known = points.isfinite().all(dim=-1, keepdim=True)
-            seen = project_packed(given.cameras, torch.where(known, points, 0.0))
-            labelled = given.labelled.isfinite() & seen.isfinite() & known.unsqueeze(-3)
-            counts = labelled.all(dim=-1)
-            difference = torch.where(counts.unsqueeze(-1), seen - given.labelled, 0.0)
+            found = agree(given.cameras, given.predicted, self._weights(given))
+            counts = _seen(given.cameras) & given.labelled.isfinite().all(dim=-1)
+            counts = counts & found.known.unsqueeze(-2)
+            difference = torch.where(counts.unsqueeze(-1), found.images - given.labelled, 0.0)
             delta = self.options.delta
             squares = (difference / delta).square().sum(dim=-1)
             return LossValue(mean_where(delta * ((1 + squares).sqrt() - 1), counts))
@@ -136,7 +136,8 @@ class ReprojectionLoss(Loss):
         is far off farther away, where it counts less.
         """
         with torch.no_grad():
-            away = _distance(given.predicted - given.labelled) / (_OUTLIER * self.options.delta)
+            expected = torch.where(given.labelled.isfinite(), given.labelled, given.cameras[..., 3])
+            away = _distance(given.predicted - expected) / (_OUTLIER * self.options.delta)
             right = 1 / (1 + away.square())
             sure = given.confidences.clamp_min(_LEAST) * (given.confidences > 0)
             return sure * torch.where(away.isfinite(), right, 1.0)
@@ -185,11 +186,6 @@ class PairwiseProjectionsLoss(Loss):
             given = _by_frame(inputs, self.name)
             views = given.cameras.shape[1]
             pairs = torch.triu_indices(views, views, 1, device=given.cameras.device).T
-            points = triangulate_packed(
-                given.cameras[:, pairs], given.predicted[:, pairs], noise=_LINEAR
-            ).points
-            with torch.no_grad():
-                truth = triangulate_packed(given.cameras, given.labelled).points.unsqueeze(1)
-            counts = (points.isfinite() & truth.isfinite()).all(dim=-1)
-            difference = torch.where(counts.unsqueeze(-1), points - truth, 0.0)
-            return LossValue(mean_where(_distance(difference), counts))
+            weights = torch.ones_like(given.confidences[:, pairs])
+            found = agree(given.cameras[:, pairs], given.predicted[:, pairs], weights)
+            return LossValue(mean_where(_distance(found.shift), found.known))
