@@ -43,3 +43,9 @@ def test_the_threshold_separates_animals_from_false_detections():
     found = poses((0, 1), (49, 50), (90, 0), (0, 90))
     frame = FoundAnimals(found, np.array([0.9, 0.4, 0.16, 0.1]), truth)
     assert calibrated_threshold([frame], 10.0) == pytest.approx(np.sqrt(0.4 * 0.16))
+
+
+def test_without_false_detections_a_lowest_score_keeps_the_threshold_careful():
+    frame = FoundAnimals(poses((0, 1)), np.array([0.4]), poses((0, 0)))
+    assert calibrated_threshold([frame], 10.0) == pytest.approx(0.1)
+    assert calibrated_threshold([frame], 10.0, lowest=0.1) == pytest.approx(0.2)

@@ -27,12 +27,15 @@ class FoundAnimals(NamedTuple):
     """The labels in frame px, NaN where there is none."""
 
 
-def calibrated_threshold(frames: Iterable[FoundAnimals], reach: float) -> float:
+def calibrated_threshold(
+    frames: Iterable[FoundAnimals], reach: float, lowest: float = 0.0
+) -> float:
     """The score that separates animals best from false detections.
 
     Args:
         frames: Frames that were not trained on.
         reach: Px between the keypoints of what was found and those of its animal on average.
+        lowest: A score at which nothing is an animal, although few frames may not show it.
     """
     scores, correct, animals = [], [], 0
     for frame in frames:
@@ -40,7 +43,7 @@ def calibrated_threshold(frames: Iterable[FoundAnimals], reach: float) -> float:
         correct.append(np.isin(np.arange(len(frame.points)), match))
         scores.append(frame.scores)
         animals += int(np.isfinite(frame.truth).all(axis=2).any(axis=1).sum())
-    return best_threshold(scores, correct, animals)
+    return best_threshold(scores, correct, animals, lowest)
 
 
 def match_animals(
@@ -70,7 +73,10 @@ def match_animals(
 
 
 def best_threshold(
-    scores: Sequence[Float[ndarray, " _"]], correct: Sequence[Bool[ndarray, " _"]], animals: int
+    scores: Sequence[Float[ndarray, " _"]],
+    correct: Sequence[Bool[ndarray, " _"]],
+    animals: int,
+    lowest: float = 0.0,
 ) -> float:
     """The threshold with the largest F1; between several, the geometric middle of their range.
 
@@ -78,6 +84,7 @@ def best_threshold(
         scores: For each frame those of what was found, from 0 to 1.
         correct: Whether each is an animal.
         animals: How many there are in all frames.
+        lowest: As for `calibrated_threshold`.
     """
     if not animals or not scores:
         return MOST
@@ -89,4 +96,4 @@ def best_threshold(
     last = np.append(values[1:] < values[:-1], True)  # equal scores are taken together
     best = np.flatnonzero(np.where(last, f1, -1) == f1[last].max())[-1]
     below = values[best + 1] if best + 1 < len(values) else 0.0
-    return float(np.clip(np.sqrt(max(below, 1e-9) * values[best]), LEAST, MOST))
+    return float(np.clip(np.sqrt(max(below, lowest, 1e-9) * values[best]), LEAST, MOST))

@@ -23,9 +23,9 @@ STEP = 32
 FOUND, LONGEST = 40, 512
 """Model px across the median animal, and the longest side of a frame, where animals are found."""
 
-POSED, LONGEST_POSED = (64, 96), 768
-"""Least and most px across the median animal, and the longest side of a frame, where the keypoints
-of all animals are found at once."""
+POSED, LONGEST_POSED, ENLARGED = 96, 768, 1.5
+"""The same where the keypoints of all animals are found at once, and model px per frame px at
+most."""
 
 
 def crop_side(table: PoseTable) -> int:
@@ -106,8 +106,8 @@ def posing_size(table: PoseTable, frame_size: tuple[int, int]) -> tuple[int, int
         table: Labelled animals in frame px.
         frame_size: (height, width) in frame px.
     """
-    least, most = (size / _across(table) for size in POSED)
-    return _scaled(frame_size, min(max(1.0, least), most, LONGEST_POSED / max(frame_size)))
+    scale = min(ENLARGED, POSED / _across(table), LONGEST_POSED / max(frame_size))
+    return _scaled(frame_size, scale)
 
 
 def _across(table: PoseTable) -> float:

@@ -48,15 +48,17 @@ def fit_detector(setup: TrainingSetup, model_dir: Path, display: Display) -> Non
     calibrate_score(trained, folder, (setup.config.animals.crop_size or torch.inf) / 4)
 
 
-def calibrate_score(setup: TrainingSetup, folder: Path, reach: float) -> None:
+def calibrate_score(setup: TrainingSetup, folder: Path, reach: float, lowest: float = 0.0) -> None:
     """Keep in a model directory the score from which on what its tracker finds is an animal.
 
     Args:
         setup: Of a trained tracker that finds any number of animals.
         folder: The model directory.
         reach: Px between what it finds and a labelled animal at most.
+        lowest: A score at which nothing is an animal.
     """
-    annotate_model(folder, {SCORE_THRESHOLD: calibrated_threshold(_found(setup), reach)})
+    threshold = calibrated_threshold(_found(setup), reach, lowest)
+    annotate_model(folder, {SCORE_THRESHOLD: threshold})
 
 
 def _is_trained(folder: Path) -> bool:

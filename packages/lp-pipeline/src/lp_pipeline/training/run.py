@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytorch_lightning.utilities import rank_zero_only
 
+from lp_analysis.metrics.score_threshold import LEAST
 from lp_core.errors import unwritable
 from lp_data.datasets.neighbours import context_warning, prove_neighbours, videos_by_name
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER, WHOLE_FRAME
@@ -79,7 +80,7 @@ def fit_all(
     add_clips(setup, model_dir, display)
     trained = fit(setup, model_dir, display, state=state)
     if known := setup.extra.get(WHOLE_FRAME):
-        calibrate_score(trained, model_dir, known["body_length"] / 2)
+        calibrate_score(trained, model_dir, known["body_length"] / 2, lowest=LEAST)
     return trained
 
 
