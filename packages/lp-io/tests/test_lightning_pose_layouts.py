@@ -122,8 +122,8 @@ def test_their_weights_give_the_same_features(name, network_of):
     backbone = build_backbone(
         BackboneRequest(name=name, image_size=(64, 96), pretrained=False)
     ).eval()
-    layout = LAYOUTS[name]
-    backbone.load_state_dict({layout(key): value for key, value in network.state_dict().items()})
+    state = LAYOUTS[name](backbone, network.state_dict())
+    backbone.load_state_dict(state)
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
         expected, features = network(images), backbone(images)
@@ -143,5 +143,93 @@ def test_names_that_no_network_has_are_refused(name):
 
 
 def test_every_convolutional_backbone_of_lightning_pose_has_a_layout():
-    names = [name for name in registered(BACKBONES) if name.startswith(("resnet", "efficient"))]
-    assert sorted(LAYOUTS) == sorted(names)
+    names = {name for name in registered(BACKBONES) if name.startswith(("resnet", "efficient"))}
+    transformers = {"vits_dino", "vitb_dino", "vits_dinov2", "vitb_dinov2", "vitb_imagenet"}
+    assert set(LAYOUTS) == names | transformers
+
+
+NEW = {"blocks": "layers", "norm1": "layernorm_before", "norm2": "layernorm_after"}
+NEW |= {"q": "attention.q_proj", "k": "attention.k_proj", "v": "attention.v_proj"}
+NEW |= {"attn.proj": "attention.o_proj", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
+OLD = {**NEW, "blocks": "encoder.layer", "attn.proj": "attention.output.dense"}
+OLD |= {f"{name[0]}": f"attention.attention.{name}" for name in ("query", "key", "value")}
+OLD |= {"mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+DINOV2 = {**OLD, "norm1": "norm1", "norm2": "norm2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
+DINOV2 |= {"ls1": "layer_scale1", "ls2": "layer_scale2"}
+
+
+def by_their_names(state, names):
+    """Our weights of a vision transformer as the library transformers has them."""
+    theirs = {
+        "embeddings.cls_token": state["cls_token"],
+        "embeddings.position_embeddings": state["pos_embed"],
+        "embeddings.mask_token": torch.zeros(1, 384),
+    }
+    for kind in ("weight", "bias"):
+        patches = f"embeddings.patch_embeddings.projection.{kind}"
+        theirs[patches] = state[f"patch_embed.proj.{kind}"]
+        theirs[f"layernorm.{kind}"] = state[f"norm.{kind}"]
+        theirs[f"pooler.dense.{kind}"] = torch.zeros(2)
+        for block in range(12):
+            ours, place = f"blocks.{block}.", f"{names['blocks']}.{block}."
+            whole = state[f"{ours}attn.qkv.{kind}"].chunk(3)
+            theirs |= {
+                f"{place}{names[part]}.{kind}": value
+                for part, value in zip("qkv", whole, strict=True)
+            }
+            for layer in ("norm1", "norm2", "attn.proj", "mlp.fc1", "mlp.fc2"):
+                theirs[f"{place}{names[layer]}.{kind}"] = state[f"{ours}{layer}.{kind}"]
+    for name, value in state.items():
+        if ".ls" in name:
+            _, block, layer, _ = name.split(".")
+            theirs[f"{names['blocks']}.{block}.{names[layer]}.lambda1"] = value
+    return {f"vision_encoder.{name}": value for name, value in theirs.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "names"), [("vits_dino", OLD), ("vits_dino", NEW), ("vits_dinov2", DINOV2)]
+)
+def test_transformers_keep_their_weights(name, names):
+    request = BackboneRequest(name=name, image_size=(64, 64), pretrained=False)
+    torch.manual_seed(0)
+    backbone = build_backbone(request)
+    state = {key.removeprefix("model."): value for key, value in backbone.state_dict().items()}
+    found = LAYOUTS[name](backbone, by_their_names(state, names))
+    assert found.keys() == backbone.state_dict().keys()
+    for key, value in backbone.state_dict().items():
+        torch.testing.assert_close(found[key], value, atol=0, rtol=0)
+
+
+def test_positions_are_resampled_to_the_images_as_transformers_does():
+    request = BackboneRequest(name="vits_dino", image_size=(64, 96), pretrained=False)
+    backbone = build_backbone(request)
+    row = torch.linspace(-1, 1, 14)
+    plane = row[:, None, None] * torch.tensor([1.0, 0.0]) + row[:, None] * torch.tensor([0.0, 1.0])
+    positions = torch.cat([torch.full((1, 1, 2), 5.0), plane.reshape(1, 196, 2)], dim=1)
+    name = "vision_encoder.embeddings.position_embeddings"
+    found = LAYOUTS["vits_dino"](backbone, {name: positions})["model.pos_embed"]
+    assert found.shape == (1, 1 + 4 * 6, 2)
+    assert (found[0, 0] == 5).all()
+    grid = found[0, 1:].unflatten(0, (4, 6))
+    # a plane nearly stays one where the image's edge is far; cells keep their centres
+    expected = ((torch.arange(4) + 0.5) * 14 / 4 - 0.5) / 6.5 - 1
+    torch.testing.assert_close(grid[1:3, 2, 0], expected[1:3], atol=0.02, rtol=0)
+    centre = torch.tensor([-1, 1]) * (14 / 6 / 2) / 6.5
+    torch.testing.assert_close(grid[0, 2:4, 1], centre, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["vision_encoder.encoder.layer.0.other.weight", "layernorm"])
+def test_names_that_no_transformer_has_are_refused(name):
+    backbone = build_backbone(
+        BackboneRequest(name="vits_dino", image_size=(64, 64), pretrained=False)
+    )
+    with pytest.raises(ConversionError, match="not a weight of a vision transformer"):
+        LAYOUTS["vits_dino"](backbone, {name: torch.zeros(1)})
+
+
+def test_an_attention_without_its_query_is_refused():
+    backbone = build_backbone(
+        BackboneRequest(name="vits_dino", image_size=(64, 64), pretrained=False)
+    )
+    with pytest.raises(ConversionError, match="lacks its query"):
+        LAYOUTS["vits_dino"](backbone, {"layers.0.attention.k_proj.bias": torch.zeros(384)})

@@ -1,24 +1,27 @@
 """The weights of a checkpoint of Lightning Pose, by the names of our trackers.
 
-Lightning Pose cuts torchvision's networks into a numbered sequence of their parts. Our backbones
-are timm's networks, whose architectures are the same.
+Lightning Pose cuts torchvision's networks into a numbered sequence of their parts, and takes vision
+transformers from the library transformers. Our backbones are timm's networks, whose architectures
+are the same.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from lp_core.backbones.contract import Backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import registration_of
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
+from lp_io.lightning_pose.transformers import transformer_weights
 
 Weights = Mapping[str, Tensor]
 Value = TypeVar("Value")
@@ -86,11 +89,24 @@ _RESNETS = (
 )
 _EFFICIENTNETS = ("efficientnet_b0", "efficientnet_b1", "efficientnet_b2")
 
-LAYOUTS: Mapping[str, Callable[[str], str]] = {
-    **dict.fromkeys(_RESNETS, resnet_weight),
-    **dict.fromkeys(_EFFICIENTNETS, efficientnet_weight),
+_TRANSFORMERS = ("vits_dino", "vitb_dino", "vits_dinov2", "vitb_dinov2", "vitb_imagenet")
+
+Layout = Callable[[Backbone, Weights], dict[str, Tensor]]
+"""From our backbone and the weights of the other one, by their names without ``backbone.``, to the
+state of ours."""
+
+
+def _renamed(rename: Callable[[str], str]) -> Layout:
+    """The same weights by other names."""
+    return lambda _, weights: {rename(name): value for name, value in weights.items()}
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    **dict.fromkeys(_RESNETS, _renamed(resnet_weight)),
+    **dict.fromkeys(_EFFICIENTNETS, _renamed(efficientnet_weight)),
+    **dict.fromkeys(_TRANSFORMERS, transformer_weights),
 }
-"""By backbone: the name of a weight in a checkpoint, without ``backbone.``, to its name in ours."""
+"""By the name of the backbone."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +117,12 @@ class Adapter:
         options: The options with which ours computes what that one computes.
         head: From our tracker and the weights of the other head to those of ours, by name without
             ``head.``.
+        others: The names of weights outside backbone and head, to their names in ours.
     """
 
     options: Mapping[str, Any]
     head: Callable[[BaseSupervisedTracker, Weights], dict[str, Tensor]]
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def _same_head(tracker: BaseSupervisedTracker, weights: Weights) -> dict[str, Tensor]:
@@ -141,6 +159,9 @@ ADAPTERS: Mapping[str, Adapter] = {
     "heatmap": Adapter(_OPTIONS, _same_head),
     "heatmap_mhcrnn": Adapter({**_OPTIONS, "context_head": "recurrent"}, _context_head),
     "regression": Adapter(_OPTIONS, _regression_head),
+    "heatmap_multiview_transformer": Adapter(
+        {**_OPTIONS, "class_tokens": False}, _same_head, {"view_embeddings": "view_identity"}
+    ),
 }
 """By ``model.model_type``, which Lightning Pose and lp name alike."""
 
@@ -155,7 +176,7 @@ def get_adapter(model_type: str, where: str | Path) -> Adapter:
     return _chosen(ADAPTERS, model_type, where, problem)
 
 
-def check_backbone(name: str, where: str | Path) -> Callable[[str], str]:
+def check_backbone(name: str, where: str | Path) -> Layout:
     """The layout of the weights of a backbone that is named at ``where``; see `LAYOUTS`.
 
     Raises:
@@ -184,16 +205,24 @@ def tracker_weights(
     layout = check_backbone(tracker.options.backbone, f"{checkpoint.path}, model.backbone")
     backbone = _part(checkpoint.weights, _BACKBONE)
     try:
-        named = {f"{_BACKBONE}{layout(name)}": value for name, value in backbone.items()}
+        state = layout(tracker.backbone, backbone)
     except ConversionError as error:
         raise _misfit(tracker, checkpoint, error.problem) from error
-    adapter = ADAPTERS.get(registration_of(type(tracker))[1].name)
-    take_head = adapter.head if adapter else _same_head
-    head = take_head(tracker, _part(checkpoint.weights, _HEAD))
+    named = {f"{_BACKBONE}{name}": value for name, value in state.items()}
+    adapter = _adapter_of(tracker)
+    head = adapter.head(tracker, _part(checkpoint.weights, _HEAD))
+    others = {name: ours for name, ours in adapter.others.items() if name in checkpoint.weights}
+    named |= {ours: checkpoint.weights[name] for name, ours in others.items()}
     named |= {f"{_HEAD}{name}": value for name, value in head.items()}
     for name, values in _IMAGENET.items():
         named[f"normalization.{name}"] = torch.tensor(values).reshape(-1, 1, 1)
     return named
+
+
+def _adapter_of(tracker: BaseSupervisedTracker) -> Adapter:
+    """The tracker's adapter; of one that has none, the head is the same."""
+    name = registration_of(type(tracker))[1].name
+    return ADAPTERS.get(name, Adapter({}, _same_head))
 
 
 def _part(weights: Weights, prefix: str) -> dict[str, Tensor]:
@@ -223,7 +252,8 @@ def fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) ->
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise _misfit(tracker, checkpoint, f"{problems[0]}{more}")
     tracker.load_state_dict(weights)
-    return [name for name in checkpoint.weights if not name.startswith((_BACKBONE, _HEAD))]
+    used = (_BACKBONE, _HEAD, *_adapter_of(tracker).others)
+    return [name for name in checkpoint.weights if not name.startswith(used)]
 
 
 def _misfit(
