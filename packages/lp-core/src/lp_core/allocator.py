@@ -4,7 +4,8 @@ A network allocates the same large buffers at every step. glibc maps such a buff
 unmaps it when it is freed, so that every step pays the page faults again; on a CPU they cost more
 than the arithmetic (``tools/bench/video_to_csv.py`` measures it). With this setting, freed buffers
 stay in the process and are used again. The price is memory that is returned to the system only when
-the process ends.
+the process ends. All threads share one arena: one of a thread's own could not hold 64 MB, such as a
+chunk of large frames that is read ahead (``tools/bench/several_animals.py``).
 
 Commands that compute make the setting. It is never made on import, nor for users of the Python API,
 who can call `keep_large_buffers` themselves. The environment variable ``LITPOSE_KEEP_BUFFERS=0``
@@ -20,7 +21,7 @@ import platform
 SWITCH = "LITPOSE_KEEP_BUFFERS"
 """The environment variable that disables the setting when it is ``0``."""
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # from glibc's malloc.h
 _LARGEST_INT = 2**31 - 1
 
 
@@ -33,4 +34,5 @@ def keep_large_buffers() -> bool:
     if os.environ.get(SWITCH) == "0" or platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
+    settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _LARGEST_INT, _M_ARENA_MAX: 1}
+    return all(libc.mallopt(name, value) for name, value in settings.items())
