@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from lp_core.poses import Visibility
 from lp_data.labels import read_labels
+from lp_io.calibration import read_rig
 from lp_io.points3d import read_points3d
 from lp_io.predictions import write_predictions
 from lp_pipeline.cli.main import app
@@ -54,6 +55,19 @@ def test_points_are_near_the_truth(project, tables):
     error = np.linalg.norm(found.table.points - truth.table.points, axis=-1)
     assert np.nanmedian(error) < 2.0  # mm; a pixel is about 4 mm
     assert found.table.keypoint_names == project.keypoint_names
+
+
+def test_a_rig_is_refined_with_labels(project, tmp_path):
+    output = tmp_path / "better.toml"
+    rig = project.calibrations["session_00"]
+    arguments = ["calibrate", *project.label_files, "--rig", rig, "-o", output]
+    few = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "points were seen by two cameras" in str(few.exception) or few.exit_code == 0
+    both = CliRunner().invoke(app, ["calibrate", "a=b.mp4", "--board", "x", "--rig", str(rig)])
+    assert "give either --board" in str(both.exception)
+    if few.exit_code == 0:
+        assert read_rig(output).names == project.views
+        assert "median error" in few.output
 
 
 def test_views_can_be_named(project, tables, tmp_path):

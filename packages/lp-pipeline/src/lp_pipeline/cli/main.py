@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from lp_core.errors import LPError, writing_remedy
 from lp_core.plugin_errors import plugin_error
+from lp_pipeline.cli.calibrate import Calibrate
 from lp_pipeline.cli.compare import Compare
 from lp_pipeline.cli.convert import Convert
 from lp_pipeline.cli.demo import Demo
@@ -30,7 +31,7 @@ from lp_pipeline.printing import say
 
 COMMANDS: dict[str, dict[str, type[Command]]] = {
     "Train and predict": {"demo": Demo, "train": Train, "predict": Predict},
-    "Projects": {"convert": Convert, "check": Check, "preview": Preview},
+    "Projects": {"convert": Convert, "check": Check, "preview": Preview, "calibrate": Calibrate},
     "Plug-ins": {"list": ListPlugins, "new-model": NewModel},
     "Look at predictions": {
         "evaluate": Evaluate,

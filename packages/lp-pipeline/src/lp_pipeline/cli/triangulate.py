@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lp_pipeline.cli.calibrate import view_and_file
 from lp_pipeline.cli.options import Overwrite
 from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
@@ -64,7 +65,7 @@ class Triangulate:
 
         rig = read_rig(self.rig, self._size())
         session, tables = views_of(self.tables or [], rig.names)
-        tables |= dict(_named(text, "--view VIEW=TABLE") for text in self.view or [])
+        tables |= dict(map(view_and_file, self.view or []))
         folder = next(iter(tables.values()), Path()).parent
         name = f"{session}_points3d.csv" if session else "points3d.csv"
         target = self.output or folder / name
@@ -86,10 +87,3 @@ class Triangulate:
         if found is None:
             raise PipelineError(f"'{self.size}' is not a size", remedy="write it like 640x480")
         return int(found[1]), int(found[2])
-
-
-def _named(text: str, form: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise PipelineError(f"'{text}' does not say which view a table is of", remedy=form)
-    return name, Path(path)
