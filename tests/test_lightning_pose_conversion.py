@@ -281,7 +281,6 @@ def test_weights_that_do_not_fit_are_named(tmp_path, spoil, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model__model_type": "heatmap_multiview_transformer"}, "single-view tool"),
         ({"data__view_names": ["top", "side"]}, "2 views, but 1 files"),
         ({"model__backbone": "vits_dino"}, "weights of a 'vits_dino' cannot be converted"),
         ({"model__backbone": "resnet34"}, "with backbone resnet18, but the config says resnet34"),

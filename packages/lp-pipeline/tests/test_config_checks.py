@@ -64,7 +64,6 @@ def refused(tmp_path, text, *overrides, check_paths=False):
         ("data", "mirrored_column_matches", "[[0, 1], [1, 2]]", "given twice"),
         ("data", "mirrored_column_matches", "{a: [0]}", "one list of keypoint indices per view"),
         ("model", "model_type", "heatmapp", "did you mean 'heatmap'?"),
-        ("model", "model_type", "heatmap_multiview_transformer", "single-view tool"),
         ("model", "heatmap_loss_type", "ms", "did you mean 'mse'?"),
         ("model", "losses_to_use", "[temporl]", "did you mean 'temporal'?"),
         ("model", "losses_to_use", "temporal", "write [temporal]"),

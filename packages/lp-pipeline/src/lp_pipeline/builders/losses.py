@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from lp_core.batches import CAMERAS
 from lp_core.errors import LossError
 from lp_core.losses.contract import Loss, TrainingLabels
 from lp_core.losses.factory import LossFactory
@@ -40,6 +41,18 @@ def build_loss(config: Config, name: str) -> Loss:
         raise LossError(f"what is registered as '{name}' is not a loss class")
     values = config.losses.get(name) or {}
     return loss_class(read_options(loss_class.Options, values, place=f"losses.{name}"))
+
+
+def camera_losses(config: Config) -> list[str]:
+    """The losses of calibrated cameras that ``losses`` names, in a project of several views.
+
+    Raises:
+        UnknownNameError: No such loss is registered.
+    """
+    if not config.data.view_names:
+        return []
+    kinds = {name: load_plugin(LOSSES, name) for name in config.losses}
+    return [name for name, kind in kinds.items() if CAMERAS in getattr(kind, "requires", ())]
 
 
 def training_labels(
@@ -81,7 +94,8 @@ def get_loss_factories(
         LossError: A loss cannot run with this tracker, or cannot learn from these labels.
     """
     name = config.model.model_type
-    names = (supervised_loss_name(config, tracker_class), *tracker_class.auxiliary_losses)
+    names = [supervised_loss_name(config, tracker_class), *tracker_class.auxiliary_losses]
+    names += camera_losses(config)
     supervised = LossFactory(
         [build_loss(config, loss) for loss in names],
         tracker_class.labeled_outputs,

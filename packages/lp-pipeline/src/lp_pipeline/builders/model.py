@@ -57,6 +57,9 @@ def get_options(
         "backbone_checkpoint": config.model.backbone_checkpoint if fresh else None,
         "downsample_factor": config.data.downsample_factor,
         "uniform_heatmaps": config.training.uniform_heatmaps_for_nan_keypoints,
+        "view_names": config.data.view_names or [],
+        "patch_mask": config.training.patch_mask,
+        "seed": config.training.rng_seed_model_pt,
     }
     declared = {field.name for field in dataclasses.fields(tracker_class.Options)}
     values = {name: value for name, value in offered.items() if name in declared}

@@ -20,7 +20,6 @@ IGNORED: dict[str, str] = {
     "data.header_rows": _READ,
     "data.camera_params_file": _MULTI_VIEW,
     "training.imgaug_3d": _MULTI_VIEW,
-    "training.patch_mask": _MULTI_VIEW,
     "training.gpu_id": "choose GPUs by training.devices, such as [0]",
     "training.dropout_rate": _OLD,
     "training.multiple_trainloader_mode": _OLD,
@@ -33,8 +32,6 @@ IGNORED: dict[str, str] = {
     "dali.general.num_threads": _READER,
     "dali.context.train.consecutive_sequences": "frames of a clip are always consecutive",
     "dali.context.predict.batch_size": "dali.context.predict.sequence_length counts frames",
-    "losses.supervised_pairwise_projections": _MULTI_VIEW,
-    "losses.supervised_reprojection_heatmap_mse": _MULTI_VIEW,
     "eval.hydra_paths": _NO_HYDRA,
     "eval.fiftyone": _VIEWER,
     "eval.saved_vid_preds_dir": "predictions go to the model directory",
@@ -55,10 +52,11 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 """Keys that would change the results, and so must not be ignored: what is wrong, and the remedy."""
 
-ABSENT: dict[str, str] = {
-    "heatmap_multiview_transformer": "it tracks in several views, and this is a single-view tool"
-}
-"""Trackers of Lightning Pose that are not here, with the reason."""
+OF_ONE_VIEW: dict[str, str] = dict.fromkeys(
+    ("losses.supervised_pairwise_projections", "losses.supervised_reprojection_heatmap_mse"),
+    "it compares what several calibrated cameras see",
+)
+"""Keys that Lightning Pose's configs of several views have, and that mean nothing for one view."""
 
 
 def drop_ignored(report: Report) -> None:
@@ -70,7 +68,8 @@ def drop_ignored(report: Report) -> None:
     for key, (reason, remedy) in REFUSED.items():
         if _take(values, key_path(key)):
             report.problem(key, reason, remedy)
-    for key, reason in IGNORED.items():
+    views = (section_of(values, ("data", "view_names")) or {}).get("view_names")
+    for key, reason in (IGNORED | ({} if views else OF_ONE_VIEW)).items():
         if _says_something(_take(values, key_path(key))):
             report.note(key, f"ignored: {reason}")
         report.forget(key_path(key))

@@ -13,7 +13,6 @@ from lp_core.options import option_problems, read_options
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
 from lp_io.documents.report import KeyPath, Report, key_path
 from lp_pipeline.config.fields import config_fields
-from lp_pipeline.config.ignored import ABSENT
 from lp_pipeline.config.schema import Config, ModelConfig, allows_none
 
 SET_ELSEWHERE = {
@@ -21,6 +20,9 @@ SET_ELSEWHERE = {
     "image_size": "data.image_resize_dims",
     "downsample_factor": "data.downsample_factor",
     "uniform_heatmaps": "training.uniform_heatmaps_for_nan_keypoints",
+    "view_names": "data.view_names",
+    "patch_mask": "training.patch_mask",
+    "seed": "training.rng_seed_model_pt",
 }
 """Options of trackers that have a key of their own outside ``model``."""
 
@@ -28,7 +30,9 @@ _HEATMAP_LOSS = "heatmap_"
 """What the names of the losses begin with that ``model.heatmap_loss_type`` chooses among."""
 
 _LOSS_TYPE = "model.heatmap_loss_type"
-_OFFERED = {SET_ELSEWHERE[name]: name for name in ("downsample_factor", "uniform_heatmaps")}
+_OFFERED = {
+    SET_ELSEWHERE[name]: name for name in ("downsample_factor", "uniform_heatmaps", "patch_mask")
+}
 """Keys outside ``model`` that have an effect only on trackers which declare the option."""
 
 
@@ -48,7 +52,7 @@ def _load(group: str, name: str, path: KeyPath, report: Report) -> Any:
     try:
         return load_plugin(group, name)
     except LPError as error:
-        report.problem(path, error.problem, ABSENT.get(name, error.remedy))
+        report.problem(path, error.problem, error.remedy)
         return None
 
 
@@ -177,8 +181,15 @@ def _check_losses(config: Config, report: Report) -> None:
         place = ("losses", name)
         if values is not None and not isinstance(values, dict):
             report.problem(place, "expected a section with the loss's options")
+        elif values and values.get("log_weight", 0) is None and _supervises(name):
+            del config.losses[name]  # as Lightning Pose has it: without a weight it is off
         else:
             config.losses[name] = _loss_options(values or {}, place, report)
+
+
+def _supervises(name: str) -> bool:
+    """Whether a loss of that name is there, and learns from labels."""
+    return name in registered(LOSSES) and bool(getattr(load_plugin(LOSSES, name), "supervised", 0))
 
 
 def _loss_options(values: dict[str, Any], path: KeyPath, report: Report) -> dict[str, Any]:

@@ -248,7 +248,9 @@ class TrainingConfig(Section):
             label file has no column ``visible``, and of those that augmentation moves off the
             image; false leaves them out of the loss. Keypoints that the label file calls occluded
             (``visible`` 1) are always taught so, those that it calls unlabelled (0) never.
-        patch_mask: Of multi-view transformers; no effect here.
+        patch_mask: How many patches of training images are hidden from the joint tracker of several
+            cameras: ``init_epoch`` and ``final_epoch`` (or ``init_step`` and ``final_step``), and
+            ``init_ratio`` and ``final_ratio``, from 0 to 1; no effect on other trackers.
         accumulate_grad_batches: Batches per optimiser step.
         profiler: One of Lightning's profilers, by name.
         limit_train_batches: Batches (above 1) or share (up to 1) of an epoch that are used.
@@ -293,7 +295,7 @@ class TrainingConfig(Section):
     lr_scheduler: Literal["multisteplr", "cosine", "constant"] = "multisteplr"
     lr_scheduler_params: SchedulerParams = SchedulerParams()
     uniform_heatmaps_for_nan_keypoints: bool = True
-    patch_mask: Any = None
+    patch_mask: dict[str, Any] | None = None
     accumulate_grad_batches: Count = 1
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
     limit_train_batches: ShareOrCount | None = None
