@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lp_core.geometry import affine
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.augmentation.build import build_augmenter
-from lp_data.datasets.labeled import LabeledDataset
+from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.errors import BoxFileError
 from lp_data.regions import CentredRegions, centred_box, crop_side
 
@@ -115,3 +115,30 @@ def test_rows_without_a_position_have_no_crop(project):
     labels = table(points, labels.frame, ("left", "right", None))
     data = dataset((folder, labels))
     assert [data[i]["table_row"].tolist() for i in range(len(data))] == [[0], [2]]
+
+
+def test_other_animals_are_told_where_they_are_on_the_crop(project):
+    """They move with the image; those of the same animal, of other images, and off it are none."""
+    folder, labels = project
+    crops = CentredRegions(labels, (96, 96))
+    flip = build_augmenter([], labels.skeleton, horizontal_flip=True)
+    data = LabeledDataset(
+        labels, folder, (96, 96), regions=crops, jitter=0.1, augmenter=flip, others=True
+    )
+    seen = 0
+    for epoch in range(8):
+        data.set_epoch(epoch)
+        for row, partner in ((0, 1), (1, 0)):
+            sample = data[row]
+            assert sample["others"].shape == (1, 2, 2)
+            points = sample["others"][0]
+            inside = ~torch.isnan(points[:, 0])
+            back = affine.transform(points[None].double(), sample["to_frame"][None].double())[0]
+            np.testing.assert_allclose(back[inside], labels.points[partner][inside], atol=1e-3)
+            for x, y in points[inside].round().int().tolist():
+                assert sample["images"][:, y, x].min() > 150
+            seen += int(inside.sum())
+        assert torch.isnan(data[2]["others"]).all()
+    assert seen > 8
+    assert collate([data[0], data[2]])["others"].shape == (2, 1, 2, 2)
+    assert "others" not in dataset(project)[0]

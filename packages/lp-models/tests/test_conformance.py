@@ -7,6 +7,7 @@ from lp_core.testing import CHECKS, Subject
 
 TRACKERS = {
     "heatmap": ("heatmap", {}),
+    "conditioned": ("heatmap_conditioned", {}),
     "regression": ("regression", {}),
     "mhcrnn-recurrent": ("heatmap_mhcrnn", {"context_head": "recurrent"}),
     "mhcrnn-fusion": ("heatmap_mhcrnn", {"context_head": "fusion"}),

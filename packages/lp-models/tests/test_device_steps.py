@@ -20,6 +20,7 @@ VIEWS = ((0, 1), (2, 3))
 TRACKERS = {
     "heatmap": ("heatmap", {}),
     "heatmap, Lightning Pose's reading": ("heatmap", {"decoding": "lightning_pose"}),
+    "conditioned": ("heatmap_conditioned", {}),
     "regression": ("regression", {}),
     "context, fusion": ("heatmap_mhcrnn", {"context_head": "fusion"}),
     "context, recurrent": ("heatmap_mhcrnn", {"context_head": "recurrent", "feature_stride": 16}),

@@ -48,6 +48,12 @@ class LabeledBatch(TypedDict):
         image: (R,) which of the B images each row is on.
         table_row: (R,) which row of the label table each row is; -1 for that of an image which is
             not present.
+        others: (B, N, K, 2) model px, the keypoints of the other animals on each image, NaN where
+            there is none; only for trackers that declare a ``condition``.
+        condition: (B, K, 2) model px, about where the animal that is meant has its keypoints, such
+            as its pose in the frame before; NaN where that is not known, everywhere for an image
+            that is to be predicted without. Only for trackers that declare a ``condition``, which
+            make their own in training; without the key, nothing is known.
         heatmaps: (R, K, h, w) targets, only for trackers that learn from heatmaps.
         cameras: (F, V, K, 2, 4) what each camera sees near each labelled keypoint, to first order;
             see `lp_core.geometry.cameras.local_cameras`. NaN for a keypoint that the labels do not
@@ -64,6 +70,8 @@ class LabeledBatch(TypedDict):
     visibility: Int[Tensor, "rows keypoints"]
     image: NotRequired[Int[Tensor, " rows"]]
     table_row: NotRequired[Int[Tensor, " rows"]]
+    others: NotRequired[Float[Tensor, "batch others keypoints 2"]]
+    condition: NotRequired[Float[Tensor, "batch keypoints 2"]]
     heatmaps: NotRequired[Float[Tensor, "rows keypoints cells_y cells_x"]]
     cameras: NotRequired[Float[Tensor, "frames views keypoints 2 4"]]
 

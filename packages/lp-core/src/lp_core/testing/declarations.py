@@ -33,6 +33,7 @@ def declares_what_it_needs(subject: Subject) -> None:
         ("instances", ("one", "many")),
         ("views", ("each", "jointly")),
         ("learns", ("keypoints", "centroids")),
+        ("condition", ("none", "pose")),
     ):
         if getattr(kind, attribute) not in known:
             raise subject.fault(

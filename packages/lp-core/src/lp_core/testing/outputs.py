@@ -220,10 +220,12 @@ def leaves_its_batch_alone(subject: Subject) -> None:
 
 
 def _same(value: Tensor | int | None, other: Tensor | int | None) -> bool:
-    """Whether both are there, with the same type, shape and values."""
+    """Whether both are there, with the same type, shape and values, NaN among them."""
     if not (isinstance(value, Tensor) and isinstance(other, Tensor)):
         return value == other if isinstance(value, int) else value is other
-    return value.dtype == other.dtype and torch.equal(value, other)
+    if value.dtype != other.dtype or value.shape != other.shape:
+        return False
+    return bool(((value == other) | (value.isnan() & other.isnan())).all())
 
 
 def partly_labeled(subject: Subject) -> tuple[LabeledBatch, Bool[Tensor, "rows keypoints"]]:

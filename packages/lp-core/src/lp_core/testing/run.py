@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from lp_core.losses.contract import Loss
 from lp_core.testing import (
     agreement,
+    conditions,
     declarations,
     devices,
     independence,
@@ -55,6 +56,8 @@ _STAGES: tuple[tuple[Callable[[Subject], None], ...], ...] = (
         independence.predicts_each_image_alone,
         several_views.looks_at_all_views,
         several_views.bears_absent_views,
+        conditions.takes_a_condition,
+        conditions.keeps_conditions_apart,
         learning.bears_missing_labels,
         learning.lowers_its_loss,
         devices.stays_on_its_device,

@@ -121,6 +121,7 @@ class Subject:
             context_frames=self.tracker_class.context_frames,
             instances=self.tracker_class.instances,
             views=self.views,
+            others=self.tracker_class.condition == "pose",
         )
 
     def losses(self) -> LossFactory:

@@ -33,6 +33,7 @@ class ToyProblem:
         instances: With ``"many"``, images have two rows, none and two in turn, and clips show two
             animals.
         views: How many cameras, V; each sees the keypoints elsewhere.
+        others: Whether labelled batches have the key ``others``; no other animal is drawn.
     """
 
     image_size: tuple[int, int]
@@ -40,6 +41,7 @@ class ToyProblem:
     context_frames: int
     instances: Literal["one", "many"] = "one"
     views: int = 1
+    others: bool = False
 
     def labeled(self, batch: int = 2, seed: int = 0) -> LabeledBatch:
         """A labelled batch of so many frames; every image has its own map to frame px."""
@@ -55,7 +57,11 @@ class ToyProblem:
         moving = positions[:, None] + velocity * steps[:, None, None]
         images = self._draw(moving, image, batch, random)
         images = images if self.context_frames > 1 else images[:, 0]
-        return _labeled(images, frame_maps(batch), positions, image, self.views)
+        labeled = _labeled(images, frame_maps(batch), positions, image, self.views)
+        if self.others:
+            labeled["others"] = self._positions(2 * batch, random).unflatten(0, (batch, 2))
+            labeled["others"][:, 1] = torch.nan
+        return labeled
 
     def clip(self, frames: int | None = None, seed: int = 1) -> UnlabeledBatch:
         """A clip in which every blob moves evenly; three more frames than a window by default.

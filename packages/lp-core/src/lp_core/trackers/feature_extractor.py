@@ -111,7 +111,11 @@ class BaseFeatureExtractor(LightningModule):
 
     def encode(self, images: Tensor) -> Float[Tensor, "batch channels rows columns"]:
         """Feature maps (N, C, h, w) of independent images (N, 3, H, W), uint8 or 0 to 255."""
-        normalized = self.normalization(images).contiguous(memory_format=torch.channels_last)
+        return self.encode_normalized(self.normalization(images))
+
+    def encode_normalized(self, images: Tensor) -> Float[Tensor, "batch channels rows columns"]:
+        """Feature maps (N, C, h, w) of images (N, 3, H, W) that `normalization` gave."""
+        normalized = images.contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.backbone_trainable):
             features: Tensor = self.backbone(normalized)
         return features

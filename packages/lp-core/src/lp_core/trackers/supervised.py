@@ -41,6 +41,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
             order of their numbers in a batch.
         learns: ``"keypoints"`` if it learns the labels as they are, ``"centroids"`` if one point of
             each animal, see `lp_core.poses.centroids`.
+        condition: ``"pose"`` if it can be told which animal of an image is meant, by about where
+            its keypoints are; ``"none"`` if not.
         target_kind: ``"heatmaps"`` if it learns from target heatmaps, ``"keypoints"`` if not.
         supervised_losses: The losses that may supervise it, the default first.
         auxiliary_losses: Losses that go with whichever of them is chosen.
@@ -56,6 +58,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor):
     instances: ClassVar[Literal["one", "many"]] = "one"
     views: ClassVar[Literal["each", "jointly"]] = "each"
     learns: ClassVar[Literal["keypoints", "centroids"]] = "keypoints"
+    condition: ClassVar[Literal["none", "pose"]] = "none"
     target_kind: ClassVar[Literal["heatmaps", "keypoints"]] = "heatmaps"
     supervised_losses: ClassVar[tuple[str, ...]] = ()
     auxiliary_losses: ClassVar[tuple[str, ...]] = ()

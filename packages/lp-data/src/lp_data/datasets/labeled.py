@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ class LabeledSample(TypedDict):
         keypoints: (R, K, 2) model px, NaN where missing.
         visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
         table_row: (R,) rows of the label table.
+        others: (N, K, 2) model px, NaN where missing; see `LabeledDataset`.
     """
 
     images: UInt8[Tensor, "3 height width"] | UInt8[Tensor, "context 3 height width"]
@@ -55,6 +56,7 @@ class LabeledSample(TypedDict):
     keypoints: Float[Tensor, "rows keypoints 2"]
     visibility: Int[Tensor, "rows keypoints"]
     table_row: Int[Tensor, " rows"]
+    others: NotRequired[Float[Tensor, "others keypoints 2"]]
 
 
 _OF_ROWS = ("keypoints", "visibility", "table_row")
@@ -89,6 +91,8 @@ class LabeledDataset(Dataset[LabeledSample]):
             share of its size; the image then shows what is there, and not black. Regions are square
             to the model's image, with sides that 4 divides.
         instances: ``"one"`` for a tracker that takes one row per image, ``"many"`` for any number.
+        others: Whether samples also have the keypoints of the other animals on the image, N of them
+            in each sample: the most that the table has on any image.
         context_frames: How many consecutive frames a sample has, the labelled one in the middle: an
             odd number, 1 for no context. See `lp_data.datasets.neighbours`.
         views: The views of the project, where the table has rows of several cameras.
@@ -114,6 +118,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         regions: RegionSource | None = None,
         jitter: float | None = None,
         instances: Literal["one", "many"] = "one",
+        others: bool = False,
         context_frames: int = 1,
         views: ViewNames | None = None,
         augmenter: Augmenter | None = None,
@@ -150,6 +155,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         numbers = {moment: number for number, moment in enumerate(dict.fromkeys(moments))}
         self._frames = [numbers[moments[rows[0]]] for _, rows, _ in parts]
         self._cameras = [cameras[rows[0]] for _, rows, _ in parts]
+        self._others = _other_rows(table, parts) if others else None
         self.regions: tuple[Region, ...] = tuple(region for _, _, region in parts)
         boxes = [region.box for region in self.regions]
         if self._surroundings is not None:
@@ -224,9 +230,10 @@ class LabeledDataset(Dataset[LabeledSample]):
         """An image; ``draw`` counts how often it was already drawn in this epoch."""
         rows = self._rows[sample]
         rows = rows[self._shows_animal[rows]]
+        others = rows[:0] if self._others is None else self._others[sample]
         images, frame_size = self._images(sample)
         to_model = cutting(frame_size, self._boxes[sample], self._read_size)
-        keypoints = _moved(self.table.points[rows], to_model)
+        keypoints = _moved(self.table.points[np.concatenate([rows, others])], to_model)
         visibility = self._codes[rows].astype(np.int64)
         rng = None
         if self.augmenter is not None:
@@ -239,20 +246,27 @@ class LabeledDataset(Dataset[LabeledSample]):
             keypoints = _moved(keypoints, moved)
             to_model = affine.compose(to_model, moved)
         here = on_image(keypoints, self.image_size)
+        seen = torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float()
+        own, beside = seen.tensor_split([len(rows)])
+        here = here[: len(rows)]
         if draw and not self._counts_draws:
-            here, visibility = np.zeros_like(here), np.zeros_like(visibility)
+            own, visibility = torch.full_like(own, torch.nan), np.zeros_like(visibility)
         lost = (visibility == Visibility.VISIBLE) & ~here
         pixels = channels_first(images)
-        return {
+        found: LabeledSample = {
             "images": pixels if self.context_frames > 1 else pixels[0],
             "to_frame": affine.invert(to_model).float(),
             "frame": self._frames[sample],
             "view": self._cameras[sample],
             "present": True,
-            "keypoints": torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float(),
+            "keypoints": own,
             "visibility": torch.from_numpy(np.where(lost, self.table.missing.value, visibility)),
             "table_row": torch.from_numpy(rows),
         }
+        if self._others is not None:
+            found["others"] = torch.full((max(map(len, self._others)), *own.shape[1:]), torch.nan)
+            found["others"][: len(beside)] = beside
+        return found
 
     def _images(self, sample: int) -> tuple[UInt8[ndarray, "F H W 3"], tuple[int, int]]:
         """An image with its context, not to be written to, and its size in frame px."""
@@ -336,6 +350,14 @@ def _parts(
             remedy="give it a row with its name in data.bbox_file, or remove its labels",
         )
     return parts
+
+
+def _other_rows(
+    table: PoseTable, parts: Sequence[tuple[str, list[int], Region]]
+) -> list[Int[ndarray, " _others"]]:
+    """For each part of an image, the rows of the image that are not on it."""
+    places = dict(table.by_frame())
+    return [np.setdiff1d(places[path], own) for path, own, _ in parts]
 
 
 def _several_animals(table: PoseTable, rows: Sequence[int]) -> DataModuleError:

@@ -207,13 +207,18 @@ class PredictionHandler:
             )
 
     def predict_images(
-        self, images: Sequence[UInt8[Tensor, ...]], to_frame: Float[Tensor, "images 2 3"]
+        self,
+        images: Sequence[UInt8[Tensor, ...]],
+        to_frame: Float[Tensor, "images 2 3"],
+        condition: Float[Tensor, "images keypoints 2"] | None = None,
     ) -> Prediction:
         """Predictions of independent images, on the CPU.
 
         Args:
             images: Each (3, H, W) in model px, or (F, 3, H, W) with its context.
             to_frame: Their maps from model px to frame px.
+            condition: About where the keypoints of the animal that is meant are, model px; see
+                `lp_core.batches.LabeledBatch`.
         """
         K = self.tracker.num_keypoints
         if not images:
@@ -224,6 +229,8 @@ class PredictionHandler:
             some = torch.stack(list(images[start : start + self.chunk]))
             maps = to_frame[start : start + self.chunk].contiguous()
             batch = cast("LabeledBatch", {"images": some, "to_frame": maps})
+            if condition is not None:
+                batch["condition"] = condition[start : start + self.chunk].contiguous()
             parts.append(self.predict_labeled(batch))
         return Prediction.joined(parts, starts)
 

@@ -68,6 +68,7 @@ def get_dataset(
         regions=get_regions(config, labels),
         jitter=config.animals.crop_jitter if config.animals.top_down else None,
         instances=tracker_class.instances,
+        others=tracker_class.condition == "pose",
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
         seed=training.rng_seed_data_pt,

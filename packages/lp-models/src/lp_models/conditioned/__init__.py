@@ -1,0 +1,1 @@
+"""The conditioned heatmap tracker: it is told which animal of an image is meant."""
