@@ -13,6 +13,7 @@ from lp_analysis.tracks import (
     UNTRACKED,
     OnlineTracker,
     TrackingOptions,
+    track_offline,
     track_online,
     with_tracks,
 )
@@ -354,3 +355,47 @@ def test_assignments_and_margins_are_those_of_trying_every_way(tracks, rows, bir
         others = [cost for way, cost in ways.items() if way[row] != best[row]]
         expected = min(others, default=np.inf) - ways[best]
         assert found.margin[row] == pytest.approx(expected)
+
+
+def meeting(linked):
+    """Two alike animals that meet, and part again along each other's way or on their own."""
+    pose = np.array([[0.0, 0.0], [10.0, 5.0], [20.0, 0.0]])
+    frames = [
+        [at(pose, 100, 100 + d), at(pose, 104, 100 - d)] for d in 4.0 * np.abs(range(-20, 21))
+    ]
+    points, frame = together(*frames)
+    link = np.arange(len(points)) - 2
+    link[:2] = -1
+    if linked == "exchanged":
+        link[[40, 41]] = link[[41, 40]]
+    return points, frame, link
+
+
+def online(table, link):
+    return track_online(table, link=link).track
+
+
+def offline(table, link):
+    return track_offline(table, link=link).track
+
+
+@pytest.mark.parametrize("join", [online, offline])
+def test_links_decide_who_is_who_where_motion_does_not(join):
+    """Which of the two turned round cannot be seen; what a tracker was told can be."""
+    kept = {}
+    for linked in ("as they stand", "exchanged"):
+        points, frame, link = meeting(linked)
+        found = join(table_of(points, frame), link).reshape(-1, 2)
+        assert (found[0] >= 0).all()
+        kept[linked] = bool((found[0] == found[-1]).all())
+    assert kept == {"as they stand": True, "exchanged": False}
+
+
+def test_a_link_is_a_hint_and_no_order():
+    """A row that is linked to an animal far away stays with its own."""
+    pose = np.array([[0.0, 0.0], [10.0, 5.0], [20.0, 0.0]])
+    points, frame = together(*[[at(pose, 3 * t, 0), at(pose, 400, 3 * t)] for t in range(12)])
+    link = np.arange(24) - 2
+    link[:2], link[10:12] = -1, (9, 8)
+    found = track_online(table_of(points, frame), link=link)
+    assert len(set(found.track[::2])) == len(set(found.track[1::2])) == 1

@@ -103,8 +103,20 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
         raise TrackingError(error.problem, where=where, remedy=error.remedy) from error
 
 
-def write_tracked(table: PoseTable, target: Path, tracking: FileTracking) -> TrackedFile:
+def write_tracked(
+    table: PoseTable,
+    target: Path,
+    tracking: FileTracking,
+    link: Int[ndarray, " rows"] | None = None,
+) -> TrackedFile:
     """Follow the individuals of a table as `track_file` does, and write all its rows.
+
+    Args:
+        table: The rows of one view.
+        target: The file to write.
+        tracking: How they are followed.
+        link: The row that each row probably goes on from, see `track_online`; only for a table of
+            which all rows are followed.
 
     Raises:
         TrackingError: See `track_offline`.
@@ -113,7 +125,7 @@ def write_tracked(table: PoseTable, target: Path, tracking: FileTracking) -> Tra
     names_before = table.individual or (None,) * len(table)
     animal = np.array([name != SINGLE for name in names_before], dtype=bool)
     rows = np.flatnonzero(animal)
-    found = tracked(table.rows(rows), tracking)
+    found = tracked(table.rows(rows), tracking, link)
     names = np.full(len(table), SINGLE, dtype=object)
     names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
     lost = write_predictions(
@@ -138,18 +150,20 @@ def review_path(target: Path) -> Path:
     return target.with_name(f"{target.stem}_review.csv")
 
 
-def tracked(table: PoseTable, tracking: FileTracking) -> Individuals:
+def tracked(
+    table: PoseTable, tracking: FileTracking, link: Int[ndarray, " rows"] | None = None
+) -> Individuals:
     """The individuals of a table, in the way that is asked for.
 
     Raises:
         TrackingError: See `track_offline`.
     """
     if tracking.online:
-        return _online(table, tracking)
+        return _online(table, tracking, link)
     given = None
     if tracking.join:
         given = _given(table)
-    return track_offline(table, tracking.options, tracking.joining, given=given)
+    return track_offline(table, tracking.options, tracking.joining, given=given, link=link)
 
 
 def _given(table: PoseTable) -> Int[ndarray, " rows"]:
@@ -166,9 +180,11 @@ def _given(table: PoseTable) -> Int[ndarray, " rows"]:
     )
 
 
-def _online(table: PoseTable, tracking: FileTracking) -> Individuals:
+def _online(
+    table: PoseTable, tracking: FileTracking, link: Int[ndarray, " rows"] | None
+) -> Individuals:
     check_trackable(table)
-    found = track_online(table, tracking.options)
+    found = track_online(table, tracking.options, link=link)
     frame = np.array(table.frame, dtype=np.int64)
     doubts = []
     for rows in view_rows(table):

@@ -15,7 +15,7 @@ from lp_analysis.tracks.detections import body_sizes, limb_pairs, limbs_of
 from lp_analysis.tracks.exchanges import Exchanges, Likeness
 from lp_analysis.tracks.flow import FAR, FlowProblem, Limit, Paths, cheapest_paths
 from lp_analysis.tracks.links import MotionModel, candidate_links, motion_costs
-from lp_analysis.tracks.online import UNKNOWN_SIZE, UNTRACKED, Decisions
+from lp_analysis.tracks.online import LINK_COST, UNKNOWN_SIZE, UNTRACKED, Decisions
 from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt
 from lp_analysis.tracks.similarity import AppearanceMetric
@@ -105,6 +105,7 @@ def track_offline(
     joining: JoiningOptions | None = None,
     appearance: Float[ndarray, "rows features"] | None = None,
     given: Int[ndarray, " rows"] | None = None,
+    link: Int[ndarray, " rows"] | None = None,
 ) -> Individuals:
     """Follow the individuals of a table, with later frames to help decide about earlier ones.
 
@@ -121,6 +122,7 @@ def track_offline(
         appearance: What the rows look like, any vectors; NaN where it is unknown.
         given: (R,) numbers of tracks that are right as they are, and are only to be joined; rows
             of negative numbers are followed.
+        link: What each row probably goes on from; see `track_online`.
 
     Raises:
         TrackingError: The rows have no frame numbers or are not in frame px, or a given track has
@@ -129,12 +131,13 @@ def track_offline(
     check_trackable(table)
     options, joining = options or TrackingOptions(), joining or JoiningOptions()
     check_sized(table, options)
-    followed = _followed(table, options, given)
+    followed = _followed(table, options, given, link)
     found, doubts = np.full(len(table), UNTRACKED), []
     for rows in view_rows(table):
         part = table.rows(rows)
         looks = None if appearance is None else appearance[rows]
-        one = _OneView(part, options, joining, looks)
+        told = None if link is None else _within(rows, link)
+        one = _OneView(part, options, joining, looks, told)
         track, some = one.joined(Decisions(followed.track[rows], followed.margin[rows]))
         begun = int(found.max(initial=UNTRACKED)) + 1
         found[rows] = np.where(track < 0, UNTRACKED, track + begun)
@@ -143,12 +146,15 @@ def track_offline(
 
 
 def _followed(
-    table: PoseTable, options: TrackingOptions, given: Int[ndarray, " rows"] | None
+    table: PoseTable,
+    options: TrackingOptions,
+    given: Int[ndarray, " rows"] | None,
+    link: Int[ndarray, " rows"] | None,
 ) -> Decisions:
     """Tracks that are pure rather than long: of an unknown number of animals."""
     open_number = replace(options, animals=None)
     if given is None:
-        return track_online(table, open_number)
+        return track_online(table, open_number, link=link)
     _check_given(table, given)
     decisions = Decisions(given.copy(), np.full(len(table), np.inf))
     rest = np.flatnonzero(given < 0)
@@ -197,8 +203,10 @@ class _OneView:
         options: TrackingOptions,
         joining: JoiningOptions,
         appearance: Float[ndarray, "rows features"] | None,
+        told: Int[ndarray, " rows"] | None,
     ) -> None:
         self._table, self._options, self._joining = table, options, joining
+        self._told = told
         self._frame = np.array(table.frame, dtype=np.int64)
         points = np.asarray(table.points, np.float64).transpose(0, 2, 1)
         known: Bool[ndarray, "rows keypoints"] = np.all(np.isfinite(points), axis=1)
@@ -255,6 +263,8 @@ class _OneView:
         motion = MotionModel.fit(self._points, tracklets, self._body)
         anywhere = None if options.animals is None else float(-np.log(options.new_rate))
         cost = motion_costs(tracklets, links, motion, self._body, options.pose_change, anywhere)
+        if self._told is not None:
+            cost = cost - LINK_COST * _told_links(tracklets, links, self._told)
         moves, cost = cost, cost - _evidence(tracklets, looks, links)
         begin, end = self._ends(tracklets)
         if options.animals is None:
@@ -343,6 +353,22 @@ def _evidence(
     for metric, mean in looks:
         total += metric.log_odds(mean[one], mean[two], rows)
     return total
+
+
+def _within(rows: Int[ndarray, " some"], link: Int[ndarray, " rows"]) -> Int[ndarray, " some"]:
+    """Links between some rows, by their places among these."""
+    place = np.full(len(link), -1)
+    place[rows] = np.arange(len(rows))
+    return np.where(link[rows] >= 0, place[link[rows]], -1)
+
+
+def _told_links(
+    tracklets: Tracklets, links: Int[ndarray, "links 2"], told: Int[ndarray, " rows"]
+) -> Bool[ndarray, " links"]:
+    """Whether the first row of a tracklet was told to go on from the last one of the other."""
+    first = np.array([rows[0] for rows in tracklets.rows], dtype=np.int64)
+    last = np.array([rows[-1] for rows in tracklets.rows], dtype=np.int64)
+    return told[first[links[:, 1]]] == last[links[:, 0]]
 
 
 def _likeness(tracklets: Tracklets, looks: list[_Look]) -> Likeness:

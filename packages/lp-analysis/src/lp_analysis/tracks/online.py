@@ -34,6 +34,9 @@ _LIMB_VARIANCE = 0.15**2
 _LEFT_OUT_COST = 2.0  # nats above those of a row that begins a track
 _MOST_SURE = 3.0  # nats, for a row of the highest score
 
+LINK_COST = 4.0
+"""Nats, of a row that goes on elsewhere than it was told to: how often links are wrong."""
+
 
 class Decisions(NamedTuple):
     """What became of the N rows of a frame, in their order.
@@ -108,6 +111,7 @@ class OnlineTracker:
         confidence: Float[ndarray, "rows keypoints"] | None = None,
         score: Float[ndarray, " rows"] | None = None,
         appearance: Float[ndarray, "rows features"] | None = None,
+        link: Int[ndarray, " rows"] | None = None,
     ) -> Decisions:
         """Assign the rows of the next frame; a frame without rows is stepped over with none.
 
@@ -117,6 +121,8 @@ class OnlineTracker:
             score: From 0 to 1, how certain each row is; the mean confidence where it is missing.
             appearance: What the rows look like, as vectors whose variance within an individual is
                 1 along each axis, such as those of `AppearanceMetric`.
+            link: The track that each row was told to go on from, `UNTRACKED` where none is known:
+                a hint, as a tracker gives it that was told the pose of the frame before.
 
         Raises:
             TrackingError: The number of keypoints, or of features, is not that of before.
@@ -128,7 +134,10 @@ class OnlineTracker:
             states.lose(np.ones(len(states), bool))
         else:
             fits = self._fits(states, found)
-            decided = self._assigned(states, found, fits.cost)
+            told = np.full(len(found), UNTRACKED) if link is None else link[found.row]
+            elsewhere = np.isin(told, states.id) & (told != states.id[:, None])
+            match = fits.cost + LINK_COST * elsewhere
+            decided = self._assigned(states, found, match, np.isin(told, states.id))
             numbers = self._take_up(states, found, decided, fits)
             decisions.track[found.row] = numbers
             decisions.margin[found.row] = decided.margin
@@ -201,12 +210,17 @@ class OnlineTracker:
         return _Fits(cost - np.log(1 - options.miss_rate), place, noise, returned)
 
     def _assigned(
-        self, states: TrackStates, found: Detections, match: Float[ndarray, "tracks rows"]
+        self,
+        states: TrackStates,
+        found: Detections,
+        match: Float[ndarray, "tracks rows"],
+        told: Bool[ndarray, " rows"],
     ) -> Assignment:
         options = self.options
         certain = np.clip(np.where(np.isnan(found.score), 0.5, found.score), 0.05, 0.95)
         base = -np.log(options.new_rate)
         birth = base - np.minimum(np.log(certain / (1 - certain)), _MOST_SURE)
+        birth += LINK_COST * told
         birth[found.score < options.new_score] = np.inf
         births, left_out = len(found), np.where(np.isinf(birth), base, np.inf)
         if options.animals is not None:

@@ -23,6 +23,7 @@ def track_online(
     table: PoseTable,
     options: TrackingOptions | None = None,
     appearance: Float[ndarray, "rows features"] | None = None,
+    link: Int[ndarray, " rows"] | None = None,
 ) -> Decisions:
     """Follow the individuals of a table frame by frame, as `OnlineTracker` does.
 
@@ -33,6 +34,8 @@ def track_online(
         table: Rows of a video in any order, in frame px.
         options: About the animals and their motion.
         appearance: What the rows look like; see `OnlineTracker.step`.
+        link: (R,) for each row the row of an earlier frame that probably shows the same animal;
+            negative where that is not known.
 
     Returns:
         The track and the margin of each row.
@@ -47,17 +50,25 @@ def track_online(
     score, begun = row_scores(table), 0
     for rows in view_rows(table):
         tracker = OnlineTracker(table.num_keypoints, skeleton_edges(table), options)
+        own = np.full(len(table), UNTRACKED)
         for chosen in stepped(table, rows, tracker.options.forget_after):
             found = tracker.step(
                 table.points[chosen],
                 None if table.confidence is None else table.confidence[chosen],
                 None if score is None else score[chosen],
                 None if appearance is None else appearance[chosen],
+                None if link is None else _followed(own, link[chosen]),
             )
+            own[chosen] = found.track
             decisions.track[chosen] = np.where(found.track < 0, UNTRACKED, found.track + begun)
             decisions.margin[chosen] = found.margin
         begun += tracker.tracks
     return decisions
+
+
+def _followed(track: Int[ndarray, " rows"], link: Int[ndarray, " some"]) -> Int[ndarray, " some"]:
+    """The tracks of the linked rows."""
+    return np.where(link >= 0, track[link], UNTRACKED)
 
 
 def with_tracks(table: PoseTable, track: Int[ndarray, " rows"]) -> PoseTable:
