@@ -15,10 +15,12 @@ from lp_io.checkpoint import annotate_model, read_manifest
 from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path, video_table
 from lp_io.predictions import read_predictions, write_predictions
 from lp_io.predictions.source import is_made_from
+from lp_pipeline.config.load import load_config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.model import Model
 from lp_pipeline.prediction.videos import VideoPredictor
+from lp_pipeline.training.run import train
 
 FRAMES = 16
 
@@ -181,6 +183,34 @@ def test_an_interrupted_prediction_goes_on_to_the_same_bytes(mice_model, mice, t
     assert not list(tmp_path.glob(".*.rows"))
 
 
+@pytest.fixture(scope="module")
+def conditioned_model(mice_config, tiny_training, tmp_path_factory):
+    """A model directory whose tracker is told where each animal was."""
+    folder = tmp_path_factory.mktemp("models") / "conditioned"
+    kind = "model.model_type=heatmap_conditioned"
+    detector = "animals.detector={training: {max_epochs: 15}}"  # finds something
+    longer = "training.max_epochs=4"
+    train(load_config(mice_config, (*tiny_training, kind, detector, longer)), folder)
+    return folder
+
+
+def test_animals_are_followed_to_the_same_bytes_after_an_interruption(
+    conditioned_model, mice, tmp_path
+):
+    """What is looked at again depends on the two frames before, also across an interruption."""
+    with open_video(mice.test_video) as source:
+        animals = Model.from_dir(conditioned_model, chunk=4).animals
+        links = np.concatenate([rows.link for _, rows in animals.predict_video(source)])
+    assert (links >= 0).sum() > FRAMES / 2
+    whole, stopped = tmp_path / "whole.csv", tmp_path / "stopped.csv"
+    predicted(conditioned_model, mice.test_video, whole)
+    with pytest.raises(KeyboardInterrupt):
+        predicted(conditioned_model, mice.test_video, stopped, StopsAtFrame())
+    result = predicted(conditioned_model, mice.test_video, stopped, resume=True)
+    assert result.resumed == 4
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
 def test_a_training_that_was_stopped_in_its_first_stage_goes_on(
     litpose, mice_config, tiny_training, tmp_path
 ):
@@ -231,7 +261,9 @@ def test_the_animals_of_a_video_from_python(mice_model, mice, tmp_path):
         model.predict_video(mice.test_video)
 
 
-@pytest.mark.parametrize("model", ["heatmap", "regression", "heatmap_mhcrnn"])
+@pytest.mark.parametrize(
+    "model", ["heatmap", "regression", "heatmap_mhcrnn", "heatmap_conditioned"]
+)
 def test_every_kind_of_tracker_looks_at_crops(litpose, mice_config, tiny_training, tmp_path, model):
     """Also from unlabelled video, whose animals the detector finds, and with context."""
     folder = tmp_path / "model"

@@ -91,3 +91,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         RowFile(tmp_path / "file" / "v.csv", NAMES, identity=""),
     ):
         pass
+
+
+def test_links_come_back_with_their_rows_and_those_of_the_last_frames(tmp_path):
+    """A row's place among the rows of the frame before goes with it when rows are put in order."""
+    with RowFile(tmp_path / "v.csv", NAMES, identity="") as file:
+        file.append(rows([0, 0]), range(1))
+        file.append(
+            rows([2, 1, 1]), range(1, 4), np.array([1, 0, -1]), np.array([False, 1, 1], bool)
+        )
+        links, seen = file.links()
+        assert links.tolist() == [-1, -1, 0, -1, 1, -1]
+        assert seen.tolist() == [True, True, True, True, False, True]
+        assert file.last(2).frame == (2, 3)
+        assert file.links(2)[0].tolist() == [1, -1]
+        assert file.links(9)[0].tolist() == links.tolist()
+    with RowFile(tmp_path / "none.csv", NAMES, identity="") as empty:
+        assert len(empty.last(2)) == len(empty.links(2)[0]) == 0

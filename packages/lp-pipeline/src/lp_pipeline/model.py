@@ -11,10 +11,10 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from lp_analysis.confidence.stored import stored_calibration
-from lp_analysis.tracks import TrackingOptions, track_offline, with_tracks
+from lp_analysis.tracks import LinkedRows, TrackingOptions, track_offline, with_tracks
 from lp_core.batches import Prediction
 from lp_core.devices import Precision
-from lp_core.poses import PoseTable, concatenate
+from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
 from lp_data.inference.handler import PredictionHandler
@@ -171,9 +171,10 @@ class Model:
                 "the model looks for one animal", remedy="use predict_video instead"
             )
         with open_video(path, reader=reader, resize_to=self.animals.read_size) as source:
-            rows = concatenate([rows for _, rows in self.animals.predict_video(source)])
+            parts = [rows for _, rows in self.animals.predict_video(source)]
+        rows, links = LinkedRows.joined(parts).found()
         options = TrackingOptions(animals=self.animals.options.count)
-        return with_tracks(rows, track_offline(rows, options).track)
+        return with_tracks(rows, track_offline(rows, options, link=links).track)
 
     def _refuse_several(self) -> None:
         if self.animals is not None and self.animals.options.several:

@@ -7,6 +7,7 @@ from lp_analysis.tracks.files import (
     track_file,
     write_tracked,
 )
+from lp_analysis.tracks.following import Follower, FollowingOptions, LinkedRows
 from lp_analysis.tracks.offline import Count, Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
@@ -21,8 +22,11 @@ __all__ = [
     "Decisions",
     "Doubt",
     "FileTracking",
+    "Follower",
+    "FollowingOptions",
     "Individuals",
     "JoiningOptions",
+    "LinkedRows",
     "OnlineTracker",
     "TrackedFile",
     "TrackingOptions",

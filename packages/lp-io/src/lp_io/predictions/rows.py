@@ -2,6 +2,9 @@
 
 A binary file of records, one for each row and in the order of the frames; a frame without any
 animal has one record without a position. It holds numbers only and is read by their places.
+
+Each record has its link: the place of the same animal among the rows of the frame before, -1 where
+that is not known; and whether the animal was seen, or is only taken to be there.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from lp_core.errors import PoseError, unwritable_as
@@ -48,7 +51,14 @@ class RowFile:
         self._resume = resume
         K = len(self.skeleton)
         self._record = np.dtype(
-            [("frame", "<i8"), ("score", "<f4"), ("points", "<f4", (K, 2)), ("conf", "<f4", (K,))]
+            [
+                ("frame", "<i8"),
+                ("link", "<i4"),
+                ("seen", "<i4"),
+                ("score", "<f4"),
+                ("points", "<f4", (K, 2)),
+                ("conf", "<f4", (K,)),
+            ]
         )
         self._file: BinaryIO | None = None
 
@@ -77,12 +87,21 @@ class RowFile:
         with unwritable_as(PoseError, "the rows of the video", self.path):
             self._file.truncate(rows * self._record.itemsize)
 
-    def append(self, rows: PoseTable, frames: range) -> None:
+    def append(
+        self,
+        rows: PoseTable,
+        frames: range,
+        link: Int[ndarray, " rows"] | None = None,
+        seen: Bool[ndarray, " rows"] | None = None,
+    ) -> None:
         """Write the rows of the next frames.
 
         Args:
             rows: Rows of these frames, in any order.
             frames: All frames that they are of; those without a row get an empty one.
+            link: (R,) for each row the place of the same animal among the rows of the frame before,
+                -1 where that is not known; None where it never is.
+            seen: (R,) whether each animal was seen; None where all were.
 
         Raises:
             PoseError: The disk is full.
@@ -94,10 +113,15 @@ class RowFile:
         records["frame"] = np.concatenate([number, empty])
         for field in ("score", "points", "conf"):
             records[field] = np.nan
+        records["link"], records["seen"] = -1, 1
         found = records[: len(number)]
         found["points"], found["conf"] = rows.points, confidence_of(rows)
         if rows.score is not None:
             found["score"] = rows.score
+        if link is not None:
+            found["link"] = link
+        if seen is not None:
+            found["seen"] = seen
         with unwritable_as(PoseError, "the rows of the video", self.path):
             self._file.write(records[np.argsort(records["frame"], kind="stable")].tobytes())
             self._file.flush()
@@ -114,6 +138,28 @@ class RowFile:
             stop = int(np.searchsorted(records["frame"], records["frame"][stop - 1], side="right"))
             yield self._table(records[start:stop])
             start = stop
+
+    def last(self, frames: int) -> PoseTable:
+        """The rows of the last frames, as `chunks` gives them."""
+        return self._table(self._last(frames))
+
+    def links(
+        self, frames: int | None = None
+    ) -> tuple[Int[ndarray, " rows"], Bool[ndarray, " rows"]]:
+        """The links of rows, and whether they were seen, in the order of the tables.
+
+        Args:
+            frames: How many of the last frames; None for all.
+        """
+        records = self._records() if frames is None else self._last(frames)
+        return records["link"].astype(np.int64), records["seen"].astype(bool)
+
+    def _last(self, frames: int) -> ndarray:
+        records = self._records()
+        if not len(records):
+            return records
+        first = int(records["frame"][-1]) - frames + 1
+        return records[int(np.searchsorted(records["frame"], first)) :]
 
     def remove(self) -> None:
         """Remove the file, and what was left of the same table by others."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import UInt8
-from torch import Tensor
+from jaxtyping import Float
+from numpy import ndarray
 
 from lp_analysis.metrics.duplicates import without_duplicates
+from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows
 from lp_core.batches import Prediction
-from lp_core.geometry import affine
 from lp_core.poses import PoseTable, Skeleton
-from lp_core.regions import Box
+from lp_core.poses.centroids import bounding_boxes
 from lp_core.video import Frames, VideoSource
-from lp_data.datasets.samples import channels_first
+from lp_data.inference.crops import CropReader
 from lp_data.inference.finder import AnimalFinder, Small
 from lp_data.inference.handler import PredictionHandler
 from lp_data.loading.runs import prefetch, video_runs, with_context
-from lp_data.regions import centred_box, cutting, resized_part
 from lp_io.checkpoint import Manifest
 from lp_io.model_directory import TOP_DOWN
 from lp_pipeline.prediction.finder import load_finder
@@ -40,6 +38,9 @@ class TopDownPredictor:
     ) -> None:
         self.finder, self.handler, self.options = finder, handler, finder.options
         self.skeleton = skeleton or Skeleton(handler.tracker.options.keypoint_names)
+        self._crops = CropReader(handler, self.options.crop_size)
+        told = self.options.several and handler.tracker.condition == "pose"
+        self._following = FollowingOptions(self.options.body_length) if told else None
 
     @classmethod
     def of_model(
@@ -76,46 +77,41 @@ class TopDownPredictor:
     def predict_one(self, chunks: Iterable[Frames]) -> Iterator[Prediction]:
         """One animal in each of consecutive frames, as `PredictionHandler.predict_frames` does."""
         for _, rows in self._predict(with_context(chunks, self.handler.margin), 0):
-            yield Prediction.of_table(rows)
+            yield Prediction.of_table(rows.table)
 
     def predict_frames(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
         """One animal in each frame, as `PredictionHandler.predict_video` does."""
         for _, rows in self.predict_video(source, start):
-            yield Prediction.of_table(rows)
+            yield Prediction.of_table(rows.table)
 
     def predict_video(
-        self, source: VideoSource, start: int = 0
-    ) -> Iterator[tuple[range, PoseTable]]:
+        self, source: VideoSource, start: int = 0, before: LinkedRows | None = None
+    ) -> Iterator[tuple[range, LinkedRows]]:
         """The rows of all frames from ``start`` on, some frames at a time.
 
         Args:
             source: The video, with frames at their own size.
             start: The frame to begin with, as `PredictionHandler.seam` gives it.
+            before: The rows of the two frames before that.
         """
         runs = video_runs(source, self.handler.chunk, self.handler.margin, start)
-        yield from self._predict(runs, start)
+        yield from self._predict(runs, start, before)
 
-    def _predict(self, runs: Iterable[Frames], start: int) -> Iterator[tuple[range, PoseTable]]:
+    def _predict(
+        self, runs: Iterable[Frames], start: int, before: LinkedRows | None = None
+    ) -> Iterator[tuple[range, LinkedRows]]:
         margin = self.handler.margin
+        follower = Follower.going_on(self._following, start, before) if self._following else None
         for run, small in prefetch(
             (run, self.finder.resized(run[margin : len(run) - margin])) for run in runs
         ):
             numbers = range(start, start + len(small))
-            yield numbers, self._rows(run, small, start)
+            yield numbers, self._rows(run, small, start, follower)
             start = numbers.stop
 
-    def _rows(self, run: Frames, small: Small, start: int) -> PoseTable:
-        size = (run.shape[1], run.shape[2])
-        place, centres, scores = self.finder.find(small, size)
-        boxes = [centred_box(centre, self.options.crop_size) for centre in centres.tolist()]
-        to_model = [cutting(size, box, self.handler.image_size) for box in boxes]
-        to_frame = affine.invert(torch.stack(to_model)).float() if boxes else torch.empty(0, 2, 3)
-        window = 2 * self.handler.margin + 1
-        crops = [
-            self._crops(run[at : at + window], box)
-            for at, box in zip(place.tolist(), boxes, strict=True)
-        ]
-        found = self.handler.predict_images(crops, to_frame)
+    def _rows(self, run: Frames, small: Small, start: int, follower: Follower | None) -> LinkedRows:
+        place, centres, scores = self.finder.find(small, (run.shape[1], run.shape[2]))
+        found = self._crops.look(run, place.tolist(), centres)
         confidence = found.confidences.double().numpy()
         rows = PoseTable(
             self.skeleton,
@@ -125,12 +121,17 @@ class TopDownPredictor:
             score=scores * confidence.mean(axis=1) if len(place) else scores,
             confidence=confidence,
         )
-        if not self.options.several:
-            return rows
-        return without_duplicates(rows, self.options.body_length)
+        if follower is not None:
+            numbers = range(start, start + len(small))
+            return follower.follow(rows, numbers, partial(self._again, run))
+        if self.options.several:
+            rows = without_duplicates(rows, self.options.body_length)
+        return LinkedRows.unlinked(rows)
 
-    def _crops(self, frames: Frames, box: Box) -> UInt8[Tensor, "*context 3 down across"]:
-        """What the tracker sees of an animal: (3, H, W), or (F, 3, H, W) with context."""
-        size = self.handler.image_size
-        crops = channels_first(np.stack([resized_part(frame, box, size) for frame in frames]))
-        return crops if self.handler.margin else crops[0]
+    def _again(
+        self, run: Frames, at: int, expected: Float[ndarray, "animals keypoints 2"]
+    ) -> tuple[Float[ndarray, "animals keypoints 2"], Float[ndarray, "animals keypoints"]]:
+        """Look again at animals of a frame of a run, which should be about at some places."""
+        middles = bounding_boxes(expected).mean(axis=1)
+        found = self._crops.look(run, [at] * len(expected), middles, expected)
+        return found.keypoints.double().numpy(), found.confidences.double().numpy()

@@ -16,7 +16,7 @@ from lp_analysis.confidence.stored import written_beside
 from lp_analysis.metrics.frame_metrics import FrameMetric
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
-from lp_analysis.tracks import FileTracking, TrackingOptions, write_tracked
+from lp_analysis.tracks import FileTracking, LinkedRows, TrackingOptions, write_tracked
 from lp_core.batches import Prediction
 from lp_core.listing import file_marks
 from lp_core.poses import Content, concatenate, read_pose_csv_chunks
@@ -159,13 +159,15 @@ class VideoPredictor:
                 resumed = self.handler.seam(rows.frames, len(source))
                 rows.keep(resumed)
                 update(resumed)
-                for numbers, part in animals.predict_video(source, resumed):
-                    rows.append(part, numbers)
+                before = LinkedRows(rows.last(2), *rows.links(2))
+                for numbers, part in animals.predict_video(source, resumed, before):
+                    rows.append(part.table, numbers, part.link, part.seen)
                     update(numbers.stop)
-            found = concatenate(list(rows.chunks()))
+            whole = LinkedRows(concatenate(list(rows.chunks())), *rows.links())
+            found, links = whole.found(every_frame=True)
             found = replace(found, skeleton=animals.skeleton, scorer=self.scorer)
             tracking = FileTracking(TrackingOptions(animals=animals.options.count))
-            written = write_tracked(found, table, tracking)
+            written = write_tracked(found, table, tracking, links)
             result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
         rows.remove()
         write_source(table, video, self.handler.weights_digest, None)

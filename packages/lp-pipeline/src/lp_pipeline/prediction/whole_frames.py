@@ -11,6 +11,7 @@ import torch
 
 from lp_analysis.metrics.duplicates import without_duplicates
 from lp_analysis.metrics.score_threshold import MOST, match_animals
+from lp_analysis.tracks import LinkedRows
 from lp_core.batches import LabeledBatch, Prediction
 from lp_core.options import OptionError, read_options
 from lp_core.poses import PoseTable, Skeleton
@@ -90,16 +91,17 @@ class WholeFramePredictor:
         return repr(self.options)
 
     def predict_video(
-        self, source: VideoSource, start: int = 0
-    ) -> Iterator[tuple[range, PoseTable]]:
+        self, source: VideoSource, start: int = 0, before: LinkedRows | None = None
+    ) -> Iterator[tuple[range, LinkedRows]]:
         """The rows of all frames from ``start`` on, some frames at a time.
 
         Args:
             source: The video, opened with ``resize_to`` as `read_size` says.
             start: The frame to begin with, as `PredictionHandler.seam` gives it.
+            before: Not needed: each frame is looked at by itself.
         """
         for numbers, found in self.handler.find_in_video(source, start):
-            yield numbers, self.rows(found, numbers)
+            yield numbers, LinkedRows.unlinked(self.rows(found, numbers))
 
     def predict_frames(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
         """One animal in each frame, as `PredictionHandler.predict_video` does; NaN without one."""
