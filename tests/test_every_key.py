@@ -4,11 +4,14 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lp_core.errors import LPError
+from lp_core.geometry.cameras import Camera, Rig
 from lp_core.options import plain_options
 from lp_core.trackers.weights import weights_digest
+from lp_io.calibration import write_rig
 from lp_io.training_state.metrics_log import MetricsLog
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
@@ -21,6 +24,7 @@ from lp_pipeline.builders.model import (
     get_tracker_class,
 )
 from lp_pipeline.builders.videos import videos_to_predict
+from lp_pipeline.builders.views import get_cameras, get_views
 from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.json_schema import schema_json
 from lp_pipeline.config.load import load_config
@@ -36,6 +40,7 @@ SEMI = ("model.losses_to_use=[temporal]", *CLIPS)
 CONTEXT = ("model.model_type=heatmap_mhcrnn", "model.feature_stride=null")
 STEPS = ("training.max_epochs=null", "training.max_steps=9")
 TOP_DOWN = "animals.top_down=true"
+TWO_VIEWS = "data.view_names=['00','01']"
 STEPWISE = "training.lr_scheduler_params.multisteplr"
 
 
@@ -50,6 +55,11 @@ class Look:
     def labels(self):
         table = get_labels(self.config)
         return table.keypoint_names, digest(table.points), digest(table.codes), len(table)
+
+    def cameras(self):
+        labels, views = get_labels(self.config), get_views(self.config)
+        found = get_cameras(self.config, labels, views) or {}
+        return {frame: digest(packed.numpy()) for frame, packed in found.items()}
 
     def dataset(self):
         return get_dataset(self.config, self.kind, get_labels(self.config))
@@ -148,6 +158,7 @@ EFFECTS = {
     "data.bbox_file": ("{boxes}", "samples"),
     "data.keypoint_names": ("{names}", "labels"),
     "data.view_names": ("['00','01']", "fitted", "data.csv_file={views}"),
+    "data.camera_params_file": ("{cameras}", "cameras", "data.csv_file={views}", TWO_VIEWS),
     "data.mirrored_column_matches": ("[[0,1],[2,3]]", "fitted"),
     "data.columns_for_singleview_pca": ("[0,1,2]", "fitted"),
     "data.skeleton": ("[[nose_top,tail_base_top]]", "after"),
@@ -233,7 +244,6 @@ EFFECTS = {
 
 WITHOUT = {
     "data.num_keypoints": "7",
-    "data.camera_params_file": "cameras.toml",
     "training.imgaug_3d": "true",
     "training.patch_mask": "{init_epoch: 3}",
     "model.head": "heatmap_cnn",
@@ -274,7 +284,13 @@ def words(project, model_dir, tmp_path_factory):
     for number, path in enumerate(views):  # as if the two sessions were two cameras
         own = [line for line in lines[3:-3] if f"session_0{number}/" in line]
         path.write_text("\n".join([*lines[:3], *own]) + "\n")
+    cameras = [Camera(view, (96, 96), np.diag([90.0, 90, 1])) for view in ("00", "01")]
+    write_rig(Rig(tuple(cameras)), other / "rig.toml")
+    own = {line.split(",")[0] for line in lines[3:]}
+    rows = [f"{path},{other / 'rig.toml'}" for path in sorted(own)]
+    (other / "cameras.csv").write_text("\n".join(["frame,file", *rows]) + "\n")
     return {
+        "cameras": other / "cameras.csv",
         "views": f"[{views[0]},{views[1]}]",
         "other": other,
         "boxes": other / "boxes.csv",

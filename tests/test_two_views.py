@@ -182,3 +182,220 @@ def test_a_semi_supervised_training_of_two_views_runs_and_predicts_its_labels(
     }
     header = (tmp_path / "model" / "csv_logs" / "metrics.csv").read_text().splitlines()[0]
     assert "train_pca_multiview_loss" in header
+
+
+# ------------------------------------------------------------------------------------- prediction
+
+
+@pytest.fixture(scope="session")
+def joint_tracker(tmp_path_factory):
+    """The name of a tracker that looks at all views together."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "joint_views-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: joint-views\nVersion: 1.0\n")
+    target = "lp_models.multiview.tracker:MultiviewTransformerTracker"
+    (info / "entry_points.txt").write_text(f"[lp.models]\njoint_views = {target}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        yield "joint_views"
+
+
+@pytest.fixture(scope="session")
+def joint_model(joint_tracker, config, tiny_training, tmp_path_factory):
+    """A tracker of both views together after one epoch, not to be changed."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.evaluation.after_training import evaluate_training
+    from lp_pipeline.training.run import train
+
+    folder = tmp_path_factory.mktemp("models") / "joint"
+    settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
+    more = ("model.backbone=test_vit", "model.backbone_pretrained=false")
+    loaded = load_config(config, (*settings, f"model.model_type={joint_tracker}", *more))
+    setup = train(loaded, folder)
+    evaluate_training(setup, loaded.config, folder)
+    return folder
+
+
+def table_of(path):
+    """x, y and likelihood of each frame of a table of predictions."""
+    lines = path.read_text().splitlines()[3:]
+    return np.array([[float(cell) for cell in line.split(",")[1:]] for line in lines])
+
+
+@pytest.fixture
+def videos(two_views, tmp_path):
+    """A folder with the videos of one session, under names of its own."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for view in VIEWS:
+        shutil.copy(two_views / "videos" / f"session_00_{view}.mp4", folder / f"day_{view}.mp4")
+    return folder
+
+
+@pytest.mark.parametrize("model", ["two_view_model", "joint_model"])
+def test_a_folder_of_sessions_is_predicted_into_a_table_of_each_video(
+    model, request, videos, litpose, tmp_path
+):
+    """`multiview_facts` 45 to 48: sessions by names, with what is left out and absent named."""
+    shutil.copy(videos / "day_top.mp4", videos / "night_top.mp4")
+    shutil.copy(videos / "day_top.mp4", videos / "xtop.mp4")
+    folder = request.getfixturevalue(model)
+    outcome = litpose("predict", folder, videos, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert "night    night_top.mp4  absent" in outcome.out
+    assert "left out: xtop.mp4" in outcome.out
+    names = {path.stem for path in (tmp_path / "out").glob("*.csv")}
+    assert {"day_top", "day_bot", "night_top", "day_bot_temporal_norm"} <= names
+    tables = [table_of(tmp_path / "out" / f"{name}.csv") for name in ("day_top", "day_bot")]
+    assert [len(table) for table in tables] == [24, 24]
+    assert tables[0][:, 1::3].max() < 50
+    again = litpose("predict", folder, videos, "-o", tmp_path / "out")
+    assert again.out.count("is there already") == (4 if model == "two_view_model" else 3)
+
+
+def test_the_views_of_a_session_are_seen_together(joint_model, videos, tmp_path):
+    """Without the other view, and with one that begins later, predictions are others."""
+    from lp_pipeline.model import Model
+
+    model = Model.from_dir(joint_model)
+    both = {view: videos / f"day_{view}.mp4" for view in VIEWS}
+    together = model.predict_session(both)
+    assert {view: len(found.keypoints) for view, found in together.items()} == {
+        "top": 24,
+        "bot": 24,
+    }
+    alone = model.predict_session({"top": both["top"]})
+    assert set(alone) == {"top"}
+    difference = (together["top"].keypoints - alone["top"].keypoints).abs().max()
+    assert difference > 0.01
+    late = model.predict_session(both, offsets={"bot": 5})
+    assert len(late["bot"].keypoints) == 24
+    # of the last 5 frames of the view from above there is no other view
+    np.testing.assert_allclose(
+        late["top"].keypoints[-5:], alone["top"].keypoints[-5:], rtol=0, atol=1e-3
+    )
+    assert (late["top"].keypoints[:-5] - alone["top"].keypoints[:-5]).abs().max() > 0.01
+
+
+def test_an_interrupted_session_goes_on_and_becomes_the_same(joint_model, videos, tmp_path):
+    from lp_data.sessions import SessionVideo
+    from lp_pipeline.model import Model
+    from lp_pipeline.prediction.sessions import predict_group
+    from lp_pipeline.prediction.videos import VideoPredictor
+
+    model = Model.from_dir(joint_model, chunk=10)
+    by = VideoPredictor(model.handler, model.scorer, model.calibration)
+    session = tuple(SessionVideo("day", view, videos / f"day_{view}.mp4") for view in VIEWS)
+    whole = {view: tmp_path / "whole" / f"{view}.csv" for view in VIEWS}
+    predict_group(by, model.views.names, session, whole)
+
+    class Stopped(Exception):
+        pass
+
+    stops = iter([False, True])
+    predict = model.handler.predict_labeled
+
+    def stopping(batch):
+        if next(stops):
+            raise Stopped
+        return predict(batch)
+
+    parts = {view: tmp_path / "parts" / f"{view}.csv" for view in VIEWS}
+    model.handler.predict_labeled = stopping
+    with pytest.raises(Stopped):
+        predict_group(by, model.views.names, session, parts)
+    del model.handler.predict_labeled
+    assert not parts["top"].exists()
+    results = predict_group(by, model.views.names, session, parts, resume=True)
+    assert results["bot"].resumed == 5
+    for view in VIEWS:
+        assert parts[view].read_bytes() == whole[view].read_bytes()
+
+
+def test_one_camera_alone_is_refused_where_views_are_seen_together(joint_model, videos):
+    from lp_core.errors import LPError
+    from lp_pipeline.model import Model
+
+    with pytest.raises(LPError, match="several views of a frame together"):
+        Model.from_dir(joint_model).predict_video(videos / "day_top.mp4")
+
+
+def test_label_files_of_views_are_predicted_together_if_the_tracker_needs_them(
+    joint_model, two_views, litpose, tmp_path
+):
+    """`multiview_facts` 49: label files of several views could not be predicted by a command."""
+    files = [two_views / f"CollectedData_{view}_new.csv" for view in VIEWS]
+    outcome = litpose("predict", joint_model, *files, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    for file in files:
+        rows = rows_of(tmp_path / "out" / file.stem / "predictions.csv")
+        assert set(rows) == set(read_labels(file).image_paths)
+    assert (joint_model / "predictions_top_new_pixel_error.csv").is_file()
+
+
+def test_a_manifest_names_sessions_and_tables(two_view_model, videos, litpose, tmp_path):
+    (videos / "day_bot.mp4").rename(videos / "b.mp4")
+    (videos / "sessions.csv").write_text("session,view,video\nfirst,bot,b.mp4\n")
+    outcome = litpose("predict", two_view_model, videos, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "out" / "first_bot.csv").is_file()
+    assert (tmp_path / "out" / "day_top.csv").is_file()
+
+
+def test_videos_are_predicted_after_training_session_by_session(
+    joint_tracker, config, tiny_training, tmp_path
+):
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.evaluation.after_training import follow_up
+    from lp_pipeline.training.run import train
+
+    settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
+    more = ("model.backbone=test_vit", "model.backbone_pretrained=false")
+    after = "eval.predict_vids_after_training=true"
+    kind = f"model.model_type={joint_tracker}"
+    loaded = load_config(config, (*settings, kind, *more, after))
+    setup = train(loaded, tmp_path / "model")
+    result, tables = follow_up(setup, loaded.config, tmp_path / "model")
+    assert result is not None
+    assert {table.stem for table in tables} == {"session_00_top", "session_00_bot"}
+    assert all(table.is_file() for table in tables)
+    assert "session_00_top" in (tmp_path / "model" / "report.html").read_text()
+
+
+# ------------------------------------------------------------------------------------------ check
+
+
+def test_a_check_knows_views_and_says_what_goes_together(two_views, litpose):
+    outcome = litpose("check", two_views)
+    assert outcome.code == 0, outcome.out
+    lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    assert "views bot, top" in lines
+    assert "views per frame 15 of 2 views" in lines
+    assert "calibration none" in lines
+    assert "session bot top" in lines
+    assert "session_00 session_00_bot.mp4 session_00_top.mp4" in lines
+
+
+def test_a_check_finds_what_is_absent_unequal_or_of_no_view(two_views, litpose, tmp_path):
+    """`multiview_facts` 10, 11 and 45 to 54: nothing is left out without being named."""
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    labels = folder / "CollectedData_bot.csv"
+    labels.write_text("\n".join(labels.read_text().splitlines()[:-2]) + "\n")
+    videos = folder / "videos"
+    shutil.copy(folder / "videos_test" / "test_top.mp4", videos / "session_00_top.mp4")
+    shutil.copy(videos / "session_00_top.mp4", videos / "night_top.mp4")
+    shutil.copy(videos / "session_00_top.mp4", videos / "spare.mp4")
+    lines = ['[cam_0]\nname = "top"\nsize = [96, 46]']
+    lines.append(
+        "matrix = [[90.0, 0, 48], [0, 90, 23], [0, 0, 1]]\ndistortions = [0.0, 0, 0, 0, 0]"
+    )
+    lines.append("rotation = [0.0, 0, 0]\ntranslation = [0.0, 0, 0]")
+    (folder / "calibration.toml").write_text("\n".join(lines))
+    outcome = litpose("check", folder, "--verbose")
+    assert "the view 'bot' has no row for 2 of 15 frames" in outcome.out
+    assert "session_00_top.mp4 16 frames" in outcome.out
+    assert "session 'night' has no video of the view 'bot'" in outcome.out
+    assert "spare.mp4" in outcome.out
+    assert "the rig has no camera 'bot'" in outcome.out
+    assert outcome.code == 2

@@ -23,7 +23,7 @@ from lp_data.datasets.clips import ClipDataset, InStep, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import DataModuleError, VideoError
 from lp_data.loading.loader import EpochSampler, ResumableLoader, begin_worker
-from lp_data.sessions import Manifest, SessionVideo
+from lp_data.sessions import SessionManifest, SessionVideo
 from lp_data.split import split_rows
 from lp_data.testing.encoding import Encoding, encode
 from lp_data.video.base import Source
@@ -124,7 +124,7 @@ def session_clips(*videos, views=("a", "b"), jointly=False, **options):
         SessionVideo(session, view, Path(f"{session}_{view}/{length}.mp4"), offset=offset)
         for session, view, length, offset in videos
     ]
-    manifest = Manifest(views, tuple(found))
+    manifest = SessionManifest(views, tuple(found))
     return ClipDataset(
         [video.video for video in found], 4, SIZE, open_video=Numbered,
         in_step=InStep(manifest, jointly), **options,

@@ -17,6 +17,7 @@ from lp_data.sessions import (
     SessionVideo,
     ViewNames,
     ViewSet,
+    calibrations_of,
     find_calibrations,
     group_videos,
     read_manifest,
@@ -184,6 +185,33 @@ def test_every_session_has_a_calibration_or_none_has(folder):
         "a": "a.toml",
         "b": "calibration.toml",
     }
+
+
+FRAMES = ("labeled-data/a/img1.png", "labeled-data/a/img2.png", "labeled-data/b/img1.png")
+
+
+def cameras_of(folder, *rows, frames=FRAMES):
+    table = folder / "cameras.csv"
+    table.write_text("\n".join(["path,file", *rows]) + "\n")
+    found = calibrations_of(folder, frames, CAMERAS, table=table)
+    return [found[frame].name for frame in frames]
+
+
+def test_a_table_of_cameras_is_read_by_session_and_frame(folder):
+    """`multiview_facts` 8 and 9: rows were used by position after comparing base names only."""
+    project = folder("rigs/one.toml", "rigs/two.toml")
+    rows = [
+        "labeled-data/b_cam10/img1.png,rigs/two.toml",  # of a view
+        "labeled-data/a/img2.png,rigs/two.toml",
+        "labeled-data/a/img1.png,rigs/one.toml",
+    ]
+    assert cameras_of(project, *rows) == ["one.toml", "two.toml", "two.toml"]
+    with pytest.raises(SessionError, match="without cameras, of the sessions 'b'"):
+        cameras_of(project, *rows[1:])
+    with pytest.raises(SessionError, match="no file of cameras"):
+        cameras_of(project, "labeled-data/a/img1.png,rigs/3.toml")
+    with pytest.raises(SessionError, match="one frame has two files"):
+        cameras_of(project, rows[1], "labeled-data/a/img2.png,rigs/one.toml")
 
 
 class Counted(Source):

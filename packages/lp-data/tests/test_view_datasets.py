@@ -153,3 +153,17 @@ def test_several_regions_of_a_view_are_refused_where_views_are_seen_jointly(proj
     table, folder = project(SOME)
     with pytest.raises(DataModuleError, match="the view 'top' has several regions"):
         JointDataset(table, folder, (20, 30), views=VIEWS, regions=Halves())
+
+
+def test_the_cameras_of_each_frame_go_into_the_batch(project):
+    table, folder = project(SOME)
+    packed = {
+        moment: number * torch.ones(3, 5) + torch.arange(3)[:, None] / 10
+        for number, moment in enumerate(dict.fromkeys(VIEWS.moments(table)))
+    }
+    dataset = JointDataset(table, folder, (20, 30), views=VIEWS, cameras=packed)
+    batch = collate([dataset[2], dataset[0]])
+    assert batch["cameras"].shape == (2, 3, 5)
+    expected = torch.tensor([[2, 2.1, 2.2], [0, 0.1, 0.2]])
+    torch.testing.assert_close(batch["cameras"][..., 0], expected)
+    assert batch["frame"].tolist() == [2, 2, 2, 0, 0, 0]

@@ -229,10 +229,8 @@ def test_keys_of_several_views_are_read(tmp_path):
 
 
 def test_keys_of_multi_view_training_are_noted(tmp_path):
-    text = "data: {camera_params_file: c.csv}\ntraining:\n  imgaug_3d: true\n"
-    loaded = load(tmp_path, text + "  patch_mask: {init_epoch: 40}\n")
+    loaded = load(tmp_path, "training:\n  imgaug_3d: true\n  patch_mask: {init_epoch: 40}\n")
     assert [note.split(": ")[1] for note in loaded.notes] == [
-        "data.camera_params_file",
         "training.imgaug_3d",
         "training.patch_mask",
     ]

@@ -57,9 +57,10 @@ def metrics_log(folder: Path) -> Path:
     return folder / CSV_FOLDER / METRICS_FILE
 
 
-def video_table(folder: Path, video: Path) -> Path:
-    """Where a model directory keeps its predictions of a video."""
-    return folder / VIDEO_FOLDER / f"{video.stem}.csv"
+def video_table(folder: Path, video: Path | str) -> Path:
+    """Where a model directory keeps its predictions of a video: a file, or the name for it."""
+    name = video if isinstance(video, str) else video.stem
+    return folder / VIDEO_FOLDER / f"{name}.csv"
 
 
 def of_view(table: Path, view: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 
@@ -14,17 +14,21 @@ from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.tracks import LinkedRows, TrackingOptions, track_offline, with_tracks
 from lp_core.batches import Prediction
 from lp_core.devices import Precision
+from lp_core.errors import suggestion
 from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
+from lp_data.inference.cuts import opened_to_predict
 from lp_data.inference.handler import PredictionHandler
+from lp_data.inference.joint import predict_together
 from lp_data.regions import read_boxes
+from lp_data.sessions import ViewNames
 from lp_data.video.open import open_video
 from lp_io.checkpoint import Manifest, load_model
+from lp_io.model_directory import VIEWS
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.animals import AnimalPredictor, animal_predictor
-from lp_pipeline.prediction.cuts import opened_to_predict
 
 Frame = UInt8[ndarray, "height width 3"]
 
@@ -87,6 +91,11 @@ class Model:
     def tracker(self) -> BaseSupervisedTracker:
         """The tracker itself."""
         return self.handler.tracker
+
+    @property
+    def views(self) -> ViewNames | None:
+        """The cameras that it was trained on; None for one."""
+        return ViewNames.from_dict(self.manifest.extra.get(VIEWS))
 
     @property
     def scorer(self) -> str:
@@ -152,6 +161,50 @@ class Model:
             self.handler, Path(path), reader=reader, boxes=found, animals=animals
         ) as (_, predict):
             return Prediction.joined(list(predict(0)))
+
+    def predict_session(
+        self,
+        videos: Mapping[str, str | Path],
+        *,
+        offsets: Mapping[str, int] | None = None,
+        reader: str = "auto",
+        boxes: Mapping[str, str | Path] | None = None,
+    ) -> dict[str, Prediction]:
+        """Predictions of the videos of one session, filmed by several cameras.
+
+        Args:
+            videos: By view the video; views may be absent.
+            offsets: By view how many frames later its video shows a moment; 0 where left out.
+            reader: A registered video reader, or ``auto``.
+            boxes: By view a file of boxes to cut its frames to; whole frames where left out.
+
+        Returns:
+            By view the keypoints (N, K, 2) in px of its frames, and confidences (N, K), of all N
+            frames of its video.
+
+        Raises:
+            VideoError: A file is not a video that can be read exactly.
+            BoxFileError: Boxes cannot be read, or are not those of the video.
+            PredictionError: The model was trained on one camera, or on others.
+        """
+        views = self.views
+        if views is None:
+            raise PredictionError(
+                "the model was trained on one camera", remedy="use predict_video instead"
+            )
+        for view in videos:
+            if view not in views.names:
+                hint = suggestion(view, views.names)
+                raise PredictionError(f"the model knows no view '{view}'", remedy=hint)
+        given = boxes or {}
+        if self.tracker.views == "each":
+            return {
+                view: self.predict_video(video, reader=reader, boxes=given.get(view))
+                for view, video in videos.items()
+            }
+        paths = {view: Path(video) for view, video in videos.items()}
+        own = {view: read_boxes([Path(file)]) for view, file in given.items()}
+        return predict_together(self.handler, views.names, paths, offsets, own, reader=reader)
 
     def predict_animals(self, path: str | Path, *, reader: str = "auto") -> PoseTable:
         """All animals of a video, a row for each in each frame, named by their tracks.

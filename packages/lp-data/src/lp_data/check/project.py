@@ -21,8 +21,10 @@ from lp_data.check.labels import (
     find_label_files,
 )
 from lp_data.check.report import Problem, ProjectReport
+from lp_data.check.views import check_view_labels, check_views, find_views
 from lp_data.datasets.neighbours import prove_neighbours, videos_by_name
-from lp_data.errors import DataError
+from lp_data.errors import DataError, SessionError
+from lp_data.sessions.names import ViewNames
 
 
 def check_project(
@@ -52,7 +54,9 @@ def check_project(
         hint = foreign_path_hint(str(project)) or "check the path, or data_dir"
         raise DataError("the project is not a folder", where=project, remedy=hint)
     files = find_label_files(project) if label_files is None else [project / f for f in label_files]
-    table, problems = check_label_files(files)
+    views, view_problems = _views(project, files)
+    table, problems = check_view_labels(files, views) if views else check_label_files(files)
+    problems += view_problems
     others = tuple(path for path in visible(project, "*.csv") if path not in files)
     if not files:
         problems.append(_no_label_file(project, others))
@@ -61,12 +65,23 @@ def check_project(
     report = ProjectReport(project, tuple(files), others, problems=tuple(problems))
     if table is not None:
         report = _with_labels(report, table, folder, keypoint_names)
+    if views is not None:
+        summary, together = check_views(table, views, project, videos)
+        report = replace(report, views=summary, problems=(*report.problems, *together))
     return replace(
         report,
         videos=tuple(videos),
         beside_videos=beside_videos,
         problems=(*report.problems, *video_problems),
     )
+
+
+def _views(project: Path, files: Sequence[Path]) -> tuple[ViewNames | None, list[Problem]]:
+    """The cameras of a project; None of one, or where nothing says which."""
+    try:
+        return find_views(project, files), []
+    except SessionError as error:
+        return None, [Problem.of(error)]
 
 
 def _with_labels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -81,6 +81,20 @@ class VideoSummary(NamedTuple):
     fps: Fraction
 
 
+class ViewsSummary(NamedTuple):
+    """How the views of several cameras go together.
+
+    ``frames`` says how many labelled frames have images of how many views; ``sessions`` is the
+    table of the sessions and their videos; ``calibrations`` are the files of calibrated cameras by
+    session.
+    """
+
+    names: tuple[str, ...]
+    frames: Mapping[int, int] = {}
+    sessions: str = ""
+    calibrations: Mapping[str, Path] = {}
+
+
 @dataclass(frozen=True)
 class ProjectReport:
     """Everything a check found.
@@ -101,6 +115,7 @@ class ProjectReport:
             learn from, and whether these are neighbours in time.
         videos: The videos that can be opened.
         beside_videos: Names of what is in the folder of videos and is not a video; may be empty.
+        views: How the views of several cameras go together; None where there is one camera.
         problems: What is wrong, in the order in which it was found.
     """
 
@@ -117,6 +132,7 @@ class ProjectReport:
     neighbours: NeighbourEvidence = field(default_factory=lambda: NeighbourEvidence({}, {}))
     videos: tuple[VideoSummary, ...] = ()
     beside_videos: str = ""
+    views: ViewsSummary | None = None
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -140,6 +156,8 @@ def report_text(report: ProjectReport, *, verbose: bool = False) -> str:
     if report.keypoints:
         rows = [_keypoint_row(each, report.num_animals) for each in report.keypoints]
         parts.append(_table([("keypoint", "visible", "occluded", "labelled"), *rows]))
+    if report.views and report.views.sessions:
+        parts.append(report.views.sessions)
     if report.animals:
         rows = [(each.name, str(each.images), str(each.keypoints)) for each in report.animals]
         parts.append(_table([("individual", "images", "keypoints labelled"), *rows]))
@@ -176,12 +194,25 @@ def _facts(report: ProjectReport) -> list[tuple[str, ...]]:
         ("other CSV files", _names(report.other_tables)),
         ("frames", f"{report.num_frames}, {report.num_labelled_frames} with labels"),
         *([("animals per frame", f"{counts} frames")] if counts else []),
+        *_view_facts(report.views),
         ("keypoints", str(len(report.keypoints))),
         ("labelled", f"{report.share_labelled:.1%} of all keypoints in all {who}"),
         ("image sizes", ", ".join(f"{_size(size)} ({count})" for size, count in sizes) or "none"),
         ("with neighbours", "; ".join(filter(None, [proved, report.neighbours.unproved_text()]))),
         ("videos", str(len(report.videos))),
         ("left out of them", report.beside_videos or "nothing"),
+    ]
+
+
+def _view_facts(views: ViewsSummary | None) -> list[tuple[str, ...]]:
+    if views is None:
+        return []
+    counts = ", ".join(f"{count} of {number}" for number, count in views.frames.items())
+    calibrated = ", ".join(sorted({path.name for path in views.calibrations.values()}))
+    return [
+        ("views", ", ".join(views.names)),
+        ("views per frame", f"{counts} views" if counts else "none"),
+        ("calibration", calibrated or "none"),
     ]
 
 

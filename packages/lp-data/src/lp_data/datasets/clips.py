@@ -26,7 +26,7 @@ from lp_data.datasets.samples import Epoch, channels_first, sample_rng
 from lp_data.errors import BoxFileError, VideoError
 from lp_data.images import resize
 from lp_data.regions import Boxes, CutVideo, cutting
-from lp_data.sessions.manifest import Manifest
+from lp_data.sessions.manifest import SessionManifest
 from lp_data.sessions.view_set import ranges_of_views, shared_frames, tell_lengths
 from lp_data.video.indexed import IndexedSource
 from lp_data.video.open import open_video as open_any_video
@@ -82,7 +82,7 @@ class InStep(NamedTuple):
         jointly: Whether clips have all views of the project, black ones where one is absent.
     """
 
-    manifest: Manifest
+    manifest: SessionManifest
     jointly: bool = False
 
 
@@ -193,7 +193,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         self,
         known: Sequence[KnownVideo],
         runs: Callable[[KnownVideo], Sequence[BoxRun]] | None,
-        manifest: Manifest,
+        manifest: SessionManifest,
     ) -> list[_Part]:
         """The frames of each session that all its videos have."""
         number = {video: place for place, video in enumerate(manifest.videos)}

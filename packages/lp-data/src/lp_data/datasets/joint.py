@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lp_core.poses import PoseTable
+from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datasets.labeled import LabeledDataset, LabeledSample
 from lp_data.errors import DataModuleError
 from lp_data.sessions.names import ViewNames
@@ -27,10 +30,13 @@ class JointDataset(LabeledDataset):
         data_dir: As for `LabeledDataset`.
         image_size: As for `LabeledDataset`.
         views: The views.
+        cameras: For each frame, as `ViewNames.moment` names it, its V cameras as
+            `lp_core.geometry.cameras` packs them; None where they are not calibrated.
         **options: As for `LabeledDataset`.
 
     Raises:
-        DataModuleError: An image has several regions; or as `LabeledDataset`.
+        DataModuleError: There are no views, or an image has several regions; or as
+            `LabeledDataset`.
     """
 
     def __init__(
@@ -39,10 +45,21 @@ class JointDataset(LabeledDataset):
         data_dir: str | Path,
         image_size: tuple[int, int],
         *,
-        views: ViewNames,
+        views: ViewNames | None,
+        cameras: Mapping[str, Float[Tensor, "views parameters"]] | None = None,
         **options: Any,
     ) -> None:
+        if views is None:
+            raise DataModuleError(
+                "a tracker that looks at several views of a frame together needs their names",
+                where="data.view_names",
+                remedy="name two cameras or more, or choose another model.model_type",
+            )
         super().__init__(table, data_dir, image_size, views=views, **options)
+        self._packed = None
+        if cameras is not None:
+            moments = dict.fromkeys(views.moments(table))
+            self._packed = [cameras[moment] for moment in moments]
         self._groups: list[dict[int, int]] = [{} for _ in dict.fromkeys(self._frames)]
         for image, (frame, camera) in enumerate(zip(self._frames, self._cameras, strict=True)):
             if camera in self._groups[frame]:
@@ -79,10 +96,21 @@ class JointDataset(LabeledDataset):
         images = self._groups[frame]
         found = {camera: self._sample(draw, image) for camera, image in images.items()}
         like = next(iter(found.values()))
-        return [
+        samples = [
             found[camera] if camera in found else _absent(like, camera)
             for camera in range(len(self.views))
         ]
+        if self._packed is None:
+            return samples
+        packed = zip(samples, self._packed[frame], strict=True)
+        return [{**sample, "cameras": camera} for sample, camera in packed]
+
+
+def dataset_class(
+    tracker: BaseSupervisedTracker | type[BaseSupervisedTracker],
+) -> type[LabeledDataset]:
+    """The kind of dataset that a tracker learns from and is evaluated on."""
+    return JointDataset if tracker.views == "jointly" else LabeledDataset
 
 
 def _absent(like: LabeledSample, camera: int) -> LabeledSample:

@@ -46,6 +46,8 @@ class LabeledSample(TypedDict):
         visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
         table_row: (R,) rows of the label table.
         others: (N, K, 2) model px, NaN where missing; see `LabeledDataset`.
+        cameras: (P,) the calibrated camera, packed; left out where it is not calibrated, and where
+            images come one by one.
     """
 
     images: UInt8[Tensor, "3 height width"] | UInt8[Tensor, "context 3 height width"]
@@ -57,6 +59,7 @@ class LabeledSample(TypedDict):
     visibility: Int[Tensor, "rows keypoints"]
     table_row: Int[Tensor, " rows"]
     others: NotRequired[Float[Tensor, "others keypoints 2"]]
+    cameras: NotRequired[Float[Tensor, " parameters"]]
 
 
 _OF_ROWS = ("keypoints", "visibility", "table_row")
@@ -69,7 +72,10 @@ def collate(items: Sequence[LabeledSample] | Sequence[list[LabeledSample]]) -> L
     rows = {key: torch.cat([s[key] for s in samples]) for key in _OF_ROWS}  # type: ignore[literal-required]
     counts = torch.tensor([len(sample["table_row"]) for sample in samples])
     image = torch.arange(len(samples)).repeat_interleave(counts)
-    return cast("LabeledBatch", {**default_collate(images), **rows, "image": image})
+    batch = {**default_collate(images), **rows, "image": image}
+    if "cameras" in batch:  # of the frames, which all have as many images
+        batch["cameras"] = batch["cameras"].unflatten(0, (len(items), -1))
+    return cast("LabeledBatch", batch)
 
 
 class LabeledDataset(Dataset[LabeledSample]):

@@ -86,6 +86,7 @@ class PredictionHandler:
             frame from ``start`` on, with the same bits from whichever seam they start.
         """
         self.check_finds_one()
+        self._check_looks_alone()
         maps = source.to_frame if isinstance(source, CutVideo) else None
         runs = video_runs(source, self.chunk, self.margin, start)
         return (found for _, found in self._predict_runs(runs, source.size, maps, start))
@@ -143,6 +144,7 @@ class PredictionHandler:
             TrackerError: The tracker finds several animals per image.
         """
         self.check_finds_one()
+        self._check_looks_alone()
         runs = with_context(chunks, self.margin)
         return (found for _, found in self._predict_runs(runs, frame_size))
 
@@ -192,6 +194,14 @@ class PredictionHandler:
         if self.tracker.resizes_frames:
             frames = self.tracker.resize_frames(frames.to(self.device, non_blocking=True))
         return {"frames": frames, "to_frame": to_frame}
+
+    def _check_looks_alone(self) -> None:
+        """Refuse a tracker that looks at several views together for the video of one."""
+        if self.tracker.views == "jointly":
+            raise TrackerError(
+                f"{type(self.tracker).__name__} looks at several views of a frame together",
+                remedy="predict the videos of a session together",
+            )
 
     def check_finds_one(self) -> None:
         """Refuse a tracker that finds any number of animals in an image.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,10 +15,97 @@ from torch import Tensor
 from lp_core.batches import Prediction, UnlabeledBatch
 from lp_core.errors import TrackerError
 from lp_core.geometry import affine
+from lp_core.regions import Box
+from lp_core.video import VideoSource
+from lp_data.errors import BoxFileError
 from lp_data.inference.handler import PredictionHandler
 from lp_data.loading.runs import prefetch
-from lp_data.regions import CutVideo
-from lp_data.sessions.view_set import ViewSet
+from lp_data.regions import Boxes, CutVideo
+from lp_data.sessions.manifest import SessionVideo
+from lp_data.sessions.view_set import ViewSet, tell_lengths
+from lp_data.video.open import open_video
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened_session(
+    videos: Sequence[SessionVideo],
+    handler: PredictionHandler,
+    boxes: Mapping[str, Boxes] | None = None,
+    *,
+    reader: str = "auto",
+) -> Iterator[ViewSet]:
+    """Open the videos of a session, to predict them together; that they differ is logged.
+
+    Args:
+        videos: The videos.
+        handler: Says at what size their frames are read.
+        boxes: By view the boxes of its frames; those without are whole.
+        reader: A registered video reader, or ``auto``.
+
+    Raises:
+        VideoError: A video cannot be read.
+        BoxFileError: Boxes are not those of their video, or of several parts of it.
+        SessionError: The videos do not overlap in time.
+    """
+    with ExitStack() as stack:
+        sources: dict[str, VideoSource] = {}
+        for video in videos:
+            own = (boxes or {}).get(video.view)
+            size = handler.read_size if own is None else None
+            source = stack.enter_context(open_video(video.video, reader=reader, resize_to=size))
+            if own is not None:
+                source = CutVideo(source, _one_track(own, len(source)), handler.image_size)
+            sources[video.view] = source
+        told = tell_lengths(videos, {view: len(source) for view, source in sources.items()})
+        if told:
+            _log.warning("%s", told)
+        yield ViewSet(videos, sources)
+
+
+def predict_together(
+    handler: PredictionHandler,
+    views: Sequence[str],
+    videos: Mapping[str, Path],
+    offsets: Mapping[str, int] | None = None,
+    boxes: Mapping[str, Boxes] | None = None,
+    *,
+    reader: str = "auto",
+) -> dict[str, Prediction]:
+    """By view the predictions of all frames of its video, of the videos of one session.
+
+    Args:
+        handler: Runs the tracker.
+        views: All views of the project.
+        videos: By view those of the session.
+        offsets: By view how many frames later its video shows a moment; 0 where left out.
+        boxes: As for `opened_session`.
+        reader: A registered video reader, or ``auto``.
+
+    Raises:
+        LPError: As for `opened_session`.
+    """
+    shifts = offsets or {}
+    session = [
+        SessionVideo("", view, videos[view], offset=shifts.get(view, 0))
+        for view in views
+        if view in videos
+    ]
+    with opened_session(session, handler, boxes, reader=reader) as opened:
+        chunks = list(JointPredictor(handler, views).predict(opened))
+    parts = {v.view: [c.views[v.view] for c in chunks if v.view in c.views] for v in session}
+    return {view: Prediction.joined(found) for view, found in parts.items()}
+
+
+def _one_track(boxes: Boxes, frames: int) -> list[Box | None]:
+    tracks = boxes.of_video(frames)
+    if len(tracks) != 1:
+        raise BoxFileError(
+            f"a frame of one of several cameras has one box, here are {len(tracks)}",
+            where=boxes.files,
+        )
+    return [region.box for region in tracks[0]]
 
 
 class JointChunk(NamedTuple):

@@ -1,30 +1,53 @@
 """Sessions filmed by several cameras: whose video is whose, and which rows are of one moment."""
 
-from lp_data.sessions.calibrations import find_calibrations
-from lp_data.sessions.labels import join_views, read_view_labels, share_of_views
+from lp_data.errors import SessionError
+from lp_data.sessions.calibrations import calibrations_of, find_calibrations
+from lp_data.sessions.labels import (
+    LabelSet,
+    join_views,
+    label_sets,
+    read_label_set,
+    read_view_labels,
+    share_of_views,
+    told_files,
+)
 from lp_data.sessions.manifest import (
     MANIFEST,
-    Manifest,
+    Group,
+    SessionManifest,
     SessionVideo,
+    find_sessions,
     group_videos,
+    listed_sessions,
+    others_of,
+    prediction_groups,
     read_manifest,
-    videos_in,
 )
 from lp_data.sessions.names import ViewNames
 from lp_data.sessions.view_set import ViewSet, tell_lengths
 
 __all__ = [
     "MANIFEST",
-    "Manifest",
+    "Group",
+    "LabelSet",
+    "SessionError",
+    "SessionManifest",
     "SessionVideo",
     "ViewNames",
     "ViewSet",
+    "calibrations_of",
     "find_calibrations",
+    "find_sessions",
     "group_videos",
     "join_views",
+    "label_sets",
+    "listed_sessions",
+    "others_of",
+    "prediction_groups",
+    "read_label_set",
     "read_manifest",
     "read_view_labels",
     "share_of_views",
     "tell_lengths",
-    "videos_in",
+    "told_files",
 ]

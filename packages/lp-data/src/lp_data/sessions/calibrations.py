@@ -1,12 +1,15 @@
-"""Where the file of a session's cameras is."""
+"""Which file has the cameras of which frames."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from lp_core.errors import PoseError
+from lp_core.poses.csv_text import opened_csv_rows, place_in
 from lp_data.errors import SessionError
-from lp_data.sessions.manifest import MANIFEST, Manifest
+from lp_data.sessions.manifest import MANIFEST, SessionManifest
+from lp_data.sessions.names import ViewNames, session_of
 
 FOLDER = "calibrations"
 """The folder of a project with ``<session>.toml`` for its sessions."""
@@ -14,9 +17,84 @@ FOLDER = "calibrations"
 WHOLE_PROJECT = "calibration.toml"
 """The file of a project for every session without one of its own."""
 
+_KEY = "data.camera_params_file"
+
+
+def calibrations_of(
+    project: Path,
+    moments: Iterable[str],
+    views: ViewNames,
+    *,
+    listed: SessionManifest | None = None,
+    table: Path | None = None,
+) -> dict[str, Path]:
+    """For each labelled frame the file of its cameras: all of them, or none.
+
+    Args:
+        project: The folder of the project.
+        moments: The frames, as `ViewNames.moment` names them.
+        views: The views of the project.
+        listed: The manifest of the project; None where it has none.
+        table: Lightning Pose's ``camera_params_file``, which names a file for each frame; None
+            finds the files by the sessions, see `find_calibrations`.
+
+    Raises:
+        SessionError: Some frames have a file and others have none, or the table cannot be read.
+    """
+    frames = list(dict.fromkeys(moments))
+    if table is None:
+        found = find_calibrations(project, map(session_of, frames), listed)
+        return {moment: found[session_of(moment)] for moment in frames} if found else {}
+    named = _read_table(table, project, views)
+    absent = sorted({session_of(m) for m in frames if _frame(m) not in named})
+    if absent:
+        raise SessionError(
+            f"there are frames without cameras, of the sessions {', '.join(map(repr, absent))}",
+            where=f"{_KEY}: {table}",
+            remedy="give every labelled frame a row",
+        )
+    return {moment: named[_frame(moment)] for moment in frames}
+
+
+def _frame(moment: str) -> tuple[str, str]:
+    """The session and the name of the image."""
+    return session_of(moment), moment.rpartition("/")[2]
+
+
+def _read_table(path: Path, project: Path, views: ViewNames) -> dict[tuple[str, str], Path]:
+    """The file of each frame that a ``camera_params_file`` lists."""
+    found: dict[tuple[str, str], Path] = {}
+    try:
+        with opened_csv_rows(path, "table of cameras") as rows:
+            header = next(rows, None)
+            columns = [] if header is None else [cell.strip() for cell in header.cells]
+            if "file" not in columns[1:]:
+                raise SessionError(f"there is no column 'file' in {_KEY}", where=path)
+            place = columns.index("file", 1)
+            for row in rows:
+                where = place_in(path, row.line)
+                if len(row.cells) <= place:
+                    raise SessionError("the row names no file of cameras", where=where)
+                file = project / Path(row.cells[place].strip()).expanduser()
+                if not file.is_file():
+                    raise SessionError(f"there is no file of cameras {file}", where=where)
+                frame = _frame(_moment(row.cells[0].strip(), views))
+                if found.setdefault(frame, file) != file:
+                    raise SessionError("one frame has two files of cameras", where=where)
+    except PoseError as error:
+        raise SessionError(error.problem, where=error.where, remedy=error.remedy) from error
+    return found
+
+
+def _moment(path: str, views: ViewNames) -> str:
+    """A frame that a path names, with a view or without."""
+    path = path.replace("\\", "/")
+    named = [of.view for folder in path.split("/")[:-1] if (of := views.split(folder)) is not None]
+    return views.moment(path, named[-1]) if named else path
+
 
 def find_calibrations(
-    project: Path, sessions: Iterable[str], listed: Manifest | None = None
+    project: Path, sessions: Iterable[str], listed: SessionManifest | None = None
 ) -> dict[str, Path]:
     """For each session the file of its cameras: all of them, or none.
 

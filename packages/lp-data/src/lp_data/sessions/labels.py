@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from lp_core.errors import PoseError
 from lp_core.poses import MissingPolicy, PoseTable
 from lp_core.poses.table import concatenate
+from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.errors import SessionError
 from lp_data.labels import read_labels
 from lp_data.sessions.names import ViewNames
@@ -74,6 +76,79 @@ def join_views(tables: Mapping[str, PoseTable], views: ViewNames) -> PoseTable:
     ]
     _check_once(joined, keys)
     return joined.rows(sorted(range(len(joined)), key=keys.__getitem__))
+
+
+def sets_of_views(files: Sequence[Path], views: ViewNames) -> list[dict[str, Path]]:
+    """Label files of views that belong together: those whose names differ in the view only.
+
+    A file is of the view that the folders of its images name.
+
+    Raises:
+        PoseError: A file cannot be read.
+        SessionError: The images of a file do not say their view, or two files of a set are of one.
+    """
+    sets: dict[str, dict[str, Path]] = {}
+    for file in files:
+        view = view_of_images(read_labels(file, require_labels=False), views, file)
+        together = sets.setdefault(
+            re.sub(rf"_{re.escape(view)}(?=_|$)", "", file.stem, count=1), {}
+        )
+        if view in together:
+            raise SessionError(
+                f"two label files are of the view '{view}'", where=f"{together[view]}, {file}"
+            )
+        together[view] = file
+    return list(sets.values())
+
+
+def view_of_images(table: PoseTable, views: ViewNames, file: Path) -> str:
+    """The view of the labels of a file, as the folders of the first image name it.
+
+    Raises:
+        SessionError: They name none.
+    """
+    path = table.image_paths[0]
+    found = [of for folder in path.split("/")[:-1] if (of := views.split(folder)) is not None]
+    if not found:
+        raise SessionError(
+            f"no folder of '{path}' ends in the name of a view",
+            where=file,
+            remedy=f"the views are {', '.join(views.names)}",
+        )
+    return found[-1].view
+
+
+LabelSet = Mapping[str | None, Path]
+"""Label files that are predicted together, by their view; one file under None by itself."""
+
+
+def label_sets(
+    files: Sequence[Path], tracker: BaseSupervisedTracker, views: ViewNames | None
+) -> list[LabelSet]:
+    """Label files as a tracker predicts them: each by itself, or those of all views together.
+
+    Raises:
+        PoseError: A file cannot be read.
+        SessionError: The images of a file do not say their view.
+    """
+    if tracker.views == "each" or views is None:
+        return [{None: file} for file in files]
+    return [dict(found.items()) for found in sets_of_views(files, views)]
+
+
+def read_label_set(files: LabelSet, views: ViewNames | None) -> PoseTable:
+    """The labels of a set of files.
+
+    Raises:
+        LPError: A file cannot be read.
+    """
+    named = {view: file for view, file in files.items() if view is not None}
+    return read_view_labels(named, views) if named and views else read_labels(files[None])
+
+
+def told_files(files: LabelSet) -> str:
+    """The names of the files of a set."""
+    return ", ".join(file.name for file in files.values())
 
 
 def share_of_views(table: PoseTable, views: ViewNames) -> dict[int, int]:

@@ -10,7 +10,7 @@ Videos that it does not list are read from their names, ``<session>_<view>``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -33,8 +33,8 @@ class SessionVideo(NamedTuple):
     """One view of one session.
 
     Attributes:
-        session: The session.
-        view: The view.
+        session: The session; of a video without views its name.
+        view: The view; empty where there is one camera.
         video: The file.
         calibration: The file of the session's cameras; None where the manifest names none.
         boxes: The file of its boxes; None likewise.
@@ -51,7 +51,7 @@ class SessionVideo(NamedTuple):
     @property
     def table(self) -> str:
         """The name of its table of predictions, without the ending."""
-        return f"{self.session}_{self.view}" if self.session else self.view
+        return "_".join(filter(None, (self.session, self.view)))
 
 
 class LeftOut(NamedTuple):
@@ -62,7 +62,7 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Manifest:
+class SessionManifest:
     """The sessions of a project or a folder.
 
     Attributes:
@@ -126,7 +126,7 @@ def _cell(video: SessionVideo) -> str:
     return f"{video.video.name}{shift}"
 
 
-def read_manifest(path: Path, views: Sequence[str] | None = None) -> Manifest:
+def read_manifest(path: Path, views: Sequence[str] | None = None) -> SessionManifest:
     """Read ``sessions.csv``.
 
     Args:
@@ -153,10 +153,10 @@ def read_manifest(path: Path, views: Sequence[str] | None = None) -> Manifest:
             problem = f"the session '{key[0]}' has the view '{key[1]}' twice"
             raise SessionError(problem, where=f"{places[key].place}; {row.place}")
         places[key] = row
-    return Manifest(named.names, _ordered(videos, named))
+    return SessionManifest(named.names, _ordered(videos, named))
 
 
-def videos_in(folder: Path, listed: Manifest | None = None) -> list[Path]:
+def videos_in(folder: Path, listed: SessionManifest | None = None) -> list[Path]:
     """The videos in a folder, and those within it that a manifest lists, wherever they are.
 
     Raises:
@@ -169,9 +169,86 @@ def videos_in(folder: Path, listed: Manifest | None = None) -> list[Path]:
     return [*found, *(path for path in within if path.resolve() not in here)]
 
 
+def listed_sessions(views: Sequence[str] | None, folders: Iterable[Path]) -> SessionManifest:
+    """What the manifests in some folders list, of those that have one.
+
+    Args:
+        views: The views of the project; None takes those that the manifests name.
+        folders: The folders.
+
+    Raises:
+        SessionError: One cannot be read.
+    """
+    files = dict.fromkeys(folder.absolute() / MANIFEST for folder in folders)
+    found = [read_manifest(file, views) for file in files if file.is_file()]
+    names = views or dict.fromkeys(view for each in found for view in each.views)
+    return SessionManifest(tuple(names), tuple(video for each in found for video in each.videos))
+
+
+def find_sessions(
+    views: Sequence[str], inputs: Sequence[Path], folders: Iterable[Path] = ()
+) -> SessionManifest:
+    """The sessions that videos are of, as manifests beside them list them, or by their names.
+
+    Args:
+        views: The views.
+        inputs: Videos, or folders of them.
+        folders: Where manifests may be besides the folders of the inputs.
+
+    Raises:
+        SessionError: A manifest cannot be read, or two videos are the same view of a session.
+        VideoError: There is no video in a folder.
+    """
+    beside = (path if path.is_dir() else path.parent for path in inputs)
+    listed = listed_sessions(views, [*folders, *beside])
+    videos: list[Path] = []
+    for path in inputs:
+        videos += videos_in(path, listed) if path.is_dir() else [path]
+    return group_videos(videos, ViewNames(tuple(views)), listed)
+
+
+Group = tuple[SessionVideo, ...]
+"""Videos that a tracker predicts together: one, or those of a session."""
+
+
+def others_of(videos: Group, one: SessionVideo) -> list[Path]:
+    """The videos that are predicted together with one."""
+    return [other.video for other in videos if other.view != one.view]
+
+
+def prediction_groups(
+    inputs: Sequence[Path],
+    views: Sequence[str] | None,
+    *,
+    jointly: bool = False,
+    folders: Iterable[Path] = (),
+) -> tuple[list[Group], str]:
+    """Videos and those of folders as a tracker predicts them, and the table of their sessions.
+
+    Args:
+        inputs: Videos, or folders of them.
+        views: The cameras; None of one.
+        jointly: Whether the tracker looks at the videos of a session together. Then those of no
+            view are left out; else they are predicted under their own names.
+        folders: Where manifests may be besides the folders of the inputs.
+
+    Raises:
+        SessionError: As `find_sessions`.
+        VideoError: There is no video in a folder.
+    """
+    if views is None:
+        videos = [video for path in inputs for video in list_inputs(path)]
+        return [(SessionVideo(video.stem, "", video),) for video in videos], ""
+    found = find_sessions(views, inputs, folders)
+    if jointly:
+        return list(found.sessions.values()), found.text()
+    others = [SessionVideo(left.file.stem, "", left.file) for left in found.left_out]
+    return [(video,) for video in (*found.videos, *others)], found.text()
+
+
 def group_videos(
-    videos: Sequence[Path], views: ViewNames, listed: Manifest | None = None
-) -> Manifest:
+    videos: Sequence[Path], views: ViewNames, listed: SessionManifest | None = None
+) -> SessionManifest:
     """The sessions that videos are of: as a manifest lists them, else by the end of their names.
 
     Args:
@@ -201,7 +278,7 @@ def group_videos(
                 remedy=f"remove one, or say in {MANIFEST} which it is",
             )
         found[key] = entry
-    return Manifest(views.names, _ordered(list(found.values()), views), tuple(left_out))
+    return SessionManifest(views.names, _ordered(list(found.values()), views), tuple(left_out))
 
 
 def _ordered(videos: Sequence[SessionVideo], views: ViewNames) -> tuple[SessionVideo, ...]:

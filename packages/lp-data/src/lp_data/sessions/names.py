@@ -122,12 +122,14 @@ class ViewNames:
         return {"names": list(self.names), "offsets": offsets}
 
     @classmethod
-    def from_dict(cls, values: object) -> ViewNames:
-        """What `to_dict` gave.
+    def from_dict(cls, values: object) -> ViewNames | None:
+        """What `to_dict` gave; None of None.
 
         Raises:
             SessionError: The values are not such.
         """
+        if values is None:
+            return None
         try:
             named = cast("dict[str, Any]", values)
             offsets = {(str(s), str(v)): int(frames) for s, v, frames in named["offsets"]}

@@ -50,6 +50,11 @@ class ViewSet:
         """The numbers of the session's frames that the video of a view shows, all in order."""
         return self._ranges[view]
 
+    def frames_before(self, view: str, number: int) -> int:
+        """How many frames of a view's video come before a frame of the session."""
+        shown = self._ranges[view]
+        return min(max(number - shown.start, 0), len(shown))
+
     def present(self, view: str, frames: range) -> Bool[ndarray, " frames"]:
         """Which of consecutive frames of the session a view has."""
         shown = self._ranges.get(view, range(0))

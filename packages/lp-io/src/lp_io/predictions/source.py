@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lp_core.listing import visible
 from lp_io.errors import FileFormatError
 
 _CALIBRATION = "confidence_calibration"
+_OTHERS = "together_with"
 _HEAD = 2**16  # bytes; reading all of a video would take long
 
 
@@ -46,6 +47,7 @@ def write_source(
     calibration: Mapping[str, Any] | None = None,
     *,
     boxes: str | None = None,
+    others: Sequence[Path] = (),
 ) -> None:
     """Say beside a table from what video, and by which tracker, it was made.
 
@@ -55,6 +57,7 @@ def write_source(
         weights_digest: Of the tracker.
         calibration: What turns its confidences into probabilities, as plain values.
         boxes: The digest of the boxes that it looked at.
+        others: The videos of other cameras that it looked at together with this one.
 
     Raises:
         FileFormatError: The file cannot be written.
@@ -62,6 +65,8 @@ def write_source(
     said: dict[str, Any] = {"name": video.name, "video": _digest(video), "weights": weights_digest}
     if boxes is not None:
         said["boxes"] = boxes
+    if others:
+        said[_OTHERS] = sorted(map(_digest, others))
     if calibration is not None:
         said[_CALIBRATION] = dict(calibration)
     _write(source_path(table), said)
@@ -72,11 +77,18 @@ def _write(path: Path, said: Mapping[str, Any]) -> None:
         file.write(f"{json.dumps(said, indent=1)}\n")
 
 
-def is_made_from(table: Path, video: Path, weights_digest: str, boxes: str | None = None) -> bool:
+def is_made_from(
+    table: Path,
+    video: Path,
+    weights_digest: str,
+    boxes: str | None = None,
+    others: Sequence[Path] = (),
+) -> bool:
     """Whether a table says that this tracker has predicted it from this video and these boxes."""
     said = _read(source_path(table))
     same = said.get("weights") == weights_digest and said.get("boxes") == boxes
-    return same and said.get("video") == _digest(video)
+    together = said.get(_OTHERS, []) == sorted(map(_digest, others))
+    return same and together and said.get("video") == _digest(video)
 
 
 def source_calibration(table: Path) -> dict[str, Any] | None:
@@ -85,14 +97,21 @@ def source_calibration(table: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def check_source(table: Path, video: Path, weights_digest: str, boxes: str | None = None) -> None:
+def check_source(
+    table: Path,
+    video: Path,
+    weights_digest: str,
+    boxes: str | None = None,
+    others: Sequence[Path] = (),
+) -> None:
     """Refuse a table as the predictions of ``video`` that says it was made from something else.
 
     A table that says nothing, such as that of another program, is taken as it is. Where the video
     lies and when it was copied there does not count.
 
     Raises:
-        FileFormatError: The table is of another video, tracker or boxes.
+        FileFormatError: The table is of another video, tracker or boxes, or was made together with
+            other videos.
     """
     said = _read(source_path(table))
     if said.get("video", "") not in ("", _digest(video)):
@@ -101,6 +120,8 @@ def check_source(table: Path, video: Path, weights_digest: str, boxes: str | Non
         problem = "another model, or another state of this one, has predicted the video there"
     elif said and said.get("boxes") != boxes:
         problem = "the video was predicted there with other boxes"
+    elif said and said.get(_OTHERS, []) != sorted(map(_digest, others)):
+        problem = "the video was predicted there together with other videos of its session"
     else:
         return
     remedy = "--overwrite predicts it again; --output-dir keeps both"

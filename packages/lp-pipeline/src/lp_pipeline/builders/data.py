@@ -19,7 +19,7 @@ from lp_data.datasets.clips import (
     build_clips,
     whole_runs,
 )
-from lp_data.datasets.joint import JointDataset
+from lp_data.datasets.joint import dataset_class
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
 from lp_data.split import split_frames
@@ -28,7 +28,7 @@ from lp_pipeline.builders.animals import get_regions
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
 from lp_pipeline.builders.videos import boxes_of_video
-from lp_pipeline.builders.views import get_sessions, get_views
+from lp_pipeline.builders.views import get_cameras, get_sessions, get_views
 from lp_pipeline.config.paths import data_dir, video_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
@@ -50,20 +50,14 @@ def get_dataset(
         training.imgaug, labels.skeleton, horizontal_flip=training.imgaug_hflip
     )
     views = get_views(config)
-    kind: Callable[..., LabeledDataset] = LabeledDataset
+    more: dict[str, Any] = {}
     if tracker_class.views == "jointly":
-        kind = JointDataset
-        if views is None:
-            raise ConfigError(
-                f"'{config.model.model_type}' looks at several views of a frame together, and the "
-                "project names no views",
-                where="data.view_names",
-                remedy="name two cameras or more, or choose another model.model_type",
-            )
-    return kind(
+        more["cameras"] = get_cameras(config, labels, views)
+    return dataset_class(tracker_class)(
         labels,
         data_dir(config),
         image_size(config),
+        **more,
         views=views,
         regions=get_regions(config, labels),
         jitter=config.animals.crop_jitter if config.animals.top_down else None,

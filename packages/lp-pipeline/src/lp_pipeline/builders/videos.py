@@ -6,7 +6,9 @@ from pathlib import Path
 
 from lp_core.poses import PoseTable
 from lp_core.regions import RegionSource
+from lp_data.errors import VideoError
 from lp_data.regions import Boxes, CentredRegions, read_boxes
+from lp_data.sessions import Group, prediction_groups
 from lp_data.video.listing import find_videos
 from lp_io.checkpoint import Manifest
 from lp_io.model_directory import TOP_DOWN
@@ -15,17 +17,32 @@ from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import PredictionError
 
 
-def folder_videos(config: Config) -> list[Path]:
-    """The videos of ``eval.test_videos_directory``; an empty list where there are none."""
-    folder = test_videos_directory(config)
+def predicted_groups(config: Config, *, jointly: bool = False) -> list[Group]:
+    """The videos of ``eval.test_videos_directory`` as a tracker predicts them; none without any.
+
+    Raises:
+        SessionError: Videos of several cameras are not those of sessions.
+    """
+    folder, views = test_videos_directory(config), config.data.view_names
     if folder is None or not folder.exists():
         return []
-    return list(find_videos(folder).files) if folder.is_dir() else [folder]
+    if folder.is_dir() and not views and not find_videos(folder).files:
+        return []
+    near = [Path(config.data.data_dir or ".")]
+    try:
+        return prediction_groups([folder], views, jointly=jointly, folders=near)[0]
+    except VideoError:  # no video there
+        return []
+
+
+def folder_videos(config: Config) -> dict[Path, str]:
+    """The videos of ``eval.test_videos_directory``, and the names of their tables."""
+    return {v.video: v.table for group in predicted_groups(config) for v in group}
 
 
 def videos_to_predict(config: Config) -> list[Path]:
     """The videos that are predicted after training; none where the config does not ask for it."""
-    return folder_videos(config) if config.eval.predict_vids_after_training else []
+    return list(folder_videos(config)) if config.eval.predict_vids_after_training else []
 
 
 def get_boxes(config: Config) -> Boxes | None:

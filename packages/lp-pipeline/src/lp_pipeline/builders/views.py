@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lp_core.poses import PoseTable
+from lp_data.images import image_file, image_size
 from lp_data.sessions import (
-    MANIFEST,
-    Manifest,
+    SessionManifest,
     ViewNames,
-    group_videos,
-    read_manifest,
-    videos_in,
+    calibrations_of,
+    find_sessions,
+    listed_sessions,
 )
+from lp_io.calibration import read_rig
 from lp_pipeline.config.schema import Config
 
 
@@ -23,58 +29,52 @@ def get_views(config: Config) -> ViewNames | None:
         SessionError: The manifest cannot be read.
     """
     names = config.data.view_names
-    if names is None:
-        return None
-    listed = _listed(names, [_project(config)])
-    return ViewNames(tuple(names), listed.offsets)
+    return listed_sessions(names, [_project(config)]).view_names if names else None
 
 
-def get_sessions(config: Config, inputs: Sequence[Path]) -> Manifest | None:
-    """Which sessions videos are of, as the manifest of their folder or of the project lists them.
-
-    Args:
-        config: Names the project and its views.
-        inputs: Videos, or folders of them.
-
-    Returns:
-        The sessions; None of one camera.
+def get_sessions(config: Config, inputs: Sequence[Path]) -> SessionManifest | None:
+    """The sessions that videos, or those of folders, are of; None of one camera.
 
     Raises:
         SessionError: A manifest cannot be read, or two videos are the same view of a session.
         VideoError: There is no video in a folder.
     """
     names = config.data.view_names
-    return None if names is None else sessions_of(names, inputs, [_project(config)])
+    return find_sessions(names, inputs, [_project(config)]) if names else None
 
 
-def sessions_of(
-    names: Sequence[str], inputs: Sequence[Path], folders: Iterable[Path] = ()
-) -> Manifest:
-    """The sessions that videos are of, of cameras of these names.
-
-    Args:
-        names: The views.
-        inputs: Videos, or folders of them.
-        folders: Where manifests may be besides the folders of the inputs.
+def get_cameras(
+    config: Config, labels: PoseTable, views: ViewNames | None
+) -> dict[str, Float[Tensor, "views parameters"]] | None:
+    """For each labelled frame its cameras, packed; None where they are not calibrated.
 
     Raises:
-        SessionError: A manifest cannot be read, or two videos are the same view of a session.
-        VideoError: There is no video in a folder.
+        SessionError: Some frames are calibrated and others are not.
+        CameraError: A rig lacks a view, or is of images of another size.
+        CalibrationFileError: A file of cameras cannot be read.
     """
-    beside = (path if path.is_dir() else path.parent for path in inputs)
-    listed = _listed(names, [*folders, *beside])
-    videos: list[Path] = []
-    for path in inputs:
-        videos += videos_in(path, listed) if path.is_dir() else [path]
-    return group_videos(videos, ViewNames(tuple(names)), listed)
+    if views is None:
+        return None
+    folder, table = _project(config), config.data.camera_params_file
+    rows = dict(enumerate(views.moments(labels)))
+    files = calibrations_of(
+        folder,
+        rows.values(),
+        views,
+        listed=listed_sessions(views.names, [folder]),
+        table=folder / Path(table).expanduser() if table else None,
+    )
+    rigs = {file: read_rig(file).subset(views.names) for file in set(files.values())}
+    checked: set[tuple[Path, str]] = set()
+    for row, moment in rows.items() if rigs else ():
+        file, view = files[moment], (labels.view or ())[row] or ""
+        if (file, view) not in checked:  # the images of one camera have one size
+            checked.add((file, view))
+            height, width = image_size(image_file(folder, labels.image_paths[row]))
+            rigs[file].check_sizes({view: (width, height)})
+    packed = {file: rig.packed(dtype=torch.float32) for file, rig in rigs.items()}
+    return {moment: packed[file] for moment, file in files.items()} or None
 
 
 def _project(config: Config) -> Path:
     return Path(config.data.data_dir or ".")
-
-
-def _listed(names: Sequence[str], folders: Iterable[Path]) -> Manifest:
-    """What the manifests in some folders list."""
-    files = dict.fromkeys(folder.absolute() / MANIFEST for folder in folders)
-    found = [read_manifest(file, names) for file in files if file.is_file()]
-    return Manifest(tuple(names), tuple(video for each in found for video in each.videos))

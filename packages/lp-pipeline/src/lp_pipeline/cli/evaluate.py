@@ -88,7 +88,8 @@ class Evaluate:
         if self.data_dir is not None and not self.data_dir.is_dir():
             raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
         _check_files(self.label_files or ())
-        from lp_pipeline.evaluation.evaluate_model import evaluate_project, show_label_file
+        from lp_data.sessions import label_sets
+        from lp_pipeline.evaluation.evaluate_model import evaluate_project, show_label_files
         from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 
         project = ModelProject.from_dir(self.model_dir, data_dir=self.data_dir)
@@ -99,8 +100,8 @@ class Evaluate:
                 evaluate_project(project, self._handler, display)
                 return
             handler = self._handler()
-            for file in self.label_files:
-                show_label_file(project, handler, file, self.data_dir, display)
+            for files in label_sets(self.label_files, handler.tracker, project.views):
+                show_label_files(project, handler, files, self.data_dir, display)
 
     def _evaluate_tables(self, truth: Sequence[Path], display: Display) -> None:
         """Print and write the metrics of tables of predictions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +29,8 @@ class Check:
     def run(self) -> None:
         """Print the problems of a project, and a summary; exit with 2 if one stops training."""
         from lp_data.check import check_project
-        from lp_data.check.report import report_text
+        from lp_data.check.report import Problem, report_text
+        from lp_io.calibration import rig_errors
         from lp_io.projects.detection import conversion_hint
 
         project = self.project
@@ -38,6 +39,9 @@ class Check:
         if hint is not None and not own:
             raise ConversionError("there are no labels of lp", where=project, remedy=hint)
         report = check_project(project)
+        if report.views is not None:
+            errors = rig_errors(report.views.calibrations.values(), report.views.names)
+            report = replace(report, problems=(*report.problems, *map(Problem.of, errors)))
         say(report_text(report, verbose=self.verbose))
         if report.errors:
             raise typer.Exit(2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -68,10 +67,7 @@ class Predict:
 
         display = terminal_display()
         predictor = InputPredictor.of(self, display)
-        works = [
-            *((file, partial(predictor.predict_labels, file)) for file in label_files),
-            *((video, partial(predictor.predict_video, video)) for video in videos),
-        ]
+        works = [*predictor.label_works(label_files), *predictor.video_works(videos)]
         try:
             do_all(works, display)
         except KeyboardInterrupt:
@@ -83,7 +79,8 @@ class Predict:
 
 
 def sort_inputs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Tell label files from videos and what counts as one."""
+    """Tell label files from videos and what counts as one; a manifest names those of a folder."""
+    from lp_data.sessions import MANIFEST
     from lp_data.video.listing import list_inputs
 
     labels: list[Path] = []
@@ -100,14 +97,19 @@ def sort_inputs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         if path.suffix.lower() == ".csv":
             labels.append(path)
         else:
-            videos.extend(list_inputs(path))
-    remedy = "predict them one by one, each with another --output-dir"
-    refuse_same_names(labels, remedy)
-    refuse_same_names(videos, remedy)
+            videos += [path] if (path / MANIFEST).is_file() else list_inputs(path)
+    refuse_same_names(labels, ONE_BY_ONE)
+    refuse_same_names(videos, ONE_BY_ONE)
     return labels, videos
 
 
-def do_all(works: Sequence[tuple[Path, Callable[[], None]]], display: Display) -> None:
+Work = tuple[Path, Callable[[], None]]
+"""An input, and what predicts it."""
+
+ONE_BY_ONE = "predict them one by one, each with another --output-dir"
+
+
+def do_all(works: Sequence[Work], display: Display) -> None:
     """Do each piece of work, given with the input that it is about, although another one fails.
 
     What fails is told as it happens, and named at the end; the error of an only work is raised.

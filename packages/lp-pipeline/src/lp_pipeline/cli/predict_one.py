@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast, get_args
 
 from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.labeled_predictions import write_labeled_prediction
+from lp_analysis.video_tables import VideoResult
 from lp_core.devices import Precision
 from lp_core.errors import suggestion
 from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
-from lp_data.labels import read_labels
 from lp_data.regions import Boxes
+from lp_data.sessions import (
+    Group,
+    LabelSet,
+    SessionVideo,
+    ViewNames,
+    label_sets,
+    others_of,
+    prediction_groups,
+    read_label_set,
+    told_files,
+)
 from lp_io.checkpoint import Manifest
-from lp_io.model_directory import IMAGE_FOLDER, VIDEO_FOLDER, labeled_video_path
+from lp_io.model_directory import (
+    IMAGE_FOLDER,
+    PREDICTIONS,
+    VIDEO_FOLDER,
+    VIEWS,
+    labeled_video_path,
+)
 from lp_io.predictions.source import check_source
 from lp_pipeline.builders.videos import boxes_of_video, regions_of_labels
-from lp_pipeline.cli.predict import Predict
+from lp_pipeline.cli.predict import ONE_BY_ONE, Predict, Work
+from lp_pipeline.cli.session import refuse_same_names
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
 from lp_pipeline.errors import PredictionError
@@ -32,6 +52,7 @@ from lp_pipeline.evaluation.model_project import (
 )
 from lp_pipeline.model import Model
 from lp_pipeline.prediction.labeled import predict_labels
+from lp_pipeline.prediction.sessions import predict_group
 from lp_pipeline.prediction.videos import VideoPredictor
 
 
@@ -94,47 +115,101 @@ class InputPredictor:
         )
         return cls(request, project, model.manifest, predictor, display)
 
-    def predict_labels(self, file: Path) -> None:
-        """One label file into ``image_preds/<name>/predictions.csv``."""
-        folder = (self.request.output_dir or self.request.model_dir / IMAGE_FOLDER) / file.stem
-        table, by = folder / "predictions.csv", self.predictor
-        if self._is_done(table):
+    @property
+    def views(self) -> ViewNames | None:
+        """The cameras that the tracker learnt; None for one."""
+        return ViewNames.from_dict(self.manifest.extra.get(VIEWS))
+
+    def label_works(self, files: Sequence[Path]) -> list[Work]:
+        """What predicts label files, those of several views together if the tracker needs them."""
+        sets = label_sets(files, self.predictor.handler.tracker, self.views)
+        return [(next(iter(s.values())), partial(self.predict_labels, s)) for s in sets]
+
+    def video_works(self, videos: Sequence[Path]) -> list[Work]:
+        """What predicts videos; of several cameras, session by session if the tracker needs that.
+
+        Raises:
+            LPError: There is no video, or two would have the same table.
+        """
+        views, jointly = self.views, self.predictor.handler.tracker.views == "jointly"
+        if views is not None:
+            videos = [path for path in self.request.inputs if path.suffix.lower() != ".csv"]
+        if not videos:
+            return []
+        near = [] if self._config is None else [Path(self._config.data.data_dir or ".")]
+        groups, told = prediction_groups(
+            videos, views.names if views else None, jointly=jointly, folders=near
+        )
+        if told:
+            self.display.message(told)
+        refuse_same_names([Path(f"{v.table}.csv") for group in groups for v in group], ONE_BY_ONE)
+        return [(group[0].video, partial(self.predict_videos, group)) for group in groups]
+
+    def predict_labels(self, files: LabelSet) -> None:
+        """Label files into ``image_preds/<name>/predictions.csv`` for each."""
+        base = self.request.output_dir or self.request.model_dir / IMAGE_FOLDER
+        by, first = self.predictor, next(iter(files.values()))
+        tables = {view: base / file.stem / PREDICTIONS for view, file in files.items()}
+        if all(self._is_done(table) for table in tables.values()):
             return
-        labels, boxes = read_labels(file), self.request.boxes
+        labels, boxes = read_label_set(files, self.views), self.request.boxes
         if boxes is not None and boxes.is_dir():
-            boxes /= f"{file.stem}_bbox.csv"
+            boxes /= f"{first.stem}_bbox.csv"
         images, project = labels.image_paths, self.project
         with self._memory_explained():
             result = predict_labels(
                 by.handler,
                 labels,
-                file.parent,
+                first.parent,
                 regions=regions_of_labels(self.manifest, self._config, labels, boxes),
-                sets=None if project is None else project.use_of(images, file.parent),
+                sets=None if project is None else project.use_of(images, first.parent),
                 animals=by.animals,
+                views=self.views,
                 display=self.display,
             )
-        write_labeled_prediction(result, table, by.scorer, by.calibration, metrics=by.metrics)
+        parts = result.by_view()
+        for view, table in tables.items():
+            own = result if view is None else parts[view]
+            write_labeled_prediction(own, table, by.scorer, by.calibration, metrics=by.metrics)
         show_errors(result, self.display)
-        self.display.message(f"{file.name}: {len(result.labels)} images -> {table}")
+        where = ", ".join(map(str, tables.values()))
+        self.display.message(f"{told_files(files)}: {len(result.labels)} images -> {where}")
 
-    def predict_video(self, video: Path) -> None:
-        """One video into ``video_preds/<name>.csv``, and a labelled video if asked for."""
+    def predict_videos(self, group: Group) -> None:
+        """A video, or those of a session together, and labelled videos if asked for.
+
+        Each into ``video_preds/<name>.csv``, or ``<session>_<view>.csv``.
+        """
         folder = self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
-        table = folder / f"{video.stem}.csv"
-        boxes = boxes_of_video(self._config, video, self.request.boxes)
-        if not self._is_done(table, video, boxes):
+        tables = {v.view: folder / f"{v.table}.csv" for v in group}
+        boxes = {v.view: self._boxes(v) for v in group}
+        done = [
+            self._is_done(tables[v.view], v.video, boxes[v.view], others_of(group, v))
+            for v in group
+        ]
+        resume = self.request.resume
+        if not all(done):
+            names = self.views.names if self.views else ()
             with self._memory_explained():
-                self._write_tables(video, table, boxes)
-        elif self.request.resume:  # an interrupted run may not have come to them
-            self.predictor.write_metrics(table)
-        path = labeled_video_path(table)
-        if self.request.labeled_video and not (self.request.resume and is_newer(path, table)):
-            self.predictor.draw(video, table, path)
-            self.display.message("`litpose render` draws as you like")
+                results = predict_group(
+                    self.predictor, names, group, tables, resume=resume, boxes=boxes
+                )
+            for v in group:
+                self._tell(v.video, results[v.view])
+        elif resume:  # an interrupted run may not have come to them
+            for table in tables.values():
+                self.predictor.write_metrics(table)
+        for v in group:
+            path = labeled_video_path(tables[v.view])
+            if self.request.labeled_video and not (resume and is_newer(path, tables[v.view])):
+                self.predictor.draw(v.video, tables[v.view], path)
+                self.display.message("`litpose render` draws as you like")
 
-    def _write_tables(self, video: Path, table: Path, boxes: Boxes | None) -> None:
-        result = self.predictor.predict(video, table, resume=self.request.resume, boxes=boxes)
+    def _boxes(self, video: SessionVideo) -> Boxes | None:
+        """The boxes of a video: asked for, named by a manifest, or beside it."""
+        return boxes_of_video(self._config, video.video, self.request.boxes or video.boxes)
+
+    def _tell(self, video: Path, result: VideoResult) -> None:
         frames = result.frames - result.resumed
         self.tally.videos += 1
         self.tally.frames += frames
@@ -142,7 +217,7 @@ class InputPredictor:
         before = f" ({result.resumed} of them earlier)" if result.resumed else ""
         self.display.message(
             f"{video.name}: {result.frames} frames{before}, {frames / result.seconds:.0f} per "
-            f"second -> {table}"
+            f"second -> {result.path}"
         )
 
     @property
@@ -154,13 +229,19 @@ class InputPredictor:
         size = self.predictor.handler.chunk
         return explained_memory_errors(PredictionError, f"lower --batch-size (now {size})")
 
-    def _is_done(self, table: Path, video: Path | None = None, boxes: Boxes | None = None) -> bool:
+    def _is_done(
+        self,
+        table: Path,
+        video: Path | None = None,
+        boxes: Boxes | None = None,
+        others: Sequence[Path] = (),
+    ) -> bool:
         """Whether a table is there and is to stay."""
         if not table.exists() or self.request.overwrite:
             return False
         if video is not None:
             digest = boxes.digest if boxes else None
-            check_source(table, video, self.predictor.handler.weights_digest, digest)
+            check_source(table, video, self.predictor.handler.weights_digest, digest, others)
         self.display.message(f"{table} is there already; --overwrite predicts it again")
         return True
 

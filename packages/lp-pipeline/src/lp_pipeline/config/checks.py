@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lp_core.errors import suggestion
-from lp_data.errors import SessionError
-from lp_data.sessions.names import ViewNames
 from lp_io.documents.report import Report
 from lp_pipeline.config.schema import Config, DataConfig, EvalConfig
 
@@ -75,6 +73,8 @@ def _check_views(config: Config, report: Report) -> None:
                 "give one list of keypoint indices per view in the frame, as [[0, 1], [2, 3]]",
             )
         return
+    from lp_data.sessions import SessionError, ViewNames
+
     try:
         ViewNames(tuple(views))
     except SessionError as error:

@@ -18,7 +18,6 @@ IGNORED: dict[str, str] = {
     "defaults": _NO_HYDRA,
     "data.image_orig_dims": _READ,
     "data.header_rows": _READ,
-    "data.camera_params_file": _MULTI_VIEW,
     "training.imgaug_3d": _MULTI_VIEW,
     "training.gpu_id": "choose GPUs by training.devices, such as [0]",
     "training.dropout_rate": _OLD,

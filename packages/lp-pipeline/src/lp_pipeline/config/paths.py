@@ -103,7 +103,8 @@ def test_videos_directory(config: Config) -> Path | None:
 
 def check_paths(config: Config, report: Report) -> None:
     """Report folders and files that training needs and that do not exist."""
-    if config.data.data_dir is None:
+    data = config.data
+    if data.data_dir is None:
         report.problem("data.data_dir", "not set", "add data.data_dir=/path/to/the/project")
         return
     if not _check_folder("data.data_dir", data_dir(config), report):
@@ -114,6 +115,9 @@ def check_paths(config: Config, report: Report) -> None:
         boxes = bbox_files(config)
         named = boxes.values() if isinstance(boxes, dict) else boxes
         _check_files("data.bbox_file", "box file", named, report)
+    if data.camera_params_file and report.sound("data.camera_params_file"):
+        cameras = in_project(config, data.camera_params_file)
+        _check_files("data.camera_params_file", "table of cameras", [cameras], report)
     videos = video_dir(config)
     if config.model.losses_to_use and videos is None:
         names = ", ".join(config.model.losses_to_use)

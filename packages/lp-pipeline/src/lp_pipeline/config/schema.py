@@ -167,7 +167,10 @@ class DataConfig(Section):
         view_names: The cameras of the project, two or more. Rows of their label files belong
             together by session and frame, which folders of images named ``<session>_<view>`` say;
             so do videos of these names, or those that ``sessions.csv`` lists.
-        camera_params_file: Of Lightning Pose; no effect yet.
+        camera_params_file: A table whose first column names labelled frames, and whose column
+            ``file`` their calibrated cameras; null takes those of ``sessions.csv``,
+            ``calibrations/<session>.toml`` or ``calibration.toml``. For trackers that look at all
+            views of a frame together. Relative to ``data_dir`` or absolute, as are its files.
     """
 
     image_resize_dims: ImageResizeDims = ImageResizeDims()
@@ -183,7 +186,7 @@ class DataConfig(Section):
     downsample_factor: Factor = 2
     bbox_file: BoxFiles | None = None
     view_names: list[FileName] | None = None
-    camera_params_file: Any = None
+    camera_params_file: FileName | None = None
 
 
 class OptimizerParams(Section):

@@ -10,23 +10,26 @@ from pathlib import Path
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
+from lp_analysis.video_tables import VideoResult
 from lp_core.errors import LPError, reason_of
 from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
 from lp_core.text import quoted
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.inference.handler import PredictionHandler
+from lp_data.sessions import Group, SessionVideo, label_sets, others_of, told_files
 from lp_io.model_directory import labeled_video_path, video_table
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import other_label_files
-from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
+from lp_pipeline.builders.videos import boxes_of_video, predicted_groups
+from lp_pipeline.builders.views import get_views
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.evaluation.evaluate_model import (
-    evaluate_label_file,
+    evaluate_label_files,
     predict_project_labels,
     write_project_evaluation,
 )
@@ -34,6 +37,7 @@ from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.prediction.animals import animal_predictor
 from lp_pipeline.prediction.drawing import drawing_style
+from lp_pipeline.prediction.sessions import predict_group
 from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.setup import TrainingSetup
 
@@ -119,10 +123,13 @@ def _evaluate_labels(
     result: LabeledPrediction | None = None
     with attempts.step("predictions and errors of the labelled frames", evaluate):
         result = _evaluate_own_labels(handler, model_dir, display)
-    for file in other_label_files(config):
-        with attempts.step(f"predictions of {file.name}", f"{evaluate} {quoted(file)}"):
+    others = label_sets(other_label_files(config), handler.tracker, get_views(config))
+    for files in others:
+        named = " ".join(map(quoted, files.values()))
+        with attempts.step(f"predictions of {told_files(files)}", f"{evaluate} {named}"):
             project = ModelProject.from_dir(model_dir)
-            evaluate_label_file(project, handler, file, data_dir=project.data_dir, display=display)
+            folder = project.data_dir
+            evaluate_label_files(project, handler, files, data_dir=folder, display=display)
     if result is not None:
         _write_report(result, model_dir, attempts)
     return result
@@ -164,22 +171,30 @@ def _predict_videos(
 
     What a run that was stopped has made of the same weights is kept, and gone on with.
     """
-    videos = videos_to_predict(config)
-    if not videos:
+    jointly = tracker.views == "jointly"
+    asked = config.eval.predict_vids_after_training
+    groups = predicted_groups(config, jointly=jointly) if asked else []
+    if not groups:
         return []
     project = ModelProject.from_dir(model_dir)
     timings = {timing.video: timing for timing in stored_timings(project.manifest)}
     handler = _handler(tracker, config, chunk_length(config, type(tracker)))
-    done = []
-    for video in videos:
-        remedy = f"litpose predict {quoted(model_dir)} {quoted(video)}"
-        with attempts.step(f"predictions of {video.name}", remedy):
-            timing = _predict_video(_predictor(project, handler, attempts.display), project, video)
-            if timing is not None:
-                timings[video.name] = timing
-            done.append(video)
-    keep_timings(model_dir, [timings[video.name] for video in done if video.name in timings])
-    return [video_table(model_dir, video) for video in done]
+    done: list[SessionVideo] = []
+    for group in groups:
+        told = ", ".join(each.video.name for each in group)
+        remedy = f"litpose predict {quoted(model_dir)} {' '.join(quoted(v.video) for v in group)}"
+        with attempts.step(f"predictions of {told}", remedy):
+            predictor = _predictor(project, handler, attempts.display)
+            for each, result in _predict_group(predictor, project, group).items():
+                timings[each.name] = VideoTiming(
+                    video=each.name,
+                    frames=result.frames - result.resumed,
+                    seconds=round(result.seconds, 2),
+                    device=handler.device.type,
+                )
+            done += group
+    keep_timings(model_dir, [timings[v.video.name] for v in done if v.video.name in timings])
+    return [video_table(model_dir, v.table) for v in done]
 
 
 def _predictor(
@@ -197,28 +212,36 @@ def _predictor(
     )
 
 
-def _predict_video(
-    predictor: VideoPredictor, project: ModelProject, video: Path
-) -> VideoTiming | None:
-    """One video's table, its metrics and, if asked for, the drawing; what is there is kept.
+def _predict_group(
+    predictor: VideoPredictor, project: ModelProject, group: Group
+) -> dict[Path, VideoResult]:
+    """The tables of a video, or of those of a session together, and their metrics and drawings.
+
+    What is there is kept.
 
     Returns:
-        How long the prediction took; None where the table was there already.
+        What was predicted now, by video.
     """
-    table, timing = video_table(project.folder, video), None
-    handler, boxes = predictor.handler, boxes_of_video(project.config, video)
-    digest = boxes.digest if boxes else None
-    if table.is_file() and is_made_from(table, video, handler.weights_digest, digest):
-        predictor.write_metrics(table)
+    config, results = project.config, {}
+    weights = predictor.handler.weights_digest
+    tables = {v.view: video_table(project.folder, v.table) for v in group}
+    boxes = {v.view: boxes_of_video(config, v.video, v.boxes) for v in group}
+
+    def is_made(v: SessionVideo) -> bool:
+        table, own = tables[v.view], boxes[v.view]
+        digest = own.digest if own else None
+        others = others_of(group, v)
+        return table.is_file() and is_made_from(table, v.video, weights, digest, others)
+
+    if all(map(is_made, group)):
+        for table in tables.values():
+            predictor.write_metrics(table)
     else:
-        result = predictor.predict(video, table, resume=True, boxes=boxes)
-        timing = VideoTiming(
-            video=video.name,
-            frames=result.frames - result.resumed,
-            seconds=round(result.seconds, 2),
-            device=handler.device.type,
-        )
-    drawing = labeled_video_path(table)
-    if project.config.eval.save_vids_after_training and not is_newer(drawing, table):
-        predictor.draw(video, table, drawing)
-    return timing
+        views = config.data.view_names or ()
+        found = predict_group(predictor, views, group, tables, resume=True, boxes=boxes)
+        results = {v.video: found[v.view] for v in group}
+    for v in group:
+        drawing = labeled_video_path(tables[v.view])
+        if config.eval.save_vids_after_training and not is_newer(drawing, tables[v.view]):
+            predictor.draw(v.video, tables[v.view], drawing)
+    return results

@@ -24,7 +24,7 @@ from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_sum
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
 from lp_data.inference.handler import PredictionHandler
-from lp_data.labels import read_labels
+from lp_data.sessions import LabelSet, label_sets, read_label_set, told_files
 from lp_io.model_directory import (
     ERROR_PLOT,
     PIXEL_ERROR_SUMMARY,
@@ -60,8 +60,8 @@ def evaluate_project(
         runs = handler()
         result = predict_project_labels(project, runs, display=display)
         write_project_evaluation(project, result)
-        for file in other_label_files(project.config):
-            show_label_file(project, runs, file, project.data_dir, display)
+        for files in label_sets(other_label_files(project.config), runs.tracker, project.views):
+            show_label_files(project, runs, files, project.data_dir, display)
     else:
         result = _stored_project_labels(project, display)
         write_project_evaluation(project, result)
@@ -79,17 +79,20 @@ def evaluate_project(
     display.message(f"report: {report}")
 
 
-def show_label_file(
+def show_label_files(
     project: ModelProject,
     handler: PredictionHandler,
-    file: Path,
+    files: LabelSet,
     data_dir: Path | None,
     display: Display,
 ) -> None:
-    """`evaluate_label_file`, and show its errors."""
-    result, path = evaluate_label_file(project, handler, file, data_dir=data_dir, display=display)
+    """`evaluate_label_files`, and show the errors."""
+    result, paths = evaluate_label_files(
+        project, handler, files, data_dir=data_dir, display=display
+    )
     show_errors(result, display)
-    display.message(f"{file.name}: {len(result.labels)} images -> {path}")
+    where = ", ".join(map(str, paths))
+    display.message(f"{told_files(files)}: {len(result.labels)} images -> {where}")
 
 
 def show_errors(result: LabeledPrediction, display: Display) -> None:
@@ -114,6 +117,7 @@ def predict_project_labels(
         regions=regions_of_labels(project.manifest, project.config, project.labels),
         sets=project.sets,
         animals=animal_predictor(project.folder, project.manifest, handler),
+        views=project.views,
         display=display,
     )
 
@@ -162,15 +166,15 @@ def _write(project: ModelProject, result: LabeledPrediction, path: Path) -> None
     )
 
 
-def evaluate_label_file(
+def evaluate_label_files(
     project: ModelProject,
     handler: PredictionHandler,
-    file: Path,
+    files: LabelSet,
     *,
     data_dir: Path | None = None,
     display: Display = SILENT,
-) -> tuple[LabeledPrediction, Path]:
-    """Predict the images of another label file, and write the tables of it.
+) -> tuple[LabeledPrediction, list[Path]]:
+    """Predict the images of another label file, or of those of several views, and write its tables.
 
     Images that the training used keep the name of their split (`ModelProject.use_of`); others count
     as ``test``.
@@ -178,22 +182,31 @@ def evaluate_label_file(
     Its image paths are relative to ``data_dir``, by default to its own folder.
 
     Returns:
-        The predictions, and the table that was written into the model directory.
+        The predictions, and the tables that were written into the model directory.
 
     Raises:
         LPError: The file or an image cannot be read, or a table cannot be written.
     """
-    folder = data_dir or file.absolute().parent
-    table = read_labels(file)
+    folder = data_dir or next(iter(files.values())).absolute().parent
+    table = read_label_set(files, project.views)
     sets = project.use_of(table.image_paths, folder)
     regions = regions_of_labels(project.manifest, project.config, table)
     animals = animal_predictor(project.folder, project.manifest, handler)
     result = predict_labels(
-        handler, table, folder, regions=regions, sets=sets, animals=animals, display=display
+        handler,
+        table,
+        folder,
+        regions=regions,
+        sets=sets,
+        animals=animals,
+        views=project.views,
+        display=display,
     )
-    path = project.predictions_of(file)
-    _write(project, result, path)
-    return result, path
+    parts, paths = result.by_view(), []
+    for view, file in files.items():
+        paths.append(project.predictions_of(file))
+        _write(project, result if view is None else parts[view], paths[-1])
+    return result, paths
 
 
 def _evaluate_video_tables(project: ModelProject) -> list[Path]:

@@ -109,8 +109,7 @@ class ModelProject:
     @cached_property
     def views(self) -> ViewNames | None:
         """The cameras of the project; None of one."""
-        known = self.manifest.extra.get(VIEWS)
-        return None if known is None else ViewNames.from_dict(known)
+        return ViewNames.from_dict(self.manifest.extra.get(VIEWS))
 
     @cached_property
     def labels(self) -> PoseTable:

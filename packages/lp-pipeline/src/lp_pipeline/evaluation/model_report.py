@@ -74,7 +74,7 @@ def predicted_videos(project: ModelProject) -> list[tuple[Path, Path]]:
     Tables that other weights have predicted are left out.
     """
     videos = folder_videos(project.config)
-    tables = [video_table(project.folder, video) for video in videos]
+    tables = [video_table(project.folder, name) for name in videos.values()]
     pairs = [pair for pair in zip(videos, tables, strict=True) if pair[1].is_file()]
     outdated = outdated_tables(project.folder, [table for _, table in pairs])
     return [(video, table) for video, table in pairs if table not in outdated]

@@ -11,10 +11,13 @@ from torch.utils.data import DataLoader
 from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.summary import UNSPLIT
 from lp_core.batches import Prediction
+from lp_core.errors import TrackerError
 from lp_core.poses import PoseTable
 from lp_core.regions import RegionSource, collect_rows, ownership
-from lp_data.datasets.labeled import LabeledDataset, collate
+from lp_data.datasets.joint import JointDataset, dataset_class
+from lp_data.datasets.labeled import collate
 from lp_data.inference.handler import PredictionHandler
+from lp_data.sessions import ViewNames
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.prediction.animals import AnimalPredictor
 from lp_pipeline.prediction.whole_frames import WholeFramePredictor
@@ -28,6 +31,7 @@ def predict_labels(
     regions: RegionSource | None = None,
     sets: Sequence[str] | None = None,
     animals: AnimalPredictor | None = None,
+    views: ViewNames | None = None,
     display: Display = SILENT,
 ) -> LabeledPrediction:
     """Predict every image of a label table, whose keypoints must include the tracker's.
@@ -40,10 +44,12 @@ def predict_labels(
         sets: The split of each image; None for a table that was not trained on.
         animals: What finds the animals of whole frames, where the tracker does. Each labelled
             animal then has the positions of the one that was found there, if any was.
+        views: The views of the project, where the table has rows of several cameras.
         display: Where to report to.
 
     Raises:
-        TrackerError: The tracker finds any number of animals, and ``animals`` is not given.
+        TrackerError: The tracker finds any number of animals, and ``animals`` is not given; or it
+            looks at views jointly, and the table does not say its views.
         DataError: An image is missing or no image, or the table lacks a keypoint of the tracker.
     """
     whole = animals if isinstance(animals, WholeFramePredictor) else None
@@ -51,15 +57,24 @@ def predict_labels(
         handler.check_finds_one()
     tracker = handler.tracker
     table = table.select_keypoints(tracker.options.keypoint_names)
-    dataset = LabeledDataset(
+    kind = dataset_class(tracker)
+    if kind is JointDataset and (table.view is None or views is None):
+        raise TrackerError(
+            f"{type(tracker).__name__} looks at several views of a frame together",
+            remedy="give the label files of the views together",
+        )
+    dataset = kind(
         table,
         data_dir,
         handler.image_size,
+        views=None if table.view is None else views,
         regions=regions,
         instances=tracker.instances,
         context_frames=tracker.context_frames,
     )
-    loader = DataLoader(dataset, batch_size=handler.chunk, collate_fn=collate)
+    together = len(views or ()) if kind is JointDataset else 1
+    size = max(1, handler.chunk // together)
+    loader = DataLoader(dataset, batch_size=size, collate_fn=collate)
     parts: list[Prediction] = []
     rows: list[int] = []
     with display.task("labelled images", len(dataset)) as update:
@@ -67,10 +82,14 @@ def predict_labels(
             found = whole.of_labels(batch, table) if whole else handler.predict_labeled(batch)
             parts.append(found)
             rows += batch["table_row"].tolist()
-            update(len(rows))
+            update(min(len(rows) // together, len(dataset)))
     keypoints = torch.full((*table.points.shape[:2], 2), torch.nan, dtype=torch.float64)
     confidences = torch.full(table.points.shape[:2], torch.nan, dtype=torch.float64)
     predicted = Prediction.joined(parts)
+    if kind is JointDataset:  # without the rows of absent images
+        known = [place for place, row in enumerate(rows) if row >= 0]
+        rows = [rows[place] for place in known]
+        predicted = Prediction(predicted.keypoints[known], predicted.confidences[known])
     if whole:
         keypoints[rows], confidences[rows] = predicted
         _say_how_many(predicted, display)

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
 from lp_analysis.confidence.calibration import ConfidenceCalibration
-from lp_analysis.confidence.stored import written_beside
 from lp_analysis.metrics.frame_metrics import FrameMetric
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.tracks import FileTracking, LinkedRows, TrackingOptions, write_tracked
-from lp_core.batches import Prediction
-from lp_core.listing import file_marks
-from lp_core.poses import Content, concatenate, read_pose_csv_chunks
-from lp_core.video import VideoSource
+from lp_analysis.video_tables import OpenTable, VideoResult, identity_of, open_table
+from lp_data.inference.cuts import opened_to_predict
 from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
-from lp_io.predictions import PredictionCsvWriter
 from lp_io.predictions.rows import RowFile
 from lp_io.predictions.source import write_source
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.errors import PredictionError
 from lp_pipeline.prediction.animals import AnimalPredictor
-from lp_pipeline.prediction.cuts import opened_to_predict
 from lp_pipeline.prediction.drawing import draw_video
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """What was written for one video.
-
-    Attributes:
-        path: The table of coordinates.
-        frames: Rows written, which is the number of frames of the video.
-        damage: What is wrong with the file although its readable frames were predicted; or None.
-        resumed: Of the rows, those that an interrupted run had predicted.
-        seconds: How long the others took.
-    """
-
-    path: Path
-    frames: int
-    damage: str | None
-    resumed: int
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,38 +94,45 @@ class VideoPredictor:
                 self.handler, video, reader=self.reader, boxes=boxes, animals=animals
             )
             source, predict_from = stack.enter_context(opened)
-            names, identity = self._names, _identity(self.handler, source, video, boxes)
+            identity = identity_of(self.handler, source, video, boxes)
             identity += animals.digest if animals else ""
-            writer = PredictionCsvWriter(
-                table, names, scorer=self.scorer, identity=identity, resume=resume
-            )
-            coordinates = stack.enter_context(writer)
-            coordinates.go_back(self.handler.seam(coordinates.complete_rows, len(source)))
-            resumed = coordinates.complete_rows
-            append_beside = stack.enter_context(written_beside(table, names, self.calibration))
+            rows = stack.enter_context(self.open_table(table, identity, resume))
             update = stack.enter_context(self.display.task(video.name, len(source)))
-            if resumed:  # what an interrupted run had written, as it came from the network
-                for rows in read_pose_csv_chunks(coordinates.partial_path, Content.PREDICTIONS):
-                    append_beside(Prediction.of_table(rows))
+            resumed = self.handler.seam(rows.number, len(source))
+            rows.go_back(resumed)
             update(resumed)
             for part in predict_from(resumed):
-                coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
-                append_beside(part)
-                update(coordinates.complete_rows)
-            _check_complete(coordinates, source, video)
-            result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
+                rows.append(part)
+                update(rows.number)
+            result = rows.result(source, video, resumed)
+        self.finish(result.path, video, boxes)
+        return result
+
+    def open_table(
+        self, table: Path, identity: str, resume: bool
+    ) -> AbstractContextManager[OpenTable]:
+        """`lp_analysis.video_tables.open_table` with what this predictor writes."""
+        scorer, known = self.scorer, self.calibration
+        return open_table(
+            table, self._names, identity, scorer=scorer, calibration=known, resume=resume
+        )
+
+    def finish(
+        self, table: Path, video: Path, boxes: Boxes | None = None, others: Sequence[Path] = ()
+    ) -> None:
+        """Say what a finished table was made from, and write the tables of its metrics."""
         said = None if self.calibration is None else self.calibration.to_dict()
         digest = boxes.digest if boxes else None
-        write_source(table, video, self.handler.weights_digest, said, boxes=digest)
+        weights = self.handler.weights_digest
+        write_source(table, video, weights, said, boxes=digest, others=others)
         self.write_metrics(table)
-        return result
 
     def _write_several(
         self, animals: AnimalPredictor, video: Path, table: Path, resume: bool
     ) -> VideoResult:
         """The table of all animals, named by their tracks."""
         with open_video(video, reader=self.reader, resize_to=animals.read_size) as source:
-            identity = _identity(self.handler, source, video) + animals.digest
+            identity = identity_of(self.handler, source, video) + animals.digest
             rows = RowFile(table, self._names, identity=identity, resume=resume)
             with rows, self.display.task(video.name, len(source)) as update:
                 resumed = self.handler.seam(rows.frames, len(source))
@@ -185,35 +164,3 @@ class VideoPredictor:
     def draw(self, video: Path, table: Path, path: Path) -> None:
         """Write the labelled video of a table."""
         draw_video(video, table, path, style=self.style, reader=self.reader, display=self.display)
-
-
-def _identity(
-    handler: PredictionHandler, source: VideoSource, video: Path, boxes: Boxes | None = None
-) -> str:
-    """A text that differs where predictions of a video may differ in any bit.
-
-    The number of threads is left out: a cluster may give a resumed job others.
-    """
-    return json.dumps(
-        {
-            "weights": handler.weights_digest,
-            "size": handler.image_size,
-            "context": handler.tracker.context_frames,
-            "chunk": handler.chunk,
-            "device": handler.device.type,
-            "precision": handler.precision,
-            "torch": torch.__version__,
-            "reader": type(source).__qualname__,
-            "video": file_marks(video),
-            "boxes": boxes.digest if boxes else None,
-        }
-    )
-
-
-def _check_complete(coordinates: PredictionCsvWriter, source: VideoSource, video: Path) -> None:
-    if coordinates.complete_rows != len(source):
-        raise PredictionError(
-            f"{coordinates.complete_rows} frames were predicted, but the video has {len(source)}",
-            where=video,
-            remedy="this is a fault of the video reader; please report it",
-        )

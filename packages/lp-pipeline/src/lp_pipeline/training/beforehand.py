@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lp_core.errors import LPError
-from lp_data.datasets.labeled import LabeledDataset
-from lp_data.labels import read_labels
+from lp_data.datasets.joint import dataset_class
+from lp_data.sessions import label_sets, read_label_set
 from lp_data.video.open import open_video
 from lp_pipeline.builders.animals import get_regions, learned_labels
 from lp_pipeline.builders.labels import image_size, other_label_files
@@ -75,14 +75,15 @@ def _check_video(video: Path, config: Config) -> None:
 
 def _check_label_files(config: Config, setup: TrainingSetup) -> None:
     """Read the label files that are evaluated by themselves, and find their images."""
-    for file in other_label_files(config):
-        tracker = setup.tracker
-        table = learned_labels(read_labels(file), type(tracker))
+    tracker, views = setup.tracker, setup.data.dataset.views
+    for files in label_sets(other_label_files(config), tracker, views):
+        table = learned_labels(read_label_set(files, views), type(tracker))
         table = table.select_keypoints(tracker.options.keypoint_names)
-        LabeledDataset(
+        dataset_class(tracker)(
             table,
             data_dir(config),
             image_size(config),
+            views=None if table.view is None else views,
             regions=get_regions(config, table),
             instances=tracker.instances,
             context_frames=tracker.context_frames,

@@ -7,17 +7,32 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 
 from lp_core.batches import Prediction
 from lp_core.regions import Region, collect, ownership
 from lp_core.video import VideoSource
+from lp_data.errors import BoxFileError
 from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import Boxes, CutVideo
 from lp_data.video.open import open_video
-from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.animals import AnimalPredictor
+
+
+@runtime_checkable
+class FramesPredictor(Protocol):
+    """What finds the animal of each frame, where that is not simply the whole frame."""
+
+    @property
+    def read_size(self) -> tuple[int, int] | None:
+        """(height, width) that frames are to be read at; None for their own."""
+        ...
+
+    def predict_frames(self, source: VideoSource, start: int = 0) -> Iterator[Prediction]:
+        """One animal in each frame, as `PredictionHandler.predict_video` does."""
+        ...
+
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +47,7 @@ def opened_to_predict(
     *,
     reader: str = "auto",
     boxes: Boxes | None = None,
-    animals: AnimalPredictor | None = None,
+    animals: FramesPredictor | None = None,
 ) -> Iterator[tuple[VideoSource, PredictFrom]]:
     """Open a video, and give it with what predicts it.
 
@@ -49,7 +64,7 @@ def opened_to_predict(
     Raises:
         VideoError: The video cannot be read.
         BoxFileError: The boxes are not those of the video.
-        PredictionError: The boxes are of several animals.
+        BoxFileError: The boxes are of several animals.
     """
     with ExitStack() as stack:
         size = animals.read_size if animals else handler.read_size
@@ -88,7 +103,7 @@ def opened_to_predict(
 def _refuse_several(regions: Sequence[Region], boxes: Boxes) -> None:
     names = sorted({str(region.individual) for region in regions})
     if len(names) > 1:
-        raise PredictionError(
+        raise BoxFileError(
             f"the boxes are of several individuals: {', '.join(names)}",
             where=boxes.files,
             remedy="predict them one by one, each with a file of its own boxes and another "
