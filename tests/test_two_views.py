@@ -399,3 +399,45 @@ def test_a_check_finds_what_is_absent_unequal_or_of_no_view(two_views, litpose, 
     assert "spare.mp4" in outcome.out
     assert "the rig has no camera 'bot'" in outcome.out
     assert outcome.code == 2
+
+
+def rig_of(sizes):
+    """A rig with a camera for each view, of images of (width, height)."""
+    from lp_core.geometry.cameras import Camera, Rig
+
+    return Rig(tuple(Camera(v, size, np.diag([90.0, 90, 1])) for v, size in sizes.items()))
+
+
+def test_calibrated_cameras_go_into_the_batches_of_views_together(
+    joint_tracker, two_views, tiny_training, tmp_path
+):
+    """`multiview_facts` 8, 10 and 14: cameras by name, and of the images that there are."""
+    from lp_core.errors import CameraError
+    from lp_core.geometry.cameras import WIDTH
+    from lp_data.datasets.labeled import collate
+    from lp_io.calibration import write_rig
+    from lp_pipeline.builders.data import get_dataset
+    from lp_pipeline.builders.labels import get_labels
+    from lp_pipeline.builders.model import get_tracker_class
+    from lp_pipeline.config.load import load_config
+
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    sizes = {view: (box.width, box.height) for view, box in reversed(VIEWS.items())}
+    write_rig(rig_of(sizes), folder / "calibration.toml")
+    kind = f"model.model_type={joint_tracker}"
+    settings = [each for each in tiny_training if "stride" not in each]
+    config = load_config(config_of(folder), (*settings, kind)).config
+
+    def dataset():
+        return get_dataset(config, get_tracker_class(config), get_labels(config))
+
+    joint = dataset()
+    batch = collate([joint[0], joint[1]])
+    assert batch["cameras"].shape == (2, 2, WIDTH)
+    assert batch["cameras"][0, :, -2:].tolist() == [
+        [96, 46],
+        [96, 50],
+    ]  # in the order of view_names
+    write_rig(rig_of({"top": (96, 46), "bot": (192, 100)}), folder / "calibration.toml")
+    with pytest.raises(CameraError, match="192 × 100"):
+        dataset()

@@ -1,7 +1,7 @@
 """Sessions filmed by several cameras: whose video is whose, and which rows are of one moment."""
 
 from lp_data.errors import SessionError
-from lp_data.sessions.calibrations import calibrations_of, find_calibrations
+from lp_data.sessions.calibrations import calibrations_of, find_calibrations, sizes_of_views
 from lp_data.sessions.labels import (
     LabelSet,
     join_views,
@@ -48,6 +48,7 @@ __all__ = [
     "read_manifest",
     "read_view_labels",
     "share_of_views",
+    "sizes_of_views",
     "tell_lengths",
     "told_files",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lp_core.errors import PoseError
+from lp_core.poses import PoseTable
 from lp_core.poses.csv_text import opened_csv_rows, place_in
 from lp_data.errors import SessionError
+from lp_data.images import image_file, image_size
 from lp_data.sessions.manifest import MANIFEST, SessionManifest
 from lp_data.sessions.names import ViewNames, session_of
 
@@ -91,6 +93,30 @@ def _moment(path: str, views: ViewNames) -> str:
     path = path.replace("\\", "/")
     named = [of.view for folder in path.split("/")[:-1] if (of := views.split(folder)) is not None]
     return views.moment(path, named[-1]) if named else path
+
+
+def sizes_of_views(
+    project: Path, table: PoseTable, views: ViewNames, files: Mapping[str, Path]
+) -> dict[Path, dict[str, tuple[int, int]]]:
+    """For each file of cameras (width, height) of the images of each view, of the first of them.
+
+    Args:
+        project: The folder that the table's paths are relative to.
+        table: The labels.
+        views: The views.
+        files: The file of each frame, as `calibrations_of` gives it.
+
+    Raises:
+        ImageFileError: An image cannot be decoded.
+    """
+    sizes: dict[Path, dict[str, tuple[int, int]]] = {file: {} for file in files.values()}
+    rows = zip(views.moments(table), table.view or (), table.image_paths, strict=True)
+    for moment, view, path in rows if files else ():
+        known = sizes[files[moment]]
+        if view is not None and view not in known:
+            height, width = image_size(image_file(project, path))
+            known[view] = (width, height)
+    return sizes
 
 
 def find_calibrations(

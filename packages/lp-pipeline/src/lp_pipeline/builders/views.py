@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lp_core.poses import PoseTable
-from lp_data.images import image_file, image_size
 from lp_data.sessions import (
     SessionManifest,
     ViewNames,
     calibrations_of,
     find_sessions,
     listed_sessions,
+    sizes_of_views,
 )
-from lp_io.calibration import read_rig
+from lp_io.calibration import packed_rigs
 from lp_pipeline.config.schema import Config
 
 
@@ -56,23 +55,14 @@ def get_cameras(
     if views is None:
         return None
     folder, table = _project(config), config.data.camera_params_file
-    rows = dict(enumerate(views.moments(labels)))
     files = calibrations_of(
         folder,
-        rows.values(),
+        views.moments(labels),
         views,
         listed=listed_sessions(views.names, [folder]),
         table=folder / Path(table).expanduser() if table else None,
     )
-    rigs = {file: read_rig(file).subset(views.names) for file in set(files.values())}
-    checked: set[tuple[Path, str]] = set()
-    for row, moment in rows.items() if rigs else ():
-        file, view = files[moment], (labels.view or ())[row] or ""
-        if (file, view) not in checked:  # the images of one camera have one size
-            checked.add((file, view))
-            height, width = image_size(image_file(folder, labels.image_paths[row]))
-            rigs[file].check_sizes({view: (width, height)})
-    packed = {file: rig.packed(dtype=torch.float32) for file, rig in rigs.items()}
+    packed = packed_rigs(sizes_of_views(folder, labels, views, files), views.names)
     return {moment: packed[file] for moment, file in files.items()} or None
 
 
