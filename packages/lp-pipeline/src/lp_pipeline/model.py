@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.prediction.animals import AnimalPredictor, animal_predictor
 from lp_analysis.tracks import LinkedRows, TrackingOptions, track_offline, with_tracks
 from lp_core.batches import Prediction
 from lp_core.devices import Precision
@@ -28,7 +29,6 @@ from lp_io.checkpoint import Manifest, load_model
 from lp_io.model_directory import VIEWS
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
-from lp_pipeline.prediction.animals import AnimalPredictor, animal_predictor
 
 Frame = UInt8[ndarray, "height width 3"]
 

@@ -11,7 +11,7 @@ from typing import cast, get_args
 
 from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.labeled_predictions import write_labeled_prediction
-from lp_analysis.video_tables import VideoResult
+from lp_analysis.prediction.video_tables import VideoResult
 from lp_core.devices import Precision
 from lp_core.errors import suggestion
 from lp_core.memory import explained_memory_errors

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
+from lp_analysis.prediction.animals import animal_predictor
+from lp_analysis.prediction.video_tables import VideoResult
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
-from lp_analysis.video_tables import VideoResult
 from lp_core.errors import LPError, reason_of
 from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
@@ -35,7 +36,6 @@ from lp_pipeline.evaluation.evaluate_model import (
 )
 from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.animals import animal_predictor
 from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.prediction.sessions import predict_group
 from lp_pipeline.prediction.videos import VideoPredictor

@@ -21,6 +21,7 @@ from lp_analysis.metrics.metric_files import (
     write_metric_tables,
 )
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
+from lp_analysis.prediction.animals import animal_predictor
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
 from lp_data.inference.handler import PredictionHandler
@@ -38,7 +39,6 @@ from lp_pipeline.builders.videos import regions_of_labels
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, training_curves
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.animals import animal_predictor
 from lp_pipeline.prediction.labeled import predict_labels
 
 _HELD_OUT = ("validation", "test")

@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader
 
 from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.summary import UNSPLIT
+from lp_analysis.prediction.animals import AnimalPredictor
+from lp_analysis.prediction.whole_frames import WholeFramePredictor
 from lp_core.batches import Prediction
 from lp_core.errors import TrackerError
 from lp_core.poses import PoseTable
@@ -19,8 +21,6 @@ from lp_data.datasets.labeled import collate
 from lp_data.inference.handler import PredictionHandler
 from lp_data.sessions import ViewNames
 from lp_pipeline.display import SILENT, Display
-from lp_pipeline.prediction.animals import AnimalPredictor
-from lp_pipeline.prediction.whole_frames import WholeFramePredictor
 
 
 def predict_labels(

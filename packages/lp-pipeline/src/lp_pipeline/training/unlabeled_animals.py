@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lp_analysis.prediction.finder import load_finder
 from lp_analysis.tracks.centroids import follow_centroids
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import SemiSupervisedDataModule
@@ -20,7 +21,6 @@ from lp_pipeline.builders.data import clip_length, get_clips
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import Display
-from lp_pipeline.prediction.finder import load_finder
 from lp_pipeline.training.setup import TrainingSetup
 
 _WINDOWS = 100

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_analysis.prediction.top_down import TopDownPredictor
+from lp_analysis.prediction.whole_frames import WholeFramePredictor
 from lp_data.inference.handler import PredictionHandler
 from lp_io.checkpoint import Manifest
-from lp_pipeline.prediction.top_down import TopDownPredictor
-from lp_pipeline.prediction.whole_frames import WholeFramePredictor
 
 AnimalPredictor = TopDownPredictor | WholeFramePredictor
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_analysis.metrics.duplicates import without_duplicates
+from lp_analysis.prediction.finder import load_finder
 from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows
 from lp_core.batches import Prediction
 from lp_core.poses import PoseTable, Skeleton
@@ -21,7 +22,6 @@ from lp_data.inference.handler import PredictionHandler
 from lp_data.loading.runs import prefetch, video_runs, with_context
 from lp_io.checkpoint import Manifest
 from lp_io.model_directory import TOP_DOWN
-from lp_pipeline.prediction.finder import load_finder
 
 
 class TopDownPredictor:

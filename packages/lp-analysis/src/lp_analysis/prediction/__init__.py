@@ -1,0 +1,1 @@
+"""Run trackers over frames that show several animals or views, and write what they find."""
