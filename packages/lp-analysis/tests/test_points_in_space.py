@@ -194,6 +194,12 @@ def test_views_are_read_from_the_ends_of_names(tmp_path):
         views_of([tmp_path / "a_cam1.csv", tmp_path / "b_cam2.csv"], RIG.names)
 
 
+def test_a_view_may_have_an_underscore_in_its_name(tmp_path):
+    """Fault 5: the session is what precedes the whole name of the view."""
+    path = tmp_path / "day_1_cam_top.csv"
+    assert views_of([path], ["top", "cam_top"]) == ("day_1", {"cam_top": path})
+
+
 def test_what_does_not_go_together_is_told(tables, tmp_path):
     with pytest.raises(TriangulationError, match="at least 2 views, got 1"):
         triangulate_tables(RIG, {"cam1": tables["cam1"]}, tmp_path / "a.csv")

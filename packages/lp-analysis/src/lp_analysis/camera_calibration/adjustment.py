@@ -18,9 +18,7 @@ from scipy.sparse import csr_matrix
 
 from lp_core.geometry.cameras import Camera, Rig, project, rotation_matrix
 from lp_core.geometry.cameras.local import local_cameras
-
-_ROBUST = 2.3849
-"""Cauchy's constant in standard deviations, as in `lp_core.geometry.cameras.triangulation`."""
+from lp_core.geometry.cameras.robust import EFFICIENT
 
 _LOST = 100.0
 """Error, in standard deviations, of a detection by a camera that cannot see the point."""
@@ -257,7 +255,7 @@ def adjust(
         np.zeros(problem.size),
         problem.jacobian,
         loss="cauchy",
-        f_scale=_ROBUST,
+        f_scale=EFFICIENT,
         x_scale="jac",
         tr_solver="lsmr",
         max_nfev=options.most_steps,
