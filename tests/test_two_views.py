@@ -1,6 +1,7 @@
 """A mirror's two views as two cameras: labels, training, metrics and predictions of each."""
 
 import csv
+import hashlib
 import importlib.util
 import shutil
 from pathlib import Path
@@ -36,7 +37,6 @@ def two_views(project, cut_views, tmp_path_factory):
 
 def config_of(folder, **data):
     """A config of Lightning Pose's form for several views."""
-    path = folder.parent / "config.yaml"
     named = {
         "data_dir": str(folder),
         "video_dir": "videos",
@@ -44,7 +44,9 @@ def config_of(folder, **data):
         "csv_file": [f"CollectedData_{view}.csv" for view in VIEWS],
         **data,
     }
-    path.write_text(yaml.safe_dump({"data": named, "model": {"model_type": "heatmap"}}))
+    text = yaml.safe_dump({"data": named, "model": {"model_type": "heatmap"}})
+    path = folder.parent / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
+    path.write_text(text)
     return path
 
 
@@ -84,6 +86,9 @@ def test_a_project_of_two_views_trains_and_each_view_has_its_tables(two_view_mod
         split[view] = {path.replace(f"_{view}/", "/"): row[-1] for path, row in predicted.items()}
         assert (two_view_model / f"predictions_{view}_new_pixel_error.csv").is_file()
         assert (two_view_model / f"pixel_error_summary_{view}.csv").is_file()
+        assert (
+            f"{view}: mean pixel error, validation" in (two_view_model / "report.html").read_text()
+        )
     assert split["top"] == split["bot"]  # the views of a frame are in one part
     assert set(split["top"].values()) == {"train", "validation", "test"}
 
@@ -441,3 +446,84 @@ def test_calibrated_cameras_go_into_the_batches_of_views_together(
     write_rig(rig_of({"top": (96, 46), "bot": (192, 100)}), folder / "calibration.toml")
     with pytest.raises(CameraError, match="192 × 100"):
         dataset()
+
+
+def test_frames_outside_the_table_of_cameras_are_evaluated_without_it(
+    joint_tracker, two_views, tiny_training, tmp_path
+):
+    """`multiview_facts` 22: the evaluation of new labels asked for a table of their cameras."""
+    from lp_io.calibration import write_rig
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.evaluation.after_training import evaluate_training
+    from lp_pipeline.training.run import train
+
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    sizes = {view: (box.width, box.height) for view, box in VIEWS.items()}
+    write_rig(rig_of(sizes), folder / "rig.toml")
+    images = read_labels(folder / "CollectedData_top.csv").image_paths
+    rows = [f"{image.replace('_top/', '/')},rig.toml" for image in images]
+    (folder / "cameras.csv").write_text("\n".join(["image,file", *rows]) + "\n")
+    settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
+    more = ("model.backbone=test_vit", "model.backbone_pretrained=false")
+    path = config_of(folder, camera_params_file="cameras.csv")
+    loaded = load_config(path, (*settings, f"model.model_type={joint_tracker}", *more))
+    setup = train(loaded, tmp_path / "model")
+    evaluate_training(setup, loaded.config, tmp_path / "model")
+    assert (tmp_path / "model" / "predictions_bot_new.csv").is_file()
+
+
+def test_a_tracker_with_context_learns_several_views_beside_a_calibration(
+    two_views, tiny_training, tmp_path
+):
+    """`multiview_facts` 24: a calibration in the project stopped trackers with context."""
+    from lp_data.datasets.labeled import collate
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.training.setup import set_up
+
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    (folder / "calibration.toml").write_text("this is read by trackers of views together only")
+    settings = [each for each in tiny_training if "stride" not in each]
+    semi = ("model.losses_to_use=[temporal]", "dali.context.train.batch_size=6")
+    loaded = load_config(config_of(folder), (*settings, "model.model_type=heatmap_mhcrnn", *semi))
+    setup = set_up(loaded.config)
+    dataset = setup.data.dataset
+    batch = collate([dataset[0], dataset[1]])
+    assert batch["images"].shape == (2, 5, 3, 64, 64)
+    assert batch["view"].tolist() == [0, 1]
+    assert "cameras" not in batch
+    clip = setup.data.clips[0]
+    assert clip["views"] == 2
+    value = setup.tracker.evaluate_unlabeled(clip)
+    value.backward()
+    assert value.isfinite()
+
+
+def test_box_files_that_are_not_there_are_named(two_views):
+    """`multiview_facts` 23: a config named box files that nobody had made."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.errors import ConfigError
+
+    path = config_of(two_views, bbox_file=["bboxes_top.csv", "bboxes_bot.csv"])
+    with pytest.raises(ConfigError, match=r"there is no box file .*bboxes_top\.csv"):
+        load_config(path, check_paths=True)
+
+
+def test_boxes_of_each_view_cut_its_frames_in_a_session(joint_model, videos):
+    """`multiview_facts` 3.1: boxes of whole frames change nothing; others do, in frame px."""
+    from lp_pipeline.model import Model
+
+    boxes = {}
+    for view, box in VIEWS.items():
+        rows = [f"{frame},0,0,{box.height},{box.width}" for frame in range(24)]
+        boxes[view] = videos / f"day_{view}_bbox.csv"
+        boxes[view].write_text("\n".join([",x,y,h,w", *rows]) + "\n")
+    model = Model.from_dir(joint_model)
+    both = {view: videos / f"day_{view}.mp4" for view in VIEWS}
+    whole, cut = model.predict_session(both), model.predict_session(both, boxes=boxes)
+    for view in VIEWS:
+        np.testing.assert_allclose(whole[view].keypoints, cut[view].keypoints, rtol=0, atol=0.05)
+    text = boxes["top"].read_text().replace(",0,0,46,96", ",30,6,40,60")
+    boxes["top"].write_text(text)
+    moved = model.predict_session(both, boxes=boxes)["top"].keypoints
+    assert moved[..., 0].min() > 29
+    assert moved[..., 1].min() > 5

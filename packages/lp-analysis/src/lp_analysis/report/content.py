@@ -48,13 +48,17 @@ def training_facts(result: LabeledPrediction, curves: TrainingCurves | None) -> 
     summary = PixelErrorSummary.from_errors(
         result.visible_errors, result.labels.keypoint_names, result.sets
     )
-    unit = "frames" if result.labels.individual is None else "labelled animals"
+    parts = result.by_view()
+    unit = "images" if parts else "frames"
+    unit = unit if result.labels.individual is None else "labelled animals"
     facts = {
         unit: ", ".join(f"{count} {split}" for split, count in summary.frames.items()),
         "keypoints": str(len(summary.keypoint_names)),
     }
     for split in summary.splits:
         facts[f"mean pixel error, {split}"] = told_mean_error(result, [split])
+        for view, part in parts.items():
+            facts[f"{view}: mean pixel error, {split}"] = told_mean_error(part, [split])
     if curves is not None and not curves.curves:
         facts["training curves"] = (
             "nothing was logged: the training had fewer steps than training.log_every_n_steps, and "

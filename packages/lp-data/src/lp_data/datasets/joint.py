@@ -115,7 +115,7 @@ def dataset_class(
 
 def _absent(like: LabeledSample, camera: int) -> LabeledSample:
     """What stands for a camera without an image of a frame of which ``like`` is another image."""
-    return {
+    absent: LabeledSample = {
         **like,
         "images": torch.zeros_like(like["images"]),
         "to_frame": torch.eye(3)[:2],
@@ -125,3 +125,6 @@ def _absent(like: LabeledSample, camera: int) -> LabeledSample:
         "visibility": torch.zeros_like(like["visibility"]),
         "table_row": torch.full_like(like["table_row"], -1),
     }
+    if "others" in like:
+        absent["others"] = torch.full_like(like["others"], torch.nan)
+    return absent
