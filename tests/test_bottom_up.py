@@ -69,6 +69,12 @@ def test_the_unit_of_votes_is_a_body_length_as_the_network_sees_it(mice_model):
     assert "body_length" in (mice_model / "config.yaml").read_text()
 
 
+def test_the_usual_shape_of_the_labelled_animals_tells_headings(mice_model):
+    shape = np.array(read_manifest(mice_model).options["shape"])
+    nose, tail = (read_manifest(mice_model).keypoint_names.index(n) for n in ("nose", "tail_base"))
+    assert shape[nose] @ shape[tail] < 0
+
+
 def test_the_whole_way_by_the_command(litpose, mice_model, mice, tmp_path):
     outcome = litpose("evaluate", mice_model)
     assert outcome.code == 0, outcome.err

@@ -107,8 +107,22 @@ def test_where_two_noses_are_one_peak_one_animal_lacks_it():
 
 
 def test_crossed_animals_keep_their_own_keypoints():
-    animals = [at(90, 64, 20), at(102, 64, -70)]
+    animals = [at(90, 64, 20), at(106, 64, -70)]
     assert_are(found(labels(animals)), animals)
+
+
+@pytest.mark.parametrize("turn", [90, 120, 180])
+def test_animals_that_lie_across_each_other_are_two(turn):
+    """Their centres are one, and their shape tells which keypoints head the same way."""
+    animals = [at(90, 62), at(90, 66, turn)]
+    batch = labels(animals)
+    shape = ((-24.0, -0.7), (0.0, 0.0), (24.0, -0.7))  # the back, at the centre, tells no heading
+    prediction = found(batch, shape=shape)
+    assert len(prediction.keypoints) == 2
+    for animal in animals:
+        apart = (prediction.keypoints - animal)[:, [0, 2]].norm(dim=-1).amax(dim=1)
+        assert apart.amin() < 0.1
+    assert len(found(batch).keypoints) == 1
 
 
 @pytest.mark.parametrize("turn", [0, 30, 45, 90, 200])
@@ -227,6 +241,7 @@ def test_an_occluded_keypoint_teaches_its_position_or_that_it_is_not_seen():
     ("changes", "problem"),
     [
         ({"min_keypoints": 4}, "min_keypoints is 4, but there are 3"),
+        ({"shape": ((1.0, 0.0),)}, "shape has 1 points, but there are 3 keypoints"),
         ({"max_animals": 0}, "must be at least 1"),
         ({"body_length": 0.0}, "body_length must be positive"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lp_models.bottom_up.grouping import REACH, Peaks, assign, group, vote_modes
+from lp_models.bottom_up.grouping import REACH, Peaks, assign, group, headings, vote_modes
 
 K = 5
 
@@ -138,8 +138,8 @@ def test_what_does_not_fit_is_left_out():
 
 def test_the_keypoints_of_an_animal_that_is_none_go_to_the_others():
     """One keypoint that votes badly makes no animal of its own, nor is it lost."""
-    votes = [(0, 0), (0, 0), (0, 0), (0.345, 0)]
-    peaks = peaks_of(votes, [0.9] * 4, [0, 1, 2, 3])
+    votes = [(0, 0), (0, 0), (0, 0), (0.39, 0)]
+    peaks = peaks_of(votes, [0.3, 0.3, 0.3, 0.9], [0, 1, 2, 3])
     assert len(vote_modes(peaks.votes, peaks.scores)) == 2
     assert grouped(peaks).tolist() == [[0, 1, 2, 3, -1]]
 
@@ -158,6 +158,30 @@ def test_keypoints_that_nobody_shows_change_nothing():
     many = grouped(peaks._replace(keypoint=peaks.keypoint * 9), centres, keypoints=9 * K)
     np.testing.assert_array_equal(many[:, ::9], few)
     assert (many >= 0).sum() == (few >= 0).sum()
+
+
+@given(st.integers(0, 10_000), st.floats(90, 180), st.floats(0, 360))
+def test_animals_of_one_centre_are_told_apart_by_their_headings(seed, between, turn):
+    """F1: however they are turned, and although the middle one of the keypoints tells none."""
+    rng = np.random.default_rng(seed)
+    animal, keypoint = np.divmod(rng.permutation(2 * K), K)
+    angles = np.radians([turn, turn + between])[animal] + 0.1 * rng.standard_normal(2 * K)
+    told = np.where(keypoint == 2, np.nan, angles)
+    votes = 0.02 * rng.standard_normal((2 * K, 2))
+    peaks = Peaks(keypoint, votes, rng.uniform(0.5, 1, 2 * K), told)
+    chosen = grouped(peaks)
+    assert (chosen >= 0).all()
+    assert [set(animal[np.delete(row, 2)]) for row in chosen] in ([{0}, {1}], [{1}, {0}])
+    assert len(grouped(peaks._replace(headings=None))) == 1
+
+
+def test_a_heading_is_how_a_peak_lies_to_its_centre():
+    shape = np.array([(2.0, 0.0), (-1.0, 0.5), (0.0, 0.0)])
+    for angle in (0.0, 0.7, 3.0):
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        told = headings(-0.3 * shape @ turn, shape)
+        np.testing.assert_allclose(np.exp(1j * told[:2]), np.exp(1j * angle))
+        assert np.isnan(told[2])
 
 
 def test_the_surest_animals_come_first_and_are_kept():

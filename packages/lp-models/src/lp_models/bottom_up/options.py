@@ -22,6 +22,9 @@ class BottomUpOptions(TrackerOptions):
         feature_stride: Model px per feature cell; 16 keeps small animals apart.
         body_length: Of a usual animal in model px: the unit in which keypoints vote for the centre
             of their animal. ``litpose train`` takes it from the labels.
+        shape: For each keypoint (x, y) from the centre of an animal of one heading, of whatever
+            size; (0, 0) for one that tells no heading, None where none does. ``litpose train``
+            takes it from the labels. It tells animals apart that lie across each other.
         max_animals: Animals that are found in one image at most.
         min_keypoints: Keypoints that an animal needs at least; None for a third of them.
         min_distance: Cells between two peaks of one keypoint at least.
@@ -32,6 +35,7 @@ class BottomUpOptions(TrackerOptions):
     downsample_factor: Literal[1, 2, 3] = 2
     feature_stride: int | None = 16
     body_length: float = 64.0
+    shape: tuple[tuple[float, float], ...] | None = None
     max_animals: int = 20
     min_keypoints: int | None = None
     min_distance: int = 1
@@ -46,6 +50,10 @@ class BottomUpOptions(TrackerOptions):
                 f"min_keypoints is {self.min_keypoints}, but there are {self.num_keypoints} "
                 "keypoints",
                 remedy="leave it out, or lower it",
+            )
+        if self.shape is not None and len(self.shape) != self.num_keypoints:
+            raise TrackerError(
+                f"shape has {len(self.shape)} points, but there are {self.num_keypoints} keypoints"
             )
         if not self.body_length > 0:
             raise TrackerError(f"body_length must be positive, got {self.body_length}")

@@ -14,7 +14,7 @@ from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch
 from lp_core.geometry.affine import transform
 from lp_core.geometry.targets import pixels_to_cells
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_models.bottom_up.grouping import LEAST_SCORE, Peaks, group
+from lp_models.bottom_up.grouping import LEAST_SCORE, Peaks, group, headings
 from lp_models.bottom_up.options import BottomUpOptions
 from lp_models.bottom_up.targets import make_targets
 from lp_models.heatmap.head import check_sizes
@@ -146,7 +146,9 @@ class BottomUpTracker(BaseSupervisedTracker):
             found.astype(np.float64) / options.body_length
             for found in (centres.numpy()[keypoint, peak], places[K, seen[K]])
         )
-        peaks = Peaks(keypoint, votes, heights[keypoint, peak])
+        aims = votes - places[keypoint, peak] / options.body_length
+        told = None if options.shape is None else headings(aims, np.array(options.shape)[keypoint])
+        peaks = Peaks(keypoint, votes, heights[keypoint, peak], told)
         chosen = group(
             peaks,
             middles,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lp_analysis.metrics.oks import body_length
+from lp_analysis.metrics.shape import usual_shape
 from lp_core.poses import PoseTable
 from lp_core.poses.centroids import centroids
 from lp_core.regions import RegionSource
@@ -72,6 +73,8 @@ def settle(config: Config, tracker_class: type[BaseSupervisedTracker]) -> PoseTa
     if "body_length" in declared:
         scale = math.sqrt(height * width / math.prod(_frame_size(config, labels)))
         config.model.options.setdefault("body_length", scale * body_length(labels.points))
+    if "shape" in declared and (shape := usual_shape(labels.points)) is not None:
+        config.model.options.setdefault("shape", shape.round(3).tolist())
     return labels
 
 
