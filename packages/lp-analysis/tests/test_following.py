@@ -117,7 +117,7 @@ def test_an_unsure_answer_is_dropped():
 
 
 def test_what_only_the_second_look_sees_fades():
-    """It may hold on to a spot of the background where an animal has left."""
+    """It may hold on to a spot of the background where an animal has left (DeepLabCut #2987)."""
     follower = Follower(OPTIONS)
     follower.step(rows(at(20, 50)), never)
     lasted = 0
