@@ -13,9 +13,10 @@ import torch
 from lp_core.geometry import affine
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.datamodule import SemiSupervisedDataModule
-from lp_data.datasets.clips import ClipDataset, build_clips
+from lp_data.datasets.clips import ClipDataset, InStep, build_clips
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
+from lp_data.sessions import SessionManifest, SessionVideo
 from lp_data.split import split_rows
 from lp_data.testing.encoding import Encoding, encode, read_codes
 from lp_data.testing.hostile import HOSTILE
@@ -119,6 +120,25 @@ class TestClips:
                     other["frames"].permute(0, 2, 3, 1).numpy()
                 )
                 torch.testing.assert_close(one["to_frame"], other["to_frame"])
+
+    def test_of_several_cameras_are_in_step_as_those_of_pyav(self, vp9, h264, device) -> None:
+        """`multiview_facts` 1.10: readers of several views must not lose step with each other."""
+        views = ("top", "side", "back")
+        videos = (SessionVideo("s", "top", vp9), SessionVideo("s", "side", h264, offset=3))
+        in_step = InStep(SessionManifest(views, videos), jointly=True)
+        paths = [video.video for video in videos]
+        ours = ClipDataset(paths, 5, (32, 48), seed=3, in_step=in_step)
+        dalis = DALIClips(paths, 5, (32, 48), seed=3, augment=False, in_step=in_step, device=device)
+        for number in range(4):
+            one, other = ours[number], dalis[number]
+            assert other["views"] == 3
+            for name in ("frame", "view", "present"):
+                assert torch.equal(one[name], other[name])
+            frames = other["frames"].cpu().permute(0, 2, 3, 1).numpy()
+            first, second = read_codes(frames[0::3]), read_codes(frames[1::3])
+            assert first == one["frame"][0::3].tolist()
+            assert second == [code + 3 for code in first]
+            assert not frames[2::3].any()
 
     def test_are_augmented_alike_again(self, h264, device) -> None:
         first = DALIClips([h264], 4, (64, 96), seed=1, device=device)[7]

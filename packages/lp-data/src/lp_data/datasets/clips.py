@@ -158,6 +158,8 @@ class ClipDataset(Dataset[UnlabeledBatch]):
         known = [look_through(Path(video), opener) for video in videos]
         self._sources: OrderedDict[int, VideoSource] = OrderedDict()  # those open, the last last
         self._views = in_step.manifest.views if in_step and in_step.jointly else ()
+        cameras = len(in_step.manifest.views) if in_step else 1
+        self._most_open = max(_MOST_OPEN, cameras)  # all those of a session at once
         if in_step is None:
             known = self._long_enough(known)
             self._parts = self._parts_of_videos(known, runs)
@@ -249,7 +251,7 @@ class ClipDataset(Dataset[UnlabeledBatch]):
     def _source(self, number: int) -> VideoSource:
         """The open video of that number, of which the last few stay open."""
         if number not in self._sources:
-            while len(self._sources) >= _MOST_OPEN:
+            while len(self._sources) >= self._most_open:
                 self._sources.popitem(last=False)[1].close()
             self._sources[number] = self._known[number].reopen()
         self._sources.move_to_end(number)
