@@ -159,6 +159,7 @@ def test_unsure_detections_can_be_left_out(tmp_path):
 
 
 def test_parquet_and_movement(tables, tmp_path):
+    pytest.importorskip("pyarrow")
     xarray = pytest.importorskip("xarray")
     csv, parquet, movement = (tmp_path / f"a{suffix}" for suffix in (".csv", ".parquet", ".nc"))
     for path in (csv, parquet, movement):
