@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from lp_core.geometry.cameras import Rig, agree, local_cameras, project, triangulate
+from lp_core.geometry.cameras import (
+    Rig,
+    agree,
+    local_cameras,
+    local_cameras_packed,
+    project,
+    triangulate,
+)
 from lp_core.testing.devices import moved
 
 LENSES = [
@@ -108,3 +115,12 @@ def test_it_waits_for_no_value_of_the_device(rig, scene):
     with mode:
         found = agree(**fake)
     assert found.images.device.type == "cuda"
+
+
+def test_packed_cameras_of_several_frames_give_the_same(rig, scene):
+    frames, packed = scene.unflatten(0, (5, 10)), rig.packed().expand(5, -1, -1).clone()
+    packed[2, 1] = torch.nan
+    found = local_cameras_packed(packed, frames)
+    assert found[2, 1].isnan().all()
+    for number in (0, 4):
+        torch.testing.assert_close(found[number], local_cameras(rig, frames[number]))

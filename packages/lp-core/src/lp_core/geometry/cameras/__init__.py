@@ -12,7 +12,12 @@ OpenCV's convention too. Cameras never see model px.
 """
 
 from lp_core.geometry.cameras.camera import Camera
-from lp_core.geometry.cameras.local import Agreement, agree, local_cameras
+from lp_core.geometry.cameras.local import (
+    Agreement,
+    agree,
+    local_cameras,
+    local_cameras_packed,
+)
 from lp_core.geometry.cameras.packing import WIDTH
 from lp_core.geometry.cameras.projection import (
     project,
@@ -36,6 +41,7 @@ __all__ = [
     "Triangulation",
     "agree",
     "local_cameras",
+    "local_cameras_packed",
     "project",
     "project_packed",
     "rotation_matrix",

@@ -31,9 +31,25 @@ def local_cameras(
         the point is not known, or the camera cannot see it.
     """
     packed = rig.packed()
-    known = points.isfinite().all(dim=-1)
-    x, y, z = torch.where(known.unsqueeze(-1), points, 0.0).to(packed).T.unsqueeze(1).unbind(0)
-    lenses = unpack(packed, Terms.of(packed))
+    return _local(packed, points.to(packed), Terms.of(packed)).to(points)
+
+
+def local_cameras_packed(
+    cameras: Float[Tensor, "*batch cameras parameters"], points: Float[Tensor, "*batch points 3"]
+) -> Float[Tensor, "*batch cameras points 2 4"]:
+    """The same with packed cameras and batch dimensions; an absent camera has NaN.
+
+    Args:
+        cameras: (..., V, `WIDTH`), from `Rig.packed`; the numbers of an absent camera are NaN.
+        points: (..., N, 3) in world units.
+    """
+    return _local(cameras, points, Terms())
+
+
+def _local(packed: Tensor, points: Tensor, terms: Terms) -> Tensor:
+    known = points.isfinite().all(dim=-1).unsqueeze(-2)
+    x, y, z = points.nan_to_num(0, 0, 0).unsqueeze(-3).unbind(dim=-1)
+    lenses = unpack(packed, terms)
     image, r = image_of(lenses, (x, y, z)), lenses.rotation
     # the image does not change along the ray, which gives the derivative in Z
     across = torch.stack([r[i] - image.ray_x * r[6 + i] for i in range(3)], dim=-1)
@@ -45,8 +61,8 @@ def local_cameras(
         ],
         dim=-2,
     )
-    seen = (image.valid & known)[..., None, None]
-    return torch.where(seen, rows, torch.nan).to(points)
+    seen = (image.valid & lenses.present & known)[..., None, None]
+    return torch.where(seen, rows, torch.nan)
 
 
 class Agreement(NamedTuple):
