@@ -418,7 +418,6 @@ def test_calibrated_cameras_go_into_the_batches_of_views_together(
 ):
     """`multiview_facts` 8, 10 and 14: cameras by name, and of the images that there are."""
     from lp_core.errors import CameraError
-    from lp_core.geometry.cameras import WIDTH
     from lp_data.datasets.labeled import collate
     from lp_io.calibration import write_rig
     from lp_pipeline.builders.data import get_dataset
@@ -438,11 +437,8 @@ def test_calibrated_cameras_go_into_the_batches_of_views_together(
 
     joint = dataset()
     batch = collate([joint[0], joint[1]])
-    assert batch["cameras"].shape == (2, 2, WIDTH)
-    assert batch["cameras"][0, :, -2:].tolist() == [
-        [96, 46],
-        [96, 50],
-    ]  # in the order of view_names
+    keypoints = len(joint.table.keypoint_names)
+    assert batch["cameras"].shape == (2, 2, keypoints, 2, 4)  # in the order of view_names
     write_rig(rig_of({"top": (96, 46), "bot": (192, 100)}), folder / "calibration.toml")
     with pytest.raises(CameraError, match="192 × 100"):
         dataset()
@@ -527,3 +523,61 @@ def test_boxes_of_each_view_cut_its_frames_in_a_session(joint_model, videos):
     moved = model.predict_session(both, boxes=boxes)["top"].keypoints
     assert moved[..., 0].min() > 29
     assert moved[..., 1].min() > 5
+
+
+@pytest.fixture(scope="session")
+def camera_losses(tmp_path_factory):
+    """The names of losses of calibrated cameras."""
+    site = tmp_path_factory.mktemp("losses")
+    info = site / "camera_losses-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: camera-losses\nVersion: 1.0\n")
+    target = "lp_models.losses.reprojection:ReprojectionHeatmapMSELoss"
+    name = "supervised_reprojection_heatmap_mse"
+    (info / "entry_points.txt").write_text(f"[lp.losses]\n{name} = {target}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        yield name
+
+
+def rig_around(sizes):
+    """Cameras on both sides of the origin, of images of (width, height)."""
+    from lp_core.geometry.cameras import Camera, Rig
+
+    def camera(name, size, side):
+        turn = np.array([[0, side, 0], [0, 0, -1.0], [-side, 0, 0]])
+        matrix = np.array([[90.0, 0, size[0] / 2], [0, 90, size[1] / 2], [0, 0, 1]])
+        tilt = np.array([[1, 0, 0], [0, np.cos(0.4), -np.sin(0.4)], [0, np.sin(0.4), np.cos(0.4)]])
+        move = np.array([0.0, 0.0, 300.0])
+        return Camera(name, size, matrix, rotation=tilt @ turn, translation=move)
+
+    sides = zip(sizes.items(), (1, -0.5), strict=True)
+    return Rig(tuple(camera(name, size, np.sign(side)) for (name, size), side in sides))
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "joint"])
+def test_a_config_of_lightning_pose_with_cameras_trains_unchanged(
+    kind, joint_tracker, camera_losses, two_views, tiny_training, tmp_path
+):
+    """The loss of `multiview_facts` 1.8 runs for both kinds of trackers, or says what it lacks."""
+    from lp_core.errors import LossError
+    from lp_io.calibration import write_rig
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.training.run import train
+
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
+    settings += ["model.backbone=test_vit", "model.backbone_pretrained=false"]
+    settings += [f"losses.{camera_losses}.log_weight=3.0", "training.imgaug_3d=true"]
+    settings += ["training.patch_mask={init_epoch: 0, final_epoch: 1}"]
+    if kind == "joint":
+        settings.append(f"model.model_type={joint_tracker}")
+    with pytest.raises(LossError, match="needs calibrated cameras"):
+        train(load_config(config_of(folder), settings), tmp_path / "without")
+    off = [*settings, f"losses.{camera_losses}.log_weight=null"]
+    assert camera_losses not in load_config(config_of(folder), off).config.losses
+    sizes = {view: (box.width, box.height) for view, box in VIEWS.items()}
+    write_rig(rig_around(sizes), folder / "calibration.toml")
+    train(load_config(config_of(folder), settings), tmp_path / "model")
+    (logged,) = (tmp_path / "model").rglob("metrics.csv")
+    assert f"train_{camera_losses}_loss" in logged.read_text()

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from lp_core.geometry import affine
+from lp_core.geometry.cameras import Camera, Rig, agree
+from lp_core.geometry.cameras import project as project_points
 from lp_core.poses import PoseTable, Skeleton
 from lp_core.regions import Box, Region
 from lp_data.augmentation.effect import Augmented
+from lp_data.augmentation.scene import SceneMotion
 from lp_data.datamodule import LabeledDataModule
 from lp_data.datasets.joint import JointDataset
 from lp_data.datasets.labeled import LabeledDataset, collate
@@ -155,15 +158,114 @@ def test_several_regions_of_a_view_are_refused_where_views_are_seen_jointly(proj
         JointDataset(table, folder, (20, 30), views=VIEWS, regions=Halves())
 
 
-def test_the_cameras_of_each_frame_go_into_the_batch(project):
-    table, folder = project(SOME)
-    packed = {
-        moment: number * torch.ones(3, 5) + torch.arange(3)[:, None] / 10
-        for number, moment in enumerate(dict.fromkeys(VIEWS.moments(table)))
-    }
-    dataset = JointDataset(table, folder, (20, 30), views=VIEWS, cameras=packed)
-    batch = collate([dataset[2], dataset[0]])
-    assert batch["cameras"].shape == (2, 3, 5)
-    expected = torch.tensor([[2, 2.1, 2.2], [0, 0.1, 0.2]])
-    torch.testing.assert_close(batch["cameras"][..., 0], expected)
-    assert batch["frame"].tolist() == [2, 2, 2, 0, 0, 0]
+def camera_at(name, position):
+    """A camera that looks at the origin, of images of 60 × 40 px."""
+    position = np.array(position, float)
+    ahead = -position / np.linalg.norm(position)
+    right = np.cross(ahead, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(ahead, right), ahead])
+    matrix = np.array([[60.0, 0, 30], [0, 60, 20], [0, 0, 1]])
+    size, translation = (60, 40), -rotation @ position
+    return Camera(name=name, size=size, matrix=matrix, rotation=rotation, translation=translation)
+
+
+RIG = Rig(
+    tuple(
+        camera_at(name, position)
+        for name, position in zip(VIEWS.names, [(0, -9, 5), (9, 1, 4), (-6, 6, 5)], strict=True)
+    )
+)
+
+
+@pytest.fixture
+def calibrated(tmp_path):
+    """Frames with a bright square at the nose, as each camera sees it, and datasets of them."""
+    scene = np.random.default_rng(0).uniform(-1.5, 1.5, (3, 3, 3))
+    seen = project_points(RIG, scene)  # (V, F, K, 2)
+    tables = {}
+    for camera, view in enumerate(VIEWS.names):
+        paths = tuple(path_of(view, number) for number in range(3))
+        for number, path in enumerate(paths):
+            image = np.full((*SIZE, 3), 40, np.uint8)
+            x, y = np.round(seen[camera, number, 0]).astype(int)
+            image[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = 255
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / path), image)
+        skeleton = Skeleton(("nose", "ear", "tail"))
+        tables[view] = PoseTable(skeleton, seen[camera], paths)
+    table = join_views(tables, VIEWS)
+    packed = {moment: RIG.packed().float() for moment in VIEWS.moments(table)}
+
+    def dataset(**options):
+        keywords = {"views": VIEWS, "cameras": packed, "augmenter": Plain(), **options}
+        return JointDataset(table, tmp_path, SIZE, **keywords)
+
+    return dataset, seen
+
+
+class Plain:
+    """Augments nothing."""
+
+    def __call__(self, images, keypoints, rng):
+        return Augmented(images, keypoints, affine.identity().numpy())
+
+
+def test_the_cameras_of_each_frame_go_into_the_batch(calibrated):
+    dataset, seen = calibrated
+    joint = dataset()
+    assert joint.calibrated
+    batch = collate([joint[2], joint[0]])
+    assert batch["cameras"].shape == (2, 3, 3, 2, 4)
+    expected = torch.from_numpy(seen[:, [2, 0]]).transpose(0, 1).float()
+    torch.testing.assert_close(batch["cameras"][..., 3], expected, atol=1e-2, rtol=0)
+    agreed = agree(batch["cameras"], batch["cameras"][..., 3] + 1, torch.ones(2, 3, 3))
+    assert agreed.known.all()
+
+
+def test_cameras_of_absent_views_and_of_keypoints_without_a_place_are_absent(calibrated):
+    dataset, _ = calibrated
+    joint = dataset()
+    table = joint.table
+    table.points[table.image_paths.index(path_of("side", 1)), 1] = np.nan
+    table.points[table.image_paths.index(path_of("top", 1)), 1] = np.nan
+    cameras = {moment: RIG.packed() for moment in VIEWS.moments(table)}
+    again = JointDataset(table, joint.data_dir, SIZE, views=VIEWS, cameras=cameras)
+    batch = collate([again[1]])
+    assert batch["cameras"][0, :, 1].isnan().all()  # one view labels the ear
+    assert batch["cameras"][0, :, [0, 2]].isfinite().all()
+    gone = table.image_paths.index(path_of("back", 2))
+    rest = table.rows([row for row in range(len(table)) if row != gone])
+    fewer = JointDataset(rest, joint.data_dir, SIZE, views=VIEWS, cameras=cameras)
+    batch = collate([fewer[2]])
+    assert batch["cameras"][0, 2].isnan().all()
+    assert batch["cameras"][0, :2].isfinite().all()
+
+
+def test_an_animal_moves_before_all_cameras_with_its_images_and_labels(calibrated):
+    """Faults 15 to 20: labels, images and cameras of an augmented frame belong together."""
+    dataset, seen = calibrated
+    moving = dataset(motion=SceneMotion())
+    moves = []
+    for frame in range(3):
+        batch = collate([moving[frame]])
+        labels = affine.transform(batch["keypoints"], batch["to_frame"])
+        moves.append((labels - torch.from_numpy(seen[:, frame])).norm(dim=-1).nanmean())
+        # the labels here are exact, so the cameras see the moved points where the labels are
+        away = (batch["cameras"][0, ..., 3] - labels).norm(dim=-1)
+        assert away.nan_to_num().max() < 0.05
+        for view in range(3):
+            x, y = batch["keypoints"][view, 0].tolist()
+            if 4 < x < 56 and 4 < y < 36:  # NaN where it left the image
+                assert batch["images"][view, 0, round(y), round(x)] > 150
+    assert np.mean(moves) > 1
+
+
+def test_without_augmentation_or_without_the_motion_nothing_moves(calibrated):
+    """Fault 7: ``imgaug_3d: false`` left it on."""
+    dataset, seen = calibrated
+    for still in (dataset(motion=None), dataset(motion=SceneMotion()).without_augmentation()):
+        batch = collate([still[1]])
+        labels = affine.transform(batch["keypoints"], batch["to_frame"])
+        expected = torch.from_numpy(seen[:, 1]).float()
+        torch.testing.assert_close(labels, expected, atol=1e-3, rtol=0)

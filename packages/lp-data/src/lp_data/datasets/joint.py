@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lp_core.geometry.cameras import local_cameras_packed, triangulate_packed
 from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_data.datasets.labeled import LabeledDataset, LabeledSample
+from lp_data.augmentation.scene import SceneMotion
+from lp_data.datasets.labeled import LabeledDataset, LabeledSample, Moved
+from lp_data.datasets.samples import sample_rng
 from lp_data.errors import DataModuleError
 from lp_data.sessions.names import ViewNames
+
+_MOTION = 1  # so that the motion of a frame is not drawn as its images are augmented
 
 
 class JointDataset(LabeledDataset):
@@ -31,7 +36,10 @@ class JointDataset(LabeledDataset):
         image_size: As for `LabeledDataset`.
         views: The views.
         cameras: For each frame, as `ViewNames.moment` names it, its V cameras as
-            `lp_core.geometry.cameras` packs them; None where they are not calibrated.
+            `lp_core.geometry.cameras` packs them; None where they are not calibrated. Samples then
+            have them to first order around the labels' points in space.
+        motion: Moves the animal in space before all of its cameras, where images are augmented and
+            cameras calibrated; None for not.
         **options: As for `LabeledDataset`.
 
     Raises:
@@ -47,6 +55,7 @@ class JointDataset(LabeledDataset):
         *,
         views: ViewNames | None,
         cameras: Mapping[str, Float[Tensor, "views parameters"]] | None = None,
+        motion: SceneMotion | None = None,
         **options: Any,
     ) -> None:
         if views is None:
@@ -56,10 +65,6 @@ class JointDataset(LabeledDataset):
                 remedy="name two cameras or more, or choose another model.model_type",
             )
         super().__init__(table, data_dir, image_size, views=views, **options)
-        self._packed = None
-        if cameras is not None:
-            moments = dict.fromkeys(views.moments(table))
-            self._packed = [cameras[moment] for moment in moments]
         self._groups: list[dict[int, int]] = [{} for _ in dict.fromkeys(self._frames)]
         for image, (frame, camera) in enumerate(zip(self._frames, self._cameras, strict=True)):
             if camera in self._groups[frame]:
@@ -71,6 +76,28 @@ class JointDataset(LabeledDataset):
                     remedy="give each image one box, or choose another model.model_type",
                 )
             self._groups[frame][camera] = image
+        self._motion = motion
+        self._space: _Space | None = None
+        if cameras is not None:
+            moments = dict.fromkeys(views.moments(table))
+            packed = torch.stack([cameras[moment] for moment in moments]).double()
+            self._space = _Space.of(packed, self._labels())
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its batches have the cameras of each frame."""
+        return self._space is not None
+
+    def _labels(self) -> Float[Tensor, "frames views keypoints 2"]:
+        """The labels of every frame in frame px, NaN where there is none."""
+        assert self.views is not None
+        shape = (len(self), len(self.views), len(self.table.keypoint_names), 2)
+        labels = torch.full(shape, torch.nan, dtype=torch.float64)
+        for frame, group in enumerate(self._groups):
+            for camera, image in group.items():
+                row = self._rows[image][0]
+                labels[frame, camera] = torch.from_numpy(self.table.points[row])
+        return labels
 
     def __len__(self) -> int:
         """N, the number of frames."""
@@ -94,16 +121,53 @@ class JointDataset(LabeledDataset):
         draw, frame = divmod(index, len(self))
         assert self.views is not None
         images = self._groups[frame]
-        found = {camera: self._sample(draw, image) for camera, image in images.items()}
+        space = None if self._space is None else self._space.frame(frame)
+        moved: dict[int, Moved] = {}
+        if space is not None and self._motion is not None and self.augmenter is not None:
+            rng = sample_rng(self.seed, self._epoch.number, frame, draw, _MOTION)
+            scene = self._motion(space.cameras, space.points, space.labels, rng)
+            space = space._replace(points=scene.points)
+            moved = {camera: Moved(scene.labels[camera], scene.warps[camera]) for camera in images}
+        found = {
+            camera: self._sample(draw, image, moved.get(camera)) for camera, image in images.items()
+        }
         like = next(iter(found.values()))
         samples = [
             found[camera] if camera in found else _absent(like, camera)
             for camera in range(len(self.views))
         ]
-        if self._packed is None:
+        if space is None:
             return samples
-        packed = zip(samples, self._packed[frame], strict=True)
-        return [{**sample, "cameras": camera} for sample, camera in packed]
+        local = local_cameras_packed(space.cameras, space.points).float()
+        absent = torch.tensor([camera not in found for camera in range(len(self.views))])
+        local = torch.where(absent[:, None, None, None], torch.nan, local)
+        return [
+            {**sample, "cameras": camera} for sample, camera in zip(samples, local, strict=True)
+        ]
+
+
+class _Space(NamedTuple):
+    """The cameras of frames, or of one, and where the labels are in space.
+
+    Attributes:
+        cameras: (F, V, P) packed.
+        labels: (F, V, K, 2) frame px.
+        points: (F, K, 3) in world units, NaN where fewer than two views label a keypoint.
+    """
+
+    cameras: Tensor
+    labels: Tensor
+    points: Tensor
+
+    @classmethod
+    def of(cls, cameras: Tensor, labels: Tensor) -> _Space:
+        """Cameras and labels of frames, with the points that they say."""
+        with torch.no_grad():
+            return cls(cameras, labels, triangulate_packed(cameras, labels).points)
+
+    def frame(self, number: int) -> _Space:
+        """Those of one frame, (V, P), (V, K, 2) and (K, 3)."""
+        return _Space(*(part[number] for part in self))
 
 
 def dataset_class(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Literal, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from lp_core.regions import Box, Region, RegionSource, WholeFrame
 from lp_data.augmentation.effect import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
-from lp_data.datasets.samples import Epoch, channels_first, sample_rng
+from lp_data.datasets.samples import Epoch, channels_first, sample_rng, warped
 from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
 from lp_data.images import image_file, missing_image_remedy, on_image
 from lp_data.regions.cutting import cutting
@@ -46,8 +46,8 @@ class LabeledSample(TypedDict):
         visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
         table_row: (R,) rows of the label table.
         others: (N, K, 2) model px, NaN where missing; see `LabeledDataset`.
-        cameras: (P,) the calibrated camera, packed; left out where it is not calibrated, and where
-            images come one by one.
+        cameras: (K, 2, 4) the calibrated camera near each keypoint, to first order; left out where
+            it is not calibrated, and where images come one by one.
     """
 
     images: UInt8[Tensor, "3 height width"] | UInt8[Tensor, "context 3 height width"]
@@ -59,7 +59,29 @@ class LabeledSample(TypedDict):
     visibility: Int[Tensor, "rows keypoints"]
     table_row: Int[Tensor, " rows"]
     others: NotRequired[Float[Tensor, "others keypoints 2"]]
-    cameras: NotRequired[Float[Tensor, " parameters"]]
+    cameras: NotRequired[Float[Tensor, "keypoints 2 4"]]
+
+
+class Moved(NamedTuple):
+    """Labels of an image that are elsewhere, and what moves the image likewise.
+
+    Attributes:
+        keypoints: (K, 2) frame px, NaN where there is no label.
+        warp: (2, 3) frame px → frame px.
+    """
+
+    keypoints: Float[Tensor, "keypoints 2"]
+    warp: Float[Tensor, "2 3"]
+
+    def applied(
+        self,
+        images: UInt8[ndarray, "F H W 3"],
+        labels: Float[ndarray, "R K 2"],
+        to_model: Float[Tensor, "2 3"],
+    ) -> tuple[UInt8[ndarray, "F H W 3"], Float[ndarray, "R K 2"]]:
+        """Images in model px, and rows in frame px: these labels, and others of the image."""
+        frames = warped(images, affine.compose(affine.invert(to_model), self.warp, to_model))
+        return frames, np.concatenate([self.keypoints.numpy()[None], _moved(labels[1:], self.warp)])
 
 
 _OF_ROWS = ("keypoints", "visibility", "table_row")
@@ -184,6 +206,11 @@ class LabeledDataset(Dataset[LabeledSample]):
         )
 
     @property
+    def calibrated(self) -> bool:
+        """Whether its batches have the cameras of each frame."""
+        return False
+
+    @property
     def _read_size(self) -> tuple[int, int]:
         """(height, width) of the cached images."""
         return self._surroundings.size if self._surroundings else self.image_size
@@ -232,14 +259,17 @@ class LabeledDataset(Dataset[LabeledSample]):
         """
         return self._sample(*divmod(index, len(self)))
 
-    def _sample(self, draw: int, sample: int) -> LabeledSample:
-        """An image; ``draw`` counts how often it was already drawn in this epoch."""
+    def _sample(self, draw: int, sample: int, moved: Moved | None = None) -> LabeledSample:
+        """An image, or one moved; ``draw`` counts how often it was already drawn in this epoch."""
         rows = self._rows[sample]
         rows = rows[self._shows_animal[rows]]
         others = rows[:0] if self._others is None else self._others[sample]
         images, frame_size = self._images(sample)
         to_model = cutting(frame_size, self._boxes[sample], self._read_size)
-        keypoints = _moved(self.table.points[np.concatenate([rows, others])], to_model)
+        labels = self.table.points[np.concatenate([rows, others])]
+        if moved is not None:
+            images, labels = moved.applied(images, labels, to_model)
+        keypoints = _moved(labels, to_model)
         visibility = self._codes[rows].astype(np.int64)
         rng = None
         if self.augmenter is not None:
@@ -248,9 +278,9 @@ class LabeledDataset(Dataset[LabeledSample]):
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
             visibility = visibility if permutation is None else visibility[:, permutation]
         if self._surroundings is not None:
-            images, moved = self._surroundings.cut(images, rng)
-            keypoints = _moved(keypoints, moved)
-            to_model = affine.compose(to_model, moved)
+            images, cut = self._surroundings.cut(images, rng)
+            keypoints = _moved(keypoints, cut)
+            to_model = affine.compose(to_model, cut)
         here = on_image(keypoints, self.image_size)
         seen = torch.from_numpy(np.where(here[..., None], keypoints, np.nan)).float()
         own, beside = seen.tensor_split([len(rows)])

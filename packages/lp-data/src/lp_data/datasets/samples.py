@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -43,3 +43,11 @@ def channels_first(
     for frame, out in zip(frames, planes, strict=True):
         cv2.split(frame, list(out))
     return torch.from_numpy(planes)
+
+
+def warped(
+    frames: UInt8[ndarray, "frames height width 3"], matrix: Float[Tensor, "2 3"]
+) -> UInt8[ndarray, "frames height width 3"]:
+    """Copies of frames that a map (2, 3) in their px has moved, black where they show nothing."""
+    height, width = frames.shape[1:3]
+    return np.stack([cv2.warpAffine(f, matrix.numpy(), (width, height)) for f in frames])

@@ -10,6 +10,7 @@ from typing import Any
 from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.augmentation.build import build_augmenter
+from lp_data.augmentation.scene import SceneMotion
 from lp_data.datamodule import LabeledDataModule, SemiSupervisedDataModule
 from lp_data.datasets.clips import (
     BoxRun,
@@ -19,7 +20,7 @@ from lp_data.datasets.clips import (
     build_clips,
     whole_runs,
 )
-from lp_data.datasets.joint import dataset_class
+from lp_data.datasets.joint import JointDataset, dataset_class
 from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import VideoError
 from lp_data.split import split_frames
@@ -27,6 +28,7 @@ from lp_data.video.listing import list_videos
 from lp_pipeline.builders.animals import get_regions
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import image_size
+from lp_pipeline.builders.losses import camera_losses
 from lp_pipeline.builders.videos import boxes_of_video
 from lp_pipeline.builders.views import get_cameras, get_sessions, get_views
 from lp_pipeline.config.paths import data_dir, video_dir
@@ -51,9 +53,15 @@ def get_dataset(
     )
     views = get_views(config)
     more: dict[str, Any] = {}
-    if tracker_class.views == "jointly":
-        more["cameras"] = get_cameras(config, labels, views)
-    return dataset_class(tracker_class)(
+    kind = dataset_class(tracker_class)
+    if tracker_class.views == "jointly" or camera_losses(config):
+        kind = JointDataset
+        still = training.imgaug_3d is False or training.imgaug in ("none", "default")
+        more = {
+            "cameras": get_cameras(config, labels, views),
+            "motion": None if still else SceneMotion(),
+        }
+    return kind(
         labels,
         data_dir(config),
         image_size(config),

@@ -102,6 +102,13 @@ def get_loss_factories(
         tracker=f"the tracker '{name}'",
     )
     dataset, split = data_module.dataset, data_module.split
+    for loss in supervised.needs_cameras if not dataset.calibrated else ():
+        raise LossError(
+            f"the loss '{loss}' needs calibrated cameras, and the project has none",
+            where=f"losses.{loss}",
+            remedy="add calibration.toml or calibrations/SESSION.toml to the project, or set its "
+            "log_weight to null",
+        )
     frame_size = dataset.frame_size(data_module.training_samples[0])
     labels = training_labels(config, dataset.table, split.train, frame_size, dataset.views)
     supervised.fit_labels(labels)

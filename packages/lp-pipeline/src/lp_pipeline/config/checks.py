@@ -19,6 +19,7 @@ def check_values(config: Config, report: Report) -> None:
         _check_size,
         _check_csv_file,
         _check_views,
+        _check_motion,
         lambda config, report: check_keypoints(config.data, report),
         _check_split,
         _check_length,
@@ -99,6 +100,11 @@ def _check_views(config: Config, report: Report) -> None:
     if isinstance(data.bbox_file, dict):
         for name in [name for name in data.bbox_file if name not in views]:
             report.problem("data.bbox_file", f"there is no view '{name}'", suggestion(name, views))
+
+
+def _check_motion(config: Config, report: Report) -> None:
+    if config.training.imgaug_3d and not config.data.view_names:
+        report.note("training.imgaug_3d", "without effect: there is one camera")
 
 
 def column_lists(data: DataConfig) -> list[list[int]]:

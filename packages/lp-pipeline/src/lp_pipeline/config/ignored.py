@@ -7,7 +7,6 @@ from typing import Any
 from lp_io.documents.report import KeyPath, Report, key_path, section_of
 
 _NO_HYDRA = "there is no Hydra here; give overrides as key=value on the command line"
-_MULTI_VIEW = "it belongs to training with calibrated cameras, which is not here yet"
 _VIEWER = "there is no FiftyOne here"
 _READ = "it is read from the files themselves"
 _OLD = "Lightning Pose no longer has it"
@@ -18,7 +17,6 @@ IGNORED: dict[str, str] = {
     "defaults": _NO_HYDRA,
     "data.image_orig_dims": _READ,
     "data.header_rows": _READ,
-    "training.imgaug_3d": _MULTI_VIEW,
     "training.gpu_id": "choose GPUs by training.devices, such as [0]",
     "training.dropout_rate": _OLD,
     "training.multiple_trainloader_mode": _OLD,

@@ -223,7 +223,9 @@ class TrainingConfig(Section):
     Attributes:
         imgaug: Augmentation: a preset, or a list or mapping of effects.
         imgaug_hflip: Flip left to right with probability 1/2, swapping ``_left`` and ``_right``.
-        imgaug_3d: Of multi-view projects; no effect here.
+        imgaug_3d: Turn, scale and move the animal in space before all calibrated cameras of a
+            frame; null does so too, false does not. Only where a tracker or a loss takes the views
+            of a frame together; no effect elsewhere, nor with ``imgaug: none``.
         train_batch_size, val_batch_size, test_batch_size: Labelled images per batch, of all devices
             together; the last is of the predictions of labelled images after training.
         train_prob, val_prob: Shares of the labelled frames; the rest is for testing.
@@ -269,7 +271,7 @@ class TrainingConfig(Section):
 
     imgaug: Any = "dlc"
     imgaug_hflip: bool = False
-    imgaug_3d: Any = None
+    imgaug_3d: bool | None = None
     train_batch_size: Count = 16
     val_batch_size: Count = 32
     test_batch_size: Count = 32
