@@ -23,6 +23,8 @@ import numpy as np
 import torch
 import yaml
 
+from lp_core.allocator import keep_large_buffers
+
 FRAME, ANIMAL = 640, 60
 VARIANTS = {
     "whole 256": {"data": {"image_resize_dims": {"height": 256, "width": 256}}},
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=200, help="of the processor, each")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="default: all")
     options = parser.parse_args()
+    keep_large_buffers()
     torch.set_num_threads(1)
     from lp_synthetic import SyntheticSettings, generate_project
 
