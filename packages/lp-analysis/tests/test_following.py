@@ -229,3 +229,22 @@ def test_frames_without_animals_are_followed_through():
 def test_a_body_length_that_cannot_be_is_refused():
     with pytest.raises(TrackingError, match="body length must be positive"):
         FollowingOptions(0.0)
+
+
+def test_a_keypoint_that_slid_onto_another_animal_is_not_told():
+    """Of two poses that have one keypoint at one place, the less sure one is asked without it."""
+    one, two = at(20, 50), at(24, 70)
+    slid = np.concatenate([one[:1] + 1.0, two[1:]])
+    before = rows(one, slid)
+    before.confidence[1, 0] = 0.4
+    asked = []
+
+    def look(expected):
+        asked.append(expected)
+        return Eyes(one, two)(expected)
+
+    found = follow(rows(), before, rows(), look, OPTIONS)
+    assert np.isnan(asked[0][1, 0]).all()
+    np.testing.assert_allclose(asked[0][0], one)
+    np.testing.assert_allclose(asked[0][1, 1:], two[1:])
+    np.testing.assert_allclose(found.points, [one, two])

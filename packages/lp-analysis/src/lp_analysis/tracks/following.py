@@ -322,7 +322,7 @@ def follow(
     rest = found.chosen(np.setdiff1d(np.arange(len(found)), own[alone]))
     kept, lost = plain, moved.chosen(asked[:0])
     if len(asked):
-        points, confidence = look(expected[asked])
+        points, confidence = look(_uncontested(expected, moved.confidence, options)[asked])
         support = _support(points, confidence, found, before.support[asked], options)
         score = support * confidence.mean(axis=1)
         again = FrameRows(points, confidence, score, asked, np.ones(len(asked), bool))
@@ -331,6 +331,22 @@ def follow(
         lost = _fading(moved.chosen(np.setdiff1d(asked, asked[believed])), options)
     new = _new(rest, kept, options)
     return _with_lost(kept, new, lost, options)
+
+
+def _uncontested(
+    expected: Float[ndarray, "animals keypoints 2"],
+    confidence: Float[ndarray, "animals keypoints"],
+    options: FollowingOptions,
+) -> Float[ndarray, "animals keypoints 2"]:
+    """Poses without the keypoints that another pose has there, and is surer of.
+
+    One of the two took it from the other; if it were told, the rest of its pose would follow.
+    """
+    off = np.hypot(*np.moveaxis(expected[:, None] - expected[None], -1, 0))
+    surer = confidence[None] > confidence[:, None]
+    contested = np.any((off < options.same * options.body_length) & surer, axis=1)
+    contested &= ~np.all(contested | np.isnan(expected[..., 0]), axis=1, keepdims=True)
+    return np.where(contested[..., None], np.nan, expected)
 
 
 def _fading(lost: FrameRows, options: FollowingOptions) -> FrameRows:
