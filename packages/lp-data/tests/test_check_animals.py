@@ -101,3 +101,14 @@ def test_files_with_and_without_names_are_told_where_they_meet(project):
     (error,) = check_project(project).errors
     assert "have names in one label file, and none in another" in error.problem
     assert "CollectedData_b.csv, line 4" in error.where
+
+
+def test_boxes_beside_the_labels_are_not_taken_for_labels(project):
+    write(project, [[(1, 1)]], ["m1"])
+    (project / "CollectedData_boxes.csv").write_text(
+        "frame,individual,x,y,h,w\nv/img0.png,m1,1,1,9,9\n"
+    )
+    report = check_project(project)
+    assert [path.name for path in report.label_files] == ["CollectedData.csv"]
+    assert [path.name for path in report.other_tables] == ["CollectedData_boxes.csv"]
+    assert not report.errors

@@ -30,10 +30,10 @@ def find_label_files(project: Path) -> list[Path]:
 
 
 def _is_meant_as_labels(path: Path) -> bool:
-    if path.name.lower().startswith("collecteddata"):
-        return True
     with path.open("rb") as file:
-        start = file.read(16)
+        start = file.readline(1 << 16)
+    if path.name.lower().startswith("collecteddata"):
+        return not {b"x", b"y", b"h", b"w"} <= set(start.strip().split(b","))  # boxes
     return start.removeprefix(b"\xef\xbb\xbf").lower().startswith(b"scorer")
 
 
