@@ -8,7 +8,8 @@ from lp_core.geometry.affine import compose, resizing, rotation, transform
 from lp_core.geometry.targets import heatmap_targets
 from lp_core.registry import MODELS, load_plugin
 from lp_core.testing.toy import ToyProblem
-from lp_io.lightning_pose.weights import get_adapter
+from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
+from lp_io.lightning_pose.weights import get_adapter, tracker_weights
 from lp_models.heatmap.decoders import HEATMAP_DECODERS
 from lp_models.heatmap.soft_argmax import doubled, soft_argmax
 
@@ -132,3 +133,32 @@ def test_lightning_pose_regression_scales_without_pixel_centres():
     expected = (features @ weight.T + bias).unflatten(1, (2, 2)) * torch.tensor([3.0, 2.0])
     torch.testing.assert_close(found.keypoints, expected, rtol=1e-4, atol=1e-3)
     assert (found.confidences == 0.5).all()
+
+
+def test_the_multiview_transformer_takes_its_view_embeddings(tmp_path, monkeypatch):
+    """Its class tokens are left out, as in Lightning Pose; see `multiview_facts` 1.6."""
+    info = tmp_path / "views-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: views\nVersion: 1.0\n")
+    target = "lp_models.multiview.tracker:MultiviewTransformerTracker"
+    name = "heatmap_multiview_transformer"
+    (info / "entry_points.txt").write_text(f"[lp.models]\n{name} = {target}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    kind, adapter = load_plugin(MODELS, name), get_adapter(name, "test")
+    options = kind.Options(
+        keypoint_names=("nose",),
+        image_size=(64, 64),
+        backbone="vits_dino",
+        backbone_pretrained=False,
+        view_names=("left", "right"),
+        **adapter.options,
+    )
+    assert (options.class_tokens, options.decoding) == (False, "lightning_pose")
+    head = {"head.upsampling_layers.1.bias": torch.ones(1)}
+    backbone = {"backbone.vision_encoder.layernorm.bias": torch.ones(384)}
+    given = {"view_embeddings": torch.randn(2, 384), **head, **backbone}
+    tracker = kind(options)
+    found = tracker_weights(tracker, LightningPoseCheckpoint(tmp_path, given, {}))
+    assert set(found) <= set(tracker.state_dict())
+    assert torch.equal(found["view_identity"], given["view_embeddings"])
+    assert "backbone.model.norm.bias" in found
