@@ -282,7 +282,8 @@ def test_weights_that_do_not_fit_are_named(tmp_path, spoil, message):
     ("changes", "message"),
     [
         ({"data__view_names": ["top", "side"]}, "2 views, but 1 files"),
-        ({"model__backbone": "vits_dino"}, "weights of a 'vits_dino' cannot be converted"),
+        ({"model__backbone": "vits_dinov3"}, "weights of a 'vits_dinov3' cannot be converted"),
+        ({"model__backbone": "vits_dino"}, "with backbone resnet18, but the config says vits_dino"),
         ({"model__backbone": "resnet34"}, "with backbone resnet18, but the config says resnet34"),
         ({"data__downsample_factor": 3}, "downsample_factor 2, but the config says 3"),
         ({"data__keypoint_names": None}, "does not name the keypoints"),

@@ -64,7 +64,7 @@ SMOKE = {
         "assert drawer.draw(frame, np.array([[32.0, 32.0]]), stamp='frame 0').any()\n",
     ),
     "lp-synthetic": (
-        {"lp_core", "lp_data", "lp_synthetic"},
+        {"lp_core", "lp_data", "lp_io", "lp_synthetic"},
         "import tempfile, pathlib\n"
         "from lp_synthetic import SyntheticSettings, generate_project\n"
         "folder = pathlib.Path(tempfile.mkdtemp()) / 'project'\n"
