@@ -225,7 +225,8 @@ class Model:
             )
         with open_video(path, reader=reader, resize_to=self.animals.read_size) as source:
             parts = [rows for _, rows in self.animals.predict_video(source)]
-        rows, links = LinkedRows.joined(parts).found()
+            found = LinkedRows.joined(parts).found()
+            rows, links = self.animals.trace_back(source, *found)
         options = TrackingOptions(animals=self.animals.options.count)
         return with_tracks(rows, track_offline(rows, options, link=links).track)
 

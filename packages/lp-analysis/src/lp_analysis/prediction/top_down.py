@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lp_analysis.metrics.duplicates import without_duplicates
 from lp_analysis.prediction.finder import load_finder
-from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows
+from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows, trace_back
 from lp_core.batches import Prediction
 from lp_core.poses import PoseTable, Skeleton
 from lp_core.poses.centroids import bounding_boxes
@@ -97,6 +97,26 @@ class TopDownPredictor:
         runs = video_runs(source, self.handler.chunk, self.handler.margin, start)
         yield from self._predict(runs, start, before)
 
+    def trace_back(
+        self, source: VideoSource, table: PoseTable, link: Int[ndarray, " rows"]
+    ) -> tuple[PoseTable, Int[ndarray, " traced"]]:
+        """The rows of a whole video and their links, with animals that were found too late.
+
+        Args:
+            source: The video, with frames at their own size.
+            table: The rows, in the order of the frames.
+            link: For each row that which it goes on from; see `lp_analysis.tracks.trace_back`.
+        """
+        if self._following is None or self.handler.margin:
+            return table, link
+        frames = _Backwards(source, self.handler.chunk)
+        return trace_back(
+            table,
+            link,
+            lambda number, expected: self._again(frames.at(number), 0, expected),
+            self._following,
+        )
+
     def _predict(
         self, runs: Iterable[Frames], start: int, before: LinkedRows | None = None
     ) -> Iterator[tuple[range, LinkedRows]]:
@@ -135,3 +155,25 @@ class TopDownPredictor:
         middles = bounding_boxes(expected).mean(axis=1)
         found = self._crops.look(run, [at] * len(expected), middles, expected)
         return found.keypoints.double().numpy(), found.confidences.double().numpy()
+
+
+class _Backwards:
+    """Frames of a video from the last to the first, read some at a time.
+
+    Args:
+        source: The video.
+        size: How many are read at once.
+    """
+
+    def __init__(self, source: VideoSource, size: int) -> None:
+        self.source, self.size = source, size
+        self._block, self._start = source.read(0, 0), 0
+
+    def at(self, number: int) -> Frames:
+        """One frame (1, H, W, 3)."""
+        place = number - self._start
+        if not 0 <= place < len(self._block):
+            self._start = max(0, number + 1 - self.size)
+            self._block = self.source.read(self._start, number + 1)
+            place = number - self._start
+        return self._block[place : place + 1]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from numpy import ndarray
 
 from lp_analysis.metrics.duplicates import without_duplicates
 from lp_analysis.metrics.score_threshold import MOST, match_animals
@@ -89,6 +91,12 @@ class WholeFramePredictor:
     def digest(self) -> str:
         """What predictions depend on beside the tracker."""
         return repr(self.options)
+
+    def trace_back(
+        self, source: VideoSource, table: PoseTable, link: Int[ndarray, " rows"]
+    ) -> tuple[PoseTable, Int[ndarray, " rows"]]:
+        """The rows as they are: no frame is looked at again. See `TopDownPredictor.trace_back`."""
+        return table, link
 
     def predict_video(
         self, source: VideoSource, start: int = 0, before: LinkedRows | None = None

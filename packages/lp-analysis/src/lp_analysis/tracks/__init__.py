@@ -14,6 +14,7 @@ from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt, least_certain, write_review
 from lp_analysis.tracks.similarity import AppearanceMetric
 from lp_analysis.tracks.tables import track_online, with_tracks
+from lp_analysis.tracks.tracing import trace_back
 
 __all__ = [
     "UNTRACKED",
@@ -32,6 +33,7 @@ __all__ = [
     "TrackingOptions",
     "least_certain",
     "review_path",
+    "trace_back",
     "track_file",
     "track_offline",
     "track_online",

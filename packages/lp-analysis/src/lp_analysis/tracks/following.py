@@ -202,6 +202,8 @@ class FollowingOptions:
         fading: What is left of the confidence, from frame to frame, of an animal that a second look
             did not show: it is taken to go on as it moved, and looked for there.
         slowing: What is left of its speed, from frame to frame.
+        traced_confidence: The least mean confidence of an animal that is found by tracing it back
+            from a later frame.
 
     Raises:
         TrackingError: The body length is not positive.
@@ -218,6 +220,7 @@ class FollowingOptions:
     least_support: float = 0.1
     fading: float = 0.93
     slowing: float = 0.8
+    traced_confidence: float = 0.5
 
     def __post_init__(self) -> None:
         if not self.body_length > 0:
@@ -314,7 +317,7 @@ def follow(
         options: When, and what is believed.
     """
     moved = moved_on(before, earlier, options)
-    expected = _sure_points(moved, options)
+    expected = sure_points(moved, options)
     own = _alone(expected, found, options)
     alone, asked = np.flatnonzero(own >= 0), np.flatnonzero(own < 0)
     asked = asked[np.isfinite(expected[asked]).all(axis=2).any(axis=1)]
@@ -322,18 +325,18 @@ def follow(
     rest = found.chosen(np.setdiff1d(np.arange(len(found)), own[alone]))
     kept, lost = plain, moved.chosen(asked[:0])
     if len(asked):
-        points, confidence = look(_uncontested(expected, moved.confidence, options)[asked])
+        points, confidence = look(uncontested(expected, moved.confidence, options)[asked])
         support = _support(points, confidence, found, before.support[asked], options)
         score = support * confidence.mean(axis=1)
         again = FrameRows(points, confidence, score, asked, np.ones(len(asked), bool))
-        believed = _believed(again, plain, _apart(points, expected[asked], options), options)
-        kept = plain.joined(again.chosen(believed))
-        lost = _fading(moved.chosen(np.setdiff1d(asked, asked[believed])), options)
+        trusted = believed(again, plain, apart(points, expected[asked], options), options)
+        kept = plain.joined(again.chosen(trusted))
+        lost = _fading(moved.chosen(np.setdiff1d(asked, asked[trusted])), options)
     new = _new(rest, kept, options)
     return _with_lost(kept, new, lost, options)
 
 
-def _uncontested(
+def uncontested(
     expected: Float[ndarray, "animals keypoints 2"],
     confidence: Float[ndarray, "animals keypoints"],
     options: FollowingOptions,
@@ -366,23 +369,23 @@ def _with_lost(
     for place in range(len(lost)):
         row = lost.chosen(np.array([place]))
         same = np.array(
-            [_shown(row, new.chosen(np.array([i])), options)[0] for i in range(len(new))]
+            [shown(row, new.chosen(np.array([i])), options)[0] for i in range(len(new))]
         )
         same[link >= 0] = 0
         if len(new) and same.max() >= options.shared:
             link[same.argmax()], stay[place] = row.link[0], False
-        elif _shown(row, kept, options)[0] >= options.shared:
+        elif shown(row, kept, options)[0] >= options.shared:
             stay[place] = False
     return kept.joined(replace(new, link=link)).joined(lost.chosen(np.flatnonzero(stay)))
 
 
 def moved_on(before: FrameRows, earlier: FrameRows, options: FollowingOptions) -> FrameRows:
     """The rows of the frame before where they should be in this one, linked to themselves."""
-    poses = _sure_points(before, options)
+    poses = sure_points(before, options)
     moved = np.zeros((len(before), 2))
     linked = np.flatnonzero(before.link >= 0)
     if len(linked):
-        steps = poses[linked] - _sure_points(earlier, options)[before.link[linked]]
+        steps = poses[linked] - sure_points(earlier, options)[before.link[linked]]
         enough = np.isfinite(steps[..., 0]).sum(axis=1) >= _FEWEST
         moved[linked[enough]] = np.nanmedian(steps[enough], axis=1)
     most = _MOST_SPEED * options.body_length
@@ -397,9 +400,9 @@ def _alone(
     expected: Float[ndarray, "animals keypoints 2"], found: FrameRows, options: FollowingOptions
 ) -> Int[ndarray, " animals"]:
     """The only row of each animal that is far from all others; -1 for other animals."""
-    seen = _sure_points(found, options)
-    apart = _between(expected, seen)
-    fits = apart < options.fits * options.body_length
+    seen = sure_points(found, options)
+    distance = _between(expected, seen)
+    fits = distance < options.fits * options.body_length
     near = options.near * options.body_length
     touching = _nearest(expected, expected) < near
     np.fill_diagonal(touching, False)
@@ -420,12 +423,12 @@ def _support(
 ) -> Float[ndarray, " asked"]:
     """How sure it is that each animal is there: less and less where no first look says so."""
     seen = np.where((confidence >= options.sure)[..., None], points, np.nan)
-    near = _nearest(seen, _sure_points(found, options)) < options.fits * options.body_length
+    near = _nearest(seen, sure_points(found, options)) < options.fits * options.body_length
     told = np.where(near, found.support, 0).max(axis=1, initial=0)
     return np.maximum(told, options.unseen * before)
 
 
-def _believed(
+def believed(
     again: FrameRows, plain: FrameRows, away: Float[ndarray, " asked"], options: FollowingOptions
 ) -> Int[ndarray, " some"]:
     """Which answers show an animal, and none that another answer or row shows."""
@@ -437,7 +440,7 @@ def _believed(
         row = again.chosen(np.array([place]))
         if sure[place] < options.least_confidence or row.support[0] < options.least_support:
             continue
-        if _shown(row, others, options)[0] < options.shared:
+        if shown(row, others, options)[0] < options.shared:
             kept.append(place)
             others = others.joined(row)
     return np.array(sorted(kept), dtype=np.int64)
@@ -446,27 +449,26 @@ def _believed(
 def _new(rest: FrameRows, kept: FrameRows, options: FollowingOptions) -> FrameRows:
     """The rows of a first look that show animals which no other row shows, the best first."""
     chosen: list[int] = []
-    shown = kept
+    others = kept
     for place in np.argsort(-rest.score, kind="stable").tolist():
         row = rest.chosen(np.array([place]))
-        if _shown(row, shown, options)[0] < options.shared:
+        if shown(row, others, options)[0] < options.shared:
             chosen.append(place)
-            shown = shown.joined(row)
+            others = others.joined(row)
     return rest.chosen(np.array(sorted(chosen), dtype=np.int64))
 
 
-def _shown(
-    rows: FrameRows, others: FrameRows, options: FollowingOptions
-) -> Float[ndarray, " rows"]:
+def shown(rows: FrameRows, others: FrameRows, options: FollowingOptions) -> Float[ndarray, " rows"]:
     """The share of the keypoints of each row that other rows, together, have at the same place."""
-    own, there = _sure_points(rows, options), _sure_points(others, options)
+    own, there = sure_points(rows, options), sure_points(others, options)
     off = np.hypot(*np.moveaxis(own[:, None] - there[None], -1, 0))
     same = np.any(off < options.same * options.body_length, axis=1)
     known = np.isfinite(own[..., 0])
     return (same & known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
-def _sure_points(rows: FrameRows, options: FollowingOptions) -> Float[ndarray, "rows keypoints 2"]:
+def sure_points(rows: FrameRows, options: FollowingOptions) -> Float[ndarray, "rows keypoints 2"]:
+    """Positions, NaN where the confidence is too low to be believed."""
     return np.where((rows.confidence >= options.sure)[..., None], rows.points, np.nan)
 
 
@@ -482,7 +484,7 @@ def _between(
     return np.where(count >= _FEWEST, middle[..., 0], np.inf)
 
 
-def _apart(
+def apart(
     points: Float[ndarray, "rows keypoints 2"],
     expected: Float[ndarray, "rows keypoints 2"],
     options: FollowingOptions,

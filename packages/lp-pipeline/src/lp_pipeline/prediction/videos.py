@@ -144,7 +144,7 @@ class VideoPredictor:
                     rows.append(part.table, numbers, part.link, part.seen)
                     update(numbers.stop)
             whole = LinkedRows(concatenate(list(rows.chunks())), *rows.links())
-            found, links = whole.found(every_frame=True)
+            found, links = animals.trace_back(source, *whole.found(every_frame=True))
             found = replace(found, skeleton=animals.skeleton, scorer=self.scorer)
             tracking = FileTracking(TrackingOptions(animals=animals.options.count))
             written = write_tracked(found, table, tracking, links)
