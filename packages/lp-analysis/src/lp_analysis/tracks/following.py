@@ -215,7 +215,7 @@ class FollowingOptions:
     same: float = 0.12
     shared: float = 0.5
     sure: float = 0.2
-    least_confidence: float = 0.15
+    least_confidence: float = 0.35
     unseen: float = 0.9
     least_support: float = 0.1
     fading: float = 0.93

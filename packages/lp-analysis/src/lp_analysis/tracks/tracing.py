@@ -85,7 +85,7 @@ class _Rows:
         assert table.score is not None
         found = FrameRows.found(table.points, confidence_of(table), table.score)
         child = {int(parent): row for row, parent in enumerate(link) if parent >= 0}
-        known = table.has_position.any(axis=1)
+        known = np.asarray(table.has_position.any(axis=1))
         return cls(list(map(int, table.frame)), link.tolist(), child, known, found)
 
     def add(self, row: FrameRows, frame: int, child: int) -> int:
