@@ -232,6 +232,7 @@ class _OneView:
             self._frame,
             [*cuts, *self._bounds(followed)],
             self._joining.most_missed,
+            self._worth() >= 0,
         )
         looks = self._looks(tracklets)
         problem, moves = self._problem(tracklets, looks)
@@ -245,7 +246,20 @@ class _OneView:
         track = np.full(len(self._table), UNTRACKED)
         for place, rows in enumerate(tracklets.rows):
             track[rows] = path[place]
+        self._add_spare(track, tracklets, path)
         return track, _doubts(tracklets, cuts, paths, path)
+
+    def _add_spare(
+        self, track: Int[ndarray, " rows"], tracklets: Tracklets, path: Int[ndarray, " tracklets"]
+    ) -> None:
+        """Give the rows beside tracklets the tracks of these, where these have no other row."""
+        taken = set(zip(track.tolist(), self._frame.tolist(), strict=True))
+        for place, rows in enumerate(tracklets.spare):
+            number = int(path[place])
+            for row, frame in zip(rows.tolist(), self._frame[rows].tolist(), strict=True):
+                if number >= 0 and (number, frame) not in taken:
+                    track[row] = number
+                    taken.add((number, frame))
 
     def _bounds(self, followed: Decisions) -> list[Cut]:
         """Cuts of all tracks where the number of animals changes."""
@@ -308,6 +322,11 @@ class _OneView:
         ]
 
     def _gains(self) -> Float[ndarray, " rows"]:
+        """What each row is worth on a path, nats, within what one row may say."""
+        least = _LEAST_GAIN if self._options.animals is None else _LEAST_GAIN_OF_KNOWN
+        return np.clip(self._worth(), least, _MOST_GAIN)
+
+    def _worth(self) -> Float[ndarray, " rows"]:
         """What each row is worth on a path, nats: more where it is more certain than usual."""
         score = row_scores(self._table)
         if score is None:
@@ -318,9 +337,8 @@ class _OneView:
         odds = np.log(certain / (1 - certain))
         known = odds[~np.isnan(odds)]
         usual = float(np.median(known)) if len(known) else 0.0
-        least = _LEAST_GAIN if self._options.animals is None else _LEAST_GAIN_OF_KNOWN
-        gain = _ROW_GAIN + _GAIN_OF_ODDS * np.nan_to_num(odds - usual)
-        return np.clip(gain, least, _MOST_GAIN)
+        worth: Float[ndarray, " rows"] = _ROW_GAIN + _GAIN_OF_ODDS * np.nan_to_num(odds - usual)
+        return worth
 
 
 def _mean_confidence(table: PoseTable) -> Float[ndarray, " rows"]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from lp_analysis.tracks.detections import masked_median
@@ -43,6 +43,8 @@ class Tracklets:
         head_velocity, tail_velocity: (M, 2) at its ends, px per frame; NaN of a single row.
         size: (M,) body sizes, px; NaN where unknown.
         cut: (M,) the place of the `Cut` that it begins with; -1 where it begins otherwise.
+        spare: M times the places of rows before and after it that are probably of the same
+            individual, but decide nothing.
     """
 
     rows: tuple[Int[ndarray, " _rows"], ...]
@@ -55,6 +57,7 @@ class Tracklets:
     tail_velocity: Float[ndarray, "tracklets 2"]
     size: Float[ndarray, " tracklets"]
     cut: Int[ndarray, " tracklets"]
+    spare: tuple[Int[ndarray, " _rows"], ...]
 
     def __len__(self) -> int:
         """M."""
@@ -131,6 +134,7 @@ def tracklets_of(
     frame: Int[ndarray, " rows"],
     cuts: list[Cut],
     most_missed: int,
+    worthy: Bool[ndarray, " rows"] | None = None,
 ) -> Tracklets:
     """Cut tracks at uncertain decisions, and where rows are missing.
 
@@ -141,6 +145,8 @@ def tracklets_of(
         frame: The frame of each row.
         cuts: The uncertain decisions.
         most_missed: Frames without a row after which a track is cut.
+        worthy: Rows that a tracklet may begin and end with, so that what was taken for an animal
+            after it was lost keeps no other tracklet from going on; None for all.
     """
     order = np.lexsort((frame, track))
     order = order[track[order] >= 0]
@@ -155,8 +161,26 @@ def tracklets_of(
                 starts[at], cut_at[at] = True, place
     rows = np.split(order, np.flatnonzero(starts)[1:]) if len(order) else []
     begun = np.flatnonzero(starts)
-    by_time = np.lexsort((track[order[begun]], frame[order[begun]]))
-    return _described(points, size, frame, [rows[i] for i in by_time], cut_at[begun[by_time]])
+    trimmed = rows if worthy is None else [_trimmed(own, worthy[own]) for own in rows]
+    spare = [np.setdiff1d(own, kept) for own, kept in zip(rows, trimmed, strict=True)]
+    first = np.array([frame[own[0]] for own in trimmed], dtype=np.int64)
+    by_time = np.lexsort((track[order[begun]], first))
+    return _described(
+        points,
+        size,
+        frame,
+        [trimmed[i] for i in by_time],
+        cut_at[begun[by_time]],
+        tuple(spare[i] for i in by_time),
+    )
+
+
+def _trimmed(
+    rows: Int[ndarray, " some"], worthy: Bool[ndarray, " some"]
+) -> Int[ndarray, " _fewer"]:
+    """Rows from the first worthy one to the last; all where none is worthy."""
+    places = np.flatnonzero(worthy)
+    return rows[places[0] : places[-1] + 1] if len(places) else rows
 
 
 def _described(
@@ -165,6 +189,7 @@ def _described(
     frame: ndarray,
     rows: list[Int[ndarray, " _some"]],
     cut: Int[ndarray, " tracklets"],
+    spare: tuple[Int[ndarray, " _some"], ...],
 ) -> Tracklets:
     M, K = len(rows), points.shape[2]
     heads = [_end(points, own, frame) for own in rows]
@@ -180,6 +205,7 @@ def _described(
         tail_velocity=np.array([speed for _, speed in tails]).reshape(M, 2),
         size=np.array([_median(size[own]) for own in rows]).reshape(M),
         cut=cut,
+        spare=spare,
     )
 
 
