@@ -128,12 +128,21 @@ def find_peaks(
     heights = torch.where(is_peak, maps.sigmoid(), 0.0).flatten(1)
     scores, index = heights.topk(min(most, height * width), dim=1)
     row, column = index // width, index % width
-    log = F.pad(F.logsigmoid(maps)[:, None], (1, 1, 1, 1), mode="replicate").flatten(1)
+    log = _with_edges(_with_edges(F.logsigmoid(maps)).mT).mT.flatten(1)
     padded = (row + 1) * (width + 2) + column + 1
     offsets = [_parabola(log, padded, step) for step in (1, width + 2)]
     cells = torch.stack([column + offsets[0], row + offsets[1]], dim=-1)
     points = cells_to_pixels(cells, (height, width), image_size)
     return points.reshape(*batch, -1, 2), scores.reshape(*batch, -1)
+
+
+def _with_edges(log: Float[Tensor, "maps cells_y cells_x"]) -> Float[Tensor, "maps cells_y _wider"]:
+    """Logarithms of maps with a column more on each side, as a target's Gaussian goes on there."""
+    second = min(1, log.shape[2] - 1)
+    before = 2 * log[..., :1] - log[..., second : second + 1] - 1 / SIGMA**2
+    last = log.shape[2] - 1
+    after = 2 * log[..., last:] - log[..., last - second : last - second + 1] - 1 / SIGMA**2
+    return torch.cat([before, log, after], dim=2)
 
 
 def _highest_around(
