@@ -252,7 +252,7 @@ class _OneView:
     def _add_spare(
         self, track: Int[ndarray, " rows"], tracklets: Tracklets, path: Int[ndarray, " tracklets"]
     ) -> None:
-        """Give the rows beside tracklets the tracks of these, where these have no other row."""
+        """Give spare rows the track of their tracklet, in frames where it has no other row."""
         taken = set(zip(track.tolist(), self._frame.tolist(), strict=True))
         for place, rows in enumerate(tracklets.spare):
             number = int(path[place])

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
@@ -172,10 +172,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         self._epoch = Epoch()
         _refuse_missing(table, self.data_dir)
         parts = _parts(table, regions or WholeFrame(), one_row=instances == "one")
-        # a frame without any animal has one row, without a name and without a position
-        names = table.individual or (None,) * len(table)
-        named = np.array([name is not None for name in names], dtype=bool)
-        self._shows_animal = table.has_position.any(axis=1) | named | (instances == "one")
+        self._shows_animal = _shows_animal(table) | (instances == "one")
         self._rows = [np.array(rows, dtype=np.int64) for _, rows, _ in parts]
         self.views = views
         moments = table.image_paths if views is None else views.moments(table)
@@ -189,10 +186,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         if self._surroundings is not None:
             boxes = [self._surroundings.box(box) for box in boxes]
         self._boxes = boxes
-        windows = [
-            [(name, box) for name in context_window(self.data_dir, path, context_frames)]
-            for (path, _, _), box in zip(parts, boxes, strict=True)
-        ]
+        windows = self._context(parts, boxes)
         images = dict.fromkeys(image for window in windows for image in window)
         unique = {image: position for position, image in enumerate(images)}
         self._windows = np.array([[unique[image] for image in window] for window in windows])
@@ -204,6 +198,15 @@ class LabeledDataset(Dataset[LabeledSample]):
             processes=processes,
             boxes=None if regions is None else [box for _, box in unique],
         )
+
+    def _context(
+        self, parts: list[tuple[str, list[int], Region]], boxes: list[Box | None]
+    ) -> list[list[tuple[str, Box | None]]]:
+        """The images of each window, with the box that they are cut to."""
+        return [
+            [(name, box) for name in context_window(self.data_dir, path, self.context_frames)]
+            for (path, _, _), box in zip(parts, boxes, strict=True)
+        ]
 
     @property
     def calibrated(self) -> bool:
@@ -353,6 +356,14 @@ class _Surroundings:
                 for start, most in zip((x, y), reach, strict=True)
             )
         return images[:, y : y + height, x : x + width], affine.cropping(float(x), float(y))
+
+
+def _shows_animal(table: PoseTable) -> Bool[ndarray, " rows"]:
+    """A frame without any animal has one row, without a name and without a position."""
+    names = table.individual or (None,) * len(table)
+    named = np.array([name is not None for name in names], dtype=bool)
+    shown: Bool[ndarray, " rows"] = table.has_position.any(axis=1) | named
+    return shown
 
 
 def _moved(keypoints: Float[ndarray, "R K 2"], matrix: Tensor) -> Float[ndarray, "R K 2"]:

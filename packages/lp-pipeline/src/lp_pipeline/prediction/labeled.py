@@ -17,7 +17,7 @@ from lp_core.errors import TrackerError
 from lp_core.poses import PoseTable
 from lp_core.regions import RegionSource, collect_rows, ownership
 from lp_data.datasets.joint import JointDataset, dataset_class
-from lp_data.datasets.labeled import collate
+from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.inference.handler import PredictionHandler
 from lp_data.sessions import ViewNames
 from lp_pipeline.display import SILENT, Display
@@ -55,24 +55,10 @@ def predict_labels(
     whole = animals if isinstance(animals, WholeFramePredictor) else None
     if whole is None:
         handler.check_finds_one()
-    tracker = handler.tracker
-    table = table.select_keypoints(tracker.options.keypoint_names)
-    kind = dataset_class(tracker)
-    if kind is JointDataset and (table.view is None or views is None):
-        raise TrackerError(
-            f"{type(tracker).__name__} looks at several views of a frame together",
-            remedy="give the label files of the views together",
-        )
-    dataset = kind(
-        table,
-        data_dir,
-        handler.image_size,
-        views=None if table.view is None else views,
-        regions=regions,
-        instances=tracker.instances,
-        context_frames=tracker.context_frames,
-    )
-    together = len(views or ()) if kind is JointDataset else 1
+    table = table.select_keypoints(handler.tracker.options.keypoint_names)
+    dataset = _dataset(handler, table, data_dir, regions, views)
+    joint = isinstance(dataset, JointDataset)
+    together = len(views or ()) if joint else 1
     size = max(1, handler.chunk // together)
     loader = DataLoader(dataset, batch_size=size, collate_fn=collate)
     parts: list[Prediction] = []
@@ -86,7 +72,7 @@ def predict_labels(
     keypoints = torch.full((*table.points.shape[:2], 2), torch.nan, dtype=torch.float64)
     confidences = torch.full(table.points.shape[:2], torch.nan, dtype=torch.float64)
     predicted = Prediction.joined(parts)
-    if kind is JointDataset:  # without the rows of absent images
+    if joint:  # without the rows of absent images
         known = [place for place, row in enumerate(rows) if row >= 0]
         rows = [rows[place] for place in known]
         predicted = Prediction(predicted.keypoints[known], predicted.confidences[known])
@@ -105,6 +91,32 @@ def predict_labels(
     sets = (UNSPLIT,) * len(table) if sets is None else sets
     return LabeledPrediction.of(
         table, keypoints.numpy(), confidences.numpy(), sets, handler.weights_digest
+    )
+
+
+def _dataset(
+    handler: PredictionHandler,
+    table: PoseTable,
+    data_dir: Path,
+    regions: RegionSource | None,
+    views: ViewNames | None,
+) -> LabeledDataset:
+    """The images as the tracker looks at them."""
+    tracker = handler.tracker
+    kind = dataset_class(tracker)
+    if kind is JointDataset and (table.view is None or views is None):
+        raise TrackerError(
+            f"{type(tracker).__name__} looks at several views of a frame together",
+            remedy="give the label files of the views together",
+        )
+    return kind(
+        table,
+        data_dir,
+        handler.image_size,
+        views=None if table.view is None else views,
+        regions=regions,
+        instances=tracker.instances,
+        context_frames=tracker.context_frames,
     )
 
 
