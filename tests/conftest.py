@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,40 @@ class Outcome:
 def tiny_training():
     """Overrides for a training that takes a second."""
     return TINY_TRAINING
+
+
+@pytest.fixture
+def same_bytes_after_ctrl_c(tmp_path):
+    """Predicts a video whole, and stopped at a frame and gone on with, and compares the tables."""
+    from lp_pipeline.display import SILENT, Display
+    from lp_pipeline.model import Model
+    from lp_pipeline.prediction.videos import VideoPredictor
+
+    class StopsAtFrame(Display):
+        @contextmanager
+        def task(self, name, total):
+            def update(done):
+                if done >= 8:
+                    raise KeyboardInterrupt
+
+            yield update
+
+    def predicted(model_dir, video, table, display=SILENT, resume=False):
+        model = Model.from_dir(model_dir, chunk=4)
+        predictor = VideoPredictor(model.handler, "s", display=display, animals=model.animals)
+        return predictor.predict(video, table, resume=resume)
+
+    def check(model_dir, video):
+        whole, stopped = tmp_path / "whole.csv", tmp_path / "stopped.csv"
+        predicted(model_dir, video, whole)
+        with pytest.raises(KeyboardInterrupt):
+            predicted(model_dir, video, stopped, StopsAtFrame())
+        assert not stopped.exists()
+        assert predicted(model_dir, video, stopped, resume=True).resumed == 4
+        assert stopped.read_bytes() == whole.read_bytes()
+        assert not list(tmp_path.glob(".*.rows"))
+
+    return check
 
 
 @pytest.fixture

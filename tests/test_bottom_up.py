@@ -1,25 +1,16 @@
 """Several animals found at once in the whole frame: from labels to named tracks, in one stage."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import yaml
 
-from lp_core.registry import MODELS, registered
 from lp_io.checkpoint import read_manifest
 from lp_io.predictions import read_predictions
 from lp_pipeline.config.load import load_config
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.run import train
 from lp_synthetic import SyntheticSettings, generate_project
-
-pytestmark = pytest.mark.skipif(
-    "bottom_up" not in registered(MODELS), reason="lp-models was installed before: uv sync"
-)
 
 FRAMES = 16
 SETTINGS = ("model.model_type=bottom_up", "training.max_epochs=12", "model.feature_stride=8")
@@ -96,32 +87,10 @@ def test_the_whole_way_by_the_command(litpose, mice_model, mice, tmp_path):
     np.testing.assert_allclose(again.points, labelled.points, atol=1e-3)
 
 
-class StopsAtFrame(Display):
-    """A display on which the user presses Ctrl-C at a frame."""
-
-    @contextmanager
-    def task(self, name, total):
-        def update(done):
-            if done >= 8:
-                raise KeyboardInterrupt
-
-        yield update
-
-
-def predicted(model_dir, video, table, display=SILENT, resume=False):
-    model = Model.from_dir(model_dir, chunk=4)
-    predictor = VideoPredictor(model.handler, "s", display=display, animals=model.animals)
-    return predictor.predict(video, table, resume=resume)
-
-
-def test_an_interrupted_prediction_goes_on_to_the_same_bytes(mice_model, mice, tmp_path):
-    whole, stopped = tmp_path / "whole.csv", tmp_path / "stopped.csv"
-    predicted(mice_model, mice.test_video, whole)
-    with pytest.raises(KeyboardInterrupt):
-        predicted(mice_model, mice.test_video, stopped, StopsAtFrame())
-    assert not stopped.exists()
-    assert predicted(mice_model, mice.test_video, stopped, resume=True).resumed == 4
-    assert stopped.read_bytes() == whole.read_bytes()
+def test_an_interrupted_prediction_goes_on_to_the_same_bytes(
+    mice_model, mice, same_bytes_after_ctrl_c
+):
+    same_bytes_after_ctrl_c(mice_model, mice.test_video)
 
 
 def test_the_number_of_frames_at_once_changes_nothing(mice_model, mice):

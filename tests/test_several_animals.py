@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +15,8 @@ from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path, video_table
 from lp_io.predictions import read_predictions, write_predictions
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.config.load import load_config
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.run import train
 
 FRAMES = 16
@@ -153,34 +150,10 @@ def test_the_report_tells_of_all_animals(litpose, mice_model, mice, tmp_path):
     assert "no section" not in outcome.out
 
 
-class StopsAtFrame(Display):
-    """A display on which the user presses Ctrl-C at a frame."""
-
-    @contextmanager
-    def task(self, name, total):
-        def update(done):
-            if done >= 8:
-                raise KeyboardInterrupt
-
-        yield update
-
-
-def predicted(model_dir, video, table, display=SILENT, resume=False):
-    model = Model.from_dir(model_dir, chunk=4)
-    predictor = VideoPredictor(model.handler, "s", display=display, animals=model.animals)
-    return predictor.predict(video, table, resume=resume)
-
-
-def test_an_interrupted_prediction_goes_on_to_the_same_bytes(mice_model, mice, tmp_path):
-    whole, stopped = tmp_path / "whole.csv", tmp_path / "stopped.csv"
-    predicted(mice_model, mice.test_video, whole)
-    with pytest.raises(KeyboardInterrupt):
-        predicted(mice_model, mice.test_video, stopped, StopsAtFrame())
-    assert not stopped.exists()
-    result = predicted(mice_model, mice.test_video, stopped, resume=True)
-    assert result.resumed == 4
-    assert stopped.read_bytes() == whole.read_bytes()
-    assert not list(tmp_path.glob(".*.rows"))
+def test_an_interrupted_prediction_goes_on_to_the_same_bytes(
+    mice_model, mice, same_bytes_after_ctrl_c
+):
+    same_bytes_after_ctrl_c(mice_model, mice.test_video)
 
 
 @pytest.fixture(scope="module")
@@ -195,20 +168,14 @@ def conditioned_model(mice_config, tiny_training, tmp_path_factory):
 
 
 def test_animals_are_followed_to_the_same_bytes_after_an_interruption(
-    conditioned_model, mice, tmp_path
+    conditioned_model, mice, same_bytes_after_ctrl_c
 ):
     """What is looked at again depends on the two frames before, also across an interruption."""
     with open_video(mice.test_video) as source:
         animals = Model.from_dir(conditioned_model, chunk=4).animals
         links = np.concatenate([rows.link for _, rows in animals.predict_video(source)])
     assert (links >= 0).sum() > FRAMES / 2
-    whole, stopped = tmp_path / "whole.csv", tmp_path / "stopped.csv"
-    predicted(conditioned_model, mice.test_video, whole)
-    with pytest.raises(KeyboardInterrupt):
-        predicted(conditioned_model, mice.test_video, stopped, StopsAtFrame())
-    result = predicted(conditioned_model, mice.test_video, stopped, resume=True)
-    assert result.resumed == 4
-    assert stopped.read_bytes() == whole.read_bytes()
+    same_bytes_after_ctrl_c(conditioned_model, mice.test_video)
 
 
 def test_a_training_that_was_stopped_in_its_first_stage_goes_on(
