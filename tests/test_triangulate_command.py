@@ -57,6 +57,44 @@ def test_points_are_near_the_truth(project, tables):
     assert found.table.keypoint_names == project.keypoint_names
 
 
+def test_labels_of_a_project_become_points(project, tmp_path):
+    output = tmp_path / "labels.csv"
+    done = run(project.folder, *project.label_files, "-o", output)
+    assert done.exit_code == 0, done.output
+    found = read_points3d(output).table
+    truth = read_points3d(project.truth_3d["session_00"]).table
+    assert set(found.frame) <= {f"labeled-data/session_00/img{n:08d}.png" for n in truth.frame}
+    rows = [int(frame[-12:-4]) for frame in found.frame]
+    error = np.linalg.norm(found.points - truth.points[rows], axis=-1)
+    assert np.nanmedian(error) < 4.0  # mm; a pixel is about 4 mm, and labels are not exact
+    again = run(project.folder, *project.label_files, "-o", output, "--offset", "top=2")
+    assert "exists already" in str(again.exception)
+
+
+def test_a_video_may_begin_earlier(project, tables, tmp_path):
+    """`multiview_facts` 54: what comes after was of another moment, and nothing said so."""
+    lines = tables[0].read_text().splitlines(keepends=True)
+    early = tmp_path / tables[0].name
+    rows = [line.split(",", 1)[1] for line in lines[3:]]
+    shifted = [f"{n},{row}" for n, row in enumerate([rows[0]] * 3 + rows)]
+    early.write_text("".join(lines[:3] + shifted))
+    rig, others = project.calibrations["test"], tables[1:]
+    output = tmp_path / "space.csv"
+    view = project.views[0]
+    assert run(rig, early, *others, f"--offset={view}=3", "-o", output).exit_code == 0
+    expected = tmp_path / "expected.csv"
+    assert run(rig, *tables, "-o", expected).exit_code == 0
+    assert output.read_bytes() == expected.read_bytes()
+    manifest = ["session,view,video,frame_offset", f"test,{view},{early.name},3"]
+    (tmp_path / "sessions.csv").write_text("\n".join(manifest) + "\n")
+    assert run(rig, early, *others, "-o", output, "--overwrite").exit_code == 0
+    assert output.read_bytes() == expected.read_bytes()
+    unknown = run(rig, early, *others, "--offset=side=3", "-o", output, "--overwrite")
+    assert "an offset of 'side'" in str(unknown.exception)
+    wrong = run(rig, early, *others, "--offset=3", "-o", output, "--overwrite")
+    assert "is not an offset" in str(wrong.exception)
+
+
 def test_a_rig_is_refined_with_labels(project, tmp_path):
     output = tmp_path / "better.toml"
     rig = project.calibrations["session_00"]

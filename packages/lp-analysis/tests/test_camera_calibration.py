@@ -312,8 +312,14 @@ def test_labels_of_a_session_refine_its_rig(tmp_path):
     assert max(each.before for each in found.cameras) > 1.0
 
 
-def test_sure_predictions_refine_a_rig(tmp_path):
+@pytest.mark.parametrize("later", [0, 7])
+def test_sure_predictions_refine_a_rig(tmp_path, later):
+    """Also those of a video that begins so many frames earlier than the others."""
     seen = detections(scene(100), 0.3).reshape(4, 50, 2, 2)
+    first = RIG.names[0]
+    (tmp_path / "a.mp4").touch()
+    row = f"mouse,{first},a.mp4,{later}"
+    (tmp_path / "sessions.csv").write_text(f"session,view,video,frame_offset\n{row}\n")
     files = {}
     for view, own in zip(RIG.names, seen, strict=True):
         confidence = np.where(np.arange(50) < 40, 0.97, 0.4)
@@ -321,7 +327,7 @@ def test_sure_predictions_refine_a_rig(tmp_path):
         table = PoseTable(
             Skeleton(("nose", "tail")),
             own,
-            tuple(range(50)),
+            tuple(frame + (later if view == first else 0) for frame in range(50)),
             confidence=np.repeat(confidence[:, None], 2, axis=1),
         )
         files[view] = tmp_path / f"mouse_{view}.csv"

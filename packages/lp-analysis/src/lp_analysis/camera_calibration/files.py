@@ -16,10 +16,10 @@ from lp_analysis.camera_calibration.boards import Board
 from lp_analysis.camera_calibration.from_boards import Calibrated, calibrate
 from lp_analysis.camera_calibration.refinement import Refined, refine_poses
 from lp_analysis.errors import TriangulationError
+from lp_analysis.triangulation.label_files import is_label_file, view_labels
 from lp_analysis.triangulation.tables import ViewTables
 from lp_core.geometry.cameras import Rig
-from lp_core.poses import Visibility
-from lp_data.sessions import ViewNames, read_view_labels
+from lp_data.sessions import listed_sessions
 from lp_data.video.open import open_video
 
 _MOST_FRAMES = 300
@@ -84,6 +84,7 @@ def refine_with_tables(
     """Refine the poses of cameras with label files, or with predictions of one session.
 
     Of labels, those that are visible count, of predictions those with a confidence of 0.9 at least.
+    Frame offsets are those of ``sessions.csv`` beside the tables.
 
     Args:
         rig: The cameras; those without a table stay out.
@@ -98,43 +99,30 @@ def refine_with_tables(
     """
     part = rig.subset([name for name in rig.names if name in tables] or list(tables))
     files = {name: tables[name] for name in part.names}
-    if all(map(_is_label_file, files.values())):
-        seen = _labelled(files, session)
+    offsets = listed_sessions(None, [file.parent for file in files.values()]).offsets
+    if all(map(is_label_file, files.values())):
+        seen = _labelled(files, session, offsets)
     else:
-        seen = _predicted(files)
+        tables_of = {f"{name}_{view}": frames for (name, view), frames in offsets.items()}
+        seen = _predicted(files, {v: tables_of.get(file.stem, 0) for v, file in files.items()})
     return refine_poses(part, seen, options)
 
 
-def _is_label_file(path: Path) -> bool:
-    """Whether a table has no likelihoods."""
-    if path.suffix != ".csv":
-        return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return not any("likelihood" in line for line, _ in zip(file, range(4), strict=False))
+def _labelled(
+    files: Mapping[str, Path], session: str | None, offsets: Mapping[tuple[str, str], int]
+) -> Float[ndarray, "views points 2"]:
+    """What labels say of each visible keypoint, animal and frame."""
+    labels = view_labels(files, offsets)
+    points = np.where((labels.weights == 1)[..., None], labels.points, np.nan)
+    wanted = [session is None or session in path.split("/") for path in labels.table.image_paths]
+    return points[:, wanted].reshape(len(files), -1, 2)
 
 
-def _labelled(files: Mapping[str, Path], session: str | None) -> Float[ndarray, "views points 2"]:
-    """What labels say of each keypoint, animal and frame."""
-    views = ViewNames(tuple(files))
-    table = read_view_labels(files, views)
-    keys = zip(views.moments(table), table.individual or (None,) * len(table), strict=True)
-    wanted = [
-        (row, key)
-        for row, key in enumerate(keys)
-        if session is None or session in key[0].split("/")
-    ]
-    order = {key: place for place, key in enumerate(dict.fromkeys(key for _, key in wanted))}
-    numbers = views.numbers(table)
-    points = np.where((table.codes == Visibility.VISIBLE)[..., None], table.points, np.nan)
-    seen = np.full((len(files), len(order), *points.shape[1:]), np.nan)
-    for row, key in wanted:
-        seen[numbers[row], order[key]] = points[row]
-    return seen.reshape(len(files), -1, 2)
-
-
-def _predicted(files: Mapping[str, Path]) -> Float[ndarray, "views points 2"]:
+def _predicted(
+    files: Mapping[str, Path], offsets: Mapping[str, int]
+) -> Float[ndarray, "views points 2"]:
     """What sure predictions say of each keypoint, animal and frame; of many, every so many."""
-    views = ViewTables(files, {})
+    views = ViewTables(files, offsets)
     animals = max(len(views.individuals), 1)
     total = views.frames * animals * len(views.keypoint_names)
     step = max(1, total // _MOST_POINTS)

@@ -1,11 +1,13 @@
 """Points in space from the tables of several views, and how good they are."""
 
+from lp_analysis.triangulation.label_files import triangulate_files, triangulate_labels
 from lp_analysis.triangulation.quality import (
     BoneLength,
     bone_lengths,
     leave_one_view_out,
     world_error,
 )
+from lp_analysis.triangulation.rigs import SessionRigs
 from lp_analysis.triangulation.tables import (
     Triangulated,
     TriangulationOptions,
@@ -16,10 +18,13 @@ from lp_analysis.triangulation.tables import (
 
 __all__ = [
     "BoneLength",
+    "SessionRigs",
     "Triangulated",
     "TriangulationOptions",
     "bone_lengths",
     "leave_one_view_out",
+    "triangulate_files",
+    "triangulate_labels",
     "triangulate_poses",
     "triangulate_tables",
     "views_of",

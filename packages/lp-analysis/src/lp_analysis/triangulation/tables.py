@@ -74,6 +74,35 @@ class Triangulated(NamedTuple):
     errors: dict[str, float]
 
 
+class Tally:
+    """Counts what is made of what views saw, part by part."""
+
+    def __init__(self) -> None:
+        self._errors: list[ndarray] = []
+        self._counts = np.zeros(3, dtype=int)
+
+    def add(
+        self,
+        seen: Float[ndarray, "views rows keypoints 2"],
+        made: Points3D,
+        error: Float[ndarray, "views rows keypoints"],
+    ) -> None:
+        """Add some rows: what was seen, and what `triangulate_poses` made of it."""
+        self._errors.append(error.reshape(len(error), -1).astype(np.float32))
+        wanted = np.isfinite(seen).all(axis=-1).any(axis=0).sum()
+        self._counts += [np.isfinite(error).sum(), made.table.has_position.sum(), wanted]
+
+    def total(self, path: Path, frames: int, views: Sequence[str]) -> Triangulated:
+        """All rows together, which are in a file."""
+        joined = np.concatenate(self._errors, axis=1)
+        medians = {
+            view: float(np.median(own[np.isfinite(own)])) if np.isfinite(own).any() else np.nan
+            for view, own in zip(views, joined, strict=True)
+        }
+        detections, known, wanted = self._counts.tolist()
+        return Triangulated(path, frames, detections, known, wanted, medians)
+
+
 def views_of(tables: Sequence[Path], views: Sequence[str]) -> tuple[str, dict[str, Path]]:
     """Which table is of which view, by the end of its name; ``cam1`` is not ``cam10``.
 
@@ -304,8 +333,7 @@ def triangulate_tables(
     part_of = rig.subset(list(tables))
     views = ViewTables(tables, options.offsets or {})
     skeleton = Skeleton(views.keypoint_names)
-    errors: list[ndarray] = []
-    counts = np.zeros(3, dtype=int)
+    tally = Tally()
     with points3d_writer(output, views.individuals, fps=options.fps) as writer:
         for part in views.parts():
             V, F, A, K = part.confidences.shape
@@ -319,14 +347,5 @@ def triangulate_tables(
             confidences = part.confidences.reshape(V, F * A, K)
             points, error = triangulate_poses(part_of, seen, confidences, rows, options)
             writer.write(points)
-            errors.append(error.reshape(V, -1).astype(np.float32))
-            wanted = np.isfinite(seen).all(axis=-1).any(axis=0).sum()
-            known = np.isfinite(points.table.points).all(axis=-1).sum()
-            counts += [np.isfinite(error).sum(), known, wanted]
-    joined = np.concatenate(errors, axis=1)
-    medians = {
-        view: float(np.median(own[np.isfinite(own)])) if np.isfinite(own).any() else np.nan
-        for view, own in zip(tables, joined, strict=True)
-    }
-    detections, known, wanted = counts.tolist()
-    return Triangulated(output, views.frames, detections, known, wanted, medians)
+            tally.add(seen, points, error)
+    return tally.total(output, views.frames, list(tables))

@@ -143,7 +143,7 @@ def find_calibrations(
             project / FOLDER / f"{session}.toml",
             project / WHOLE_PROJECT,
         )
-        file = next((each for each in choices if each is not None and each.is_file()), None)
+        file = next((each for each in choices if each is not None and each.exists()), None)
         if file is None:
             absent.append(session)
         else:

@@ -24,6 +24,7 @@ def read_view_labels(
     *,
     require_labels: bool = True,
     missing: MissingPolicy = MissingPolicy.UNLABELED,
+    name_all: bool = True,
 ) -> PoseTable:
     """Read the label file of each view, and join them with `join_views`.
 
@@ -32,12 +33,17 @@ def read_view_labels(
         views: The views of the project.
         require_labels: Whether files without a single labelled keypoint are an error.
         missing: What a keypoint without a position teaches where no file states visibility.
+        name_all: Name animals without a track, see `read_labels`; such a name says nothing of which
+            animal it is in another view.
 
     Raises:
         PoseError: A file cannot be read, or has other keypoints than another one.
         SessionError: An image is not of the view whose file lists it.
     """
-    tables = {view: read_labels(file, require_labels=False) for view, file in files.items()}
+    tables = {
+        view: read_labels(file, require_labels=False, name_all=name_all)
+        for view, file in files.items()
+    }
     if require_labels and not any(table.codes.any() for table in tables.values()):
         raise PoseError(
             "not a single keypoint is labelled in these files",

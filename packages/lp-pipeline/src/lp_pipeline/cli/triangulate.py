@@ -17,21 +17,26 @@ from lp_pipeline.printing import say
 
 @dataclass(frozen=True)
 class Triangulate:
-    """Put the predictions of several calibrated cameras together to points in space.
+    """Put what several calibrated cameras saw together to points in space.
 
     RIG is a calibration of Anipose or Lightning Pose (.toml), OpenCV or JARVIS (.yaml or a folder),
-    DANNCE or Label3D (.mat). TABLES are predictions of the videos of one session, in any format,
-    named <session>_<view>. Each point has its covariance, its reprojection error and the number of
-    its views. Animals of several must be named alike in all views.
+    DANNCE or Label3D (.mat), or a project with calibrations. TABLES are predictions of the videos
+    of one session, in any format, named <session>_<view>, or label files of any sessions. Frame
+    offsets are read from sessions.csv in the project or beside the tables. Animals of several must
+    be named alike in all views.
     """
 
-    rig: Annotated[Path, typer.Argument(help="The calibration.")]
+    rig: Annotated[Path, typer.Argument(help="The calibration, or a project.")]
     tables: Annotated[
-        list[Path] | None, typer.Argument(help="Predictions, one table per view.")
+        list[Path] | None, typer.Argument(help="Predictions or labels, one table per view.")
     ] = None
     view: Annotated[
         list[str] | None,
         typer.Option(metavar="VIEW=TABLE", help="A table whose name does not say its view."),
+    ] = None
+    offset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VIEW=FRAMES", help="A video that begins so many frames earlier."),
     ] = None
     output: Annotated[
         Path | None,
@@ -60,11 +65,15 @@ class Triangulate:
             PipelineError: The output is there already, or an option cannot be read.
             TriangulationError: The tables do not go together.
         """
-        from lp_analysis.triangulation import TriangulationOptions, triangulate_tables, views_of
-        from lp_io.calibration import read_rig
+        from lp_analysis.triangulation import (
+            SessionRigs,
+            TriangulationOptions,
+            triangulate_files,
+            views_of,
+        )
 
-        rig = read_rig(self.rig, self._size())
-        session, tables = views_of(self.tables or [], rig.names)
+        rigs = SessionRigs(self.rig, self._size(), self.tables or ())
+        session, tables = views_of(self.tables or [], rigs.views)
         tables |= dict(map(view_and_file, self.view or []))
         folder = next(iter(tables.values()), Path()).parent
         name = f"{session}_points3d.csv" if session else "points3d.csv"
@@ -73,12 +82,21 @@ class Triangulate:
             raise PipelineError(
                 "this file exists already", where=target, remedy="--overwrite replaces it"
             )
-        options = TriangulationOptions(self.min_confidence, self.noise, fps=self.fps)
-        done = triangulate_tables(rig, tables, target, options)
+        options = TriangulationOptions(self.min_confidence, self.noise, self._offsets(), self.fps)
+        done = triangulate_files(rigs, session, tables, target, options)
         say(f"{done.points} of {done.wanted} keypoints that a view saw, in {done.frames} frames")
         for view, error in done.errors.items():
             say(f"median reprojection error of {view}: {error:.2f} px")
         say(f"written: {done.path}")
+
+    def _offsets(self) -> dict[str, int]:
+        found = {}
+        for text in self.offset or ():
+            view, _, frames = text.rpartition("=")
+            if not view or not re.fullmatch(r"[+-]?\d+", frames, re.ASCII):
+                raise PipelineError(f"'{text}' is not an offset", remedy="write it like side=-12")
+            found[view] = int(frames)
+        return found
 
     def _size(self) -> tuple[int, int] | None:
         if self.size is None:
