@@ -32,6 +32,14 @@ def _sample(count, seed=0, sharpness=0.4, shift=-1.0):
     return expit(score), errors, truth
 
 
+def test_a_calibration_tells_the_noise_of_the_surest_keypoints():
+    random = np.random.default_rng(0)
+    sure = random.random(4000) < 0.5
+    errors = np.hypot(*random.normal(0, np.where(sure, 3.0, 12.0), (2, 4000)))
+    calibration = fit_calibration(np.where(sure, 0.98, 0.4), errors, 5.0)
+    assert calibration.noise == pytest.approx(3.0, rel=0.05)
+
+
 @pytest.mark.parametrize(("count", "close"), [(400, 0.05), (20_000, 0.02)])
 def test_calibration_recovers_the_probability_behind_overconfident_likelihoods(count, close):
     likelihood, errors, truth = _sample(count)

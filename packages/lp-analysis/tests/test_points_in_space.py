@@ -11,15 +11,17 @@ from lp_analysis.triangulation import (
     TriangulationOptions,
     bone_lengths,
     leave_one_view_out,
+    reproject,
     triangulate_tables,
     views_of,
     world_error,
 )
+from lp_analysis.triangulation.medians import RunningMedians
 from lp_core.errors import CameraError
-from lp_core.geometry.cameras import Camera, Rig, project
+from lp_core.geometry.cameras import Camera, Rig, project, triangulate
 from lp_core.poses import PoseTable, Skeleton
 from lp_io.points3d import read_points3d
-from lp_io.predictions import write_predictions
+from lp_io.predictions import read_predictions, write_predictions
 
 NAMES = ("nose", "tail")
 FRAMES = 30
@@ -241,3 +243,52 @@ def test_a_view_that_is_off_is_seen_by_leaving_it_out():
     assert np.isnan(errors[3, 0])
     pair = replace(RIG, cameras=RIG.cameras[:2])
     assert np.isnan(leave_one_view_out(pair, seen[:2])).all()
+
+
+def test_the_likelihood_of_a_reprojected_point_is_how_often_it_is_near():
+    random, points = np.random.default_rng(0), scene(3000)[:, 0]
+    truth = project(RIG, points).reshape(4, -1, 2)
+    seen = truth + random.normal(0, 2.0, truth.shape)
+    found = triangulate(RIG, seen, noise=2.0)
+    for radius in (1.0, 2.5, 4.0):
+        shown = reproject(RIG, found.points, found.covariance, radius)
+        off = np.linalg.norm(shown.points - truth, axis=-1)
+        for view in range(4):
+            share = (off[view] <= radius).mean()
+            assert shown.likelihood[view].mean() == pytest.approx(share, abs=0.08)
+    usual = reproject(RIG, found.points, found.covariance)
+    np.testing.assert_allclose(
+        usual.likelihood, reproject(RIG, found.points, found.covariance, 8.0).likelihood
+    )  # 1 % of the diagonal of 640 x 480
+    behind = np.array([[5000.0, 0.0, 250.0]])  # of cam1
+    hidden = reproject(RIG, behind, np.eye(3)[None])
+    assert np.isnan(hidden.points[0]).all()
+    assert hidden.likelihood[0] == 0
+
+
+def test_tables_of_reprojected_points_have_the_rows_of_their_videos(tmp_path):
+    truth = scene(animals=2)
+    seen = project(RIG, truth)
+    tables = {
+        "cam1": write(tmp_path, "cam1", seen[0], ("a", "b")),
+        "top": write(tmp_path, "top", np.concatenate([seen[3][:4] * 0, seen[3][:20]]), ("a", "b")),
+    }
+    paths = {view: tmp_path / f"{view}_shown.csv" for view in tables}
+    options = TriangulationOptions(offsets={"top": 4})
+    triangulate_tables(RIG, tables, tmp_path / "a.csv", options, reprojected=paths)
+    top = read_predictions(paths["top"], several=True)
+    assert set(top.frame) == set(range(24))
+    rows = [row for row, frame in enumerate(top.frame) if frame >= 4]
+    np.testing.assert_allclose(top.points[rows].reshape(20, 2, -1, 2), seen[3][:20], atol=1e-3)
+    assert np.isnan(top.points[:2]).all()
+
+
+def test_medians_of_parts_are_those_of_the_whole():
+    random = np.random.default_rng(0)
+    values = random.lognormal(0, 1, (2, 5001))
+    values[0, ::3] = np.nan
+    medians = RunningMedians(3)
+    for part in np.array_split(np.concatenate([values, values[:1] * np.nan]), 7, axis=1):
+        medians.add(part)
+    np.testing.assert_allclose(medians.medians()[:2], np.nanmedian(values, axis=1), rtol=0.001)
+    assert np.isnan(medians.medians()[2])

@@ -51,6 +51,12 @@ SCORE_THRESHOLD = "score_threshold"
 """What the manifest of what finds animals keeps among its ``extra``: the score of the least sure
 animal."""
 
+CAMERAS = "cameras"
+"""What the manifest keeps among its ``extra`` of the calibrated cameras of the training."""
+
+TRIANGULATED = "lp_triangulation"
+"""The scorer of points in space, and of tables of what they say that views show."""
+
 
 def metrics_log(folder: Path) -> Path:
     """Where the training of a model directory logs losses and errors."""
@@ -70,13 +76,28 @@ def of_view(table: Path, view: str) -> Path:
 
 
 def video_tables(folder: Path) -> list[Path]:
-    """The tables of predictions of videos in a model directory, without those of their metrics."""
+    """The tables of predictions of videos in a model directory.
+
+    Those of their metrics, points in space and tables of reprojected points are not among them.
+    """
     tables, found = folder / VIDEO_FOLDER, []
+    made = f"scorer,{TRIANGULATED},".encode()
     for path in visible(tables, "*.csv") if tables.is_dir() else ():
         with path.open("rb") as file:
-            if file.read(7) == b"scorer,":
-                found.append(path)
+            start = file.read(len(made))
+        if start.startswith(b"scorer,") and start != made:
+            found.append(path)
     return found
+
+
+def points3d_path(folder: Path, session: str, ending: str = ".csv") -> Path:
+    """Where the points in space of a session lie, beside the tables of its views."""
+    return folder / f"{'_'.join(filter(None, (session, 'points3d')))}{ending}"
+
+
+def reprojected_path(table: Path) -> Path:
+    """Where the table lies of what the points in space say that the view of a table shows."""
+    return table.with_name(f"{table.stem}_reprojected.csv")
 
 
 def labeled_video_path(table: Path) -> Path:

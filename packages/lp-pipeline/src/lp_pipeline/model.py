@@ -12,10 +12,13 @@ from numpy import ndarray
 
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.prediction.animals import AnimalPredictor, animal_predictor
+from lp_analysis.prediction.space import SpaceOptions
 from lp_analysis.tracks import LinkedRows, TrackingOptions, track_offline, with_tracks
+from lp_analysis.triangulation import SessionPrediction, triangulate_predictions
 from lp_core.batches import Prediction
 from lp_core.devices import Precision
 from lp_core.errors import suggestion
+from lp_core.geometry.cameras import Rig
 from lp_core.poses import PoseTable
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.images import resize
@@ -25,6 +28,7 @@ from lp_data.inference.joint import predict_together
 from lp_data.regions import read_boxes
 from lp_data.sessions import ViewNames
 from lp_data.video.open import open_video
+from lp_io.calibration import read_rig
 from lp_io.checkpoint import Manifest, load_model
 from lp_io.model_directory import VIEWS
 from lp_io.predictions import scorer_name
@@ -169,7 +173,8 @@ class Model:
         offsets: Mapping[str, int] | None = None,
         reader: str = "auto",
         boxes: Mapping[str, str | Path] | None = None,
-    ) -> dict[str, Prediction]:
+        rig: str | Path | Rig | None = None,
+    ) -> SessionPrediction:
         """Predictions of the videos of one session, filmed by several cameras.
 
         Args:
@@ -177,12 +182,14 @@ class Model:
             offsets: By view how many frames later its video shows a moment; 0 where left out.
             reader: A registered video reader, or ``auto``.
             boxes: By view a file of boxes to cut its frames to; whole frames where left out.
+            rig: The cameras, or the file of their calibration, for points in space.
 
         Returns:
             By view the keypoints (N, K, 2) in px of its frames, and confidences (N, K), of all N
-            frames of its video.
+            frames of its video; with a rig, ``points`` in space, and the points ``reprojected``.
 
         Raises:
+            LPError: The file of cameras cannot be read, or lacks a view.
             VideoError: A file is not a video that can be read exactly.
             BoxFileError: Boxes cannot be read, or are not those of the video.
             PredictionError: The model was trained on one camera, or on others.
@@ -196,15 +203,19 @@ class Model:
             if view not in views.names:
                 hint = suggestion(view, views.names)
                 raise PredictionError(f"the model knows no view '{view}'", remedy=hint)
+        cameras = rig if rig is None or isinstance(rig, Rig) else read_rig(Path(rig))
         given = boxes or {}
         if self.tracker.views == "each":
-            return {
+            found = {
                 view: self.predict_video(video, reader=reader, boxes=given.get(view))
                 for view, video in videos.items()
             }
-        paths = {view: Path(video) for view, video in videos.items()}
-        own = {view: read_boxes([Path(file)]) for view, file in given.items()}
-        return predict_together(self.handler, views.names, paths, offsets, own, reader=reader)
+        else:
+            paths = {view: Path(video) for view, video in videos.items()}
+            own = {view: read_boxes([Path(file)]) for view, file in given.items()}
+            found = predict_together(self.handler, views.names, paths, offsets, own, reader=reader)
+        how = SpaceOptions(views, calibration=self.calibration).of_views(found, offsets)
+        return triangulate_predictions(cameras, found, self.keypoint_names, how)
 
     def predict_animals(self, path: str | Path, *, reader: str = "auto") -> PoseTable:
         """All animals of a video, a row for each in each frame, named by their tracks.

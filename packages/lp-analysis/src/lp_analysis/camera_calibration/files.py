@@ -17,7 +17,7 @@ from lp_analysis.camera_calibration.from_boards import Calibrated, calibrate
 from lp_analysis.camera_calibration.refinement import Refined, refine_poses
 from lp_analysis.errors import TriangulationError
 from lp_analysis.triangulation.label_files import is_label_file, view_labels
-from lp_analysis.triangulation.tables import ViewTables
+from lp_analysis.triangulation.tables import TriangulationOptions, ViewTables
 from lp_core.geometry.cameras import Rig
 from lp_data.sessions import listed_sessions
 from lp_data.video.open import open_video
@@ -122,7 +122,7 @@ def _predicted(
     files: Mapping[str, Path], offsets: Mapping[str, int]
 ) -> Float[ndarray, "views points 2"]:
     """What sure predictions say of each keypoint, animal and frame; of many, every so many."""
-    views = ViewTables(files, offsets)
+    views = ViewTables(files, TriangulationOptions(offsets=offsets))
     animals = max(len(views.individuals), 1)
     total = views.frames * animals * len(views.keypoint_names)
     step = max(1, total // _MOST_POINTS)

@@ -62,6 +62,15 @@ class ConfidenceCalibration:
         score = _score(likelihood)
         return from_log_odds(np.interp(score, self.scores, self.log_odds))
 
+    @property
+    def noise(self) -> float:
+        """Frame px: the standard deviation, in x and in y, of the surest keypoints.
+
+        It is that of a normal distribution of which so many lie within the radius.
+        """
+        surest = float(from_log_odds(np.array(max(self.log_odds))))
+        return self.radius / math.sqrt(-2 * math.log1p(-surest))
+
     def to_dict(self) -> dict[str, Any]:
         """The calibration as numbers and lists, for JSON."""
         return {

@@ -1,12 +1,14 @@
 """Points in space from the tables of several views, and how good they are."""
 
 from lp_analysis.triangulation.label_files import triangulate_files, triangulate_labels
+from lp_analysis.triangulation.predictions import SessionPrediction, triangulate_predictions
 from lp_analysis.triangulation.quality import (
     BoneLength,
     bone_lengths,
     leave_one_view_out,
     world_error,
 )
+from lp_analysis.triangulation.reprojection import Reprojected, reproject
 from lp_analysis.triangulation.rigs import SessionRigs
 from lp_analysis.triangulation.tables import (
     Triangulated,
@@ -18,14 +20,18 @@ from lp_analysis.triangulation.tables import (
 
 __all__ = [
     "BoneLength",
+    "Reprojected",
+    "SessionPrediction",
     "SessionRigs",
     "Triangulated",
     "TriangulationOptions",
     "bone_lengths",
     "leave_one_view_out",
+    "reproject",
     "triangulate_files",
     "triangulate_labels",
     "triangulate_poses",
+    "triangulate_predictions",
     "triangulate_tables",
     "views_of",
     "world_error",

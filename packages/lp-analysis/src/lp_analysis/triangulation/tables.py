@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,15 +12,22 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lp_analysis.errors import TriangulationError
+from lp_analysis.triangulation.medians import RunningMedians
+from lp_analysis.triangulation.reprojection import (
+    ReprojectedTable,
+    reproject,
+    reprojected_tables,
+)
 from lp_core.geometry.cameras import Rig, triangulate
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.sessions import ViewNames
+from lp_io.model_directory import TRIANGULATED
 from lp_io.points3d import Points3D, points3d_writer
 from lp_io.predictions import VideoPredictions, predictions_of_video
 from lp_io.predictions.animals import AnimalPredictions
+from lp_io.predictions.video import Likelihood
 
 _POINTS = 2**16
-_SCORER = "lp_triangulation"
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,9 @@ class TriangulationOptions:
         offsets: By view, how many frames later its table has a moment than the session counts it,
             where that is not 0.
         fps: Frames per second, for movement's times.
+        radius: Frame px that the likelihoods of reprojected points are about; see `reproject`.
+        confidences: By view, what is taken for the confidence instead of the likelihood of its
+            table, such as a calibration.
 
     Raises:
         TriangulationError: A value is out of range.
@@ -43,6 +53,8 @@ class TriangulationOptions:
     noise: float | None = None
     offsets: Mapping[str, int] | None = None
     fps: float | None = None
+    radius: float | None = None
+    confidences: Mapping[str, Callable[[Likelihood], Likelihood]] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -78,7 +90,7 @@ class Tally:
     """Counts what is made of what views saw, part by part."""
 
     def __init__(self) -> None:
-        self._errors: list[ndarray] = []
+        self._errors: RunningMedians | None = None
         self._counts = np.zeros(3, dtype=int)
 
     def add(
@@ -88,19 +100,17 @@ class Tally:
         error: Float[ndarray, "views rows keypoints"],
     ) -> None:
         """Add some rows: what was seen, and what `triangulate_poses` made of it."""
-        self._errors.append(error.reshape(len(error), -1).astype(np.float32))
+        self._errors = self._errors or RunningMedians(len(error))
+        self._errors.add(error.reshape(len(error), -1))
         wanted = np.isfinite(seen).all(axis=-1).any(axis=0).sum()
         self._counts += [np.isfinite(error).sum(), made.table.has_position.sum(), wanted]
 
     def total(self, path: Path, frames: int, views: Sequence[str]) -> Triangulated:
         """All rows together, which are in a file."""
-        joined = np.concatenate(self._errors, axis=1)
-        medians = {
-            view: float(np.median(own[np.isfinite(own)])) if np.isfinite(own).any() else np.nan
-            for view, own in zip(views, joined, strict=True)
-        }
-        detections, known, wanted = self._counts.tolist()
-        return Triangulated(path, frames, detections, known, wanted, medians)
+        known = self._errors or RunningMedians(len(views))
+        medians = dict(zip(views, known.medians(), strict=True))
+        detections, points, wanted = self._counts.tolist()
+        return Triangulated(path, frames, detections, points, wanted, medians)
 
 
 def views_of(tables: Sequence[Path], views: Sequence[str]) -> tuple[str, dict[str, Path]]:
@@ -162,21 +172,30 @@ class ViewTables:
 
     Args:
         tables: By view.
-        offsets: By view, see `TriangulationOptions`.
+        options: Offsets and confidences count.
 
     Attributes:
         keypoint_names: K names, in the order of the first table.
         individuals: Names of several animals; empty for one.
         frames: Frames of the session: up to the last that a table has.
+        lengths: By view, how many frames its table has.
 
     Raises:
         PoseError: A table cannot be read.
         TriangulationError: The keypoints of the tables differ, or rows belong to no individual.
     """
 
-    def __init__(self, tables: Mapping[str, Path], offsets: Mapping[str, int]) -> None:
-        self._tables = [predictions_of_video(path) for path in tables.values()]
-        self._offsets = [offsets.get(view, 0) for view in tables]
+    def __init__(
+        self, tables: Mapping[str, Path], options: TriangulationOptions | None = None
+    ) -> None:
+        options = options or TriangulationOptions()
+        confidence = options.confidences or {}
+        self._tables = [
+            predictions_of_video(path, confidence=confidence.get(view))
+            for view, path in tables.items()
+        ]
+        self._offsets = [(options.offsets or {}).get(view, 0) for view in tables]
+        self.lengths = {v: t.frames for v, t in zip(tables, self._tables, strict=True)}
         self.keypoint_names = tuple(self._tables[0].keypoint_names)
         for table in self._tables[1:]:
             if set(table.keypoint_names) != set(self.keypoint_names):
@@ -301,7 +320,7 @@ def triangulate_poses(
         individual=table.individual,
         confidence=confidence,
         covariance=found.covariance.reshape(R, K, 3, 3),
-        scorer=_SCORER,
+        scorer=TRIANGULATED,
     )
     return Points3D(space, mean_error, found.views.reshape(R, K).astype(float), rig.unit), error
 
@@ -311,41 +330,80 @@ def triangulate_tables(
     tables: Mapping[str, Path],
     output: Path,
     options: TriangulationOptions | None = None,
+    *,
+    reprojected: Mapping[str, Path] | None = None,
 ) -> Triangulated:
     """Put the predictions of several views of a session together to points in space.
 
     Frames that a table lacks, and views without a table, are ordinary: a point needs two views.
+    Memory does not grow with the length of the session where the output is CSV.
 
     Args:
         rig: The cameras; more than there are tables may be in it.
         tables: By view, predictions of a video in any format.
         output: A file ``.csv``, ``.parquet`` or ``.nc``. CSV is written part by part.
         options: How they are put together.
+        reprojected: By view, a table to write of what the points say that it shows; see
+            `reproject`. All files appear when all are complete, that of the points last.
 
     Raises:
         CameraError: The rig has no camera of a view.
-        PoseError: A table cannot be read, or the file cannot be written.
+        PoseError: A table cannot be read, or a file cannot be written.
         TriangulationError: There are fewer than two tables, or they do not go together.
     """
     options = options or TriangulationOptions()
     if len(tables) < 2:
         raise TriangulationError(f"points in space need at least 2 views, got {len(tables)}")
     part_of = rig.subset(list(tables))
-    views = ViewTables(tables, options.offsets or {})
-    skeleton = Skeleton(views.keypoint_names)
+    views = ViewTables(tables, options)
+    names, paths = views.individuals, reprojected or {}
+    also = reprojected_tables(
+        paths, views.keypoint_names, names, views.lengths, options.offsets or {}
+    )
     tally = Tally()
-    with points3d_writer(output, views.individuals, fps=options.fps) as writer:
+    with points3d_writer(output, names, fps=options.fps) as writer, also as beside:
         for part in views.parts():
-            V, F, A, K = part.confidences.shape
-            rows = PoseTable(
-                skeleton,
-                np.full((F * A, K, 3), np.nan),
-                tuple(part.first + frame for frame in range(F) for _ in range(A)),
-                individual=views.individuals * F or None,
-            )
-            seen = part.points.reshape(V, F * A, K, 2)
-            confidences = part.confidences.reshape(V, F * A, K)
-            points, error = triangulate_poses(part_of, seen, confidences, rows, options)
+            points, seen, error = _triangulated(part_of, part, views, options)
             writer.write(points)
             tally.add(seen, points, error)
+            if beside:
+                _reproject_part(part_of, part, points, beside, options.radius)
     return tally.total(output, views.frames, list(tables))
+
+
+def _triangulated(
+    rig: Rig, part: Detections, views: ViewTables, options: TriangulationOptions
+) -> tuple[
+    Points3D, Float[ndarray, "views rows keypoints 2"], Float[ndarray, "views rows keypoints"]
+]:
+    """The points of some frames, what was seen of them, and the error of each detection."""
+    V, F, A, K = part.confidences.shape
+    rows = PoseTable(
+        Skeleton(views.keypoint_names),
+        np.full((F * A, K, 3), np.nan),
+        tuple(part.first + frame for frame in range(F) for _ in range(A)),
+        individual=views.individuals * F or None,
+    )
+    seen = part.points.reshape(V, F * A, K, 2)
+    confidences = part.confidences.reshape(V, F * A, K)
+    points, error = triangulate_poses(rig, seen, confidences, rows, options)
+    return points, seen, error
+
+
+def _reproject_part(
+    rig: Rig,
+    part: Detections,
+    points: Points3D,
+    tables: Mapping[str, ReprojectedTable],
+    radius: float | None,
+) -> None:
+    """Add what the points of some frames say that the views show."""
+    assert points.table.covariance is not None  # triangulated points have one
+    shape, own = part.confidences.shape, rig.subset(list(tables))
+    found = reproject(own, points.table.points, points.table.covariance, radius)
+    for view, table in enumerate(tables.values()):
+        table.write(
+            part.first,
+            found.points[view].reshape(*shape[1:], 2),
+            found.likelihood[view].reshape(shape[1:]),
+        )

@@ -1,7 +1,12 @@
 """Sessions filmed by several cameras: whose video is whose, and which rows are of one moment."""
 
 from lp_data.errors import SessionError
-from lp_data.sessions.calibrations import calibrations_of, find_calibrations, sizes_of_views
+from lp_data.sessions.calibrations import (
+    calibration_of_videos,
+    calibrations_of,
+    find_calibrations,
+    sizes_of_views,
+)
 from lp_data.sessions.labels import (
     LabelSet,
     join_views,
@@ -35,6 +40,7 @@ __all__ = [
     "SessionVideo",
     "ViewNames",
     "ViewSet",
+    "calibration_of_videos",
     "calibrations_of",
     "find_calibrations",
     "find_sessions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lp_core.errors import PoseError
@@ -10,7 +10,7 @@ from lp_core.poses import PoseTable
 from lp_core.poses.csv_text import opened_csv_rows, place_in
 from lp_data.errors import SessionError
 from lp_data.images import image_file, image_size
-from lp_data.sessions.manifest import MANIFEST, SessionManifest
+from lp_data.sessions.manifest import MANIFEST, SessionManifest, SessionVideo
 from lp_data.sessions.names import ViewNames, session_of
 
 FOLDER = "calibrations"
@@ -155,3 +155,47 @@ def find_calibrations(
             remedy=f"add {FOLDER}/SESSION.toml or {WHOLE_PROJECT}, or name them in {MANIFEST}",
         )
     return found
+
+
+def calibration_of_videos(
+    videos: Sequence[SessionVideo],
+    views: ViewNames,
+    project: Path | None = None,
+    table: Path | None = None,
+) -> Path | None:
+    """The file of the cameras that filmed the videos of a session; None where none is found.
+
+    The first counts of what ``camera_params_file`` names for frames of the session,
+    ``sessions.csv``, ``calibrations/<session>.toml`` and ``calibration.toml``, the last two in the
+    folder of the videos and then in the project.
+
+    Args:
+        videos: The videos of one session, with what manifests say of them.
+        views: The views of the project.
+        project: The folder of the project that the tracker was trained on; None without one.
+        table: Its ``camera_params_file``; None without one. A file that is gone counts as none.
+
+    Raises:
+        SessionError: The table cannot be read, or frames of the session have different cameras.
+    """
+    session = videos[0].session
+    if table is not None and project is not None and table.is_file():
+        rows = _read_table(table, project, views).items()
+        named = {file for (of, _), file in rows if of == session}
+        if len(named) > 1:
+            raise SessionError(
+                f"frames of the session '{session}' have different cameras",
+                where=f"{_KEY}: {table}",
+                remedy="say by --rig which cameras filmed the videos",
+            )
+        if named:
+            return named.pop()
+    listed = [video.calibration for video in videos if video.calibration is not None]
+    folders = [*dict.fromkeys(video.video.parent for video in videos), project]
+    beside = [folder for folder in folders if folder is not None]
+    choices = [
+        *listed,
+        *(folder / FOLDER / f"{session}.toml" for folder in beside),
+        *(folder / WHOLE_PROJECT for folder in beside),
+    ]
+    return next((file for file in choices if file.exists()), None)

@@ -8,6 +8,8 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from lp_analysis.confidence.calibration import ConfidenceCalibration
+from lp_analysis.prediction.space import SpaceOptions
 from lp_core.poses import PoseTable
 from lp_data.sessions import (
     SessionManifest,
@@ -64,6 +66,23 @@ def get_cameras(
     )
     packed = packed_rigs(sizes_of_views(folder, labels, views, files), views.names)
     return {moment: packed[file] for moment, file in files.items()} or None
+
+
+def space_options(
+    config: Config | None, views: ViewNames | None, calibration: ConfidenceCalibration | None
+) -> SpaceOptions:
+    """How points in space are made of predictions, as the config of their tracker has it.
+
+    Args:
+        config: Of the tracker; None where it is not known.
+        views: The cameras of the tracker; None of one.
+        calibration: Of its confidences.
+    """
+    if config is None:
+        return SpaceOptions(views, calibration=calibration)
+    folder, table = _project(config), config.data.camera_params_file
+    named = folder / Path(table).expanduser() if table else None
+    return SpaceOptions(views, project=folder, table=named, calibration=calibration)
 
 
 def _project(config: Config) -> Path:

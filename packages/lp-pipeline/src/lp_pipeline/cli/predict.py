@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,6 +55,14 @@ class Predict:
             help="Boxes to cut frames to: a CSV file with the columns x, y, h, w, or a folder with "
             "INPUT_bbox.csv for each input; default, for a model trained on boxes: beside it."
         ),
+    ] = None
+    points: Annotated[
+        Literal["csv", "parquet", "nc", "none"],
+        typer.Option(help="The format of points in space, of sessions of calibrated cameras."),
+    ] = "csv"
+    rig: Annotated[
+        Path | None,
+        typer.Option(help="The calibrated cameras; default: found by the videos or the project."),
     ] = None
 
     def run(self) -> None:

@@ -11,6 +11,11 @@ from typing import cast, get_args
 
 from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.labeled_predictions import write_labeled_prediction
+from lp_analysis.prediction.space import (
+    CalibratedSession,
+    calibrated_sessions,
+    write_session_points,
+)
 from lp_analysis.prediction.video_tables import VideoResult
 from lp_core.devices import Precision
 from lp_core.errors import suggestion
@@ -38,6 +43,7 @@ from lp_io.model_directory import (
 )
 from lp_io.predictions.source import check_source
 from lp_pipeline.builders.videos import boxes_of_video, regions_of_labels
+from lp_pipeline.builders.views import space_options
 from lp_pipeline.cli.predict import ONE_BY_ONE, Predict, Work
 from lp_pipeline.cli.session import refuse_same_names
 from lp_pipeline.config.schema import Config
@@ -143,7 +149,30 @@ class InputPredictor:
         if told:
             self.display.message(told)
         refuse_same_names([Path(f"{v.table}.csv") for group in groups for v in group], ONE_BY_ONE)
-        return [(group[0].video, partial(self.predict_videos, group)) for group in groups]
+        works = [(group[0].video, partial(self.predict_videos, group)) for group in groups]
+        return [*works, *self._space_works(groups)]
+
+    def _space_works(self, groups: Sequence[Group]) -> list[Work]:
+        """What makes points in space of the sessions with calibrated cameras."""
+        request, by = self.request, self.predictor
+        options = replace(
+            space_options(self._config, self.views, by.calibration),
+            ending=None if request.points == "none" else f".{request.points}",
+            rig=request.rig,
+            reader=by.reader,
+            overwrite=request.overwrite,
+        )
+        sessions = calibrated_sessions(groups, options, self.display.message)
+        return [(s.videos[0].video, partial(self._write_space, s)) for s in sessions]
+
+    def _write_space(self, session: CalibratedSession) -> None:
+        folder = self._video_folder
+        tables = {video.view: folder / f"{video.table}.csv" for video in session.videos}
+        write_session_points(session, tables, self.display.message)
+
+    @property
+    def _video_folder(self) -> Path:
+        return self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
 
     def predict_labels(self, files: LabelSet) -> None:
         """Label files into ``image_preds/<name>/predictions.csv`` for each."""
@@ -180,7 +209,7 @@ class InputPredictor:
 
         Each into ``video_preds/<name>.csv``, or ``<session>_<view>.csv``.
         """
-        folder = self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
+        folder = self._video_folder
         tables = {v.view: folder / f"{v.table}.csv" for v in group}
         boxes = {v.view: self._boxes(v) for v in group}
         done = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.prediction.animals import animal_predictor
+from lp_analysis.prediction.space import calibrated_sessions, write_session_points
 from lp_analysis.prediction.video_tables import VideoResult
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
 from lp_core.errors import LPError, reason_of
@@ -25,7 +26,7 @@ from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.builders.labels import other_label_files
 from lp_pipeline.builders.videos import boxes_of_video, predicted_groups
-from lp_pipeline.builders.views import get_views
+from lp_pipeline.builders.views import get_views, space_options
 from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
@@ -193,6 +194,12 @@ def _predict_videos(
                     device=handler.device.type,
                 )
             done += group
+    display, views = attempts.display, project.views
+    options = space_options(project.config, views, stored_calibration(project.manifest))
+    with attempts.step("points in space", f"litpose predict {quoted(model_dir)} VIDEOS"):
+        for session in calibrated_sessions([done], options, display.message):
+            own = {v.view: video_table(model_dir, v.table) for v in session.videos}
+            write_session_points(session, own, display.message)
     keep_timings(model_dir, [timings[v.video.name] for v in done if v.video.name in timings])
     return [video_table(model_dir, v.table) for v in done]
 
