@@ -23,3 +23,7 @@ class TriangulationError(AnalysisError):
 
 class TrackingError(AnalysisError):
     """Rows that cannot be joined to tracks, or options of tracking that make no sense."""
+
+
+class SmoothingError(AnalysisError):
+    """Tables that cannot be smoothed, or options of smoothing that make no sense."""

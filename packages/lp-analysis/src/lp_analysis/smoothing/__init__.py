@@ -1,0 +1,1 @@
+"""Keypoints smoothed over time, and over views, by a Kalman smoother."""
