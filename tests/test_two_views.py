@@ -222,6 +222,39 @@ def joint_model(joint_tracker, config, tiny_training, tmp_path_factory):
     return folder
 
 
+def test_a_joint_training_on_convolutions_that_is_resumed_ends_as_one_that_was_not(
+    config, tiny_training, litpose, tmp_path
+):
+    """Its blocks learn while the backbone is frozen, and the masks of later steps are the same."""
+    kind = "model.model_type=heatmap_multiview_transformer"
+    settings = (*tiny_training, kind, "model.joint_blocks=1", "training.unfreezing_epoch=1")
+    for name, epochs in (("whole", 2), ("parts", 1)):
+        more = (f"training.max_epochs={epochs}", "-o", tmp_path / name)
+        outcome = litpose("train", config, *settings, *more)
+        assert outcome.code == 0, outcome.err
+    begun = blocks_of(tmp_path / "parts")
+    resumed = litpose("train", "--resume", tmp_path / "parts", "training.max_epochs=2")
+    assert resumed.code == 0, resumed.err
+    ended = blocks_of(tmp_path / "whole")
+    assert len(ended) == 20
+    assert all(np.array_equal(blocks_of(tmp_path / "parts")[name], ended[name]) for name in ended)
+    assert not np.array_equal(begun["backbone.update.1.weight"], ended["backbone.update.1.weight"])
+    assert begun["backbone.update.1.weight"].any()
+    metrics = "csv_logs/metrics.csv"
+    assert (tmp_path / "parts" / metrics).read_bytes() == (
+        tmp_path / "whole" / metrics
+    ).read_bytes()
+
+
+def blocks_of(model_dir):
+    """The weights that join the views, by name."""
+    from safetensors.numpy import load_file
+
+    weights = load_file(model_dir / "model.safetensors")
+    parts = ("backbone.embedding", "backbone.blocks", "backbone.update")
+    return {name: value for name, value in weights.items() if name.startswith(parts)}
+
+
 def table_of(path):
     """x, y and likelihood of each frame of a table of predictions."""
     lines = path.read_text().splitlines()[3:]

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lp_core.backbones import weights
-from lp_core.backbones.build import build_backbone, require_tokens
+from lp_core.backbones.build import build_backbone, build_token_backbone
 from lp_core.backbones.contract import BackboneRequest, TokenBackbone
 from lp_core.errors import BackboneError, UnknownNameError
 
@@ -137,11 +137,10 @@ def test_a_stride_that_the_model_does_not_have_lists_those_it_has():
         build_backbone(request("vit_tiny_patch16_224", feature_stride=8))
 
 
-def with_tokens(name, size=(64, 96)):
+def with_tokens(name, size=(64, 96), **options):
     """A backbone with tokens, whose layers all say something from the start."""
     torch.manual_seed(0)
-    asked = request(name, image_size=size)
-    backbone = require_tokens(build_backbone(asked), asked).eval()
+    backbone = build_token_backbone(request(name, image_size=size, **options), 2).eval()
     with torch.no_grad():
         for parameter_name, parameter in backbone.named_parameters():
             if "gamma" in parameter_name:  # timm's factor of each layer, 1e-5 at first
@@ -202,22 +201,82 @@ def test_class_tokens_can_be_left_out():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vitt_sam2", "beit_base_patch16_224"])
-def test_convolutions_windows_and_relative_positions_give_no_tokens(name):
+def test_convolutions_windows_and_relative_positions_have_no_tokens_themselves(name):
     backbone = build_backbone(request(name, image_size=(64, 64)))
     assert not isinstance(backbone, TokenBackbone)
 
 
-def test_a_backbone_without_tokens_is_refused_with_those_that_have_them():
-    asked = request("resnet10t")
-    with pytest.raises(BackboneError, match="has no tokens") as error:
-        require_tokens(build_backbone(asked), asked)
-    listed = error.value.remedy.removeprefix("choose one of ").split(", or another")[0]
-    assert {"vits_dino", "vits_dinov3", "vitb_imagenet"} <= set(listed.split(", "))
-    assert "resnet" not in listed
-    assert "sam" not in listed
+FEATURES = [
+    ("resnet10t", {"feature_stride": 16}),
+    ("vitt_sam2", {"size": (64, 64)}),
+    ("test_vit", {"feature_stride": 16}),
+]
 
 
-def test_a_feature_stride_is_what_takes_the_tokens_away():
-    asked = request("test_vit", image_size=(64, 64), feature_stride=16)
-    with pytest.raises(BackboneError, match="feature stride cannot be chosen"):
-        require_tokens(build_backbone(asked), asked)
+@pytest.mark.parametrize(("name", "options"), FEATURES)
+@torch.no_grad()
+def test_cells_of_any_feature_map_are_tokens_which_at_first_say_what_the_backbone_says(
+    name, options
+):
+    backbone = with_tokens(name, **options)
+    rows, columns = backbone.grid
+    images = torch.randn(2, 3, rows * backbone.stride, columns * backbone.stride)
+    expected = backbone.network(images)
+    torch.testing.assert_close(backbone(images), expected, atol=1e-5, rtol=1e-5)
+    features = backbone.attend(identified(backbone, images).unsqueeze(0))
+    torch.testing.assert_close(maps_of(backbone, features), expected, atol=1e-5, rtol=1e-5)
+
+
+def identified(backbone, images, *, moved=(0.0, 0.0), identity=None):
+    """The tokens of images whose first pixels are at a place of their frames."""
+    to_frame = torch.eye(3)[:2].repeat(len(images), 1, 1)
+    to_frame[:, :, 2] = torch.tensor(moved)
+    if identity is None:
+        identity = torch.zeros(len(images), backbone.identity_channels)
+    return backbone.identified(backbone.patch_tokens(images), identity, to_frame)
+
+
+def stirred_features(blocks=2):
+    """A convolutional backbone whose blocks say something."""
+    backbone = build_token_backbone(request("resnet10t", feature_stride=16), blocks).eval()
+    with torch.no_grad():
+        backbone.update[1].weight.normal_()
+    return backbone
+
+
+@torch.no_grad()
+def test_feature_cells_see_the_images_that_they_are_to_see_and_no_others():
+    torch.manual_seed(0)
+    backbone = stirred_features()
+    tokens = identified(backbone, torch.randn(3, 3, 64, 96)).unsqueeze(0)
+    pair, alone = backbone.attend(tokens[:, :2]), backbone.attend(tokens[:, :1])
+    assert (pair[:, :1] - alone).abs().max() > 1e-2
+    visible = torch.tensor([[[True, True, False], [True, True, False], [True, True, True]]])
+    torch.testing.assert_close(backbone.attend(tokens, visible)[:, :2], pair, atol=1e-4, rtol=1e-4)
+    changed = torch.cat([tokens[:, :2], torch.randn_like(tokens[:, 2:])], dim=1)
+    same = backbone.attend(changed, visible)[:, :2]
+    assert torch.equal(same, backbone.attend(tokens, visible)[:, :2])
+
+
+@torch.no_grad()
+def test_feature_cells_know_their_places_in_the_frame_and_their_image():
+    torch.manual_seed(0)
+    backbone, images = stirred_features(), torch.randn(1, 3, 64, 96)
+    marks = torch.randn(2, 1, backbone.identity_channels)
+    one = backbone.attend(identified(backbone, images, identity=marks[0]).unsqueeze(0))
+    for other in (
+        identified(backbone, images, identity=marks[1]),
+        identified(backbone, images, identity=marks[0], moved=(8.0, 0.0)),
+        identified(backbone, images, identity=marks[0], moved=(0.0, 8.0)),
+    ):
+        assert (backbone.attend(other.unsqueeze(0)) - one).abs().max() > 1e-2
+
+
+def test_blocks_over_features_learn_with_the_head_and_the_network_as_the_backbone():
+    backbone = stirred_features()
+    late = {id(parameter) for parameter in backbone.backbone_parameters()}
+    names = {name for name, parameter in backbone.named_parameters() if id(parameter) not in late}
+    assert {name.split(".")[0] for name in names} == {"embedding", "blocks", "update"}
+    assert len(names) == len(list(backbone.parameters())) - len(late)
+    transformer = build_backbone(request("test_vit"))
+    assert len(transformer.backbone_parameters()) == len(list(transformer.parameters()))

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from lp_core.errors import BackboneError, BatchError, TrackerError, UnknownNameError
-from lp_core.options import plain_options, read_options
+from lp_core.errors import BatchError, TrackerError, UnknownNameError
+from lp_core.options import OptionError, plain_options, read_options
 from lp_core.testing import CHECKS, ConformanceError, Subject
 from lp_core.testing.toy import ToyProblem, with_frame_at_model
+from lp_models.heatmap.tracker import HeatmapTracker
 from lp_models.multiview.options import MultiviewOptions, PatchMask
 from lp_models.multiview.random_masks import kept_patches, uniform, views_together
 from lp_models.multiview.tracker import (
@@ -263,9 +264,10 @@ def test_hidden_patches_have_no_influence():
     assert (~patches).sum() == 18
     hidden = ~patches.repeat_interleave(16, 1).repeat_interleave(16, 2).unsqueeze(1)
     changed = torch.where(hidden, 255 - images, images)
-    found = [tracker(each, view, visible, patches) for each in (images, changed)]
+    maps = torch.eye(3)[:2].repeat(3, 1, 1)
+    found = [tracker(each, view, visible, maps, patches) for each in (images, changed)]
     torch.testing.assert_close(*found)
-    assert (tracker(images, view, visible) - found[0]).abs().max() > 1e-5
+    assert (tracker(images, view, visible, maps) - found[0]).abs().max() > 1e-5
 
 
 @pytest.mark.parametrize("form", ["labeled", "unlabeled"])
@@ -311,9 +313,66 @@ def test_each_step_sets_other_views_apart():
     assert off_diagonal.mean().item() == pytest.approx(expected, abs=0.02)
 
 
-def test_a_backbone_without_tokens_is_refused():
-    with pytest.raises(BackboneError, match="has no tokens"):
-        make_tracker(backbone="resnet10t")
+CONVOLUTIONS = {"backbone": "resnet10t", "feature_stride": 16}
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+def test_it_keeps_the_contract_on_a_convolutional_backbone(kind, check):
+    check(Subject(kind, {"feature_stride": 16}, backbone="test_resnet"))
+
+
+@torch.no_grad()
+def test_on_convolutions_it_starts_as_the_heatmap_tracker_of_each_view():
+    tracker, batch = make_tracker(**CONVOLUTIONS), make_batch()
+    names = ("keypoint_names", "image_size", "backbone", "backbone_pretrained", "feature_stride")
+    alone = HeatmapTracker(
+        HeatmapTracker.Options(**{name: getattr(tracker.options, name) for name in names})
+    ).eval()
+    alone.backbone.load_state_dict(tracker.backbone.network.state_dict())
+    alone.head.load_state_dict(tracker.head.state_dict())
+    torch.testing.assert_close(tracker.heatmaps_of(batch), alone(batch["images"]))
+
+
+def stirred_on_convolutions(**options):
+    tracker = make_tracker(**CONVOLUTIONS, **options)
+    with torch.no_grad():
+        tracker.backbone.update[1].weight.normal_()
+    return tracker
+
+
+@torch.no_grad()
+def test_on_convolutions_the_frame_that_an_image_was_cut_from_counts():
+    """A camera sees frame px: a crop moves what its cells show."""
+    tracker, batch = stirred_on_convolutions(), make_batch(frames=1)
+    moved = batch["to_frame"].clone()
+    moved[..., 2] += 40
+    away = tracker.heatmaps_of(batch) - tracker.heatmaps_of({**batch, "to_frame": moved})
+    assert away.abs().max() > 1e-4
+
+
+def test_on_convolutions_the_blocks_learn_while_the_backbone_is_frozen():
+    tracker, batch = stirred_on_convolutions().train(), make_batch()
+    tracker.backbone_trainable = False
+    tracker.heatmaps_of(batch).square().sum().backward()
+    reached = {name for name, value in tracker.named_parameters() if value.grad is not None}
+    assert not any(name.startswith("backbone.network.") for name in reached)
+    assert "view_identity" in reached
+    assert {f"backbone.blocks.{block}.qkv.weight" for block in (0, 1)} <= reached
+    groups = {group["name"]: group["params"] for group in groups_of(tracker)}
+    held = {id(parameter) for parameter in groups["head"]}
+    assert all(id(value) in held for name, value in tracker.named_parameters() if name in reached)
+
+
+def groups_of(tracker):
+    return tracker.configure_optimizers()["optimizer"].param_groups
+
+
+def test_the_number_of_blocks_can_be_chosen():
+    assert len(make_tracker(**CONVOLUTIONS, joint_blocks=3).backbone.blocks) == 3
+    values = {"keypoint_names": ["nose"], "image_size": [48, 64], "view_names": ["one"]}
+    with pytest.raises(OptionError, match="joint_blocks"):
+        read_options(MultiviewOptions, {**values, "joint_blocks": 0}, place="model")
 
 
 def test_views_must_have_names_of_their_own():

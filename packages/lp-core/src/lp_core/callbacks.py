@@ -80,7 +80,7 @@ class UnfreezeBackbone(Callback):
         """Drop what a frozen backbone is not to learn."""
         tracker = _tracker(pl_module)
         if trainer.world_size > 1 and _frozen(trainer, tracker):
-            for parameter in tracker.backbone.parameters():
+            for parameter in tracker.backbone.backbone_parameters():
                 parameter.grad = None
 
 

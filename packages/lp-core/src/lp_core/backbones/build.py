@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
 from typing import cast
 
-import torch
-
 from lp_core.backbones.contract import Backbone, BackboneBuilder, BackboneRequest, TokenBackbone
-from lp_core.errors import BackboneError, UnknownNameError, suggestion
+from lp_core.backbones.feature_tokens import FeatureTokens
+from lp_core.errors import UnknownNameError, suggestion
 from lp_core.registry import BACKBONES, load_plugin, registered
 
 
@@ -37,42 +34,20 @@ def build_backbone(request: BackboneRequest) -> Backbone:
     )
 
 
-def require_tokens(backbone: Backbone, request: BackboneRequest) -> TokenBackbone:
-    """The backbone, for a tracker that needs the tokens of a transformer.
+def build_token_backbone(request: BackboneRequest, blocks: int) -> TokenBackbone:
+    """The backbone that ``request`` names, with tokens that can attend to those of other images.
+
+    A plain vision transformer has them, if no feature stride is chosen. Of all others the cells of
+    the feature map are the tokens, see `FeatureTokens`.
 
     Args:
-        backbone: What ``request`` built.
-        request: What was asked for.
+        request: What is asked for.
+        blocks: Transformer blocks after a feature map; those with tokens have their own.
 
     Raises:
-        BackboneError: It has no tokens; the message lists the registered ones that have.
+        UnknownNameError, BackboneError: As `build_backbone`.
     """
+    backbone = build_backbone(request)
     if isinstance(backbone, TokenBackbone):
         return backbone
-    if request.feature_stride is not None:
-        problem = "tokens come from the last feature map, so that a feature stride cannot be chosen"
-        raise BackboneError(
-            problem, where="model.feature_stride", remedy="set model.feature_stride to null"
-        )
-    raise BackboneError(
-        f"'{request.name}' has no tokens that could attend to those of other images",
-        where="model.backbone",
-        remedy=f"choose one of {', '.join(with_tokens())}, or another vision transformer of timm "
-        "that has one token per patch and no windows",
-    )
-
-
-def with_tokens() -> list[str]:
-    """The registered backbones that are a `TokenBackbone`, found by building each without memory.
-
-    One that cannot be built so is left out.
-    """
-    request = BackboneRequest(name="", image_size=(224, 224), pretrained=False)
-    found = []
-    for name in registered(BACKBONES):
-        # whatever a plug-in raises, this only completes a message
-        with suppress(Exception), torch.device("meta"):
-            builder = cast("BackboneBuilder", load_plugin(BACKBONES, name))
-            if isinstance(builder(replace(request, name=name)), TokenBackbone):
-                found.append(name)
-    return found
+    return FeatureTokens(backbone, request.image_size, blocks)

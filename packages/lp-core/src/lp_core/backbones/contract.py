@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -62,13 +63,33 @@ class Backbone(nn.Module):
         """Feature maps (B, C, H / stride, W / stride) of normalised images (B, 3, H, W)."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Its parameters that learn as a backbone does, later than the head where it is frozen.
+
+        All of them, where it has no new layers that learn with the head.
+        """
+        return list(self.parameters())
+
 
 class TokenBackbone(Backbone):
-    """A transformer whose tokens can attend to those of other images.
+    """A backbone whose tokens can attend to those of other images.
 
     Its feature map is `attend` applied to the `patch_tokens` of each image alone. A tracker that
-    looks at several images together calls the two itself.
+    looks at several images together calls the two itself, and `identified` between them.
+
+    Attributes:
+        attention_is_new: Whether the weights of `attend` were not trained before, so that they
+            learn with the head, also while the backbone is frozen.
+        identity_scale: Standard deviation of the first numbers of an identity.
     """
+
+    attention_is_new: ClassVar[bool] = False
+    identity_scale: ClassVar[float] = 0.02
+
+    @property
+    def identity_channels(self) -> int:
+        """Channels of the vectors that `identified` takes."""
+        return self.channels
 
     @property
     @abstractmethod
@@ -81,6 +102,21 @@ class TokenBackbone(Backbone):
     ) -> Float[Tensor, "batch patches channels"]:
         """Embedded patches (B, N, C) of normalised images, row by row, with their positions."""
 
+    def identified(
+        self,
+        tokens: Float[Tensor, "batch patches channels"],
+        identity: Float[Tensor, "batch channels"],
+        to_frame: Float[Tensor, "batch 2 3"],
+    ) -> Float[Tensor, "batch patches channels"]:
+        """What `attend` takes: tokens that say which image they are of.
+
+        Args:
+            tokens: (B, N, C), those of `patch_tokens`.
+            identity: (B, `identity_channels`) a vector for each image.
+            to_frame: (B, 2, 3) model px → frame px, for positions in the frame.
+        """
+        return tokens + identity.unsqueeze(1)
+
     @abstractmethod
     def attend(
         self,
@@ -92,7 +128,7 @@ class TokenBackbone(Backbone):
         """Features (G, S, N, C) of groups of S images whose tokens attend to each other.
 
         Args:
-            tokens: (G, S, N, C), those of `patch_tokens`.
+            tokens: (G, S, N, ...), those of `patch_tokens` or of `identified`.
             visible: (G, S, S), whether image i of a group sees image j; every image must see
                 itself. None where every image sees all of its group.
             class_tokens: Give each image the class and register tokens that the network was trained

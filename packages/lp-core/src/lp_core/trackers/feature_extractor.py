@@ -153,14 +153,14 @@ class BaseFeatureExtractor(LightningModule):
             )
 
     def head_parameters(self) -> list[torch.nn.Parameter]:
-        """Every parameter that is not the backbone's."""
-        backbone = {id(parameter) for parameter in self.backbone.parameters()}
+        """Every parameter that does not learn as the backbone does."""
+        backbone = {id(parameter) for parameter in self.backbone.backbone_parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in backbone]
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the optimiser with its schedule, as `OptimizationOptions` says."""
         return configure_optimization(
             self.optimization,
-            backbone=list(self.backbone.parameters()),
+            backbone=self.backbone.backbone_parameters(),
             head=self.head_parameters(),
         )

@@ -71,7 +71,10 @@ class MultiviewOptions(HeatmapOptions):
 
     Attributes:
         view_names: The cameras, in the order of their numbers in a batch.
-        backbone: One with tokens, see `lp_core.backbones.contract.TokenBackbone`.
+        backbone: Any. A plain vision transformer looks at all views itself, where no feature stride
+            is chosen; of others the cells of the feature map attend to each other afterwards, see
+            `lp_core.backbones.feature_tokens`.
+        joint_blocks: Transformer blocks after a feature map, in which the views see each other.
         class_tokens: Give each view the class and register tokens that the backbone was trained
             with. Lightning Pose leaves them out.
         view_dropout: How probable it is, in training, that a view of a frame is set apart, so that
@@ -82,6 +85,7 @@ class MultiviewOptions(HeatmapOptions):
 
     view_names: tuple[str, ...] = ()
     backbone: str = "vits_dino"
+    joint_blocks: Annotated[int, Field(ge=1)] = 2
     class_tokens: bool = True
     view_dropout: Share = 0.1
     patch_mask: PatchMask | None = None

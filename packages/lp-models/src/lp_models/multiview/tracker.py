@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from lp_core.backbones.build import build_backbone, require_tokens
+from lp_core.backbones.build import build_token_backbone
 from lp_core.backbones.contract import BackboneRequest, TokenBackbone
 from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch, images_of
 from lp_core.errors import BatchError, unknown_name
@@ -22,18 +22,17 @@ from lp_models.heatmap.head import HeatmapHead
 from lp_models.multiview.options import MultiviewOptions
 from lp_models.multiview.random_masks import kept_patches, views_together
 
-_IDENTITY_SCALE = 0.02
 _LABELED, _UNLABELED = 0, 1  # so that both parts of a step have masks of their own
 
 
 class MultiviewTransformerTracker(BaseHeatmapTracker):
-    """Looks at all views of a frame at once, with a vision transformer.
+    """Looks at all views of a frame at once.
 
-    The patches of all views are the tokens of one sequence, in which each can attend to every
-    other, whatever its view. A learned vector tells the views apart, and a head that they share
-    turns the tokens of each view into heatmaps. What belongs to a camera without an image is seen
-    by nobody, so that any subset of the views can be predicted: those that are not ``present``, or,
-    where a session lacks a camera, by the tracker that `for_views` gives.
+    The patches of all views, or the cells of their feature maps, are the tokens of one sequence, in
+    which each can attend to every other, whatever its view. A learned vector tells the views apart,
+    and a head that they share turns the tokens of each view into heatmaps. What belongs to a camera
+    without an image is seen by nobody, so that any subset of the views can be predicted: those that
+    are not ``present``, or, where a session lacks a camera, by the tracker that `for_views` gives.
     """
 
     views = "jointly"
@@ -45,16 +44,13 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
         super().__init__(options, **keywords)
         # on the CPU, so that it is the same on every machine
         random = torch.Generator().manual_seed(options.seed)
-        shape = (len(options.view_names), self.backbone.channels)
-        self.view_identity = nn.Parameter(_IDENTITY_SCALE * torch.randn(shape, generator=random))
+        shape = (len(options.view_names), self.backbone.identity_channels)
+        first = self.backbone.identity_scale * torch.randn(shape, generator=random)
+        self.view_identity = nn.Parameter(first)
 
     def build_backbone(self, request: BackboneRequest) -> TokenBackbone:
-        """A backbone whose tokens can attend to those of other images.
-
-        Raises:
-            BackboneError: It has no tokens; the message lists those that have.
-        """
-        return require_tokens(build_backbone(request), request)
+        """A backbone whose tokens can attend to those of other images."""
+        return build_token_backbone(request, self.options.joint_blocks)
 
     def build_head(self, doublings: int) -> nn.Module:
         """The module from features (B, C, rows, columns) to heatmaps (B, K, h, w)."""
@@ -94,6 +90,7 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
         images: Tensor,
         view: Int[Tensor, " batch"],
         visible: Bool[Tensor, "frames views views"],
+        to_frame: Float[Tensor, "batch 2 3"],
         patches: Bool[Tensor, "batch rows columns"] | None = None,
     ) -> Maps:
         """Heatmaps (B, K, h, w), each with sum 1.
@@ -102,6 +99,7 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
             images: (B, 3, H, W), uint8 or 0 to 255, those of a frame one after the other.
             view: (B,) numbers of their cameras.
             visible: (F, V, V), which images of a frame see each other; each must see itself.
+            to_frame: (B, 2, 3), model px → frame px.
             patches: (B, rows, columns) of the backbone's grid, False for those that are given the
                 mean colour; None for none.
         """
@@ -110,8 +108,11 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
             size = self.backbone.stride
             pixels = patches.repeat_interleave(size, dim=1).repeat_interleave(size, dim=2)
             normalized = normalized * pixels.unsqueeze(1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.backbone_trainable):
-            tokens = self.backbone.patch_tokens(normalized) + self.view_identity[view].unsqueeze(1)
+        learning, trainable = torch.is_grad_enabled(), self.backbone_trainable
+        with torch.set_grad_enabled(learning and trainable):
+            tokens = self.backbone.patch_tokens(normalized)
+        with torch.set_grad_enabled(learning and (trainable or self.backbone.attention_is_new)):
+            tokens = self.backbone.identified(tokens, self.view_identity[view], to_frame)
             features = self.backbone.attend(
                 tokens.unflatten(0, visible.shape[:2]),
                 visible,
@@ -136,7 +137,7 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
             counters = (self.options.seed, self.global_step, self.global_rank, part)
             patches = self._patches(images, counters)
             visible = visible & self._together(visible, counters)
-        maps: Tensor = self(images, view, visible, patches)
+        maps: Tensor = self(images, view, visible, batch["to_frame"], patches)
         return maps
 
     def _views(
