@@ -1,5 +1,11 @@
 """Points in space from the tables of several views, and how good they are."""
 
+from lp_analysis.triangulation.association import (
+    MatchedViews,
+    MatchingOptions,
+    Sighting,
+    match_views,
+)
 from lp_analysis.triangulation.label_files import triangulate_files, triangulate_labels
 from lp_analysis.triangulation.predictions import SessionPrediction, triangulate_predictions
 from lp_analysis.triangulation.quality import (
@@ -20,13 +26,17 @@ from lp_analysis.triangulation.tables import (
 
 __all__ = [
     "BoneLength",
+    "MatchedViews",
+    "MatchingOptions",
     "Reprojected",
     "SessionPrediction",
     "SessionRigs",
+    "Sighting",
     "Triangulated",
     "TriangulationOptions",
     "bone_lengths",
     "leave_one_view_out",
+    "match_views",
     "reproject",
     "triangulate_files",
     "triangulate_labels",
