@@ -120,6 +120,7 @@ def read(path):
 
 
 def test_labelled_frames_come_back_in_frame_px(boxed, model):
+    """`multiview_facts` 55 and 68: labelled images were never cut, or otherwise than videos."""
     folder, boxes, _ = boxed
     images, points, trust = read(model / "predictions.csv")
     assert sorted(images) == sorted(boxes["top"])
@@ -137,6 +138,7 @@ def test_labelled_frames_come_back_in_frame_px(boxed, model):
 def test_a_video_is_predicted_by_boxes_that_are_named_or_lie_beside_it(
     boxed, model, litpose, tmp_path
 ):
+    """`multiview_facts` 56 and 61: sizes of boxes differ, and each is that of its own frame."""
     folder, _, video = boxed
     refused = litpose("predict", model, video, "-o", tmp_path / "a", "--device", "cpu")
     assert refused.code == 2
@@ -168,6 +170,37 @@ def test_a_video_is_predicted_by_boxes_that_are_named_or_lie_beside_it(
         video, boxes=folder / "video_boxes.csv"
     )
     assert np.abs(parts.keypoints.numpy() - points).max() < 1e-3
+
+
+def test_context_is_cut_to_the_box_of_the_frame_in_the_middle(project, tmp_path):
+    """`multiview_facts` 64: a labelled neighbour kept a box of its own, so that windows jumped."""
+    from lp_core.regions import Box
+    from lp_data.inference.cuts import opened_to_predict
+    from lp_data.inference.handler import PredictionHandler
+    from lp_data.regions import CutVideo, read_boxes
+    from lp_io.checkpoint import get_model_class, save_model
+
+    kind = get_model_class("heatmap_mhcrnn")
+    backbone = {"backbone": "resnet10t", "backbone_pretrained": False}
+    options = kind.Options(keypoint_names=("a", "b"), image_size=(64, 64), **backbone)
+    torch.manual_seed(0)
+    save_model(tmp_path, kind(options))
+    model = Model.from_dir(tmp_path, device="cpu", chunk=10)
+    boxes = [(3 + n * 7 % 20, 2 + n * 5 % 15, 60, 70) for n in range(16)]
+    (tmp_path / "boxes.csv").write_text(table(enumerate(boxes)))
+    found = model.predict_video(project.test_video, boxes=tmp_path / "boxes.csv").keypoints
+    for number in (0, 1, 9, 15):
+        x, y, height, width = boxes[number]
+        one = [Box(x, y, width, height)] * 16  # the same box in all frames
+        with open_video(project.test_video) as source:
+            cut = CutVideo(source, one, (64, 64))
+            handler = PredictionHandler(model.tracker, device="cpu", chunk=10)
+            alone = torch.cat([part.keypoints for part in handler.predict_video(cut)])
+        torch.testing.assert_close(found[number], alone[number], rtol=0, atol=1e-3)
+    given = read_boxes([tmp_path / "boxes.csv"])
+    with opened_to_predict(handler, project.test_video, boxes=given) as (_, predict):
+        late = torch.cat([part.keypoints for part in predict(7)])  # as where it was interrupted
+    torch.testing.assert_close(late, found[7:], rtol=0, atol=0)
 
 
 def test_a_table_of_other_boxes_is_not_taken_for_one_of_these(boxed, model, litpose, tmp_path):

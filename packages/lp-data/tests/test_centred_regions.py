@@ -41,12 +41,15 @@ def dataset(project, **options):
     return LabeledDataset(labels, folder, MODEL, regions=regions, **options)
 
 
-@given(st.tuples(st.floats(-50, 500), st.floats(-50, 500)), st.integers(1, 200))
-def test_a_box_is_centred_to_half_a_pixel(centre, side):
-    box = centred_box(centre, (side, side))
+@given(
+    st.tuples(st.floats(-50, 500), st.floats(-50, 500)), st.integers(1, 200), st.integers(1, 200)
+)
+def test_a_box_is_centred_to_half_a_pixel(centre, height, width):
+    """`multiview_facts` 57: half the height was taken from x, and half the width from y."""
+    box = centred_box(centre, (height, width))
     middle = (box.x + (box.width - 1) / 2, box.y + (box.height - 1) / 2)
     np.testing.assert_allclose(middle, centre, atol=0.5 + 1e-9)
-    assert (box.width, box.height) == (side, side)
+    assert (box.width, box.height) == (width, height)
 
 
 @given(st.lists(st.lists(st.floats(0, 300), min_size=4, max_size=4), min_size=1, max_size=5))

@@ -178,10 +178,12 @@ def test_a_missing_neighbour_is_replaced_by_the_centre(project):
         ("d/img01.png", -2, "d/img00.png"),
         ("7.jpg", -1, "6.jpg"),
         ("d/cam2_000012.left.png", 2, "d/cam2_000014.left.png"),
+        ("d12/12_12.png", 1, "d12/12_13.png"),
         ("d2/mouse.png", 1, None),
     ],
 )
 def test_names_of_neighbours(name, offset, expected):
+    """`multiview_facts` 65: the number was replaced wherever it was, and had to be there."""
     assert neighbour_name(name, offset) == expected
 
 

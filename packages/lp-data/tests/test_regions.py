@@ -28,7 +28,10 @@ from lp_data.datasets.labeled import LabeledDataset
 from lp_data.errors import BoxFileError, DataModuleError
 from lp_data.regions import CutVideo, cut, cutting, read_boxes
 from lp_data.split import split_frames
+from lp_data.testing.encoding import Encoding, encode
+from lp_data.testing.hostile import claim_frames
 from lp_data.video.image_source import ImageFolderSource
+from lp_data.video.open import open_video
 
 
 def boxes(folder, text, name="boxes.csv"):
@@ -50,6 +53,7 @@ def test_names_are_the_same_in_every_unicode_form(tmp_path):
 
 
 def test_columns_stand_in_any_order_with_names_and_scores(tmp_path):
+    """`multiview_facts` 67: a box was x, y, w, h in one place and x, y, h, w in another."""
     text = "frame,w,h,y,x,score,individual,view\n0,4,3,2,1,0.5,anna,top\n0,4,3,2,1,,ben,\n"
     first, second = read_boxes([boxes(tmp_path, text)]).regions(0)
     assert first == Region(Box(1, 2, 4, 3), "anna", "top", 0.5)
@@ -94,11 +98,13 @@ HEAD = ",x,y,h,w\n"
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path, text, message):
+    """`multiview_facts` 58 and 59: NaN became a number, and boxes of no size tiny videos."""
     with pytest.raises(BoxFileError, match=message):
         read_boxes([boxes(tmp_path, text)])
 
 
 def test_a_missing_file_and_a_frame_without_a_box_are_told(tmp_path):
+    """`multiview_facts` 63: rows that matched none silently became NaN."""
     with pytest.raises(BoxFileError, match="no such box file"):
         read_boxes([tmp_path / "none.csv"])
     found = read_boxes([boxes(tmp_path, HEAD + "v/img1.png,1,2,3,4\n")])
@@ -128,12 +134,15 @@ def test_a_video_needs_the_same_boxes_in_each_of_its_frames_and_no_other(tmp_pat
 
 
 def test_what_is_beyond_the_edge_is_black():
+    """`multiview_facts` 60 and 68: the last row and column were lost, and boxes cut off shrank."""
     image = np.full((4, 6, 3), 9, np.uint8)
     part = cut(image, Box(-1, 2, 4, 5))
     assert part.shape == (5, 4, 3)
     assert (part[:2, 1:] == 9).all()
     assert not part[2:].any()
     assert not part[:, 0].any()
+    image[:] = np.arange(24).reshape(4, 6, 1)
+    np.testing.assert_array_equal(cut(image, Box(2, 1, 4, 3)), image[1:, 2:])
     with pytest.raises(BoxFileError, match="outside a frame of 6 x 4 px"):
         cut(image, Box(6, 0, 2, 2))
 
@@ -230,14 +239,18 @@ def test_each_box_of_an_image_is_a_sample_and_has_pixels_of_its_own_in_the_cache
 
 
 def test_neighbours_are_cut_to_the_box_of_the_labelled_frame(tmp_path):
-    for number in range(5):
+    """`multiview_facts` 64: also where a neighbour is labelled too, and has a box of its own."""
+    for number in range(6):
         cv2.imwrite(str(tmp_path / f"img{number}.png"), dot(40 + number, 40))
-    table = one_row("img2.png", [[42, 40]])
-    dataset = LabeledDataset(
-        table, tmp_path, (60, 60), regions=One(Region(Box(20, 20, 60, 60))), context_frames=5
-    )
-    shown = [int(frame[0].flatten().argmax()) for frame in dataset[0]["images"]]
-    assert shown == [20 * 60 + 20 + number for number in range(5)]
+    points = np.array([[[42.0, 40]], [[43, 40]]])
+    table = PoseTable(Skeleton(("k",)), points, ("img2.png", "img3.png"))
+    text = ",x,y,h,w\nimg2.png,20,20,60,60\nimg3.png,10,20,60,60\n"
+    own = read_boxes([boxes(tmp_path, text)])
+    dataset = LabeledDataset(table, tmp_path, (60, 60), regions=own, context_frames=5)
+    for _ in range(2):  # also from the cache
+        for row, left in ((0, 20), (1, 10)):
+            shown = [int(frame[0].flatten().argmax()) for frame in dataset[row]["images"]]
+            assert shown == [20 * 60 + 40 - left + row + number for number in range(5)]
 
 
 def test_animals_find_their_boxes_by_name(tmp_path):
@@ -274,6 +287,7 @@ def frames(tmp_path):
 
 
 def test_a_video_is_cut_frame_by_frame(frames):
+    """`multiview_facts` 61: the box of a frame was found by its time, and one off at times."""
     cuts = [Box(20 + 2 * number, 20, 60, 60) for number in range(8)]
     video = CutVideo(ImageFolderSource(frames), cuts, (60, 60))
     assert len(video) == 8
@@ -285,6 +299,21 @@ def test_a_video_is_cut_frame_by_frame(frames):
     assert (
         cutting((90, 120), None, (45, 60)).tolist() == affine.resizing((90, 120), (45, 60)).tolist()
     )
+
+
+def test_a_box_beside_the_frame_is_told_before_anything_is_predicted(frames):
+    """`multiview_facts` 60: a video was lost at the frame whose box was outside."""
+    cuts = [Box(0, 0, 60, 60)] * 6 + [Box(0, 200, 60, 60)] * 2
+    with pytest.raises(BoxFileError, match=r"the box of frame 6, .* outside a frame of 120 x 90"):
+        CutVideo(ImageFolderSource(frames), cuts, (60, 60))
+
+
+def test_boxes_are_as_many_as_the_frames_that_a_video_has(tmp_path):
+    """`multiview_facts` 62: frames were counted by duration and rate, or as the header claims."""
+    path = claim_frames(encode(tmp_path / "a.avi", Encoding("mpeg4", count=12)), 20)
+    found = read_boxes([boxes(tmp_path, HEAD + "\n".join(f"{n},0,0,9,9" for n in range(12)))])
+    with open_video(path) as source:
+        assert len(found.of_video(len(source))[0]) == 12
 
 
 def test_clips_are_cut_to_the_boxes_of_their_frames(frames, tmp_path):

@@ -91,13 +91,31 @@ def opened_to_predict(
         owned = ownership(first, handler.tracker.options.keypoint_names)
 
         def predict(start: int) -> Iterator[Prediction]:
-            parts = [handler.predict_video(cut, start) for cut in cuts]
+            parts = [_predict_cut(handler, cut, start) for cut in cuts]
             for found in zip(*parts, strict=True):
                 keypoints = torch.stack([each.keypoints for each in found])
                 confidences = torch.stack([each.confidences for each in found])
                 yield Prediction(*collect(keypoints, confidences, owned))
 
         yield cuts[0], predict
+
+
+def _predict_cut(handler: PredictionHandler, video: CutVideo, start: int) -> Iterator[Prediction]:
+    """The frames of a video that is cut to boxes.
+
+    A tracker with context sees the neighbours of a frame in the box of this frame, as in training;
+    where the box stays, every frame is looked at once.
+    """
+    if not handler.margin or not video.moves:
+        yield from handler.predict_video(video, start)
+        return
+    size = max(1, handler.chunk // handler.tracker.context_frames)
+    for first in range(start // size * size, len(video), size):
+        frames = range(first, min(first + size, len(video)))
+        windows = video.windows(frames, handler.margin)
+        found = handler.predict_images(list(windows), video.to_frame(first, frames.stop))
+        new = slice(max(0, start - first), None)
+        yield Prediction(found.keypoints[new], found.confidences[new])
 
 
 def _refuse_several(regions: Sequence[Region], boxes: Boxes) -> None:

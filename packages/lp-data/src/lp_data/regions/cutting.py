@@ -35,17 +35,21 @@ def cut(image: Image, box: Box | None) -> UInt8[ndarray, "rows columns 3"]:
     left, top = max(box.x, 0), max(box.y, 0)
     right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
     if left >= right or top >= bottom:
-        raise BoxFileError(
-            f"the box x {box.x}, y {box.y}, h {box.height}, w {box.width} lies outside a frame of "
-            f"{width} x {height} px",
-            remedy="boxes are in pixels of the whole frame: give images that are not cut yet",
-        )
+        raise _outside(box, (height, width))
     inside = image[top:bottom, left:right]
     if inside.shape[:2] == (box.height, box.width):
         return inside
     padded = np.zeros((box.height, box.width, 3), np.uint8)
     padded[top - box.y : bottom - box.y, left - box.x : right - box.x] = inside
     return padded
+
+
+def _outside(box: Box, frame_size: tuple[int, int], of: str = "") -> BoxFileError:
+    return BoxFileError(
+        f"the box {of}x {box.x}, y {box.y}, h {box.height}, w {box.width} lies outside a frame of "
+        f"{frame_size[1]} x {frame_size[0]} px",
+        remedy="boxes are in pixels of the whole frame: give images that are not cut yet",
+    )
 
 
 def resized_part(
@@ -88,6 +92,9 @@ class CutVideo(Source):
         source: The video, with frames at their own size; it is closed with this one.
         boxes: For each frame its box; a mapping where only some frames are read.
         size: (height, width) in model px.
+
+    Raises:
+        BoxFileError: A box lies outside the frame.
     """
 
     def __init__(
@@ -99,6 +106,12 @@ class CutVideo(Source):
         super().__init__(getattr(source, "path", Path()), size)
         self.fps, self.size = source.fps, source.size
         self._source, self._boxes = source, boxes
+        height, width = self.size
+        of_frames = boxes.items() if isinstance(boxes, Mapping) else enumerate(boxes)
+        for number, box in of_frames:
+            if box is None or (-box.width < box.x < width and -box.height < box.y < height):
+                continue
+            raise _outside(box, self.size, f"of frame {number}, ")
 
     @property
     def number_over_edge(self) -> int:
@@ -106,8 +119,28 @@ class CutVideo(Source):
         boxes = self._boxes.values() if isinstance(self._boxes, Mapping) else self._boxes
         return sum(reaches_over(box, self.size) for box in boxes)
 
+    @property
+    def moves(self) -> bool:
+        """Whether the box is not the same in all frames."""
+        boxes = self._boxes.values() if isinstance(self._boxes, Mapping) else self._boxes
+        return len(set(boxes)) > 1
+
     def __len__(self) -> int:
         return len(self._source)
+
+    def windows(self, frames: range, margin: int) -> UInt8[Tensor, "frames context 3 height width"]:
+        """Frames with so many before and after, all cut to the box of the one in the middle.
+
+        The first and the last frame stand for those beyond.
+        """
+        places = np.clip(np.arange(frames.start - margin, frames.stop + margin), 0, len(self) - 1)
+        run = self._source.read_indices(places.tolist())
+        found = [
+            np.stack([resized_part(frame, self._boxes[number], self.output_size) for frame in some])
+            for at, number in enumerate(frames)
+            for some in [run[at : at + 2 * margin + 1]]
+        ]
+        return torch.from_numpy(np.stack(found)).permute(0, 1, 4, 2, 3)
 
     def to_frame(self, start: int, stop: int) -> Float[Tensor, "frames 2 3"]:
         """Maps from model px to frame px; the first and last stand for those beyond."""
