@@ -216,6 +216,12 @@ def test_a_converted_model_predicts_what_the_public_one_does(tmp_path, model_typ
     torch.testing.assert_close(trust, confidences, rtol=0, atol=0.01)
 
 
+def test_a_converted_model_of_several_views_knows_them(tmp_path):
+    views = {"data__view_names": ["top", "side"], "data__csv_file": ["a_top.csv", "a_side.csv"]}
+    convert(_write(tmp_path / "theirs", _network("heatmap"), **views), tmp_path / "ours")
+    assert Model.from_dir(tmp_path / "ours").views.names == ("top", "side")
+
+
 @pytest.mark.parametrize("model_type", sorted(HEADS))
 def test_a_training_starts_from_a_public_checkpoint(tmp_path, model_type):
     source, target = (

@@ -15,7 +15,7 @@ from typing import Any
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("project", type=Path, help="a folder with CollectedData.csv and images")
+    parser.add_argument("project", type=Path, help="a folder with label files and images")
     parser.add_argument("video", type=Path)
     parser.add_argument("model_dir", type=Path)
     parser.add_argument("--model-type", required=True)
@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--downsample-factor", type=int, default=2)
     parser.add_argument("--train-frames", type=int, default=8)
+    parser.add_argument("--views", nargs="*", default=[], help="of a model of several views")
     return parser.parse_args()
 
 
@@ -35,9 +36,16 @@ def keypoint_names(csv_file: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def label_files(views: list[str]) -> list[str]:
+    """The names of the label files, one per view."""
+    return [f"CollectedData_{view}.csv" for view in views] or ["CollectedData.csv"]
+
+
 def config(given: argparse.Namespace) -> dict[str, Any]:
     """A config of Lightning Pose."""
-    names = keypoint_names(given.project / "CollectedData.csv")
+    files = label_files(given.views)
+    names = keypoint_names(given.project / files[0])
+    several = {"view_names": given.views, "csv_file": files} if given.views else {}
     return {
         "data": {
             "image_resize_dims": {"height": given.size, "width": given.size},
@@ -49,6 +57,7 @@ def config(given: argparse.Namespace) -> dict[str, Any]:
             "keypoint_names": names,
             "mirrored_column_matches": None,
             "columns_for_singleview_pca": None,
+            **several,
         },
         "training": {
             "imgaug": "default",
@@ -69,7 +78,7 @@ def config(given: argparse.Namespace) -> dict[str, Any]:
             "rng_seed_data_pt": 0,
             "rng_seed_model_pt": 0,
             "optimizer": "Adam",
-            "optimizer_params": {"learning_rate": 2e-3},
+            "optimizer_params": {"learning_rate": 3e-4 if given.views else 2e-3},
             "lr_scheduler": "multisteplr",
             "lr_scheduler_params": {
                 "multisteplr": {"milestones": [2 * given.epochs // 3], "gamma": 0.3}
@@ -82,6 +91,7 @@ def config(given: argparse.Namespace) -> dict[str, Any]:
             "backbone_pretrained": False,
             "model_type": given.model_type,
             "heatmap_loss_type": "mse",
+            "head": "heatmap_cnn",
             "model_name": "converted",
             "checkpoint": None,
         },
@@ -110,6 +120,12 @@ def config(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def videos_of(video: Path, views: list[str]) -> list[Path]:
+    """The videos of all views of the session that a video ``<session>_<view>`` is of."""
+    session = next(video.stem.removesuffix(v) for v in views if video.stem.endswith(f"_{v}"))
+    return [video.with_stem(session + view) for view in views]
+
+
 def start_from_random_weights() -> None:
     """Give the package random weights where it would download those of a pose network."""
     import torch
@@ -121,6 +137,15 @@ def start_from_random_weights() -> None:
         return {"state_dict": state}
 
     torch.hub.load_state_dict_from_url = weights
+    import transformers
+
+    small = {"hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 12}
+    vit = transformers.ViTConfig(**small, intermediate_size=1536)
+    dino = transformers.Dinov2Config(**small, image_size=518, patch_size=14)
+    transformers.ViTModel.from_pretrained = lambda *_, **__: transformers.ViTModel(
+        vit, add_pooling_layer=False
+    )
+    transformers.AutoModel.from_pretrained = lambda *_, **__: transformers.Dinov2Model(dino)
 
 
 def trust_own_checkpoints() -> None:
@@ -143,9 +168,11 @@ def main() -> None:
     trust_own_checkpoints()
     if not list(given.model_dir.rglob("*.ckpt")):
         train(OmegaConf.create(config(given)), model_dir=given.model_dir, skip_evaluation=True)
-    Model.from_dir(given.model_dir).predict_on_video_file(
-        given.video, compute_metrics=False, reader="opencv"
-    )
+    model, plain = Model.from_dir(given.model_dir), {"compute_metrics": False, "reader": "opencv"}
+    if given.views:
+        model.predict_on_video_file_multiview(videos_of(given.video, given.views), **plain)
+    else:
+        model.predict_on_video_file(given.video, **plain)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from lp_data.sessions import ViewNames
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import (
@@ -14,7 +15,7 @@ from lp_io.lightning_pose.checkpoint import (
     read_lightning_pose_checkpoint,
 )
 from lp_io.lightning_pose.weights import check_backbone, fill, get_adapter
-from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME
+from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME, VIEWS
 from lp_io.projects.folders import folder_beside
 from lp_io.projects.report import ConversionReport
 from lp_pipeline.builders.model import get_options
@@ -32,7 +33,7 @@ def convert_lightning_pose(
     Raises:
         ConversionError: The target is there already, this kind of model cannot be converted, or its
             checkpoint is damaged or cannot be trusted.
-        ConfigError: Its config cannot be used; several views, for instance, are not known here.
+        ConfigError: Its config cannot be used.
     """
     loaded = load_config(source / CONFIG_FILE)
     config = loaded.config
@@ -54,7 +55,9 @@ def convert_lightning_pose(
     left_out = fill(tracker, checkpoint)
     with folder_beside(target, overwrite=overwrite, mark=MANIFEST_NAME) as folder:
         made = {"program": "lightning-pose", "checkpoint": checkpoint.path.name}
-        save_model(folder, tracker, extra={"converted_from": made})
+        views = config.data.view_names
+        known = {VIEWS: ViewNames(tuple(views)).to_dict()} if views else {}
+        save_model(folder, tracker, extra={"converted_from": made, **known})
         for file in sorted(source.glob("CollectedData*.csv")):
             shutil.copyfile(file, folder / file.name)
         save_config(loaded.config, folder / CONFIG_FILE)
