@@ -135,15 +135,9 @@ def test_lightning_pose_regression_scales_without_pixel_centres():
     assert (found.confidences == 0.5).all()
 
 
-def test_the_multiview_transformer_takes_its_view_embeddings(tmp_path, monkeypatch):
+def test_the_multiview_transformer_takes_its_view_embeddings(tmp_path):
     """Its class tokens are left out, as in Lightning Pose; see `multiview_facts` 1.6."""
-    info = tmp_path / "views-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Name: views\nVersion: 1.0\n")
-    target = "lp_models.multiview.tracker:MultiviewTransformerTracker"
     name = "heatmap_multiview_transformer"
-    (info / "entry_points.txt").write_text(f"[lp.models]\n{name} = {target}\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
     kind, adapter = load_plugin(MODELS, name), get_adapter(name, "test")
     options = kind.Options(
         keypoint_names=("nose",),
