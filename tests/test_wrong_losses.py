@@ -120,12 +120,24 @@ def test_an_option_of_the_wrong_unit_or_size(train, option, expected):
 
 
 def test_losses_that_are_never_given_weight_are_noted(litpose, config_file, tiny_training):
-    many = ("training.max_epochs=61", use("temporal"))
+    many = ("training.max_epochs=61", "dali.base.train.sequence_length=4", use("temporal"))
     outcome = litpose("config", "check", config_file, *tiny_training, *many)
     assert "the unsupervised losses have no weight in any of the 61 epochs" in outcome.out
     for change in ("training.max_epochs=62", "callbacks.anneal_weight.init_val=0.1"):
         outcome = litpose("config", "check", config_file, *tiny_training, *many, change)
         assert "no weight" not in outcome.out
+
+
+def test_epochs_of_a_training_counted_in_steps_are_those_that_are_annealed(
+    litpose, config_file, tiny_training
+):
+    """`multiview_facts` 34: annealing counts epochs, so that short trainings never came to it."""
+    steps = ("training.max_epochs=null", "training.steps_per_epoch=10")
+    clips = (*steps, "dali.base.train.sequence_length=4", use("temporal"))
+    check = ("config", "check", config_file, *tiny_training, *clips)
+    outcome = litpose(*check, "training.max_steps=610")
+    assert "the unsupervised losses have no weight in any of the 61 epochs" in outcome.out
+    assert "no weight" not in litpose(*check, "training.max_steps=611").out
 
 
 def test_a_supervised_loss_that_the_tracker_does_not_list(litpose, train, monkeypatch, config_file):

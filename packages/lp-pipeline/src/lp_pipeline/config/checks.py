@@ -29,7 +29,6 @@ def check_values(config: Config, report: Report) -> None:
         _check_devices,
         _check_top_down,
         _check_colormap,
-        _note_annealing,
     )
     for check in checks:
         check(config, report)
@@ -266,17 +265,3 @@ def _check_colormap(config: Config, report: Report) -> None:
         keypoint_colours(1, name)
     except RenderingError as error:
         report.problem("eval.colormap", error.problem, error.remedy)
-
-
-def _note_annealing(config: Config, report: Report) -> None:
-    """Say so if the unsupervised losses would have no weight in any epoch."""
-    anneal, epochs = config.callbacks.anneal_weight, config.training.max_epochs
-    if not config.model.losses_to_use or anneal.init_val > 0 or epochs is None:
-        return
-    rises = anneal.increase_factor > 0 and anneal.final_val > 0
-    if not rises or epochs <= anneal.freeze_until_epoch + 1:
-        report.note(
-            "callbacks.anneal_weight",
-            f"the unsupervised losses have no weight in any of the {epochs} epochs; "
-            "lower freeze_until_epoch, or raise init_val",
-        )

@@ -24,6 +24,7 @@ from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model, get_tracker_class
 from lp_pipeline.config.schema import Config
+from lp_pipeline.training.trainer import notes_on_annealing
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,5 @@ def set_up(config: Config) -> TrainingSetup:
     tracker = get_model(config, tracker_class, dataset.table.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
-    notes = (*notes_on_animals(config, labels), *notes)
+    notes = (*notes_on_animals(config, labels), *notes, *notes_on_annealing(config, batches))
     return TrainingSetup(config, tracker, data, notes, detector)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lp_io.checkpoint.keeping import MONITOR
 from lp_io.model_directory import TENSORBOARD_FOLDER
 from lp_io.training_state.storage import TrainingStateIO
 from lp_pipeline.builders.devices import training_devices
+from lp_pipeline.builders.model import training_steps
 from lp_pipeline.config.schema import Config, TrainingConfig
 
 
@@ -22,19 +24,28 @@ def get_callbacks(config: Config) -> list[Callback]:
     """The callbacks that follow from the config alone."""
     callbacks: list[Callback] = [UnfreezeBackbone(), LearningRateMonitor()]
     if config.model.losses_to_use:
-        anneal = config.callbacks.anneal_weight
-        callbacks.append(
-            AnnealWeight(
-                init_val=anneal.init_val,
-                increase_factor=anneal.increase_factor,
-                final_val=anneal.final_val,
-                freeze_until_epoch=anneal.freeze_until_epoch,
-            )
-        )
+        callbacks.append(annealing(config))
     if config.training.early_stopping:
         patience = config.training.early_stop_patience
         callbacks.append(EarlyStopping(monitor=MONITOR, patience=patience, verbose=False))
     return callbacks
+
+
+def annealing(config: Config) -> AnnealWeight:
+    """What raises the weight of unsupervised losses from epoch to epoch."""
+    return AnnealWeight(**config.callbacks.anneal_weight.model_dump(exclude={"attr_name"}))
+
+
+def notes_on_annealing(config: Config, batches: int) -> tuple[str, ...]:
+    """Say so if the unsupervised losses have no weight in any of the epochs of so many batches."""
+    steps = math.ceil(batches / config.training.accumulate_grad_batches)
+    epochs = math.ceil(training_steps(config.training, batches) / steps)
+    if not config.model.losses_to_use or annealing(config).value(epochs - 1) > 0:
+        return ()
+    return (
+        f"note: the unsupervised losses have no weight in any of the {epochs} epochs; lower "
+        "callbacks.anneal_weight.freeze_until_epoch, or raise init_val",
+    )
 
 
 def get_trainer(
