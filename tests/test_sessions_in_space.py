@@ -72,6 +72,50 @@ def digests(folder):
     }
 
 
+def test_training_tells_errors_in_space_and_keeps_the_cameras(rig_model, rig_project, litpose):
+    from lp_analysis.metrics.metric_files import read_metric_file
+
+    errors = read_metric_file(rig_model / "predictions_points3d_error.csv")
+    assert len(errors.index) == 12
+    assert set(errors.sets) == {"train", "validation", "test"}
+    assert np.isfinite(errors.values).any()
+    for view in VIEWS:
+        own = read_metric_file(rig_model / f"predictions_{view}_pixel_error.csv")
+        for name in ("reprojected", "leave_one_out"):
+            path = rig_model / f"predictions_{view}_{name}_error.csv"
+            assert read_metric_file(path).index == own.index
+    assert "Points in space" in (rig_model / "report.html").read_text()
+    told = litpose("inspect", rig_model)
+    assert told.code == 0
+    assert "views: top, front, left" in told.out
+    assert "cameras: top (pinhole, 96×96 px), front (fisheye, 96×96 px)" in told.out
+    assert "session_01.toml of session_00, session_01" in told.out
+
+
+def test_evaluation_needs_no_project_for_errors_in_space(litpose, rig_model, tmp_path):
+    """A model directory keeps the cameras of its labels."""
+    model = shutil.copytree(rig_model, tmp_path / "model")
+    path = model / "predictions_points3d_error.csv"
+    before = path.read_text()
+    path.unlink()
+    outcome = litpose("evaluate", model, "--data-dir", tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert path.read_text() == before
+
+
+def test_wrong_cameras_of_labels_are_noted_and_train_without(
+    litpose, rig_project, rig_config, tiny_training, tmp_path
+):
+    project = shutil.copytree(rig_project.folder, tmp_path / "project")
+    (project / "calibrations" / "session_01.toml").unlink()
+    changes = (*tiny_training, f"data.data_dir={project}")
+    outcome = litpose("train", rig_config, "-o", tmp_path / "model", *changes)
+    assert outcome.code == 0, outcome.err
+    assert "there will be no errors in space: 1 sessions are calibrated" in outcome.out
+    assert "cameras: not calibrated at training" in litpose("inspect", tmp_path / "model").out
+    assert not (tmp_path / "model" / "predictions_points3d_error.csv").exists()
+
+
 def test_a_session_becomes_points_and_reprojected_tables(
     predict, rig_project, rig_model, videos, tmp_path
 ):

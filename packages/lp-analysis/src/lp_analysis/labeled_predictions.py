@@ -77,6 +77,11 @@ class LabeledPrediction:
             for view, some in rows.items()
         }
 
+    @property
+    def tables(self) -> tuple[PoseTable, PoseTable]:
+        """The labels, and the predictions."""
+        return self.labels, self.predictions
+
     @cached_property
     def errors(self) -> Float[ndarray, "images keypoints"]:
         """(N, K) distances to the labels in frame px, NaN where there is no label."""

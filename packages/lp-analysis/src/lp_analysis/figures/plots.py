@@ -38,6 +38,7 @@ from lp_core.atomic import atomic_write
 from lp_core.errors import unwritable_as
 from lp_core.text import printable
 
+PIXELS = "px"
 ERROR_LABEL = "pixel error (frame px)"
 _SMALLEST = 1e-3  # frame px; an error of 0 has no place on a logarithmic axis
 _LONGEST_NAME = 30  # characters; longer names would leave no room for the errors
@@ -52,6 +53,7 @@ def error_figure(
     curves: TrainingCurves | None = None,
     title: str | None = None,
     theme: Theme = LIGHT,
+    unit: str = PIXELS,
 ) -> Figure:
     """Every error by keypoint and split, the cumulative curves, and the training loss.
 
@@ -62,6 +64,7 @@ def error_figure(
         curves: What training logged, to show the loss.
         title: A heading.
         theme: The colours.
+        unit: Of the errors, where they are not pixel errors.
 
     Raises:
         EvaluationError: The sizes disagree.
@@ -70,8 +73,8 @@ def error_figure(
     panels = 1 if curves is None or not curves.group("supervised_loss") else 2
     figure = new_figure(11.0, max(3.2 * panels, 1.7 + 0.3 * len(keypoint_names)), theme)
     grid = figure.add_gridspec(panels, 2, width_ratios=[1.35, 1.0])
-    draw_error_strips(figure.add_subplot(grid[:, 0]), errors, keypoint_names, sets, theme)
-    draw_cumulative_errors(figure.add_subplot(grid[0, 1]), errors, sets, theme)
+    draw_error_strips(figure.add_subplot(grid[:, 0]), errors, keypoint_names, sets, theme, unit)
+    draw_cumulative_errors(figure.add_subplot(grid[0, 1]), errors, sets, theme, unit)
     if panels == 2 and curves is not None:
         draw_training_curve(figure.add_subplot(grid[1, 1]), curves, "supervised_loss", theme)
     if title:
@@ -108,6 +111,7 @@ def draw_error_strips(
     keypoint_names: Sequence[str],
     sets: Sequence[str],
     theme: Theme = LIGHT,
+    unit: str = PIXELS,
 ) -> None:
     """Each error as a point, in a row per keypoint; a bar marks each split's median."""
     rows = rows_of_splits(sets)
@@ -118,13 +122,17 @@ def draw_error_strips(
         _draw_medians(axes, errors[index], offset, height, theme)
     for row in range(1, len(keypoint_names), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=theme.grid, alpha=0.4, linewidth=0, zorder=0)
-    style_axes(axes, theme, title="Error per keypoint", x=ERROR_LABEL)
+    style_axes(axes, theme, title="Error per keypoint", x=_error_label(unit))
     names = [_shortened(printable(name)) for name in keypoint_names]
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_ylim(len(keypoint_names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     _pixel_axis(axes, errors)
     axes.set_title("│ median", loc="right", color=theme.muted, fontsize=SMALL)
+
+
+def _error_label(unit: str) -> str:
+    return ERROR_LABEL if unit == PIXELS else f"error in space ({unit or 'world units'})"
 
 
 def _draw_points(
@@ -157,7 +165,11 @@ def _draw_medians(
 
 
 def draw_cumulative_errors(
-    axes: Axes, errors: PerKeypoint, sets: Sequence[str], theme: Theme = LIGHT
+    axes: Axes,
+    errors: PerKeypoint,
+    sets: Sequence[str],
+    theme: Theme = LIGHT,
+    unit: str = PIXELS,
 ) -> None:
     """The share of keypoints whose error is at most x, a curve per split."""
     entries: list[tuple[Artist, str]] = []
@@ -175,8 +187,9 @@ def draw_cumulative_errors(
             markersize=4.5,
             markevery=(max(values.size // 6, 1), max(values.size // 3, 1)),
         )
-        entries.append((curve, f"{split}, {np.median(values):.1f} px"))
-    style_axes(axes, theme, title="Cumulative error", x=ERROR_LABEL, y="keypoints at most that far")
+        entries.append((curve, f"{split}, {np.median(values):.1f} {unit}".rstrip()))
+    label, share = _error_label(unit), "keypoints at most that far"
+    style_axes(axes, theme, title="Cumulative error", x=label, y=share)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylim(0, 1.02)
     _pixel_axis(axes, errors)

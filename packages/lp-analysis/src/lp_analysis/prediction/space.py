@@ -34,7 +34,7 @@ class SpaceOptions:
         ending: Of the files of points, ``.csv``, ``.parquet`` or ``.nc``; None makes no points.
         rig: The cameras of all sessions; None takes those that `calibration_of_videos` finds.
         project: The folder of the project; None where it is not known.
-        table: Its ``camera_params_file``; None without one.
+        table: Its ``camera_params_file``, relative to it; None without one.
         calibration: Of the tracker's confidences. Detections then count by the probabilities, and
             err as it says; and likelihoods of reprojected points are about its radius. None takes
             what `TriangulationOptions` does.
@@ -49,7 +49,7 @@ class SpaceOptions:
     ending: str | None = ".csv"
     rig: Path | None = None
     project: Path | None = None
-    table: Path | None = None
+    table: str | None = None
     calibration: ConfidenceCalibration | None = None
     reader: str = "auto"
     overwrite: bool = False

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from lp_analysis.errors import RenderingError
-from lp_analysis.figures.plots import draw_training_curve, error_figure
+from lp_analysis.figures.plots import PIXELS, draw_training_curve, error_figure
 from lp_analysis.figures.reliability import draw_reliability
 from lp_analysis.figures.theme import DARK, LIGHT, Theme, new_figure, png, style_axes
 from lp_analysis.metrics.curves import TrainingCurves
@@ -64,13 +64,14 @@ def in_both_themes(make: Callable[[Theme], Figure], description: str) -> Figures
     return Figures(light, dark, description)
 
 
-def error_figures(errors: MetricTable) -> Figures:
+def error_figures(errors: MetricTable, unit: str = PIXELS) -> Figures:
     """Errors per keypoint and split, and their cumulative curves."""
+    kind = "pixel error" if unit == PIXELS else "error in space"
     return in_both_themes(
         lambda theme: error_figure(
-            errors.values, errors.keypoint_names, errors.sets or (), theme=theme
+            errors.values, errors.keypoint_names, errors.sets or (), theme=theme, unit=unit
         ),
-        "Every pixel error by keypoint and split on a logarithmic axis, and the share of keypoints "
+        f"Every {kind} by keypoint and split on a logarithmic axis, and the share of keypoints "
         "with at most that error. The table below holds the numbers.",
     )
 

@@ -12,9 +12,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lp_analysis.errors import EvaluationError
+from lp_analysis.figures.plots import PIXELS
 from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import ALL_KEYPOINTS, ErrorStatistics, PixelErrorSummary
+from lp_analysis.prediction.space_errors import SpaceErrors
 from lp_analysis.report.animal_tables import error_rows, video_part
 from lp_analysis.report.figures import (
     embedded,
@@ -24,6 +26,7 @@ from lp_analysis.report.figures import (
     training_figures,
 )
 from lp_analysis.report.parts import CaptionedPicture, ReportedVideo, TrainingReport
+from lp_analysis.report.space import bone_rows, left_out_rows, view_rows
 from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable_as
 from lp_core.text import printable
@@ -64,6 +67,7 @@ def render_page(report: TrainingReport) -> str:
         rows=rows,
         training=None if report.curves is None else training_figures(report.curves),
         worst_frames=_embedded(report.worst_frames),
+        space=None if report.space is None else _space_section(report.space),
         reliability=None if report.confidence is None else reliability_figures(report.confidence),
         videos=[_video_section(video) for video in report.videos],
         contact=[] if report.animal_errors is None else error_rows(report.animal_errors),
@@ -74,8 +78,8 @@ def render_page(report: TrainingReport) -> str:
     )
 
 
-def _error_section(errors: MetricTable, unit: str) -> dict[str, Any]:
-    """What the page tells of pixel errors.
+def _error_section(errors: MetricTable, rows_are: str, unit: str = PIXELS) -> dict[str, Any]:
+    """What the page tells of errors.
 
     Statistics of each keypoint and split as text, short statements of the most important numbers
     (value and meaning), and figures.
@@ -89,8 +93,20 @@ def _error_section(errors: MetricTable, unit: str) -> dict[str, Any]:
     return {
         "splits": list(summary.frames.items()),
         "rows": [*rows, (ALL_KEYPOINTS, overall)],
-        "headline": _headline(summary, unit),
-        "figures": error_figures(errors),
+        "headline": _headline(summary, rows_are, unit),
+        "figures": error_figures(errors, unit),
+    }
+
+
+def _space_section(space: SpaceErrors) -> dict[str, Any]:
+    """What the page tells of errors in space: those per keypoint, of each view, and of bones."""
+    unit = space.unit or "world units"
+    return {
+        **_error_section(space.table, "frames", unit),
+        "unit": unit,
+        "views": view_rows(space),
+        "left_out": left_out_rows(space),
+        "bones": bone_rows(space),
     }
 
 
@@ -107,7 +123,7 @@ def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}"
 
 
-def _headline(summary: PixelErrorSummary, unit: str) -> list[tuple[str, str]]:
+def _headline(summary: PixelErrorSummary, rows_are: str, unit: str) -> list[tuple[str, str]]:
     """The numbers to read first: those of frames that were not trained on, where there are any."""
     split = next((split for split in _HELD_OUT if split in summary.splits), None)
     split = split or next(iter(summary.splits), None)
@@ -115,10 +131,10 @@ def _headline(summary: PixelErrorSummary, unit: str) -> list[tuple[str, str]]:
         return []
     statistics = summary.overall[split]
     return [
-        (f"{_number(statistics.median)} px", f"median error, {split} frames"),
-        (f"{_number(statistics.mean)} px", f"mean error, {split} frames"),
-        (f"{_number(statistics.percentile_90)} px", f"90 % of {split} keypoints are nearer"),
-        (str(sum(summary.frames.values())), f"labelled {unit}"),
+        (f"{_number(statistics.median)} {unit}", f"median error, {split} frames"),
+        (f"{_number(statistics.mean)} {unit}", f"mean error, {split} frames"),
+        (f"{_number(statistics.percentile_90)} {unit}", f"90 % of {split} keypoints are nearer"),
+        (str(sum(summary.frames.values())), f"labelled {rows_are}"),
     ]
 
 

@@ -16,6 +16,7 @@ from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.metric_files import MetricTable
 from lp_analysis.metrics.summary import PixelErrorSummary
+from lp_analysis.prediction.space_errors import SpaceErrors
 from lp_analysis.rendering.text import Picture
 from lp_analysis.tracks.review import Doubt
 
@@ -148,6 +149,7 @@ class TrainingReport:
         curves: What the training logged.
         worst_frames: Pictures of the frames with the largest errors, the worst first.
         confidence: How reliable the confidence is.
+        space: The errors in space, of calibrated cameras.
         videos: Metrics of predicted videos.
         animal_errors: The errors by contact, where frames show several animals.
         animals: Who was found in predicted videos of several animals.
@@ -161,6 +163,7 @@ class TrainingReport:
     curves: TrainingCurves | None = None
     worst_frames: Sequence[CaptionedPicture] = ()
     confidence: ReportedConfidence | None = None
+    space: SpaceErrors | None = None
     videos: Sequence[ReportedVideo] = ()
     animal_errors: AnimalErrors | None = None
     animals: Sequence[ReportedAnimals] = ()

@@ -15,7 +15,7 @@ from lp_analysis.triangulation.quality import (
     world_error,
 )
 from lp_analysis.triangulation.reprojection import Reprojected, reproject
-from lp_analysis.triangulation.rigs import SessionRigs
+from lp_analysis.triangulation.rigs import LabelRigs, SessionRigs, label_rigs
 from lp_analysis.triangulation.tables import (
     Triangulated,
     TriangulationOptions,
@@ -26,6 +26,7 @@ from lp_analysis.triangulation.tables import (
 
 __all__ = [
     "BoneLength",
+    "LabelRigs",
     "MatchedViews",
     "MatchingOptions",
     "Reprojected",
@@ -35,6 +36,7 @@ __all__ = [
     "Triangulated",
     "TriangulationOptions",
     "bone_lengths",
+    "label_rigs",
     "leave_one_view_out",
     "match_views",
     "reproject",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lp_analysis.errors import TriangulationError
@@ -41,6 +41,7 @@ class ViewLabels(NamedTuple):
         points: (V, R, K, 2) in frame px; NaN where there is none.
         weights: (V, R, K): 1 for a visible keypoint, `GUESSED` for an occluded one that has a
             position; NaN where there is none.
+        places: (V, R) the row of the joined labels that each is; -1 where a view has none.
     """
 
     table: PoseTable
@@ -48,6 +49,7 @@ class ViewLabels(NamedTuple):
     images: tuple[dict[str, str], ...]
     points: Float[ndarray, "views rows keypoints 2"]
     weights: Float[ndarray, "views rows keypoints"]
+    places: Int[ndarray, "views rows"]
 
 
 def view_labels(
@@ -66,7 +68,20 @@ def view_labels(
     """
     views = ViewNames(tuple(files), offsets or {})
     labels = read_view_labels(files, views, name_all=False)
-    labels = labels.rows(np.flatnonzero(labels.has_position.any(axis=1)))
+    return by_moment(labels.rows(np.flatnonzero(labels.has_position.any(axis=1))), views)
+
+
+def by_moment(labels: PoseTable, views: ViewNames) -> ViewLabels:
+    """The labels of several views, those of one animal in one frame together.
+
+    Args:
+        labels: As `lp_data.sessions.join_views` joins them.
+        views: The V views.
+
+    Raises:
+        SessionError: The path of an image does not say its view.
+        TriangulationError: Of several animals some have no name.
+    """
     names = labels.individual or (None,) * len(labels)
     if labels.individual is not None and None in names:
         raise TriangulationError(
@@ -78,11 +93,12 @@ def view_labels(
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     shape = (len(views), len(places), labels.num_keypoints)
     points, weights = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
+    rows = np.full(shape[:2], -1)
     images: list[dict[str, str]] = [{} for _ in places]
     trust = np.where(labels.codes == Visibility.VISIBLE, 1.0, GUESSED)
     for row, (key, view) in enumerate(zip(keys, views.numbers(labels), strict=True)):
         at = view, places[key]
-        points[at] = labels.points[row]
+        points[at], rows[at] = labels.points[row], row
         weights[at] = np.where(labels.has_position[row], trust[row], np.nan)
         images[places[key]][views.names[view]] = labels.image_paths[row]
     frames, individuals = tuple(zip(*places, strict=True)) or ((), ())
@@ -93,7 +109,7 @@ def view_labels(
         individual=individuals if labels.individual is not None else None,
     )
     sessions = tuple(map(session_of, frames))
-    return ViewLabels(table, sessions, tuple(images), points, weights)
+    return ViewLabels(table, sessions, tuple(images), points, weights, rows)
 
 
 def triangulate_labels(

@@ -28,6 +28,8 @@ class BoneLength(NamedTuple):
 
     Attributes:
         bone: Names of its two keypoints.
+        mean: Its mean length in world units; NaN where it is never seen.
+        deviation: The standard deviation, in world units.
         median: Its median length in world units; NaN where it is never seen.
         spread: Its robust standard deviation, from the median absolute deviation, as a share of the
             median.
@@ -35,6 +37,8 @@ class BoneLength(NamedTuple):
     """
 
     bone: tuple[str, str]
+    mean: float
+    deviation: float
     median: float
     spread: float
     rows: int
@@ -63,7 +67,11 @@ def bone_lengths(
         median = float(np.median(length)) if len(length) else np.nan
         off = float(np.median(np.abs(length - median))) if len(length) else np.nan
         spread = _TO_DEVIATION * off / median if median else np.nan
-        found.append(BoneLength((first, second), median, spread, len(length)))
+        mean, deviation = (
+            (float(length.mean()), float(length.std())) if len(length) else (np.nan, np.nan)
+        )
+        bone = BoneLength((first, second), mean, deviation, median, spread, len(length))
+        found.append(bone)
     return found
 
 

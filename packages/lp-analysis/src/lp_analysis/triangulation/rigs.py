@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from lp_analysis.errors import TriangulationError
+from lp_core.errors import CameraError, LPError, reason_of
 from lp_core.geometry.cameras import Rig
-from lp_data.sessions import MANIFEST, find_calibrations, listed_sessions
+from lp_core.poses import PoseTable
+from lp_data.sessions import (
+    MANIFEST,
+    ViewNames,
+    calibrations_of_labels,
+    find_calibrations,
+    listed_sessions,
+    sizes_of_views,
+)
 from lp_data.sessions.calibrations import FOLDER, WHOLE_PROJECT
+from lp_data.sessions.names import session_of
 from lp_io.calibration import read_rig
 
 
@@ -81,3 +93,112 @@ class SessionRigs:
         if file not in self._read:
             self._read[file] = read_rig(file, self._size)
         return self._read[file]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelRigs:
+    """The cameras of labelled frames, as a model directory keeps them.
+
+    Attributes:
+        rigs: Those that differ, each with the cameras of all views.
+        files: For each the name of the file that it was read from.
+        numbers: The place of the rig of each session, or of each frame where the frames of a
+            session have different ones.
+    """
+
+    rigs: tuple[Rig, ...]
+    files: tuple[str, ...]
+    numbers: Mapping[str, int]
+
+    @classmethod
+    def read(cls, files: Mapping[str, Path], views: Sequence[str]) -> LabelRigs:
+        """The cameras in the file of each labelled frame.
+
+        Args:
+            files: By frame, as `ViewNames.moment` names it.
+            views: The views that each must have a camera of.
+
+        Raises:
+            CalibrationFileError: A file cannot be read.
+            CameraError: A file lacks a view.
+        """
+        places = {file: place for place, file in enumerate(dict.fromkeys(files.values()))}
+        of_session: dict[str, set[int]] = {}
+        for moment, file in files.items():
+            of_session.setdefault(session_of(moment), set()).add(places[file])
+        numbers = {
+            session_of(moment) if len(of_session[session_of(moment)]) == 1 else moment: places[file]
+            for moment, file in files.items()
+        }
+        rigs = tuple(read_rig(file).subset(views) for file in places)
+        return cls(rigs, tuple(file.name for file in places), numbers)
+
+    def number(self, moment: str) -> int | None:
+        """The place of the rig of a frame; None where its cameras are not known."""
+        known = self.numbers.get(moment)
+        return self.numbers.get(session_of(moment)) if known is None else known
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        named = zip(self.files, self.rigs, strict=True)
+        rigs = [{"file": file, **rig.to_dict()} for file, rig in named]
+        return {"rigs": rigs, "sessions": dict(self.numbers)}
+
+    @classmethod
+    def from_dict(cls, values: object) -> LabelRigs | None:
+        """What `to_dict` gave; None of None.
+
+        Raises:
+            TriangulationError: The values are not such.
+        """
+        if values is None:
+            return None
+        try:
+            known = cast("dict[str, Any]", values)
+            rigs = tuple(Rig.from_dict(each) for each in known["rigs"])
+            numbers = {str(name): int(place) for name, place in known["sessions"].items()}
+            files = tuple(str(each["file"]) for each in known["rigs"])
+        except (KeyError, TypeError, ValueError, AttributeError, CameraError) as error:
+            raise TriangulationError("what is kept of the cameras is damaged") from error
+        if any(not 0 <= place < len(rigs) for place in numbers.values()):
+            raise TriangulationError("what is kept of the cameras is damaged")
+        return cls(rigs, files, numbers)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """A line for each set of cameras that are alike: their files, sessions and sizes."""
+        groups: dict[str, list[int]] = {}
+        for place, rig in enumerate(self.rigs):
+            cameras = ", ".join(f"{c.name} ({c.model}, {c.size[0]}×{c.size[1]} px)" for c in rig)
+            text = f"{cameras}, in {rig.unit or 'a unit that is not known'}"
+            groups.setdefault(text, []).append(place)
+        lines = []
+        for text, places in groups.items():
+            files = ", ".join(dict.fromkeys(self.files[place] for place in places))
+            own = ", ".join(name for name, number in self.numbers.items() if number in places)
+            lines.append(f"{text}; {files} of {own}")
+        return tuple(lines)
+
+
+def label_rigs(
+    project: Path, labels: PoseTable, views: ViewNames | None, table: str | None = None
+) -> tuple[LabelRigs | None, tuple[str, ...]]:
+    """The cameras of labelled frames, and a note where they are there, but cannot be used.
+
+    Args:
+        project: The folder of the project.
+        labels: The labels of all views.
+        views: The views; None of one camera.
+        table: ``camera_params_file``, relative to the project.
+    """
+    if views is None:
+        return None, ()
+    try:
+        files = calibrations_of_labels(project, labels, views, table)
+        sizes = sizes_of_views(project, labels, views, files)
+        rigs = LabelRigs.read(files, views.names)
+        for rig, known in zip(rigs.rigs, sizes.values(), strict=True):
+            rig.check_sizes(known)
+    except LPError as error:
+        return None, (f"note: there will be no errors in space: {reason_of(error)}",)
+    return (rigs if files else None), ()

@@ -4,6 +4,7 @@ from lp_data.errors import SessionError
 from lp_data.sessions.calibrations import (
     calibration_of_videos,
     calibrations_of,
+    calibrations_of_labels,
     find_calibrations,
     sizes_of_views,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "ViewSet",
     "calibration_of_videos",
     "calibrations_of",
+    "calibrations_of_labels",
     "find_calibrations",
     "find_sessions",
     "group_videos",

@@ -10,7 +10,7 @@ from lp_core.poses import PoseTable
 from lp_core.poses.csv_text import opened_csv_rows, place_in
 from lp_data.errors import SessionError
 from lp_data.images import image_file, image_size
-from lp_data.sessions.manifest import MANIFEST, SessionManifest, SessionVideo
+from lp_data.sessions.manifest import MANIFEST, SessionManifest, SessionVideo, listed_sessions
 from lp_data.sessions.names import ViewNames, session_of
 
 FOLDER = "calibrations"
@@ -56,6 +56,25 @@ def calibrations_of(
             remedy="give every labelled frame a row",
         )
     return {moment: named[_frame(moment)] for moment in frames}
+
+
+def calibrations_of_labels(
+    project: Path, labels: PoseTable, views: ViewNames, table: str | None = None
+) -> dict[str, Path]:
+    """`calibrations_of` the labelled frames of a project, with its manifest.
+
+    Args:
+        project: The folder of the project.
+        labels: The labels of all views.
+        views: The views of the project.
+        table: ``camera_params_file`` as the config has it, relative to the project; None without.
+
+    Raises:
+        SessionError: As `calibrations_of`.
+    """
+    listed = listed_sessions(views.names, [project])
+    named = project / Path(table).expanduser() if table else None
+    return calibrations_of(project, views.moments(labels), views, listed=listed, table=named)
 
 
 def _frame(moment: str) -> tuple[str, str]:
@@ -161,7 +180,7 @@ def calibration_of_videos(
     videos: Sequence[SessionVideo],
     views: ViewNames,
     project: Path | None = None,
-    table: Path | None = None,
+    table: str | None = None,
 ) -> Path | None:
     """The file of the cameras that filmed the videos of a session; None where none is found.
 
@@ -173,19 +192,21 @@ def calibration_of_videos(
         videos: The videos of one session, with what manifests say of them.
         views: The views of the project.
         project: The folder of the project that the tracker was trained on; None without one.
-        table: Its ``camera_params_file``; None without one. A file that is gone counts as none.
+        table: Its ``camera_params_file``, relative to it; None without one. A file that is gone
+            counts as none.
 
     Raises:
         SessionError: The table cannot be read, or frames of the session have different cameras.
     """
     session = videos[0].session
-    if table is not None and project is not None and table.is_file():
-        rows = _read_table(table, project, views).items()
-        named = {file for (of, _), file in rows if of == session}
+    file = project / Path(table).expanduser() if table and project else None
+    if file is not None and project is not None and file.is_file():
+        rows = _read_table(file, project, views).items()
+        named = {rig for (of, _), rig in rows if of == session}
         if len(named) > 1:
             raise SessionError(
                 f"frames of the session '{session}' have different cameras",
-                where=f"{_KEY}: {table}",
+                where=f"{_KEY}: {file}",
                 remedy="say by --rig which cameras filmed the videos",
             )
         if named:

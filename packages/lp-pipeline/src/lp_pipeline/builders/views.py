@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from lp_core.poses import PoseTable
 from lp_data.sessions import (
     SessionManifest,
     ViewNames,
-    calibrations_of,
+    calibrations_of_labels,
     find_sessions,
     listed_sessions,
     sizes_of_views,
@@ -56,14 +57,8 @@ def get_cameras(
     """
     if views is None:
         return None
-    folder, table = _project(config), config.data.camera_params_file
-    files = calibrations_of(
-        folder,
-        views.moments(labels),
-        views,
-        listed=listed_sessions(views.names, [folder]),
-        table=folder / Path(table).expanduser() if table else None,
-    )
+    folder = _project(config)
+    files = calibrations_of_labels(folder, labels, views, config.data.camera_params_file)
     packed = packed_rigs(sizes_of_views(folder, labels, views, files), views.names)
     return {moment: packed[file] for moment, file in files.items()} or None
 
@@ -71,18 +66,11 @@ def get_cameras(
 def space_options(
     config: Config | None, views: ViewNames | None, calibration: ConfidenceCalibration | None
 ) -> SpaceOptions:
-    """How points in space are made of predictions, as the config of their tracker has it.
-
-    Args:
-        config: Of the tracker; None where it is not known.
-        views: The cameras of the tracker; None of one.
-        calibration: Of its confidences.
-    """
+    """How points in space are made of predictions, as the config of their tracker has it."""
+    known = SpaceOptions(views, calibration=calibration)
     if config is None:
-        return SpaceOptions(views, calibration=calibration)
-    folder, table = _project(config), config.data.camera_params_file
-    named = folder / Path(table).expanduser() if table else None
-    return SpaceOptions(views, project=folder, table=named, calibration=calibration)
+        return known
+    return replace(known, project=_project(config), table=config.data.camera_params_file)
 
 
 def _project(config: Config) -> Path:

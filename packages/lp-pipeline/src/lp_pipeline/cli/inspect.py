@@ -1,4 +1,4 @@
-"""``litpose check`` and ``config``: look, and change nothing."""
+"""``litpose check``, ``inspect`` and ``config``: look, and change nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lp_io.errors import ConversionError
-from lp_pipeline.cli.options import ConfigFile, Overrides
+from lp_pipeline.cli.options import ConfigFile, ModelDir, Overrides
 from lp_pipeline.printing import say
 
 LABEL_FILES = "CollectedData"
@@ -45,6 +45,21 @@ class Check:
         say(report_text(report, verbose=self.verbose))
         if report.errors:
             raise typer.Exit(2)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Tell what a model directory holds: keypoints, views, cameras, errors."""
+
+    model_dir: ModelDir
+
+    def run(self) -> None:
+        """Print what its manifest says."""
+        from lp_analysis.prediction.model_facts import told_model
+        from lp_io.checkpoint import read_manifest
+
+        for line in told_model(read_manifest(self.model_dir)):
+            say(line)
 
 
 @dataclass(frozen=True)

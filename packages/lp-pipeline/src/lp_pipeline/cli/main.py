@@ -16,7 +16,7 @@ from lp_pipeline.cli.compare import Compare
 from lp_pipeline.cli.convert import Convert
 from lp_pipeline.cli.demo import Demo
 from lp_pipeline.cli.evaluate import Evaluate
-from lp_pipeline.cli.inspect import Check, CheckConfig, ShowConfig, ShowSchema
+from lp_pipeline.cli.inspect import Check, CheckConfig, Inspect, ShowConfig, ShowSchema
 from lp_pipeline.cli.options import Command, add_command
 from lp_pipeline.cli.outliers import Outliers
 from lp_pipeline.cli.plugins import ListPlugins, NewModel
@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, type[Command]]] = {
     "Projects": {"convert": Convert, "check": Check, "preview": Preview, "calibrate": Calibrate},
     "Plug-ins": {"list": ListPlugins, "new-model": NewModel},
     "Look at predictions": {
+        "inspect": Inspect,
         "evaluate": Evaluate,
         "compare": Compare,
         "outliers": Outliers,

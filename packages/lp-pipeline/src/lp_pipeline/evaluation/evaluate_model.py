@@ -22,6 +22,7 @@ from lp_analysis.metrics.metric_files import (
 )
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_analysis.prediction.animals import animal_predictor
+from lp_analysis.prediction.space_errors import errors_of_model, write_space_errors
 from lp_analysis.terminal_tables import pixel_error_table
 from lp_core.text import quoted
 from lp_data.inference.handler import PredictionHandler
@@ -152,6 +153,7 @@ def write_project_evaluation(project: ModelProject, result: LabeledPrediction) -
         write_pixel_error_summary(own, folder / f"{Path(PIXEL_ERROR_SUMMARY).stem}_{view}.csv")
     summary = PixelErrorSummary.from_errors(result.visible_errors, names, result.sets)
     write_pixel_error_summary(summary, folder / PIXEL_ERROR_SUMMARY)
+    write_space_errors(errors_of_model(project.manifest, *result.tables), folder)
     curves = training_curves(project)
     write_error_plot(folder / ERROR_PLOT, result.visible_errors, names, result.sets, curves=curves)
 

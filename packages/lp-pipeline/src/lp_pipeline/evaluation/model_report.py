@@ -7,6 +7,7 @@ from pathlib import Path
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction
 from lp_analysis.metrics.metric_files import outdated_tables
+from lp_analysis.prediction.space_errors import errors_of_model
 from lp_analysis.rendering.style import DrawingStyle
 from lp_analysis.report.animals import animal_facts, errors_by_contact, reported_several
 from lp_analysis.report.content import (
@@ -56,6 +57,7 @@ def write_model_report(
             errors=result.metric(result.visible_errors),
             curves=curves,
             worst_frames=worst,
+            space=errors_of_model(project.manifest, *result.tables),
             confidence=reported_confidence(result, calibration=calibration),
             videos=reported_videos([] if errors else videos, metrics, style, note),
             animal_errors=errors,

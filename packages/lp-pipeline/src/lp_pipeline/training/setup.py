@@ -8,10 +8,11 @@ from typing import Any
 
 from pytorch_lightning import seed_everything
 
+from lp_analysis.triangulation import LabelRigs, label_rigs
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
 from lp_io.checkpoint import save_model
-from lp_io.model_directory import VIEWS
+from lp_io.model_directory import CAMERAS, VIEWS
 from lp_io.start_weights import start_from
 from lp_pipeline.builders.animals import (
     detector_config,
@@ -23,6 +24,7 @@ from lp_pipeline.builders.animals import (
 from lp_pipeline.builders.data import get_data_module, get_dataset
 from lp_pipeline.builders.losses import get_loss_factories
 from lp_pipeline.builders.model import batches_per_epoch, get_model, get_tracker_class
+from lp_pipeline.config.paths import data_dir
 from lp_pipeline.config.schema import Config
 from lp_pipeline.training.trainer import notes_on_annealing
 
@@ -37,6 +39,7 @@ class TrainingSetup:
         data: Its data.
         notes: What the user should know of how they were built.
         detector: The config of what finds the animals for a tracker that looks at each; else None.
+        rigs: The cameras of the labelled frames; None where they are not calibrated.
     """
 
     config: Config
@@ -44,13 +47,15 @@ class TrainingSetup:
     data: LabeledDataModule
     notes: tuple[str, ...] = ()
     detector: Config | None = None
+    rigs: LabelRigs | None = None
 
     @property
     def extra(self) -> dict[str, Any]:
         """What the manifest keeps beside the tracker."""
         known = known_of_animals(self.config, self.data.dataset.table, type(self.tracker))
         views = self.data.dataset.views
-        return known if views is None else known | {VIEWS: views.to_dict()}
+        known |= {} if views is None else {VIEWS: views.to_dict()}
+        return known if self.rigs is None else known | {CAMERAS: self.rigs.to_dict()}
 
     def save(self, folder: Path, metrics: dict[str, float]) -> None:
         """Write the weights and the manifest, with the split and the values logged.
@@ -86,5 +91,7 @@ def set_up(config: Config) -> TrainingSetup:
     tracker = get_model(config, tracker_class, dataset.table.keypoint_names, losses, batches)
     start = config.model.checkpoint
     notes = start_from(tracker, Path(start)) if start is not None else ()
-    notes = (*notes_on_animals(config, labels), *notes, *notes_on_annealing(config, batches))
-    return TrainingSetup(config, tracker, data, notes, detector)
+    table = config.data.camera_params_file
+    rigs, more = label_rigs(data_dir(config), dataset.table, dataset.views, table)
+    notes = (*notes_on_animals(config, labels), *notes, *more, *notes_on_annealing(config, batches))
+    return TrainingSetup(config, tracker, data, notes, detector, rigs)
