@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
-from lp_core.poses import Animals, Content, read_pose_csv
+from lp_core.poses import Animals, Content, confidence_of, read_pose_csv
 from lp_data.video.open import open_video
 from lp_io.checkpoint import annotate_model, read_manifest
 from lp_io.model_directory import VIDEO_FOLDER, labeled_video_path, video_table
@@ -27,10 +28,35 @@ def test_one_training_makes_both_stages(mice_model):
     known = manifest.extra["top_down"]
     assert (known["several"], known["count"]) == (True, 2)
     assert known["crop_size"] == [64, 64]
+    assert len(known["limbs"]) == len(manifest.keypoint_names) - 1
     assert manifest.keypoint_names[0] == "nose"
     assert detector.keypoint_names == ("centroid",)
     assert 0.1 <= detector.extra["score_threshold"] <= 0.5
     assert manifest.split == detector.split
+
+
+def test_keypoints_that_are_too_far_apart_are_not_believed(mice_model, mice, tmp_path):
+    believed = []
+    for number, factor in enumerate((100.0, 0.01)):
+        folder = tmp_path / str(number)
+        shutil.copytree(mice_model, folder)
+        known = read_manifest(folder).extra["top_down"]
+        limbs = [[one, other, factor * longest] for one, other, longest in known["limbs"]]
+        annotate_model(folder, {"top_down": {**known, "limbs": limbs}})
+        annotate_model(folder / "detector", {"score_threshold": 0.0})
+        model = Model.from_dir(folder)
+        _make_sure(model.animals.handler.tracker)
+        confidence = confidence_of(model.predict_animals(mice.test_video))
+        assert len(confidence)
+        believed.append((confidence >= 0.2).sum(axis=1))
+    assert (believed[0] > believed[1]).all()
+
+
+def _make_sure(tracker):
+    """Sharpen the heatmaps of a tracker that learned for too short a time to be sure of any."""
+    *_, last = (part for part in tracker.head.modules() if hasattr(part, "weight"))
+    with torch.no_grad():
+        last.weight *= 1000
 
 
 def test_a_wrong_key_of_the_detector_is_told(litpose, mice_config, tiny_training):

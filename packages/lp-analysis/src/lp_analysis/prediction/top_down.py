@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from lp_analysis.metrics.duplicates import without_duplicates
 from lp_analysis.prediction.finder import load_finder
+from lp_analysis.prediction.strays import without_strays
 from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows, trace_back
 from lp_core.batches import Prediction
 from lp_core.poses import PoseTable, Skeleton
@@ -132,10 +133,10 @@ class TopDownPredictor:
     def _rows(self, run: Frames, small: Small, start: int, follower: Follower | None) -> LinkedRows:
         place, centres, scores = self.finder.find(small, (run.shape[1], run.shape[2]))
         found = self._crops.look(run, place.tolist(), centres)
-        confidence = found.confidences.double().numpy()
+        points, confidence = self._believed(found)
         rows = PoseTable(
             self.skeleton,
-            found.keypoints.double().numpy(),
+            points,
             tuple((start + place).tolist()),
             individual=(None,) * len(place),
             score=scores * confidence.mean(axis=1) if len(place) else scores,
@@ -154,7 +155,15 @@ class TopDownPredictor:
         """Look again at animals of a frame of a run, which should be about at some places."""
         middles = bounding_boxes(expected).mean(axis=1)
         found = self._crops.look(run, [at] * len(expected), middles, expected)
-        return found.keypoints.double().numpy(), found.confidences.double().numpy()
+        return self._believed(found, expected)
+
+    def _believed(
+        self, found: Prediction, expected: Float[ndarray, "animals keypoints 2"] | None = None
+    ) -> tuple[Float[ndarray, "animals keypoints 2"], Float[ndarray, "animals keypoints"]]:
+        """Keypoints in frame px and their confidences, 0 for those of another animal."""
+        points, confidence = found.keypoints.double().numpy(), found.confidences.double().numpy()
+        known = self.options.limbs, self.options.body_length
+        return points, without_strays(points, confidence, *known, expected)
 
 
 class _Backwards:

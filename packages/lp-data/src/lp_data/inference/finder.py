@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from lp_core.geometry import affine
+from lp_core.poses.limbs import Limb
 from lp_core.video import Frames
 from lp_data.datasets.samples import channels_first
 from lp_data.images import resize
@@ -28,6 +29,7 @@ class TopDownOptions:
         several: Whether a frame may show any number of animals; else it shows one.
         count: How many there are at most; None where that is not known.
         score_threshold: Score from which on a centroid is looked at, where there may be several.
+        limbs: Those of labelled animals, in frame px; none where they are not known.
     """
 
     crop_size: tuple[int, int]
@@ -35,6 +37,7 @@ class TopDownOptions:
     several: bool
     count: int | None
     score_threshold: float
+    limbs: tuple[Limb, ...] = ()
 
 
 class AnimalFinder:

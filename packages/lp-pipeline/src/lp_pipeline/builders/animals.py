@@ -11,6 +11,7 @@ from lp_analysis.metrics.oks import body_length
 from lp_analysis.metrics.shape import usual_shape
 from lp_core.poses import PoseTable
 from lp_core.poses.centroids import centroids
+from lp_core.poses.limbs import limbs_of
 from lp_core.regions import RegionSource
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data import regions
@@ -134,7 +135,8 @@ def known_of_animals(
         "count": config.animals.count,
     }
     if config.animals.top_down:
-        return {TOP_DOWN: {"crop_size": list(_crop_size(config)), **known}}
+        limbs = [list(limb) for limb in limbs_of(labels.points)]
+        return {TOP_DOWN: {"crop_size": list(_crop_size(config)), "limbs": limbs, **known}}
     return {WHOLE_FRAME: known}
 
 
