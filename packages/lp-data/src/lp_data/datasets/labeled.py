@@ -25,6 +25,7 @@ from lp_core.regions import Box, Region, RegionSource, WholeFrame
 from lp_data.augmentation.effect import Augmenter
 from lp_data.cache import DEFAULT_BUDGET, ImageCache, open_cache
 from lp_data.datasets.neighbours import context_window
+from lp_data.datasets.pasting import CopyPaste, lone_animals
 from lp_data.datasets.samples import Epoch, channels_first, sample_rng, warped
 from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
 from lp_data.images import image_file, missing_image_remedy, on_image
@@ -84,6 +85,7 @@ class Moved(NamedTuple):
         return frames, np.concatenate([self.keypoints.numpy()[None], _moved(labels[1:], self.warp)])
 
 
+_PASTING = 2  # so that what is pasted is not drawn as the image is augmented
 _OF_ROWS = ("keypoints", "visibility", "table_row")
 
 
@@ -198,6 +200,7 @@ class LabeledDataset(Dataset[LabeledSample]):
             processes=processes,
             boxes=None if regions is None else [box for _, box in unique],
         )
+        self._pasting: CopyPaste | None = None
 
     def _context(
         self, parts: list[tuple[str, list[int], Region]], boxes: list[Box | None]
@@ -246,6 +249,28 @@ class LabeledDataset(Dataset[LabeledSample]):
         plain._epoch = Epoch()
         return plain
 
+    def paste_animals(self, probability: float, samples: Sequence[int]) -> None:
+        """Put animals of some samples into contact with those of others, where they are augmented.
+
+        See `lp_data.datasets.pasting`. Whole images, and images with context, stay as they are.
+
+        Args:
+            probability: How often an image gets another animal.
+            samples: Those that animals are cut out of: of the training images, not of others.
+        """
+        if not probability or self._surroundings is None or self.context_frames > 1:
+            return
+        images = dict(self.table.by_frame())
+        poses, others = [], []
+        for sample, rows in enumerate(self._rows):
+            to_model = cutting((0, 0), self._boxes[sample], self._read_size)
+            beside = np.setdiff1d(images[self.table.frame[rows[0]]], rows)
+            poses.append(_moved(self.table.points[rows[:1]], to_model))
+            others.append(_moved(self.table.points[beside], to_model))
+        usable = np.isin(np.arange(len(poses)), samples)
+        alone = lone_animals(np.concatenate(poses), others) & usable
+        self._pasting = CopyPaste(probability, np.concatenate(poses), alone, self._image)
+
     def frame_size(self, sample: int) -> tuple[int, int]:
         """(height, width) of an image as it is on disk.
 
@@ -275,6 +300,13 @@ class LabeledDataset(Dataset[LabeledSample]):
         keypoints = _moved(labels, to_model)
         visibility = self._codes[rows].astype(np.int64)
         rng = None
+        if self._pasting is not None and self.augmenter is not None:
+            pasting = sample_rng(self.seed, self._epoch.number, sample, draw, _PASTING)
+            if pasted := self._pasting(sample, images[0], keypoints[0], pasting):
+                images = pasted.image[None]
+                keypoints = np.concatenate([keypoints, pasted.pose[None]])
+                seen = visibility == Visibility.VISIBLE
+                visibility = np.where(seen & pasted.hidden, int(Visibility.OCCLUDED), visibility)
         if self.augmenter is not None:
             rng = sample_rng(self.seed, self._epoch.number, sample, draw)
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
@@ -303,9 +335,15 @@ class LabeledDataset(Dataset[LabeledSample]):
             "table_row": torch.from_numpy(rows),
         }
         if self._others is not None:
-            found["others"] = torch.full((max(map(len, self._others)), *own.shape[1:]), torch.nan)
+            most = max(map(len, self._others)) + (self._pasting is not None)
+            found["others"] = torch.full((most, *own.shape[1:]), torch.nan)
             found["others"][: len(beside)] = beside
         return found
+
+    def _image(self, sample: int) -> UInt8[ndarray, "H W 3"]:
+        """An image without context."""
+        image: UInt8[ndarray, "H W 3"] = self._images(sample)[0][0]
+        return image
 
     def _images(self, sample: int) -> tuple[UInt8[ndarray, "F H W 3"], tuple[int, int]]:
         """An image with its context, not to be written to, and its size in frame px."""

@@ -154,6 +154,7 @@ def get_data_module(
         training.train_frames,
         dataset.views,
     )
+    dataset.paste_animals(config.animals.copy_paste, dataset.samples_of(split.train))
     sizes: dict[str, Any] = {
         "train_batch_size": training.train_batch_size,
         "val_batch_size": training.val_batch_size,

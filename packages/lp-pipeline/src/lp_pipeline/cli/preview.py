@@ -98,8 +98,10 @@ def _labelled_sheet(
     count = min(WINDOWS if tracker_class.context_frames > 1 else IMAGES, len(labels))
     labels = labels.rows(np.linspace(0, len(labels) - 1, count).round().astype(int).tolist())
     has_heatmaps = tracker_class.target_kind == "heatmaps"
+    dataset = get_dataset(config, tracker_class, labels)
+    dataset.paste_animals(config.animals.copy_paste, range(len(dataset)))
     return labelled_sheet(
-        get_dataset(config, tracker_class, labels),
+        dataset,
         config.training.rng_seed_data_pt,
         cell=2**config.data.downsample_factor if has_heatmaps else None,
     )

@@ -451,6 +451,8 @@ class AnimalsConfig(Section):
         crop_size: The longer side of crops in frame px; null takes the largest labelled animal and
             a quarter more.
         crop_jitter: How far crops are moved at random in training, as a share of their size.
+        copy_paste: Share of the crops that in training get an animal of another crop, in contact
+            with their own.
         count: How many animals there are at most; null where that is not known.
         detector_type: The registered tracker that finds them.
         detector: What of the other keys differs for it, such as ``{model: {backbone: resnet18}}``.
@@ -459,6 +461,7 @@ class AnimalsConfig(Section):
     top_down: bool | None = None
     crop_size: Annotated[int, Field(ge=8)] | None = None
     crop_jitter: Annotated[float, Field(ge=0, le=0.25)] = 0.1
+    copy_paste: Share = 0.5
     count: Count | None = None
     detector_type: str = "centroid"
     detector: dict[str, Any] = {}
