@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from lp_analysis.smoothing.matrices import applied, pseudo_observations, solved
@@ -177,21 +177,24 @@ class AffineViews:
     def places(self, points: Points, variance: Points) -> Float[ndarray, "coords frames series"]:
         """See `Projection`."""
         observed, _ = self.weighed(points, variance)
-        return _solved_by_frame(observed, self.coords)
+        unused = (self.loadings == 0).all(axis=(0, 1))
+        return _solved_by_frame(observed, unused)
 
     def tiled(self, times: int) -> AffineViews:
         """See `Projection`."""
         return AffineViews(np.tile(self.loadings, times), np.tile(self.offsets, times))
 
 
-def _solved_by_frame(observed: Observed, p: int) -> Float[ndarray, "coords frames series"]:
-    """The coordinates that the observations of a frame determine by themselves."""
+def _solved_by_frame(
+    observed: Observed, unused: Bool[ndarray, "coords series"]
+) -> Float[ndarray, "coords frames series"]:
+    """The coordinates that the observations of a frame determine; 0 of those that no view shows."""
     rows, precisions, values = observed
     information = np.einsum("kifx,kjfx,kfx->ijfx", rows, rows, precisions, optimize=True)
     vector = np.einsum("kifx,kfx->ifx", rows, values, optimize=True)
-    known = (precisions > 0).all(axis=0)
-    for i in range(p):
-        information[i, i] = np.where(known, information[i, i], 1.0)
+    known = ((precisions > 0) | unused[:, None]).all(axis=0)
+    for i in range(len(unused)):
+        information[i, i] = np.where(known & ~unused[i], information[i, i], 1.0)
     found = solved(information, vector[:, None])[:, 0]
     return np.where(known, found, np.nan)
 

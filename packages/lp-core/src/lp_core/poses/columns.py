@@ -1,7 +1,8 @@
 """DeepLabCut's wide layout: a column for each scorer, individual, keypoint and coordinate.
 
 CSV, HDF5, Parquet and pandas frames hold it alike. Labels have the coordinates ``x``, ``y`` and
-perhaps ``visible``, predictions ``x``, ``y`` and ``likelihood``.
+perhaps ``visible``, predictions ``x``, ``y`` and ``likelihood``. Smoothed predictions may also have
+those of ensemble-kalman-smoother: what it was given, and the variances before and after.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ LEVELS = ("scorer", "bodyparts", "coords")
 LEVELS_OF_SEVERAL = ("scorer", "individuals", "bodyparts", "coords")
 
 
+ENSEMBLE = ("x_ens_median", "y_ens_median")
+ENSEMBLE_VARIANCE = ("x_ens_var", "y_ens_var")
+POSTERIOR_VARIANCE = ("x_posterior_var", "y_posterior_var")
+SMOOTHED = ("x", "y", "likelihood", *ENSEMBLE, *ENSEMBLE_VARIANCE, *POSTERIOR_VARIANCE)
+"""The coordinates of smoothed predictions in the layout of ensemble-kalman-smoother: the smoothed
+position, the median of the members of an ensemble, their variance, and that of the smoothed
+position."""
+
+
 class Content(Enum):
     """What a file of poses holds: the coordinate that it may have beyond x and y."""
 
@@ -57,11 +67,14 @@ class Animals(NamedTuple):
             DeepLabCut's individual ``single``, belong to whichever is taken.
         several: Take all of them, each with rows of its own.
         scorer: Whose columns are taken; None takes those of the only scorer.
+        ensemble: Of smoothed predictions, take what was smoothed: the medians of an ensemble, and
+            their variances.
     """
 
     wanted: str | None = None
     several: bool = False
     scorer: str | None = None
+    ensemble: bool = False
 
 
 ONE_ANIMAL = Animals()
@@ -82,6 +95,7 @@ class WideLayout:
         columns: (A, K, 2 or 3) the columns of x, y and, where any has it, visible or likelihood;
             -1 where there is none.
         content: What the third coordinate is.
+        variances: (A, K, 2) the columns of the variances of x and y; None where there are none.
     """
 
     skeleton: Skeleton
@@ -89,6 +103,7 @@ class WideLayout:
     individual: tuple[str, ...] | None
     columns: Int[ndarray, "individuals keypoints coords"]
     content: Content
+    variances: Int[ndarray, "individuals keypoints 2"] | None = None
 
     def table(
         self,
@@ -102,19 +117,24 @@ class WideLayout:
 
         Of labels, a position with one coordinate, or that is stated as not labelled, is dropped.
         """
-        if (self.columns < 0).any():
+        if (self.columns < 0).any() or self.variances is not None:
             nothing = np.full((len(values), 1), np.nan, values.dtype)
             values = np.concatenate([values, nothing], axis=1)
         grid = values[:, self.columns]
         if self.content is Content.LABELS:
             _clean_labels(grid)
-        return table_of(
-            PoseGrid(
-                self.skeleton, frame, self.individual, grid, self.with_third, split, read_from
-            ),
-            self.content.field,
-            scorer=self.scorer,
+        variances = None if self.variances is None else values[:, self.variances]
+        poses = PoseGrid(
+            self.skeleton,
+            frame,
+            self.individual,
+            grid,
+            self.with_third,
+            split,
+            read_from,
+            variances,
         )
+        return table_of(poses, self.content.field, scorer=self.scorer)
 
     @property
     def with_third(self) -> bool:
@@ -177,14 +197,29 @@ def parse_columns(
             )
     names = tuple(dict.fromkeys(columns[column][-2] for column in kept))
     has_third = _check_complete(found, content, place)
-    coords = ("x", "y", content.value) if has_third else ("x", "y")
+    third = (content.value,) if has_third else ()
+    stated = {coord for keypoints in found.values() for own in keypoints.values() for coord in own}
+    place_of = ENSEMBLE if animals.ensemble and {*ENSEMBLE} <= stated else ("x", "y")
+    variance = ENSEMBLE_VARIANCE if animals.ensemble else POSTERIOR_VARIANCE
+    return WideLayout(
+        Skeleton(names),
+        columns[kept[0]][0],
+        tuple(found) if several else None,
+        _places_of(found, names, (*place_of, *third)),
+        content,
+        _places_of(found, names, variance) if {*variance} <= stated else None,
+    )
+
+
+def _places_of(
+    found: dict[str, dict[str, dict[str, int]]], names: Sequence[str], coords: Sequence[str]
+) -> Int[ndarray, "individuals keypoints coords"]:
+    """The columns of coordinates of all keypoints of all individuals; -1 where there is none."""
     grid = [
         [[keypoints.get(name, {}).get(coord, -1) for coord in coords] for name in names]
         for keypoints in found.values()
     ]
-    individual = tuple(found) if several else None
-    scorer = columns[kept[0]][0]
-    return WideLayout(Skeleton(names), scorer, individual, np.array(grid, dtype=np.intp), content)
+    return np.array(grid, dtype=np.intp)
 
 
 def _content(columns: Sequence[tuple[str, ...]]) -> Content:
@@ -234,6 +269,8 @@ def _of_animals(
 
 def _check_coord(coord: str, content: Content, place: str | None) -> None:
     if coord in ("x", "y", content.value):
+        return
+    if content is Content.PREDICTIONS and coord in SMOOTHED:
         return
     if coord == "likelihood":
         raise PoseError(

@@ -62,7 +62,10 @@ class CsvHeader:
 
     def place(self, line: int, column: int) -> str:
         """Words for the place of a cell of a column of numbers."""
-        animal, keypoint, coord = np.argwhere(self.layout.columns == column)[0].tolist()
+        found = np.argwhere(self.layout.columns == column)
+        if not len(found):  # of what stands beside positions
+            return place_in(self.path, line, self.places[column])
+        animal, keypoint, coord = found[0].tolist()
         third = self.layout.content.value
         name = f"{self.layout.skeleton.names[keypoint]} {('x', 'y', third)[coord]}"
         if self.layout.individual is not None:

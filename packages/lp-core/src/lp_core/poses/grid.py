@@ -37,6 +37,7 @@ class PoseGrid:
         values: (F, A, K, C): the coordinates x, y (and z), then the visibility or the confidence
             where there is one (``with_third``); NaN where there is no row.
         split, read_from: F names of splits, and F places for messages.
+        variances: (F, A, K, 2) of x and y, where they are stated.
     """
 
     skeleton: Skeleton
@@ -46,6 +47,7 @@ class PoseGrid:
     with_third: bool
     split: tuple[str, ...] | None = None
     read_from: tuple[str, ...] | None = None
+    variances: Float[ndarray, "frames individuals keypoints 2"] | None = None
 
     def of_individual(self, wanted: str | None) -> PoseGrid:
         """Only one individual, with the keypoints that exist once in the scene.
@@ -136,6 +138,7 @@ def table_of(grid: PoseGrid, third: str = "confidence", *, scorer: str) -> PoseT
     individual: tuple[str | None, ...] | None = None
     if grid.individual is None:
         place, values = np.arange(len(grid.frame)), grid.values[:, 0]
+        slot = np.zeros(len(place), dtype=np.int64)
     else:
         place, slot = _rows(grid.values)
         values = np.where((slot < 0)[:, None, None], np.nan, grid.values[place, slot])
@@ -153,10 +156,22 @@ def table_of(grid: PoseGrid, third: str = "confidence", *, scorer: str) -> PoseT
         individual=individual,
         visibility=np.nan_to_num(values[..., -1]).astype(np.int8) if stated else None,
         confidence=None if stated else last,
+        covariance=None if grid.variances is None else _diagonal(grid.variances, place, slot),
         split=taken(grid.split, place),
         scorer=scorer,
         read_from=taken(grid.read_from, place),
     )
+
+
+def _diagonal(
+    variances: Float[ndarray, "F A K 2"], place: Int[ndarray, " rows"], slot: Int[ndarray, " rows"]
+) -> Float[ndarray, "rows K 2 2"]:
+    """Covariances of the rows from the variances of their coordinates."""
+    own = np.where((slot < 0)[:, None, None], np.nan, variances[place, slot])
+    covariance = np.zeros((*own.shape, own.shape[-1]))
+    for axis in range(own.shape[-1]):
+        covariance[..., axis, axis] = own[..., axis]
+    return covariance
 
 
 def _rows(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +24,7 @@ ENDINGS = (".csv", ".parquet", ".nc")
 """The endings of files of points in space: CSV, Parquet with the same columns, and movement."""
 
 
+@runtime_checkable
 class Points3DWriter(Protocol):
     """Takes points in space part by part."""
 

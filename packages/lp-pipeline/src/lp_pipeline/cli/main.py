@@ -23,6 +23,7 @@ from lp_pipeline.cli.plugins import ListPlugins, NewModel
 from lp_pipeline.cli.predict import Predict
 from lp_pipeline.cli.preview import Preview
 from lp_pipeline.cli.render import Render
+from lp_pipeline.cli.smooth import Smooth
 from lp_pipeline.cli.track import Track
 from lp_pipeline.cli.train import Train
 from lp_pipeline.cli.triangulate import Triangulate
@@ -39,6 +40,7 @@ COMMANDS: dict[str, dict[str, type[Command]]] = {
         "compare": Compare,
         "outliers": Outliers,
         "render": Render,
+        "smooth": Smooth,
         "track": Track,
         "triangulate": Triangulate,
     },
