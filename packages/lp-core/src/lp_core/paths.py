@@ -1,4 +1,4 @@
-"""Names written a little differently, paths of other systems, and which of two files is newer."""
+"""Names written a little differently, paths of other systems, and what lies there already."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import unicodedata
 from pathlib import Path, PureWindowsPath
 
-from lp_core.errors import nearest_name
+from lp_core.errors import LPError, nearest_name
 
 _NUMBER = re.compile(r"\d+")
 
@@ -110,3 +110,28 @@ def _numbers(name: str) -> list[int]:
 def is_newer(path: Path, other: Path) -> bool:
     """Whether a file is there and was made after another one, from which it follows."""
     return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+
+
+def refuse_existing(*paths: Path, overwrite: bool) -> None:
+    """Refuse to replace files, unless that is asked for.
+
+    Raises:
+        LPError: One of them exists.
+    """
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise LPError("this file exists already", where=path, remedy="--overwrite replaces it")
+
+
+def view_and_file(text: str) -> tuple[str, Path]:
+    """The view and the file of ``VIEW=FILE``.
+
+    Raises:
+        LPError: It is not such a text.
+    """
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise LPError(
+            f"'{text}' does not say which view a file is of", remedy="write it as VIEW=FILE"
+        )
+    return name, Path(path)

@@ -89,8 +89,8 @@ def shrunk(
 ) -> PerPoint:
     """Variances of few members, drawn to the usual one of the keypoint.
 
-    Two or three members agree by chance now and then; so the usual variance counts as if some
-    more members had it.
+    Two or three members agree now and then without being right; so the usual variance counts as if
+    some more members had it.
     """
     own = np.maximum(count - 1, 0.0)[..., None]
     given = own * np.nan_to_num(variance)

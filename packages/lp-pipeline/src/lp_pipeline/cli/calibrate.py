@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lp_core.paths import refuse_existing, view_and_file
 from lp_pipeline.cli.options import Overwrite
 from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
@@ -56,10 +57,7 @@ class Calibrate:
 
         if (self.board is None) == (self.rig is None):
             raise PipelineError("give either --board, to calibrate, or --rig, to refine it")
-        if self.output.exists() and not self.overwrite:
-            raise PipelineError(
-                "this file exists already", where=self.output, remedy="--overwrite replaces it"
-            )
+        refuse_existing(self.output, overwrite=self.overwrite)
         found = self._from_videos() if self.board is not None else self._refined()
         say(found.text())
         write_rig(found.rig, self.output)
@@ -91,17 +89,3 @@ class Calibrate:
         tables |= dict(view_and_file(text) for text in self.files if "=" in text)
         options = AdjustmentOptions(focal=self.focal)
         return refine_with_tables(rig, tables, options, session=self.session)
-
-
-def view_and_file(text: str) -> tuple[str, Path]:
-    """The view and the file of ``VIEW=FILE``.
-
-    Raises:
-        PipelineError: It is not such a text.
-    """
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise PipelineError(
-            f"'{text}' does not say which view a file is of", remedy="write it as VIEW=FILE"
-        )
-    return name, Path(path)

@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from lp_pipeline.cli.calibrate import view_and_file
+from lp_core.paths import refuse_existing, view_and_file
 from lp_pipeline.cli.options import Overwrite
 from lp_pipeline.cli.session import check_output_file
-from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
 
 
@@ -60,7 +59,7 @@ class Smooth:
         """Write the smoothed tables, and say what was chosen.
 
         Raises:
-            PipelineError: An output is there already, or options do not go together.
+            LPError: An output is there already, or options do not go together.
             SmoothingError: The tables do not go together.
         """
         from lp_analysis.smoothing import Outputs, SmoothingOptions, smooth_tables
@@ -73,10 +72,7 @@ class Smooth:
         if self.output is not None and len(tables) == 1:
             check_output_file(self.output, [".csv"])
         outputs = Outputs.of(tables, self.output, nine_columns=self.nine_columns, space=bool(rig))
-        for path in outputs.paths if not self.overwrite else ():
-            if path.exists():
-                problem, remedy = "this file exists already", "--overwrite replaces it"
-                raise PipelineError(problem, where=path, remedy=remedy)
+        refuse_existing(*outputs.paths, overwrite=self.overwrite)
         options = SmoothingOptions(
             self.dynamics, self.smoothness, self.gate or None, max_gap=self.max_gap
         )

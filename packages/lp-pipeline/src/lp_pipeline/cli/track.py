@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lp_core.paths import refuse_existing
 from lp_pipeline.cli.options import Overwrite
 from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
@@ -75,10 +76,7 @@ class Track:
         from lp_io.predictions import WriteOptions
 
         target = self.output or self.table.with_stem(f"{self.table.stem}_tracked")
-        if target.exists() and not self.overwrite:
-            raise PipelineError(
-                "this file exists already", where=target, remedy="--overwrite replaces it"
-            )
+        refuse_existing(target, overwrite=self.overwrite)
         counts = tuple(map(_count, self.count or ()))
         tracking = FileTracking(
             TrackingOptions(animals=self.animals, body_size=self.body_size),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lp_pipeline.cli.calibrate import view_and_file
+from lp_core.paths import refuse_existing, view_and_file
 from lp_pipeline.cli.options import Overwrite
 from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
@@ -78,10 +78,7 @@ class Triangulate:
         folder = next(iter(tables.values()), Path()).parent
         name = f"{session}_points3d.csv" if session else "points3d.csv"
         target = self.output or folder / name
-        if target.exists() and not self.overwrite:
-            raise PipelineError(
-                "this file exists already", where=target, remedy="--overwrite replaces it"
-            )
+        refuse_existing(target, overwrite=self.overwrite)
         options = TriangulationOptions(self.min_confidence, self.noise, self._offsets(), self.fps)
         done = triangulate_files(rigs, session, tables, target, options)
         say(f"{done.points} of {done.wanted} keypoints that a view saw, in {done.frames} frames")
