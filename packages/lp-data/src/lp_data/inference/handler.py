@@ -54,6 +54,12 @@ class PredictionHandler:
         self._network = with_folded_backbone(self.tracker) if on_cpu else self.tracker
         self._network.backbone.to(memory_format=torch.channels_last)
 
+    def with_tracker(self, tracker: BaseSupervisedTracker) -> PredictionHandler:
+        """One that runs another tracker in the same way."""
+        return PredictionHandler(
+            tracker, device=str(self.device), precision=self.precision, chunk=self.chunk
+        )
+
     @cached_property
     def weights_digest(self) -> str:
         """`lp_core.trackers.weights.weights_digest` of the tracker."""

@@ -64,7 +64,8 @@ def predict_group(
         }
         name = f"{videos[0].session} ({len(videos)} views)"
         update = stack.enter_context(by.display.task(name, len(session.frames)))
-        results = write_session(JointPredictor(by.handler, views), session, rows, update)
+        predictor = JointPredictor.of_session(by.handler, views, session)
+        results = write_session(predictor, session, rows, update)
     for v in videos:
         by.finish(tables[v.view], v.video, own.get(v.view), others_of(videos, v))
         if (damage := results[v.view].damage) is not None:
