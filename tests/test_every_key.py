@@ -41,6 +41,10 @@ CONTEXT = ("model.model_type=heatmap_mhcrnn", "model.feature_stride=null")
 STEPS = ("training.max_epochs=null", "training.max_steps=9")
 TOP_DOWN = "animals.top_down=true"
 TWO_VIEWS = "data.view_names=['00','01']"
+JOINT = ("model.model_type=heatmap_multiview_transformer", "model.backbone=test_vit",
+         "model.feature_stride=null", TWO_VIEWS, "data.csv_file={views}")  # fmt: skip
+CALIBRATED = "data.camera_params_file={cameras}"
+LENS = np.array([[90.0, 0, 48], [0, 90, 48], [0, 0, 1]])
 STEPWISE = "training.lr_scheduler_params.multisteplr"
 
 
@@ -66,7 +70,8 @@ class Look:
 
     def samples(self):
         dataset = self.dataset()
-        samples = [dataset[row] for row in range(4)]
+        found = [dataset[row] for row in range(4)]
+        samples = [one for each in found for one in (each if isinstance(each, list) else [each])]
         parts = [
             digest(sample[name].numpy()) for sample in samples for name in ("images", "keypoints")
         ]
@@ -166,6 +171,8 @@ EFFECTS = {
     "data.downsample_factor": ("1", "options"),
     "training.imgaug": ("none", "samples"),
     "training.imgaug_hflip": ("true", "samples"),
+    "training.imgaug_3d": ("false", "samples", CALIBRATED, *JOINT),
+    "training.patch_mask": ("{{init_epoch: 3, final_epoch: 9}}", "options", *JOINT),
     "training.train_batch_size": ("3", "loaders"),
     "training.val_batch_size": ("3", "loaders"),
     "training.test_batch_size": ("3", "loaders"),
@@ -244,14 +251,15 @@ EFFECTS = {
 
 WITHOUT = {
     "data.num_keypoints": "7",
-    "training.imgaug_3d": "true",
-    "training.patch_mask": "{init_epoch: 3}",
     "model.head": "heatmap_cnn",
     "hydra": "{run: {dir: x}}",
     "creation_datetime": "now",
     "callbacks.anneal_weight.attr_name": "other",
 }
 """Keys that say that they have no effect, each with a value."""
+
+IDLE = {"training.imgaug_3d": "true", "training.patch_mask": "{init_epoch: 3}"}
+"""Keys that have no effect on a tracker of one view."""
 
 
 def test_every_key_is_observed_or_says_that_it_has_no_effect():
@@ -281,12 +289,20 @@ def words(project, model_dir, tmp_path_factory):
     (other / "CollectedData.csv").write_text("\n".join(lines[:-3]) + "\n")
     names = lines[1].split(",")[1::3]
     views = [other / f"{view}.csv" for view in ("00", "01")]
-    for number, path in enumerate(views):  # as if the two sessions were two cameras
-        own = [line for line in lines[3:-3] if f"session_0{number}/" in line]
+    one = [line for line in lines[3:-3] if "session_00/" in line]
+    for line in one:  # as if the two sessions were two cameras, which see the same
+        image = other / line.split(",")[0]
+        shutil.copy(image, image.parent.with_name("session_01") / image.name)
+    for number, path in enumerate(views):
+        own = [line.replace("session_00/", f"session_0{number}/") for line in one]
         path.write_text("\n".join([*lines[:3], *own]) + "\n")
-    cameras = [Camera(view, (96, 96), np.diag([90.0, 90, 1])) for view in ("00", "01")]
+    aside = np.array([[0, 0, 1.0], [0, 1, 0], [-1, 0, 0]])
+    cameras = [
+        Camera(view, (96, 96), LENS, rotation=turn, translation=np.array([0, 0, 300.0]))
+        for view, turn in (("00", np.eye(3)), ("01", aside))
+    ]
     write_rig(Rig(tuple(cameras)), other / "rig.toml")
-    own = {line.split(",")[0] for line in lines[3:]}
+    own = {line.split(",")[0].replace("n_00/", f"n_0{n}/") for line in one for n in (0, 1)}
     rows = [f"{path},{other / 'rig.toml'}" for path in sorted(own)]
     (other / "cameras.csv").write_text("\n".join(["frame,file", *rows]) + "\n")
     return {
@@ -320,11 +336,11 @@ def weights(config):
     return weights_digest(set_up(config).tracker)
 
 
-@pytest.mark.parametrize("key", WITHOUT)
+@pytest.mark.parametrize("key", WITHOUT | IDLE)
 def test_a_key_without_effect_is_noted_or_refused(key, base):
     if key == "creation_datetime":
         return  # replaced by training
-    assert key in said_of(base, f"{key}={WITHOUT[key]}")
+    assert key in said_of(base, f"{key}={(WITHOUT | IDLE)[key]}")
 
 
 def said_of(base, setting):

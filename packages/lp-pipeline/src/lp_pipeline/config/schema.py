@@ -224,8 +224,8 @@ class TrainingConfig(Section):
         imgaug: Augmentation: a preset, or a list or mapping of effects.
         imgaug_hflip: Flip left to right with probability 1/2, swapping ``_left`` and ``_right``.
         imgaug_3d: Turn, scale and move the animal in space before all calibrated cameras of a
-            frame; null does so too, false does not. Only where a tracker or a loss takes the views
-            of a frame together; no effect elsewhere, nor with ``imgaug: none``.
+            frame; null does so too, false does not. It counts only where a tracker or a loss takes
+            the views of a frame together, and not with ``imgaug: none``.
         train_batch_size, val_batch_size, test_batch_size: Labelled images per batch, of all devices
             together; the last is of the predictions of labelled images after training.
         train_prob, val_prob: Shares of the labelled frames; the rest is for testing.
@@ -255,7 +255,7 @@ class TrainingConfig(Section):
             (``visible`` 1) are always taught so, those that it calls unlabelled (0) never.
         patch_mask: How many patches of training images are hidden from the joint tracker of several
             cameras: ``init_epoch`` and ``final_epoch`` (or ``init_step`` and ``final_step``), and
-            ``init_ratio`` and ``final_ratio``, from 0 to 1; no effect on other trackers.
+            ``init_ratio`` and ``final_ratio``, from 0 to 1; other trackers do not use it.
         accumulate_grad_batches: Batches per optimiser step.
         profiler: One of Lightning's profilers, by name.
         limit_train_batches: Batches (above 1) or share (up to 1) of an epoch that are used.
