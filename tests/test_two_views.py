@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from lp_core.regions import Box
@@ -192,22 +193,12 @@ def test_a_semi_supervised_training_of_two_views_runs_and_predicts_its_labels(
 # ------------------------------------------------------------------------------------- prediction
 
 
-@pytest.fixture(scope="session")
-def joint_tracker(tmp_path_factory):
-    """The name of a tracker that looks at all views together."""
-    site = tmp_path_factory.mktemp("site")
-    info = site / "joint_views-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Name: joint-views\nVersion: 1.0\n")
-    target = "lp_models.multiview.tracker:MultiviewTransformerTracker"
-    (info / "entry_points.txt").write_text(f"[lp.models]\njoint_views = {target}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        yield "joint_views"
+JOINT = "model.model_type=heatmap_multiview_transformer"
+"""A tracker that looks at all views together."""
 
 
 @pytest.fixture(scope="session")
-def joint_model(joint_tracker, config, tiny_training, tmp_path_factory):
+def joint_model(config, tiny_training, tmp_path_factory):
     """A tracker of both views together after one epoch, not to be changed."""
     from lp_pipeline.config.load import load_config
     from lp_pipeline.evaluation.after_training import evaluate_training
@@ -216,7 +207,7 @@ def joint_model(joint_tracker, config, tiny_training, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "joint"
     settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
     more = ("model.backbone=test_vit", "model.backbone_pretrained=false")
-    loaded = load_config(config, (*settings, f"model.model_type={joint_tracker}", *more))
+    loaded = load_config(config, (*settings, JOINT, *more))
     setup = train(loaded, folder)
     evaluate_training(setup, loaded.config, folder)
     return folder
@@ -316,6 +307,25 @@ def test_the_views_of_a_session_are_seen_together(joint_model, videos, tmp_path)
     assert (late["top"].keypoints[:-5] - alone["top"].keypoints[:-5]).abs().max() > 0.01
 
 
+def test_a_session_without_a_camera_is_predicted_by_the_others_alone(joint_model, videos):
+    """`multiview_facts` 48: what is absent takes no time, and changes the others by rounding."""
+    from lp_data.inference.joint import JointPredictor, opened_session
+    from lp_data.sessions import SessionVideo
+    from lp_pipeline.model import Model
+
+    handler, views = Model.from_dir(joint_model).handler, tuple(VIEWS)
+    one = [SessionVideo("day", "bot", videos / "day_bot.mp4")]
+    with opened_session(one, handler) as session:
+        alone = JointPredictor.of_session(handler, views, session)
+        assert alone.views == ("bot",)
+        found, expected = (
+            torch.cat([part.views["bot"].keypoints for part in by.predict(session)])
+            for by in (alone, JointPredictor(handler, views))
+        )
+    assert len(found) == 24
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+
+
 def test_an_interrupted_session_goes_on_and_becomes_the_same(joint_model, videos, tmp_path):
     from lp_data.sessions import SessionVideo
     from lp_pipeline.model import Model
@@ -372,6 +382,23 @@ def test_label_files_of_views_are_predicted_together_if_the_tracker_needs_them(
     assert (joint_model / "predictions_top_new_pixel_error.csv").is_file()
 
 
+def test_the_split_of_the_training_is_told_of_label_files(
+    two_view_model, two_views, litpose, tmp_path
+):
+    """`multiview_facts` 52: shares that were overridden did not count, and sets were wrong."""
+    for view in VIEWS:
+        files = [two_views / f"CollectedData_{view}{end}.csv" for end in ("", "_new")]
+        outcome = litpose("predict", two_view_model, *files, "-o", tmp_path / "out")
+        assert outcome.code == 0, outcome.err
+        at_training = rows_of(two_view_model / f"predictions_{view}.csv")
+        known, new = (rows_of(tmp_path / "out" / f.stem / "predictions.csv") for f in files)
+        assert {k: row[-1] for k, row in known.items()} == {
+            k: row[-1] for k, row in at_training.items()
+        }
+        assert {row[-1] for row in known.values()} == {"train", "validation", "test"}
+        assert {row[-1] for row in new.values()} == {"test"}
+
+
 def test_a_manifest_names_sessions_and_tables(two_view_model, videos, litpose, tmp_path):
     (videos / "day_bot.mp4").rename(videos / "b.mp4")
     (videos / "sessions.csv").write_text("session,view,video\nfirst,bot,b.mp4\n")
@@ -381,9 +408,7 @@ def test_a_manifest_names_sessions_and_tables(two_view_model, videos, litpose, t
     assert (tmp_path / "out" / "day_top.csv").is_file()
 
 
-def test_videos_are_predicted_after_training_session_by_session(
-    joint_tracker, config, tiny_training, tmp_path
-):
+def test_videos_are_predicted_after_training_session_by_session(config, tiny_training, tmp_path):
     from lp_pipeline.config.load import load_config
     from lp_pipeline.evaluation.after_training import follow_up
     from lp_pipeline.training.run import train
@@ -391,7 +416,7 @@ def test_videos_are_predicted_after_training_session_by_session(
     settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
     more = ("model.backbone=test_vit", "model.backbone_pretrained=false")
     after = "eval.predict_vids_after_training=true"
-    kind = f"model.model_type={joint_tracker}"
+    kind = JOINT
     loaded = load_config(config, (*settings, kind, *more, after))
     setup = train(loaded, tmp_path / "model")
     result, tables = follow_up(setup, loaded.config, tmp_path / "model")
@@ -447,7 +472,7 @@ def rig_of(sizes):
 
 
 def test_calibrated_cameras_go_into_the_batches_of_views_together(
-    joint_tracker, two_views, tiny_training, tmp_path
+    two_views, tiny_training, tmp_path
 ):
     """`multiview_facts` 8, 10 and 14: cameras by name, and of the images that there are."""
     from lp_core.errors import CameraError
@@ -461,7 +486,7 @@ def test_calibrated_cameras_go_into_the_batches_of_views_together(
     folder = shutil.copytree(two_views, tmp_path / "project")
     sizes = {view: (box.width, box.height) for view, box in reversed(VIEWS.items())}
     write_rig(rig_of(sizes), folder / "calibration.toml")
-    kind = f"model.model_type={joint_tracker}"
+    kind = JOINT
     settings = [each for each in tiny_training if "stride" not in each]
     config = load_config(config_of(folder), (*settings, kind)).config
 
@@ -477,8 +502,48 @@ def test_calibrated_cameras_go_into_the_batches_of_views_together(
         dataset()
 
 
+@pytest.mark.parametrize(
+    ("imgaug", "moves"),
+    [
+        ("dlc-mv", True),
+        ("dlc", True),
+        ("[{Resize: {probability: 0.5}}]", None),
+        ("{Rotate: {p: 0.5, kwargs: {rotate: 9}}}", True),
+        ("none", False),
+        ("default", False),
+    ],
+)
+def test_animals_move_in_space_with_every_augmentation_but_none(
+    imgaug, moves, two_views, tiny_training, tmp_path
+):
+    """`multiview_facts` 21 and 40: what held the word Resize stopped it, and dlc-mv was refused."""
+    from lp_core.errors import LPError
+    from lp_io.calibration import write_rig
+    from lp_pipeline.builders.data import get_dataset
+    from lp_pipeline.builders.labels import get_labels
+    from lp_pipeline.builders.model import get_tracker_class
+    from lp_pipeline.config.load import load_config
+
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    sizes = {view: (box.width, box.height) for view, box in VIEWS.items()}
+    write_rig(rig_around(sizes), folder / "calibration.toml")
+    settings = [each for each in tiny_training if "stride" not in each]
+    settings += [JOINT, f"losses.{REPROJECTION}.log_weight=3.0", f"training.imgaug={imgaug}"]
+    if moves is None:
+        with pytest.raises(LPError, match="Resize"):
+            load_config(config_of(folder), settings)
+        return
+    places = []
+    for still in ("true", "false"):
+        given = (*settings, f"training.imgaug_3d={still}")
+        config = load_config(config_of(folder), given).config
+        dataset = get_dataset(config, get_tracker_class(config), get_labels(config))
+        places.append(np.stack([dataset[row][0]["cameras"] for row in range(2)]))
+    assert np.allclose(*places, equal_nan=True) == (not moves)
+
+
 def test_frames_outside_the_table_of_cameras_are_evaluated_without_it(
-    joint_tracker, two_views, tiny_training, tmp_path
+    two_views, tiny_training, tmp_path
 ):
     """`multiview_facts` 22: the evaluation of new labels asked for a table of their cameras."""
     from lp_io.calibration import write_rig
@@ -495,7 +560,7 @@ def test_frames_outside_the_table_of_cameras_are_evaluated_without_it(
     settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
     more = ("model.backbone=test_vit", "model.backbone_pretrained=false")
     path = config_of(folder, camera_params_file="cameras.csv")
-    loaded = load_config(path, (*settings, f"model.model_type={joint_tracker}", *more))
+    loaded = load_config(path, (*settings, JOINT, *more))
     setup = train(loaded, tmp_path / "model")
     evaluate_training(setup, loaded.config, tmp_path / "model")
     assert (tmp_path / "model" / "predictions_bot_new.csv").is_file()
@@ -558,19 +623,7 @@ def test_boxes_of_each_view_cut_its_frames_in_a_session(joint_model, videos):
     assert moved[..., 1].min() > 5
 
 
-@pytest.fixture(scope="session")
-def camera_losses(tmp_path_factory):
-    """The names of losses of calibrated cameras."""
-    site = tmp_path_factory.mktemp("losses")
-    info = site / "camera_losses-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Name: camera-losses\nVersion: 1.0\n")
-    target = "lp_models.losses.reprojection:ReprojectionHeatmapMSELoss"
-    name = "supervised_reprojection_heatmap_mse"
-    (info / "entry_points.txt").write_text(f"[lp.losses]\n{name} = {target}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        yield name
+REPROJECTION = "supervised_reprojection_heatmap_mse"
 
 
 def rig_around(sizes):
@@ -590,7 +643,7 @@ def rig_around(sizes):
 
 @pytest.mark.parametrize("kind", ["heatmap", "joint"])
 def test_a_config_of_lightning_pose_with_cameras_trains_unchanged(
-    kind, joint_tracker, camera_losses, two_views, tiny_training, tmp_path
+    kind, two_views, tiny_training, tmp_path
 ):
     """The loss of `multiview_facts` 1.8 runs for both kinds of trackers, or says what it lacks."""
     from lp_core.errors import LossError
@@ -601,16 +654,16 @@ def test_a_config_of_lightning_pose_with_cameras_trains_unchanged(
     folder = shutil.copytree(two_views, tmp_path / "project")
     settings = [each for each in tiny_training if "backbone" not in each and "stride" not in each]
     settings += ["model.backbone=test_vit", "model.backbone_pretrained=false"]
-    settings += [f"losses.{camera_losses}.log_weight=3.0", "training.imgaug_3d=true"]
+    settings += [f"losses.{REPROJECTION}.log_weight=3.0", "training.imgaug_3d=true"]
     settings += ["training.patch_mask={init_epoch: 0, final_epoch: 1}"]
     if kind == "joint":
-        settings.append(f"model.model_type={joint_tracker}")
+        settings.append(JOINT)
     with pytest.raises(LossError, match="needs calibrated cameras"):
         train(load_config(config_of(folder), settings), tmp_path / "without")
-    off = [*settings, f"losses.{camera_losses}.log_weight=null"]
-    assert camera_losses not in load_config(config_of(folder), off).config.losses
+    off = [*settings, f"losses.{REPROJECTION}.log_weight=null"]
+    assert REPROJECTION not in load_config(config_of(folder), off).config.losses
     sizes = {view: (box.width, box.height) for view, box in VIEWS.items()}
     write_rig(rig_around(sizes), folder / "calibration.toml")
     train(load_config(config_of(folder), settings), tmp_path / "model")
     (logged,) = (tmp_path / "model").rglob("metrics.csv")
-    assert f"train_{camera_losses}_loss" in logged.read_text()
+    assert f"train_{REPROJECTION}_loss" in logged.read_text()
