@@ -15,7 +15,13 @@ from lp_analysis.triangulation.quality import (
     world_error,
 )
 from lp_analysis.triangulation.reprojection import Reprojected, reproject
-from lp_analysis.triangulation.rigs import LabelRigs, SessionRigs, label_rigs
+from lp_analysis.triangulation.rigs import (
+    LabelRigs,
+    SessionRigs,
+    label_rigs,
+    offsets_of_views,
+    size_of,
+)
 from lp_analysis.triangulation.tables import (
     Triangulated,
     TriangulationOptions,
@@ -39,7 +45,9 @@ __all__ = [
     "label_rigs",
     "leave_one_view_out",
     "match_views",
+    "offsets_of_views",
     "reproject",
+    "size_of",
     "triangulate_files",
     "triangulate_labels",
     "triangulate_poses",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -202,3 +203,32 @@ def label_rigs(
     except LPError as error:
         return None, (f"note: there will be no errors in space: {reason_of(error)}",)
     return (rigs if files else None), ()
+
+
+def offsets_of_views(texts: Iterable[str]) -> dict[str, int]:
+    """By view the frames that its video begins earlier, of texts ``VIEW=FRAMES``.
+
+    Raises:
+        TriangulationError: A text is not such a one.
+    """
+    found = {}
+    for text in texts:
+        view, _, frames = text.rpartition("=")
+        if not view or not re.fullmatch(r"[+-]?\d+", frames, re.ASCII):
+            raise TriangulationError(f"'{text}' is not an offset", remedy="write it like side=-12")
+        found[view] = int(frames)
+    return found
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """(width, height) of a text like ``640x480``; None of None.
+
+    Raises:
+        TriangulationError: It is not such a text.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)x(\d+)", text, re.ASCII)
+    if found is None:
+        raise TriangulationError(f"'{text}' is not a size", remedy="write it like 640x480")
+    return int(found[1]), int(found[2])

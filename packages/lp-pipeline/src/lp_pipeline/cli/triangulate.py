@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,6 @@ import typer
 
 from lp_core.paths import refuse_existing, view_and_file
 from lp_pipeline.cli.options import Overwrite
-from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
 
 
@@ -62,43 +60,29 @@ class Triangulate:
         """Write the points, and say how well the cameras agree.
 
         Raises:
-            PipelineError: The output is there already, or an option cannot be read.
+            LPError: The output is there already, or an option cannot be read.
             TriangulationError: The tables do not go together.
         """
         from lp_analysis.triangulation import (
             SessionRigs,
             TriangulationOptions,
+            offsets_of_views,
+            size_of,
             triangulate_files,
             views_of,
         )
 
-        rigs = SessionRigs(self.rig, self._size(), self.tables or ())
+        rigs = SessionRigs(self.rig, size_of(self.size), self.tables or ())
         session, tables = views_of(self.tables or [], rigs.views)
         tables |= dict(map(view_and_file, self.view or []))
         folder = next(iter(tables.values()), Path()).parent
         name = f"{session}_points3d.csv" if session else "points3d.csv"
         target = self.output or folder / name
         refuse_existing(target, overwrite=self.overwrite)
-        options = TriangulationOptions(self.min_confidence, self.noise, self._offsets(), self.fps)
+        shifts = offsets_of_views(self.offset or ())
+        options = TriangulationOptions(self.min_confidence, self.noise, shifts, self.fps)
         done = triangulate_files(rigs, session, tables, target, options)
         say(f"{done.points} of {done.wanted} keypoints that a view saw, in {done.frames} frames")
         for view, error in done.errors.items():
             say(f"median reprojection error of {view}: {error:.2f} px")
         say(f"written: {done.path}")
-
-    def _offsets(self) -> dict[str, int]:
-        found = {}
-        for text in self.offset or ():
-            view, _, frames = text.rpartition("=")
-            if not view or not re.fullmatch(r"[+-]?\d+", frames, re.ASCII):
-                raise PipelineError(f"'{text}' is not an offset", remedy="write it like side=-12")
-            found[view] = int(frames)
-        return found
-
-    def _size(self) -> tuple[int, int] | None:
-        if self.size is None:
-            return None
-        found = re.fullmatch(r"(\d+)x(\d+)", self.size, re.ASCII)
-        if found is None:
-            raise PipelineError(f"'{self.size}' is not a size", remedy="write it like 640x480")
-        return int(found[1]), int(found[2])
