@@ -9,7 +9,13 @@ from pathlib import Path
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.errors import TriangulationError
-from lp_analysis.triangulation import Triangulated, TriangulationOptions, triangulate_tables
+from lp_analysis.triangulation import (
+    MatchingOptions,
+    Triangulated,
+    TriangulationOptions,
+    match_files,
+    triangulate_tables,
+)
 from lp_core.atomic import atomic_text
 from lp_core.errors import CameraError, unwritable_as
 from lp_core.geometry.cameras import Rig
@@ -165,8 +171,8 @@ def write_session_points(
     same is kept. The files appear when they are complete, that of the points last, so that they
     are the same after an interruption as without one.
 
-    The seam for several animals is before the triangulation: it takes individuals of equal names
-    for one, so that they have to be matched between the views first.
+    Several animals are matched between the views first, and their tables get the common names; see
+    `match_files`.
 
     Args:
         session: Its videos and cameras.
@@ -192,6 +198,14 @@ def write_session_points(
         tell(f"{output} {kept}")
         return output
     options = replace(session.options.of_views(paths, session.offsets), fps=_check_videos(session))
+    if any(map(holds_several, paths.values())):
+        matching = MatchingOptions(session.offsets)
+        matched = match_files(session.rig, paths, paths, output, matching)
+        tell(f"{session.name}: {matched.told()}")
+        if not matched.individuals:
+            return None
+        options = replace(options, individuals=matched.individuals)
+        said = _said(session, paths, output)  # with the new names
     done = triangulate_tables(session.rig, paths, output, options, reprojected=beside)
     source = source_path(output)
     with unwritable_as(TriangulationError, "the file", source), atomic_text(source) as file:
@@ -214,8 +228,6 @@ def _obstacle(tables: Mapping[str, Path]) -> str | None:
     absent = [view for view, table in tables.items() if not table.is_file()]
     if absent:
         return f"the views {', '.join(absent)} were not predicted"
-    if any(map(holds_several, tables.values())):
-        return "individuals of several animals are not matched between views"
     return None
 
 

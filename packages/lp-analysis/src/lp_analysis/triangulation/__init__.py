@@ -1,9 +1,11 @@
 """Points in space from the tables of several views, and how good they are."""
 
 from lp_analysis.triangulation.association import (
+    MatchedFiles,
     MatchedViews,
     MatchingOptions,
     Sighting,
+    match_files,
     match_views,
 )
 from lp_analysis.triangulation.label_files import triangulate_files, triangulate_labels
@@ -33,6 +35,7 @@ from lp_analysis.triangulation.tables import (
 __all__ = [
     "BoneLength",
     "LabelRigs",
+    "MatchedFiles",
     "MatchedViews",
     "MatchingOptions",
     "Reprojected",
@@ -44,6 +47,7 @@ __all__ = [
     "bone_lengths",
     "label_rigs",
     "leave_one_view_out",
+    "match_files",
     "match_views",
     "offsets_of_views",
     "reproject",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lp_analysis.errors import TriangulationError
+from lp_analysis.triangulation.association import MatchingOptions, match_files
 from lp_analysis.triangulation.rigs import SessionRigs
 from lp_analysis.triangulation.tables import (
     Tally,
@@ -26,6 +28,7 @@ from lp_data.images import image_file, image_size
 from lp_data.sessions import ViewNames, read_view_labels
 from lp_data.sessions.names import session_of
 from lp_io.points3d import points3d_writer
+from lp_io.predictions import holds_several
 
 GUESSED = 0.5
 """What a label counts that has a position but is marked as occluded; a visible one counts 1."""
@@ -158,8 +161,13 @@ def triangulate_files(
     tables: Mapping[str, Path],
     output: Path,
     options: TriangulationOptions | None = None,
+    *,
+    by_name: bool = False,
 ) -> Triangulated:
     """Put label files, or predictions of the videos of a session, together to points in space.
+
+    Predicted animals of several are matched between the views by the cameras, see `match_files`;
+    the tables stay as they are.
 
     Args:
         rigs: The cameras.
@@ -167,6 +175,7 @@ def triangulate_files(
         tables: By view, label files or predictions.
         output: A file ``.csv``, ``.parquet`` or ``.nc``.
         options: How they are put together; its offsets replace those of ``rigs``.
+        by_name: Predicted animals have the same names in all views, and are not matched.
 
     Raises:
         LPError: See `triangulate_labels` and `triangulate_tables`.
@@ -180,13 +189,32 @@ def triangulate_files(
     if not all(map(is_label_file, tables.values())):
         known = {view: frames for (of, view), frames in rigs.offsets.items() if of == session}
         options = replace(options, offsets=known | dict(options.offsets or {}))
-        return triangulate_tables(rigs.of(session), tables, output, options)
+        if by_name or not any(map(holds_several, tables.values())):
+            return triangulate_tables(rigs.of(session), tables, output, options)
+        return _matched(rigs.of(session), tables, output, options)
     if options.offsets:
         raise TriangulationError(
             "offsets of label files depend on the session",
             remedy="write them to sessions.csv in the project",
         )
     return triangulate_labels(rigs, tables, output, options)
+
+
+def _matched(
+    rig: Rig, tables: Mapping[str, Path], output: Path, options: TriangulationOptions
+) -> Triangulated:
+    """The points of several animals that are matched between the views."""
+    matching = MatchingOptions(options.offsets, options.noise)
+    with tempfile.TemporaryDirectory() as folder:
+        named = {view: Path(folder) / f"{place}.csv" for place, view in enumerate(tables)}
+        found = match_files(rig, tables, named, output, matching)
+        if not found.individuals:
+            raise TriangulationError(
+                "no animal is shown by two views, as far as the cameras tell",
+                remedy="check the calibration and the frame offsets; --by-name trusts the names",
+            )
+        options = replace(options, individuals=found.individuals)
+        return triangulate_tables(rig, named, output, options)._replace(notes=(found.told(),))
 
 
 def is_label_file(path: Path) -> bool:

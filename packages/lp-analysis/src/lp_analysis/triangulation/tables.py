@@ -44,6 +44,8 @@ class TriangulationOptions:
         radius: Frame px that the likelihoods of reprojected points are about; see `reproject`.
         confidences: By view, what is taken for the confidence instead of the likelihood of its
             table, such as a calibration.
+        individuals: The animals of several that have points; other rows are left out. None for all,
+            and each row must be of one.
 
     Raises:
         TriangulationError: A value is out of range.
@@ -55,6 +57,7 @@ class TriangulationOptions:
     fps: float | None = None
     radius: float | None = None
     confidences: Mapping[str, Callable[[Likelihood], Likelihood]] | None = None
+    individuals: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -76,6 +79,7 @@ class Triangulated(NamedTuple):
         wanted: Keypoints that at least one view saw.
         errors: By view, the median distance in frame px between the detections and the points that
             are projected back; NaN without any.
+        notes: What else is to be said of how they were made, a line each.
     """
 
     path: Path
@@ -84,6 +88,7 @@ class Triangulated(NamedTuple):
     points: int
     wanted: int
     errors: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 class Tally:
@@ -172,7 +177,7 @@ class ViewTables:
 
     Args:
         tables: By view.
-        options: Offsets and confidences count.
+        options: Offsets, confidences and individuals count.
 
     Attributes:
         keypoint_names: K names, in the order of the first table.
@@ -190,9 +195,9 @@ class ViewTables:
     ) -> None:
         options = options or TriangulationOptions()
         confidence = options.confidences or {}
+        read = predictions_of_video if options.individuals is None else AnimalPredictions
         self._tables = [
-            predictions_of_video(path, confidence=confidence.get(view))
-            for view, path in tables.items()
+            read(path, confidence=confidence.get(view)) for view, path in tables.items()
         ]
         self._offsets = [(options.offsets or {}).get(view, 0) for view in tables]
         self.lengths = {v: t.frames for v, t in zip(tables, self._tables, strict=True)}
@@ -206,7 +211,7 @@ class ViewTables:
                 )
         lengths = zip(self._tables, self._offsets, strict=True)
         self.frames = max(table.frames - offset for table, offset in lengths)
-        self.individuals = self._names()
+        self.individuals = self._names() if options.individuals is None else options.individuals
 
     def _names(self) -> tuple[str, ...]:
         """Names of the animals of all tables, which are to be the same in all views."""
@@ -275,7 +280,9 @@ class ViewTables:
         for rows in table.of_frames(frames):
             points, confidences = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
             for row, name in enumerate(rows.individual or ()):
-                place = self.individuals.index(name or "")
+                if name not in self.individuals:
+                    continue  # only some animals are wanted
+                place = self.individuals.index(name)
                 points[0, place] = rows.points[row]
                 if rows.confidence is not None:
                     confidences[0, place] = rows.confidence[row]

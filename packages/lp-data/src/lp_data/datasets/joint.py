@@ -68,13 +68,7 @@ class JointDataset(LabeledDataset):
         self._groups: list[dict[int, int]] = [{} for _ in dict.fromkeys(self._frames)]
         for image, (frame, camera) in enumerate(zip(self._frames, self._cameras, strict=True)):
             if camera in self._groups[frame]:
-                row = int(self._rows[image][0])
-                raise DataModuleError(
-                    f"the view '{views.names[camera]}' has several regions or images of one frame, "
-                    "but the tracker looks at one of each view",
-                    where=table.place(row),
-                    remedy="give each image one box, or choose another model.model_type",
-                )
+                raise _several(table, int(self._rows[image][0]), views.names[camera])
             self._groups[frame][camera] = image
         self._motion = motion
         self._space: _Space | None = None
@@ -192,3 +186,21 @@ def _absent(like: LabeledSample, camera: int) -> LabeledSample:
     if "others" in like:
         absent["others"] = torch.full_like(like["others"], torch.nan)
     return absent
+
+
+def _several(table: PoseTable, row: int, view: str) -> DataModuleError:
+    """What is wrong where a view has several regions of a frame, of which a row is the last."""
+    if table.individual is not None and table.frame.count(table.frame[row]) > 1:
+        return DataModuleError(
+            f"the view '{view}' shows several animals, but trackers that look at all views of a "
+            "frame together, and losses of calibrated cameras, see one",
+            where=table.place(row),
+            remedy="choose a model.model_type that looks at every image by itself, and no such "
+            "loss; predicted animals are matched between the views of a session",
+        )
+    return DataModuleError(
+        f"the view '{view}' has several regions or images of one frame, but the tracker looks at "
+        "one of each view",
+        where=table.place(row),
+        remedy="give each image one box, or choose another model.model_type",
+    )

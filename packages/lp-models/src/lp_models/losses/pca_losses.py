@@ -237,10 +237,19 @@ class PCAMultiviewLoss(PCALoss):
         """As in `PCALoss`.
 
         Raises:
-            LossError: As in `PCALoss`.
+            LossError: As in `PCALoss`; or several cameras see several animals.
         """
-        super().fit_labels(labels)
         self._several_cameras = number_of_views(labels) > 1
+        if self._several_cameras and labels.frame is not None and labels.view is not None:
+            images = torch.stack([labels.frame, labels.view], dim=1)
+            if len(images.unique(dim=0)) < len(images):
+                raise LossError(
+                    "the loss 'pca_multiview' compares the views of one animal, but images have "
+                    "several",
+                    where="model.losses_to_use",
+                    remedy="leave it out",
+                )
+        super().fit_labels(labels)
 
     def poses(self, labels: TrainingLabels) -> Float[Tensor, "labels points 2"]:
         """The keypoints of each frame, those of several cameras one after the other."""
@@ -259,6 +268,13 @@ class PCAMultiviewLoss(PCALoss):
             self._several_cameras = bool(layout.max() >= keypoints.shape[1])
         if not self._several_cameras:
             return keypoints, None
+        if "view" not in inputs:
+            raise LossError(
+                "the loss 'pca_multiview' compares the views of a frame, but the clips are of "
+                "animals that are found in each view by itself",
+                where="model.losses_to_use",
+                remedy="leave it out, or set animals.top_down=false",
+            )
         gathered = gather_views(inputs, keypoints, len(layout))
         return gathered.points.flatten(1, 2), gathered.number
 

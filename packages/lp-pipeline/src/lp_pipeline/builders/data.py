@@ -119,7 +119,9 @@ def get_clips(
         for note in sessions.notes():
             _log.info("%s", note)
         videos = [video.video for video in sessions.videos]
-        in_step = InStep(sessions, tracker_class.views == "jointly")
+        jointly = tracker_class.views == "jointly"
+        if runs is None or jointly:  # animals that are found are followed in each video by itself
+            in_step = InStep(sessions, jointly)
     return build_clips(
         videos,
         clip_length(config, tracker_class),

@@ -20,8 +20,8 @@ class Triangulate:
     RIG is a calibration of Anipose or Lightning Pose (.toml), OpenCV or JARVIS (.yaml or a folder),
     DANNCE or Label3D (.mat), or a project with calibrations. TABLES are predictions of the videos
     of one session, in any format, named <session>_<view>, or label files of any sessions. Frame
-    offsets are read from sessions.csv in the project or beside the tables. Animals of several must
-    be named alike in all views.
+    offsets are read from sessions.csv in the project or beside the tables. Several animals are
+    matched between the views by the cameras, whatever their names; in label files, by name.
     """
 
     rig: Annotated[Path, typer.Argument(help="The calibration, or a project.")]
@@ -54,6 +54,9 @@ class Triangulate:
     fps: Annotated[
         float | None, typer.Option(min=0.001, help="Frames per second, for movement's times.")
     ] = None
+    by_name: Annotated[
+        bool, typer.Option(help="Of several animals, those of one name are one in all views.")
+    ] = False
     overwrite: Overwrite = False
 
     def run(self) -> None:
@@ -81,7 +84,9 @@ class Triangulate:
         refuse_existing(target, overwrite=self.overwrite)
         shifts = offsets_of_views(self.offset or ())
         options = TriangulationOptions(self.min_confidence, self.noise, shifts, self.fps)
-        done = triangulate_files(rigs, session, tables, target, options)
+        done = triangulate_files(rigs, session, tables, target, options, by_name=self.by_name)
+        for note in done.notes:
+            say(note)
         say(f"{done.points} of {done.wanted} keypoints that a view saw, in {done.frames} frames")
         for view, error in done.errors.items():
             say(f"median reprojection error of {view}: {error:.2f} px")

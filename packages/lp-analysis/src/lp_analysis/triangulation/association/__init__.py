@@ -1,5 +1,6 @@
 """Identities over views: which rows of several cameras show the same animal."""
 
+from lp_analysis.triangulation.association.files import MatchedFiles, match_files
 from lp_analysis.triangulation.association.matching import (
     MatchedViews,
     MatchingOptions,
@@ -7,4 +8,11 @@ from lp_analysis.triangulation.association.matching import (
     match_views,
 )
 
-__all__ = ["MatchedViews", "MatchingOptions", "Sighting", "match_views"]
+__all__ = [
+    "MatchedFiles",
+    "MatchedViews",
+    "MatchingOptions",
+    "Sighting",
+    "match_files",
+    "match_views",
+]

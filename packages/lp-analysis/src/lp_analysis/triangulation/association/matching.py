@@ -38,6 +38,7 @@ FAR = 30.0
 """Nats beyond which a margin is not told exactly."""
 
 _CLEAR = 4.0  # nats of what is seen in its frame, for a row without a track to be an animal
+_LIKELY = 10.0  # nats for what several views show being one animal
 _ROUNDS = 4
 _REASON = "not exchanged from here on"
 _TRACK = re.compile(r"track_\d+")
@@ -156,8 +157,13 @@ def match_views(
 
 
 def _tracks(table: PoseTable, options: MatchingOptions) -> Int[ndarray, " rows"]:
-    """The tracks of a table: its individuals, or what becomes of rows that have none."""
+    """The tracks of a table: its individuals, or what becomes of rows that have none.
+
+    The rows of one animal, of which tables have no individual, are one track.
+    """
     track = track_numbers(table)
+    if table.individual is None and len(set(table.frame)) == len(table):
+        return np.zeros_like(track)
     if (track < 0).all() and len(table):
         return track_offline(table, options.tracking).track
     return track
@@ -181,7 +187,22 @@ def _labelled(rig: Rig, rows: list[ViewRows], noise: float | None) -> Labelling:
         exchange(labelling)
         if not labelling.joined():
             break
+    _part_unlikely(labelling)
     return labelling
+
+
+def _part_unlikely(labelling: Labelling) -> None:
+    """Take animals for one in each view where little speaks for them being one in all."""
+    views = range(len(labelling.rows))
+    total = np.sum([labelling.totals(view).diagonal() for view in views], axis=0) / 2
+    labels, count = [], labelling.count
+    for own in labelling.labels:
+        parted = np.flatnonzero(total < _LIKELY)
+        number = np.arange(labelling.count)
+        number[parted] = count + np.arange(len(parted))
+        count += len(parted)
+        labels.append(np.where(own >= 0, number[own], NOBODY))
+    labelling.relabel(labels)
 
 
 def _place_rest(labelling: Labelling) -> None:
@@ -221,10 +242,13 @@ def _named(
     view: they are counted in the order in which animals first appear.
     """
     first = np.full(labelling.count, np.iinfo(np.int64).max)
+    shown = np.full(labelling.count, len(tables))
     size = np.zeros(labelling.count, dtype=np.int64)
     given: dict[str, dict[int, int]] = {}
-    for rows, label, table in zip(labelling.rows, labelling.labels, tables, strict=True):
+    parts = zip(labelling.rows, labelling.labels, tables, strict=True)
+    for view, (rows, label, table) in enumerate(parts):
         named = label >= 0
+        np.minimum.at(shown, label[named], view)
         np.minimum.at(first, label[named], rows.frame[named])
         size += np.bincount(label[named], minlength=labelling.count)
         for row, animal in zip(rows.row[named].tolist(), label[named].tolist(), strict=True):
@@ -233,7 +257,7 @@ def _named(
                 given.setdefault(name, {}).setdefault(animal, 0)
                 given[name][animal] += 1
     used = np.flatnonzero(size)
-    order = used[np.lexsort((-size[used], first[used]))]
+    order = used[np.lexsort((shown[used], -size[used], first[used]))]
     place = np.full(labelling.count, NOBODY)
     place[order] = np.arange(len(order))
     known = _assigned(given, labelling.count)
