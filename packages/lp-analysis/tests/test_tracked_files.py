@@ -3,13 +3,20 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lp_analysis.errors import TrackingError
-from lp_analysis.tracks import FileTracking, TrackingOptions, review_path, track_file
+from lp_analysis.tracks import (
+    FileTracking,
+    TrackingOptions,
+    review_path,
+    track_file,
+    write_tracked,
+)
 from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton
 from lp_io.predictions import read_predictions, write_predictions
@@ -34,6 +41,32 @@ def crossing(herd):
         scorer="us",
     )
     return moving, table
+
+
+def test_no_frame_has_more_rows_than_there_are_animals(crossing, tmp_path):
+    moving, table = crossing
+    unsure = np.random.default_rng(0).uniform(0.1, 0.6, len(table))
+    table = replace(table, score=np.where(moving.animal < 0, unsure, 0.9))
+    # in some frames an animal is not found, and the surest false row takes its place
+    missed = (moving.animal == 1) & (moving.frame % 4 == 0)
+    table = table.rows(np.flatnonzero(~missed))
+    animal = moving.animal[~missed]
+    target = tmp_path / "out.slp"
+    done = write_tracked(table, target, replace(TWO, most_rows=2))
+    written = read_predictions(target, several=True)
+    assert max(Counter(written.frame).values()) == 2
+    assert sum(name is not None for name in written.individual) == done.tracked
+    assert done.tracked == (animal >= 0).sum()
+    extra = [place for place, name in enumerate(written.individual) if name is None]
+    assert extra
+    for place in extra:
+        false = [
+            row
+            for row in np.flatnonzero(animal < 0).tolist()
+            if table.frame[row] == written.frame[place]
+        ]
+        best = max(false, key=lambda row: table.score[row])
+        np.testing.assert_allclose(written.points[place], table.points[best], atol=1e-3)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".h5", ".slp", ".json", ".nc", ".parquet"])

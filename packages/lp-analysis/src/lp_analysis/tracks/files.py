@@ -30,7 +30,7 @@ class TrackedFile:
         review: The list of the least certain decisions.
         tracks: How many individuals there are.
         tracked: How many rows belong to one.
-        untracked: How many rows with a position belong to none; they are in the file.
+        untracked: How many rows with a position belong to none.
         doubts: How many decisions are in the list.
         lost: What the format could not keep, in words.
     """
@@ -55,6 +55,8 @@ class FileTracking:
         join: Take the individuals that the file names for tracklets, which are only joined; else
             they are not looked at.
         most_doubts: How many decisions the list for review holds.
+        most_rows: How many rows of a frame are written at most, those of individuals first, then
+            the surest; None for all.
         write: What the format keeps beside the table.
     """
 
@@ -63,6 +65,7 @@ class FileTracking:
     online: bool = False
     join: bool = False
     most_doubts: int = 100
+    most_rows: int | None = None
     write: WriteOptions = field(default_factory=WriteOptions)
 
     def __post_init__(self) -> None:
@@ -109,7 +112,7 @@ def write_tracked(
     tracking: FileTracking,
     link: Int[ndarray, " rows"] | None = None,
 ) -> TrackedFile:
-    """Follow the individuals of a table as `track_file` does, and write all its rows.
+    """Follow the individuals of a table as `track_file` does, and write its rows.
 
     Args:
         table: The rows of one view.
@@ -128,9 +131,10 @@ def write_tracked(
     found = tracked(table.rows(rows), tracking, link)
     names = np.full(len(table), SINGLE, dtype=object)
     names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
-    lost = write_predictions(
-        replace(table, individual=tuple(names)), target, options=tracking.write
-    )
+    named = replace(table, individual=tuple(names))
+    if tracking.most_rows is not None:
+        named = named.rows(_surest(named, tracking.most_rows))
+    lost = write_predictions(named, target, options=tracking.write)
     doubts = least_certain(found.doubts, tracking.most_doubts)
     write_review(review_path(target), doubts)
     placed: Bool[ndarray, " rows"] = np.any(table.has_position, axis=1)[rows]
@@ -143,6 +147,27 @@ def write_tracked(
         doubts=len(doubts),
         lost=lost,
     )
+
+
+def _surest(table: PoseTable, most: int) -> Int[ndarray, " kept"]:
+    """At most so many rows of each frame and view: named ones first, then those of the best score.
+
+    What was found beyond the number of animals that there are is none.
+    """
+    named = np.array([name is not None for name in table.individual or ()], dtype=bool)
+    score = np.zeros(len(table)) if table.score is None else np.nan_to_num(table.score, nan=-1)
+    frames = {moment: number for number, moment in enumerate(dict.fromkeys(_moments(table)))}
+    frame = np.array([frames[moment] for moment in _moments(table)], dtype=np.int64)
+    order = np.lexsort([-score, ~named, frame])
+    first = np.searchsorted(frame[order], frame[order])
+    kept: Int[ndarray, " kept"] = np.sort(order[np.arange(len(order)) - first < most])
+    return kept
+
+
+def _moments(table: PoseTable) -> list[tuple[object, object]]:
+    """The frame and the view of each row."""
+    views = table.view or (None,) * len(table)
+    return list(zip(table.frame, views, strict=True))
 
 
 def review_path(target: Path) -> Path:

@@ -146,7 +146,8 @@ class VideoPredictor:
             whole = LinkedRows(concatenate(list(rows.chunks())), *rows.links())
             found, links = animals.trace_back(source, *whole.found(every_frame=True))
             found = replace(found, skeleton=animals.skeleton, scorer=self.scorer)
-            tracking = FileTracking(TrackingOptions(animals=animals.options.count))
+            count = animals.options.count
+            tracking = FileTracking(TrackingOptions(animals=count), most_rows=count)
             written = write_tracked(found, table, tracking, links)
             result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
         rows.remove()
