@@ -237,6 +237,25 @@ def test_a_joint_training_on_convolutions_that_is_resumed_ends_as_one_that_was_n
     ).read_bytes()
 
 
+def test_a_joint_training_starts_from_a_model_of_each_view_alone(
+    config, two_view_model, tiny_training
+):
+    from safetensors.torch import load_file
+
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.training.setup import set_up
+
+    kind = "model.model_type=heatmap_multiview_transformer"
+    more = (kind, "training.rng_seed_model_pt=5", f"model.checkpoint={two_view_model}")
+    setup = set_up(load_config(config, (*tiny_training, *more)).config)
+    weights = setup.tracker.state_dict()
+    for name, value in load_file(two_view_model / "model.safetensors").items():
+        inner = name.replace("backbone.", "backbone.network.")
+        assert np.array_equal(weights[inner], value), name
+    assert not weights["backbone.update.1.weight"].any()
+    assert "left out, so that it starts from random weights: " in " ".join(setup.notes)
+
+
 def blocks_of(model_dir):
     """The weights that join the views, by name."""
     from safetensors.numpy import load_file

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from torch import Tensor
+
+from lp_core.backbones.feature_tokens import FeatureTokens
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.trackers.weights import without_losses
@@ -28,7 +31,8 @@ def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, .
     """Start a tracker from the weights of another model, as far as they fit.
 
     The backbone's weights must fit as a whole; a head of another size, for instance, keeps its
-    random weights.
+    random weights. So do the blocks in which a joint tracker of several cameras joins the feature
+    maps, where it starts from a tracker of each image alone.
 
     Args:
         tracker: The tracker.
@@ -67,17 +71,31 @@ def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[str, .
 def _take(tracker: BaseSupervisedTracker, checkpoint: Path) -> tuple[LeftOut, ...]:
     is_folder = is_lightning_pose_model_dir(checkpoint)
     if not is_folder and checkpoint.suffix != _LIGHTNING_POSE_SUFFIX:
-        return take_weights(tracker, read_weights(checkpoint), checkpoint)
+        return take_weights(tracker, _placed(tracker, read_weights(checkpoint)), checkpoint)
     file = find_lightning_pose_checkpoint(checkpoint) if is_folder else checkpoint
     weights = tracker_weights(tracker, read_lightning_pose_checkpoint(file))
     return take_weights(tracker, weights, file)
+
+
+def _placed(tracker: BaseSupervisedTracker, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a plain backbone by the names that they have within `FeatureTokens`."""
+    inner = f"{_BACKBONE}{FeatureTokens.NETWORK}."
+    joins = isinstance(tracker.backbone, FeatureTokens)
+    if not joins or any(name.startswith(inner) for name in weights):
+        return weights
+    return {
+        inner + name.removeprefix(_BACKBONE) if name.startswith(_BACKBONE) else name: value
+        for name, value in weights.items()
+    }
 
 
 def _check_backbone(
     tracker: BaseSupervisedTracker, checkpoint: Path, left_out: Iterable[LeftOut]
 ) -> None:
     """Refuse weights that would leave the backbone with a mixture of two networks'."""
-    unlike = [item for item in left_out if item.name.startswith(_BACKBONE)]
+    late = {id(parameter) for parameter in tracker.backbone.backbone_parameters()}
+    new = {name for name, value in tracker.named_parameters() if id(value) not in late}
+    unlike = [item for item in left_out if item.name.startswith(_BACKBONE) and item.name not in new]
     if not unlike:
         return
     manifest = _manifest_of(checkpoint)

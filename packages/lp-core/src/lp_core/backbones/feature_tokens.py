@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -32,6 +33,9 @@ class FeatureTokens(TokenBackbone):
         image_size: (H, W) of its images in model px.
         blocks: How many transformer blocks.
     """
+
+    NETWORK: ClassVar[str] = "network"
+    """The name of the backbone among its parts."""
 
     attention_is_new = True
     identity_scale = 0.5
