@@ -12,8 +12,9 @@ from numpy import ndarray
 
 from lp_analysis.errors import TrackingError
 from lp_analysis.tracks.detections import body_sizes, limb_pairs, limbs_of
-from lp_analysis.tracks.exchanges import Exchanges, Likeness
-from lp_analysis.tracks.flow import FAR, FlowProblem, Limit, Paths, cheapest_paths
+from lp_analysis.tracks.doubts import NumberedDoubt, doubts_of, path_numbers
+from lp_analysis.tracks.exchanges import Exchanges
+from lp_analysis.tracks.flow import FlowProblem, Limit, cheapest_paths
 from lp_analysis.tracks.links import MotionModel, candidate_links, motion_costs
 from lp_analysis.tracks.online import LINK_COST, UNKNOWN_SIZE, UNTRACKED, Decisions
 from lp_analysis.tracks.options import TrackingOptions
@@ -24,12 +25,12 @@ from lp_analysis.tracks.tables import (
     check_trackable,
     row_scores,
     skeleton_edges,
-    track_name,
     track_online,
     usual_size,
     view_rows,
 )
 from lp_analysis.tracks.tracklets import Cut, Tracklets, tracklets_of, uncertain_cuts
+from lp_analysis.tracks.traits import Trait, evidence_of, likeness_of, means_of
 from lp_core.poses import PoseTable
 
 _ROW_GAIN = 0.5  # nats, of a row of usual score on a path
@@ -180,20 +181,6 @@ def _check_given(table: PoseTable, given: Int[ndarray, " rows"]) -> None:
             )
 
 
-class _Numbered(NamedTuple):
-    """A doubt about tracks by number."""
-
-    frame: int
-    tracks: tuple[int, ...]
-    margin: float
-    reason: str
-
-    def named(self, begun: int, table: PoseTable) -> Doubt:
-        names = tuple(track_name(number + begun) for number in self.tracks)
-        view = None if table.view is None else table.view[0]
-        return Doubt(self.frame, names, self.margin, self.reason, view)
-
-
 class _OneView:
     """The rows of one camera."""
 
@@ -220,7 +207,7 @@ class _OneView:
         if appearance is not None:
             self._features.append(appearance)
 
-    def joined(self, followed: Decisions) -> tuple[Int[ndarray, " rows"], list[_Numbered]]:
+    def joined(self, followed: Decisions) -> tuple[Int[ndarray, " rows"], list[NumberedDoubt]]:
         """The track of each row, and the doubts about them."""
         cuts = uncertain_cuts(
             followed.track, followed.margin, self._frame, self._joining.cut_margin
@@ -234,20 +221,20 @@ class _OneView:
             self._joining.most_missed,
             self._worth() >= 0,
         )
-        looks = self._looks(tracklets)
-        problem, moves = self._problem(tracklets, looks)
+        traits = self._traits(tracklets)
+        problem, moves = self._problem(tracklets, traits)
         paths = cheapest_paths(problem)
-        path = _path_numbers(tracklets, paths)
-        if any(look.metric.trust for look in looks):
+        path = path_numbers(tracklets, paths)
+        if any(trait.metric.trust for trait in traits):
             links = dict(zip(map(tuple, problem.links.tolist()), moves.tolist(), strict=True))
-            exchanges = Exchanges(tracklets, links, _likeness(tracklets, looks))
+            exchanges = Exchanges(tracklets, links, likeness_of(tracklets, traits))
             paths = exchanges.improved(paths, path)
-            path = _path_numbers(tracklets, paths)
+            path = path_numbers(tracklets, paths)
         track = np.full(len(self._table), UNTRACKED)
         for place, rows in enumerate(tracklets.rows):
             track[rows] = path[place]
         self._add_spare(track, tracklets, path)
-        return track, _doubts(tracklets, cuts, paths, path)
+        return track, doubts_of(tracklets, cuts, paths, path)
 
     def _add_spare(
         self, track: Int[ndarray, " rows"], tracklets: Tracklets, path: Int[ndarray, " tracklets"]
@@ -268,7 +255,7 @@ class _OneView:
         return [Cut(frame, tracks, np.inf) for frame in sorted(frames)] if tracks else []
 
     def _problem(
-        self, tracklets: Tracklets, looks: list[_Look]
+        self, tracklets: Tracklets, traits: list[Trait]
     ) -> tuple[FlowProblem, Float[ndarray, " links"]]:
         """What joins the tracklets, and the costs of the links without the evidence of likeness."""
         options, joining = self._options, self._joining
@@ -279,7 +266,7 @@ class _OneView:
         cost = motion_costs(tracklets, links, motion, self._body, options.pose_change, anywhere)
         if self._told is not None:
             cost = cost - LINK_COST * _told_links(tracklets, links, self._told)
-        moves, cost = cost, cost - _evidence(tracklets, looks, links)
+        moves, cost = cost, cost - evidence_of(tracklets, traits, links)
         begin, end = self._ends(tracklets)
         if options.animals is None:
             worth = cost < begin[links[:, 1]] + end[links[:, 0]]
@@ -313,11 +300,11 @@ class _OneView:
             end[np.isin(tracklets.last + 1, stops)] = 0.0
         return begin, end
 
-    def _looks(self, tracklets: Tracklets) -> list[_Look]:
+    def _traits(self, tracklets: Tracklets) -> list[Trait]:
         """What tells the tracklets apart: their build, and their appearance where it is given."""
         number = tracklets.numbers(len(self._table))
         return [
-            _Look(AppearanceMetric.fit(some, number, self._frame), _means(some, tracklets))
+            Trait(AppearanceMetric.fit(some, number, self._frame), means_of(some, tracklets))
             for some in self._features
         ]
 
@@ -349,30 +336,6 @@ def _mean_confidence(table: PoseTable) -> Float[ndarray, " rows"]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-class _Look(NamedTuple):
-    """One kind of vectors.
-
-    Attributes:
-        metric: Compares them.
-        mean: (M, D) those of the tracklets, NaN where unknown.
-    """
-
-    metric: AppearanceMetric
-    mean: Float[ndarray, "tracklets features"]
-
-
-def _evidence(
-    tracklets: Tracklets, looks: list[_Look], links: Int[ndarray, "links 2"]
-) -> Float[ndarray, " links"]:
-    """Nats for the two tracklets of each link being one individual."""
-    one, two = links.T
-    rows = tracklets.count[one], tracklets.count[two]
-    total = np.zeros(len(links))
-    for metric, mean in looks:
-        total += metric.log_odds(mean[one], mean[two], rows)
-    return total
-
-
 def _within(rows: Int[ndarray, " some"], link: Int[ndarray, " rows"]) -> Int[ndarray, " some"]:
     """Links between some rows, by their places among these."""
     place = np.full(len(link), -1)
@@ -389,45 +352,6 @@ def _told_links(
     return told[first[links[:, 1]]] == last[links[:, 0]]
 
 
-def _likeness(tracklets: Tracklets, looks: list[_Look]) -> Likeness:
-    def likeness(
-        some: Int[ndarray, " some"], members: Int[ndarray, " _members"]
-    ) -> Float[ndarray, " some"]:
-        rows = tracklets.count[members]
-        counts = tracklets.count[some], np.full(len(some), rows.sum())
-        total = np.zeros(len(some))
-        for metric, mean in looks:
-            usual = np.broadcast_to(_weighted_median(mean[members], rows), mean[some].shape)
-            total += metric.log_density(mean[some], usual, counts)
-        return total
-
-    return likeness
-
-
-def _weighted_median(
-    values: Float[ndarray, "members features"], weight: Int[ndarray, " members"]
-) -> Float[ndarray, " features"]:
-    """What most rows are like, although some tracklets may be of another individual."""
-    order = np.argsort(values, axis=0)
-    ordered = np.take_along_axis(values, order, axis=0)
-    share = np.cumsum(weight[order] * ~np.isnan(ordered), axis=0)
-    middle = np.argmax(share >= share[-1:] / 2, axis=0)
-    return np.take_along_axis(ordered, middle[None], axis=0)[0]
-
-
-def _means(
-    features: Float[ndarray, "rows features"], tracklets: Tracklets
-) -> Float[ndarray, "tracklets features"]:
-    """(M, D) the mean vector of each tracklet, NaN where it is unknown."""
-    means = np.full((len(tracklets), features.shape[1]), np.nan)
-    for place, rows in enumerate(tracklets.rows):
-        known = ~np.isnan(features[rows])
-        count = known.sum(axis=0)
-        total = np.where(known, features[rows], 0).sum(axis=0)
-        means[place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return means
-
-
 def _limits(tracklets: Tracklets, counts: Sequence[Count]) -> list[Limit]:
     """The stretches' numbers of animals, wherever a tracklet begins in them."""
     limits = []
@@ -438,66 +362,3 @@ def _limits(tracklets: Tracklets, counts: Sequence[Count]) -> list[Limit]:
             if len(members) > count.animals:
                 limits.append(Limit(members, count.animals))
     return limits
-
-
-def _path_numbers(tracklets: Tracklets, paths: Paths) -> Int[ndarray, " tracklets"]:
-    """The path of each tracklet, numbered in the order in which they begin; -1 without any."""
-    path = np.full(len(tracklets), UNTRACKED)
-    begun = 0
-    for place in range(len(tracklets)):
-        if paths.used[place] and paths.before[place] < 0:
-            path[place], begun = begun, begun + 1
-        elif paths.used[place]:
-            path[place] = path[paths.before[place]]
-    return path
-
-
-def _doubts(
-    tracklets: Tracklets,
-    cuts: Sequence[Cut],
-    paths: Paths,
-    path: Int[ndarray, " tracklets"],
-) -> list[_Numbered]:
-    """The decisions whose margin is known: one for each contact, gap, appearance and omission."""
-    found = []
-    met: dict[int, list[int]] = {}
-    for place in range(len(tracklets)):
-        cut, margin = int(tracklets.cut[place]), float(paths.before_margin[place])
-        if 0 <= cut < len(cuts):
-            met.setdefault(cut, []).append(place)
-        if not paths.used[place]:
-            count = int(tracklets.count[place])
-            reason = f"left out: {count} {'row' if count == 1 else 'rows'}"
-            found.append(
-                _Numbered(int(tracklets.first[place]), (), float(paths.used_margin[place]), reason)
-            )
-        elif margin < FAR and not 0 <= cut < len(cuts):
-            found.append(_of_link(tracklets, paths, path, place))
-    for cut, places in met.items():
-        margins = np.concatenate([paths.before_margin[places], paths.used_margin[places]])
-        tracks = tuple(sorted({int(path[place]) for place in places} - {UNTRACKED}))
-        if tracks:
-            reason = _contact(tracklets, paths, places)
-            found.append(_Numbered(cuts[cut].frame, tracks, float(np.nanmin(margins)), reason))
-    return [doubt for doubt in found if doubt.margin < FAR]
-
-
-def _contact(tracklets: Tracklets, paths: Paths, places: Sequence[int]) -> str:
-    missing = [
-        int(tracklets.first[place] - tracklets.last[paths.before[place]]) - 1
-        for place in places
-        if paths.before[place] >= 0
-    ]
-    most = max(missing, default=0)
-    return f"contact, and a gap of {most} frames" if most else "contact"
-
-
-def _of_link(
-    tracklets: Tracklets, paths: Paths, path: Int[ndarray, " tracklets"], place: int
-) -> _Numbered:
-    before, frame = int(paths.before[place]), int(tracklets.first[place])
-    reason = "appears"
-    if before >= 0:
-        missing = frame - int(tracklets.last[before]) - 1
-        reason = f"gap of {missing} frames" if missing else "goes on"
-    return _Numbered(frame, (int(path[place]),), float(paths.before_margin[place]), reason)
