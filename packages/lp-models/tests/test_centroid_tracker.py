@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lp_core.errors import TrackerError
 from lp_core.testing import CHECKS, ConformanceError, Subject, check_tracker
-from lp_models.centroid.options import CentroidOptions
-from lp_models.centroid.tracker import CentroidTracker
+from lp_models.centroid.tracker import CentroidOptions, CentroidTracker
 from lp_models.losses.peaks import PeaksLoss
 from lp_models.peaks import find_peaks, nearest_points, peak_targets
 

@@ -8,14 +8,17 @@ logarithms of its neighbours.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lp_core.errors import TrackerError
 from lp_core.geometry.targets import SIGMA, cells_to_pixels, pixels_to_cells
+from lp_core.trackers.options import TrackerOptions
 
 Maps = Float[Tensor, "*batch cells_y cells_x"]
 
@@ -23,6 +26,34 @@ _WIDTH = 64
 _FIRST_SCORE = 0.05
 """Scores of an untrained tracker: most of a frame shows no animal, and a start at one half would
 spend the first steps on learning that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakOptions(TrackerOptions):
+    """Options of trackers that find any number of animals by peaks.
+
+    Attributes:
+        downsample_factor: A cell of the maps is 2^downsample_factor model px wide and high.
+        feature_stride: Model px per feature cell; 16 keeps small animals apart.
+        max_animals: Animals that are found in one image at most.
+        min_distance: Cells between two peaks of one map at least.
+    """
+
+    downsample_factor: Literal[1, 2, 3] = 2
+    feature_stride: int | None = 16
+    max_animals: int = 20
+    min_distance: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("max_animals", "min_distance"):
+            if getattr(self, name) < 1:
+                raise TrackerError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def cell_size(self) -> int:
+        """Model px per cell of the maps, along each axis."""
+        return 1 << self.downsample_factor
 
 
 class Nearest(NamedTuple):

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lp_core.batches import LabeledBatch, LossInputs, Prediction, UnlabeledBatch, images_of
+from lp_core.errors import TrackerError
 from lp_core.geometry.affine import transform
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_models.centroid.options import CentroidOptions
 from lp_models.heatmap.head import check_sizes
-from lp_models.peaks import Maps, find_peaks, nearest_peaks, nearest_points, peak_head, peak_targets
+from lp_models.peaks import (
+    Maps,
+    PeakOptions,
+    find_peaks,
+    nearest_peaks,
+    nearest_points,
+    peak_head,
+    peak_targets,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentroidOptions(PeakOptions):
+    """Options of the centroid tracker: those of all that find peaks."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_keypoints != 1:
+            raise TrackerError(
+                f"a centroid tracker finds one point of each animal, not {self.num_keypoints}",
+                remedy="give it the centroids of lp_core.poses.centroids",
+            )
 
 
 class CentroidTracker(BaseSupervisedTracker):
