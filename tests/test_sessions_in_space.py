@@ -315,3 +315,65 @@ def test_python_gives_the_points_too(rig_model, rig_project, predict, videos, tm
         np.testing.assert_allclose(shown.keypoints.numpy(), table.points, rtol=1e-3, atol=1e-2)
         assert len(found[view].keypoints) == len(table)
     assert Model.from_dir(rig_model).predict_session(paths).points is None
+
+
+def test_a_session_is_drawn_as_one_video(litpose, predict, videos, tmp_path):
+    from lp_data.video.open import open_video
+
+    outcome = predict(videos, "--labeled-video")
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "out" / "labeled_videos"
+    assert [path.name for path in folder.iterdir()] == ["test_labeled.mp4"]
+    with open_video(folder / "test_labeled.mp4") as source:
+        assert len(source) == 16
+    points = tmp_path / "out" / "test_points3d.csv"
+    again = litpose("render", videos, points, "--first", 4, "--last", 5, "--overwrite")
+    assert again.code == 0, again.err
+    with open_video(folder / "test_labeled.mp4") as source:
+        assert len(source) == 2
+
+
+def test_a_view_alone_is_drawn_as_ever(litpose, predict, videos, tmp_path):
+    assert predict(videos).code == 0
+    points = tmp_path / "out" / "test_points3d.csv"
+    (videos / "test_left.mp4").unlink()
+    missing = litpose("render", videos, points)
+    assert missing.code == 2
+    assert "no video of the views left" in missing.err
+    assert predict(videos / "test_top.mp4", "--labeled-video").code == 0
+    folder = tmp_path / "out" / "labeled_videos"
+    assert [path.name for path in folder.iterdir()] == ["test_top_labeled.mp4"]
+
+
+def test_videos_after_a_training_are_drawn_together(
+    litpose, rig_config, tiny_training, videos, tmp_path
+):
+    changes = [each for each in tiny_training if "predict_vids" not in each]
+    more = ("predict_vids_after_training=true", f"test_videos_directory={videos}")
+    more += ("save_vids_after_training=true",)
+    asked = [f"eval.{each}" for each in more]
+    outcome = litpose("train", rig_config, "-o", tmp_path / "model", *changes, *asked)
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "model" / "video_preds"
+    assert (folder / "test_points3d.csv").is_file()
+    names = [path.name for path in (folder / "labeled_videos").iterdir()]
+    assert names == ["test_labeled.mp4"]
+
+
+def test_check_names_rigs_that_do_not_fit(litpose, rig_project, tmp_path):
+    project = shutil.copytree(rig_project.folder, tmp_path / "project")
+    good = litpose("check", project)
+    assert good.code == 0, good.out
+    rig = read_rig(project / "calibrations" / "session_00.toml")
+    larger = replace(rig, cameras=tuple(camera.resized((192, 192)) for camera in rig))
+    write_rig(larger, project / "calibrations" / "session_00.toml")
+    write_rig(replace(rig, cameras=rig.cameras[1:]), project / "calibrations" / "session_01.toml")
+    outcome = litpose("check", project)
+    assert outcome.code == 2
+    said = " ".join(outcome.out.split())
+    assert "96 × 96 px, calibrated with 192 × 192 px" in said
+    assert "session_00.toml, of labelled images" in said
+    assert "session_00.toml, of videos of 'session_00'" in said
+    assert said.count("the rig has no camera 'top'") == 1
+    (project / "calibrations" / "session_00.toml").write_text("[cam_0]\nname = 3\n")
+    assert "session_00.toml" in litpose("check", project).out

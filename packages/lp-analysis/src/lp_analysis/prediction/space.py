@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.errors import TriangulationError
@@ -111,6 +112,14 @@ class CalibratedSession:
         return points3d_path(folder, self.name, self.options.ending or ENDINGS[0])
 
 
+def sessions_of(groups: Iterable[Iterable[SessionVideo]]) -> dict[str, list[SessionVideo]]:
+    """The videos of each session, of those in any grouping that are of a view."""
+    sessions: dict[str, list[SessionVideo]] = {}
+    for video in (video for group in groups for video in group if video.view):
+        sessions.setdefault(video.session, []).append(video)
+    return sessions
+
+
 def calibrated_sessions(
     groups: Sequence[Sequence[SessionVideo]], options: SpaceOptions, tell: Tell
 ) -> list[CalibratedSession]:
@@ -126,11 +135,8 @@ def calibrated_sessions(
     """
     if options.views is None or options.ending is None:
         return []
-    sessions: dict[str, list[SessionVideo]] = {}
-    for video in (video for group in groups for video in group if video.view):
-        sessions.setdefault(video.session, []).append(video)
     found, bare = [], []
-    for name, videos in sessions.items():
+    for name, videos in sessions_of(groups).items():
         if len(videos) < 2:
             tell(f"no points in space of session '{name}': they need 2 views, and it has 1 here")
             continue
@@ -267,7 +273,7 @@ def _kept(
     """
     if session.options.overwrite or not output.is_file():
         return None
-    known, there = _read(source_path(output)), [path.is_file() for path in beside]
+    known, there = read_said(source_path(output)), [path.is_file() for path in beside]
     if known == said and all(there):
         return "is there already"
     if known is None and not any(there):
@@ -275,7 +281,7 @@ def _kept(
     return None
 
 
-def _read(source: Path) -> dict[str, object] | None:
+def read_said(source: Path) -> dict[str, Any] | None:
     """What is said beside a file of points; None where nothing is."""
     try:
         said = json.loads(source.read_text(encoding="utf-8"))

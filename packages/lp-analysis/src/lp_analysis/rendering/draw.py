@@ -17,6 +17,7 @@ from lp_analysis.rendering.name_tags import NameTag, draw_name_tags
 from lp_analysis.rendering.palette import NEUTRAL, Colour, between, keypoint_colours
 from lp_analysis.rendering.strokes import (
     FixedPoint,
+    draw_cross,
     draw_disc,
     draw_line,
     draw_ring,
@@ -53,6 +54,7 @@ class Animal(NamedTuple):
         past: What `PoseDrawer.remembered` gave of it in earlier frames, oldest first, for the
             trail; more than the trail is long tell what a usual step is.
         truth: (K, 2) frame px, drawn as rings, joined to the keypoints.
+        marks: (K, 2) frame px, drawn as crosses: where points in space say that keypoints are.
     """
 
     keypoints: Pose
@@ -60,6 +62,7 @@ class Animal(NamedTuple):
     individual: str | None = None
     past: Sequence[Pose] = ()
     truth: Pose | None = None
+    marks: Pose | None = None
 
 
 def animals_of(rows: PoseTable, truth: PoseTable | None = None) -> list[Animal]:
@@ -92,7 +95,7 @@ class PoseDrawer:
         style: DrawingStyle = DEFAULT_STYLE,
         individuals: Sequence[str | None] | None = None,
     ) -> None:
-        self.style = style
+        self.style, self._names = style, tuple(keypoint_names)
         self.colours = keypoint_colours(len(keypoint_names), style.colormap)
         self._own_colours = self._colours_of(individuals or ())
         self.several = individuals is not None
@@ -116,6 +119,14 @@ class PoseDrawer:
     def picture_size(self) -> tuple[int, int]:
         """(height, width) in px of what `draw` returns, enlargement and legend included."""
         return self._size[0], self._size[1] + self._panel.shape[1]
+
+    def legend(self, height: int, marks: str = "") -> Picture:
+        """A panel of that height in px for pictures of several frames.
+
+        It names what has colours and, where ``marks`` are drawn, says what they are.
+        """
+        more = [LegendEntry(marks, INK, cross=True)] if marks else []
+        return legend_panel(self._entries(self._names) + more, height, self._text_size)
 
     @property
     def memory(self) -> int:
@@ -204,6 +215,7 @@ class PoseDrawer:
             self._draw_truth(picture, one)
         for one in drawn:
             self._draw_keypoints(picture, one)
+            self._draw_marks(picture, one)
         if stamp:
             stamp_text(picture, stamp, size=self._text_size)
         if self.several:
@@ -279,6 +291,13 @@ class PoseDrawer:
             if point is not None:
                 radius = self._radius * self.style.shrinking(confidence)
                 draw_disc(picture, point, radius, colour, self.style.opacity(confidence))
+
+    def _draw_marks(self, picture: Picture, one: _Placed) -> None:
+        """A cross at each mark, over the keypoints, in place."""
+        marks = [] if one.animal.marks is None else self._points(one.animal.marks)
+        for mark, colour in zip(marks, one.colours, strict=False):
+            if mark is not None:
+                draw_cross(picture, mark, 1.5 * self._radius, colour, 0.3 * self._radius)
 
     def _draw_names(self, picture: Picture, drawn: Sequence[_Placed], stamp: str) -> None:
         """The name of each individual beside its keypoints, in place."""

@@ -46,7 +46,7 @@ def write_labeled_video(
     drawer = PoseDrawer(keypoint_names, source.size, style, individuals)
     rows = iter(animals)
     with VideoWriter(path, fps=source.fps, size=drawer.picture_size) as writer:
-        pictures = labeled_frames(_numbered(source, frames), rows, drawer, fps=source.fps)
+        pictures = labeled_frames(numbered_frames(source, frames), rows, drawer, fps=source.fps)
         for written, picture in enumerate(pictures, 1):
             writer.write(picture)
             if on_progress is not None and (written % 10 == 0 or written == len(frames)):
@@ -111,7 +111,7 @@ class _Past:
             self._of = {name: past for name, past in self._of.items() if np.isfinite(past).any()}
 
 
-def _numbered(source: VideoSource, frames: range) -> Iterator[tuple[int, Picture]]:
+def numbered_frames(source: VideoSource, frames: range) -> Iterator[tuple[int, Picture]]:
     """The chosen frames with their numbers, read in chunks of bounded size."""
     height, width = source.size
     chunk = int(np.clip(_CHUNK_BYTES // (3 * height * width), 1, 64))

@@ -21,11 +21,13 @@ class LegendEntry(NamedTuple):
         name: Cut where it is long.
         colour: Of the sign.
         wide: Whether the sign is a bar; else it is a disc.
+        cross: Whether it is a cross.
     """
 
     name: str
     colour: Colour
     wide: bool = False
+    cross: bool = False
 
 
 def legend_panel(entries: Sequence[LegendEntry], height: int, text_size: int) -> Picture:
@@ -56,7 +58,12 @@ def _column(entries: Sequence[LegendEntry], height: int, text_size: int) -> Pict
 
 
 def _draw_sign(panel: Picture, entry: LegendEntry, centre: tuple[int, int], radius: int) -> None:
-    if entry.wide:
+    if entry.cross:
+        x, y = centre
+        for slope in (-1, 1):
+            ends = (x - radius, y - slope * radius), (x + radius, y + slope * radius)
+            cv2.line(panel, *ends, entry.colour, max(1, radius // 3), cv2.LINE_AA)
+    elif entry.wide:
         x, y, half = *centre, max(1, radius // 2)
         cv2.rectangle(
             panel, (x - radius - 2, y - half), (x + radius + 2, y + half), entry.colour, cv2.FILLED

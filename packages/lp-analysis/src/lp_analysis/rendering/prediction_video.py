@@ -89,10 +89,10 @@ def draw_predictions(
     if isinstance(predictions, AnimalPredictions):
         individuals = predictions.individuals
         style = replace(style, skeleton=style.skeleton or predictions.skeleton.edges)
-    counts = _Counts(style.confidence_threshold)
+    counts = KeypointCounts(style.confidence_threshold)
     written = write_labeled_video(
         source,
-        counts.counted(_animals(predictions, chosen)),
+        counts.counted(animals_of_frames(predictions, chosen)),
         path,
         predictions.keypoint_names,
         individuals,
@@ -103,7 +103,7 @@ def draw_predictions(
     return DrawnVideo(written, counts.keypoints, counts.drawn)
 
 
-def _animals(
+def animals_of_frames(
     predictions: VideoPredictions | AnimalPredictions, frames: range
 ) -> Iterator[list[Animal]]:
     """The animals of each of the frames."""
@@ -116,7 +116,7 @@ def _animals(
 
 
 @dataclass
-class _Counts:
+class KeypointCounts:
     """Counts the keypoints that pass by, and those that are confident enough to be drawn."""
 
     threshold: float
@@ -124,6 +124,7 @@ class _Counts:
     drawn: int = 0
 
     def counted(self, frames: Iterable[list[Animal]]) -> Iterator[list[Animal]]:
+        """The same animals of each frame, once their keypoints are counted."""
         for animals in frames:
             for animal in animals:
                 assert animal.confidences is not None

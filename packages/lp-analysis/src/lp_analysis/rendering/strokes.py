@@ -49,6 +49,17 @@ def draw_ring(
     cv2.circle(picture, centre, reach, colour, max(1, round(width)), cv2.LINE_AA, _BITS)
 
 
+def draw_cross(
+    picture: Picture, centre: FixedPoint, reach: float, colour: Colour, width: float
+) -> None:
+    """Two crossing diagonals that reach so far to the side, with a rim; sizes are in px."""
+    x, y, far = *centre, round(reach * _UNIT)
+    ends = [((x - far, y - far), (x + far, y + far)), ((x - far, y + far), (x + far, y - far))]
+    for drawn, wide in ((rim_of(colour), 2.2 * width), (colour, width)):
+        for start, end in ends:
+            draw_line(picture, start, end, drawn, wide)
+
+
 def rim_of(colour: Colour) -> Colour:
     """The colour around a disc, dark or light, so that one of the two shows on any ground."""
     return max((PAPER, INK), key=lambda rim: contrast(rim, colour))

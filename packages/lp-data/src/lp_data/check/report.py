@@ -86,13 +86,15 @@ class ViewsSummary(NamedTuple):
 
     ``frames`` says how many labelled frames have images of how many views; ``sessions`` is the
     table of the sessions and their videos; ``calibrations`` are the files of calibrated cameras by
-    session.
+    session; ``images`` are such files, with what their cameras filmed, in words, and (width,
+    height) of the images of each view.
     """
 
     names: tuple[str, ...]
     frames: Mapping[int, int] = {}
     sessions: str = ""
     calibrations: Mapping[str, Path] = {}
+    images: tuple[tuple[Path, str, Mapping[str, tuple[int, int]]], ...] = ()
 
 
 @dataclass(frozen=True)

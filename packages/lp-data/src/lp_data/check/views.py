@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lp_core.errors import LPError, PoseError
 from lp_core.poses import PoseTable
 from lp_data.check.report import Problem, VideoSummary, ViewsSummary
-from lp_data.errors import SessionError
+from lp_data.errors import DataError, SessionError
 from lp_data.labels import join_tables, scan_labels
-from lp_data.sessions.calibrations import find_calibrations
+from lp_data.sessions.calibrations import (
+    calibration_of_videos,
+    find_calibrations,
+    sizes_of_views,
+)
 from lp_data.sessions.labels import join_views, share_of_views, view_of_images
-from lp_data.sessions.manifest import group_videos, listed_sessions
+from lp_data.sessions.manifest import SessionManifest, group_videos, listed_sessions
 from lp_data.sessions.names import ViewNames, session_of
 from lp_data.sessions.view_set import tell_lengths
 
@@ -121,7 +125,37 @@ def check_views(
         for left in sessions.left_out
     ]
     frames = {} if table is None else share_of_views(table, views)
-    return ViewsSummary(views.names, frames, sessions.text(), calibrations), problems
+    images = [*_labelled(table, views, project, calibrations)]
+    images += _filmed(sessions, views, project, {video.path: video.size for video in videos})
+    summary = ViewsSummary(views.names, frames, sessions.text(), calibrations, tuple(images))
+    return summary, problems
+
+
+def _labelled(
+    table: PoseTable | None, views: ViewNames, project: Path, calibrations: Mapping[str, Path]
+) -> Iterator[tuple[Path, str, Mapping[str, tuple[int, int]]]]:
+    """The sizes of labelled images by the file of their cameras; images that are gone tell none."""
+    if table is None or not calibrations:
+        return
+    files = {moment: calibrations[session_of(moment)] for moment in views.moments(table)}
+    try:
+        for file, sizes in sizes_of_views(project, table, views, files).items():
+            yield file, "labelled images", sizes
+    except DataError:  # told where images are checked
+        return
+
+
+def _filmed(
+    sessions: SessionManifest,
+    views: ViewNames,
+    project: Path,
+    sizes: Mapping[Path, tuple[int, int]],
+) -> Iterator[tuple[Path, str, Mapping[str, tuple[int, int]]]]:
+    """The sizes of the videos of each session of calibrated cameras."""
+    for session, videos in sessions.sessions.items():
+        file = calibration_of_videos(videos, views, project)
+        if file is not None:
+            yield file, f"videos of '{session}'", {v.view: sizes[v.video][::-1] for v in videos}
 
 
 def _absent_images(table: PoseTable, views: ViewNames) -> list[Problem]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lp_core.errors import LPError
+from lp_core.geometry.cameras import Rig
 from lp_io.calibration.reading import read_rig
 
 
@@ -34,18 +35,39 @@ def packed_rigs(
     return packed
 
 
-def rig_errors(files: Iterable[Path], views: Sequence[str]) -> list[LPError]:
-    """What is wrong with files of cameras: those that cannot be read, or that lack a view.
+def rig_errors(
+    files: Iterable[Path],
+    views: Sequence[str],
+    images: Iterable[tuple[Path, str, Mapping[str, tuple[int, int]]]] = (),
+) -> list[LPError]:
+    """What is wrong with files of cameras: those that cannot be read, lack a view, or do not fit.
 
     Args:
         files: The files.
         views: The views that each must have a camera of.
+        images: A file, which images its cameras filmed, in words, and (width, height) of those of
+            each view.
     """
     errors: list[LPError] = []
-    for file in dict.fromkeys(files):
+    rigs: dict[Path, Rig] = {}
+
+    def tell(error: LPError, where: str | Path) -> None:
+        errors.append(type(error)(error.problem, where=error.where or where, remedy=error.remedy))
+
+    asked = list(dict.fromkeys(files))
+    for file in asked:
         try:
-            read_rig(file).subset(views)
+            rigs[file] = read_rig(file)
+            rigs[file].subset(views)
         except LPError as error:
-            place = error.where or file
-            errors.append(type(error)(error.problem, where=place, remedy=error.remedy))
+            tell(error, file)
+    for file, which, sizes in images:
+        if file in asked and file not in rigs:
+            continue
+        try:
+            rig = rigs.get(file) or read_rig(file)
+            names = rig.names if file in asked else sizes  # a missing camera is told once
+            rig.check_sizes({view: size for view, size in sizes.items() if view in names})
+        except LPError as error:
+            tell(error, f"{file}, of {which}")
     return errors

@@ -6,7 +6,14 @@ has of ``likelihood``, ``error`` (frame px), ``views``, and the entries ``xx``, 
 """
 
 from lp_io.points3d.content import Points3D
-from lp_io.points3d.csv_file import read_points3d
+from lp_io.points3d.csv_file import read_points3d, read_points3d_chunks
 from lp_io.points3d.writing import ENDINGS, points3d_writer, write_points3d
 
-__all__ = ["ENDINGS", "Points3D", "points3d_writer", "read_points3d", "write_points3d"]
+__all__ = [
+    "ENDINGS",
+    "Points3D",
+    "points3d_writer",
+    "read_points3d",
+    "read_points3d_chunks",
+    "write_points3d",
+]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice, product
+from collections.abc import Iterator, Sequence
+from itertools import count, islice, product
 from pathlib import Path
 from typing import TextIO
 
@@ -14,7 +14,7 @@ from numpy import ndarray
 from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton
 from lp_core.poses.columns import LEVELS, LEVELS_OF_SEVERAL
-from lp_core.poses.csv_text import EMPTY_CELLS, opened_csv_rows, place_in, quoted
+from lp_core.poses.csv_text import EMPTY_CELLS, Row, opened_csv_rows, place_in, quoted
 from lp_core.poses.csv_writing import header_lines, value_lines
 from lp_core.poses.table import Frames, taken
 from lp_io.points3d.content import (
@@ -61,24 +61,45 @@ def read_points3d(path: Path) -> Points3D:
     Raises:
         PoseError: It is not such a file; the message names the line and the column.
     """
+    (whole,) = read_points3d_chunks(path, None)
+    return whole
+
+
+def read_points3d_chunks(path: Path, frames: int | None = 1024) -> Iterator[Points3D]:
+    """Read a CSV file of points in space some frames at a time, at least once.
+
+    Args:
+        path: The file.
+        frames: How many rows of the file at most; None reads it whole.
+
+    Raises:
+        PoseError: As `read_points3d`.
+    """
     with opened_csv_rows(path, WORDS) as rows:
-        header = list(islice(rows, len(LEVELS)))
+        columns = _read_columns(path, rows)
+        for place in count():
+            some = list(islice(rows, frames))
+            if not some and place:
+                return
+            values = [_numbers(r.cells[1:], len(columns), place_in(path, r.line)) for r in some]
+            grid = np.array(values).reshape(len(some), len(columns))
+            yield _points(path, columns, [row.cells[0] for row in some], grid)
+
+
+def _read_columns(path: Path, rows: Iterator[Row]) -> list[tuple[str, ...]]:
+    """The names of the columns, which the first rows tell."""
+    header = list(islice(rows, len(LEVELS)))
+    titles = [row.cells[0].strip() for row in header]
+    if titles[1:2] == [LEVELS_OF_SEVERAL[1]]:
+        header += list(islice(rows, 1))
         titles = [row.cells[0].strip() for row in header]
-        if titles[1:2] == [LEVELS_OF_SEVERAL[1]]:
-            header += list(islice(rows, 1))
-            titles = [row.cells[0].strip() for row in header]
-        if tuple(titles) not in (LEVELS, LEVELS_OF_SEVERAL):
-            raise PoseError(
-                f"this is not a {WORDS}: its first column begins with {', '.join(titles)}",
-                where=path,
-                remedy=f"it should begin with {', '.join(LEVELS)}",
-            )
-        columns = list(zip(*(row.cells[1:] for row in header), strict=False))
-        frames, values = [], []
-        for row in rows:
-            frames.append(row.cells[0])
-            values.append(_numbers(row.cells[1:], len(columns), place_in(path, row.line)))
-    return _points(path, columns, frames, np.array(values).reshape(len(frames), len(columns)))
+    if tuple(titles) not in (LEVELS, LEVELS_OF_SEVERAL):
+        raise PoseError(
+            f"this is not a {WORDS}: its first column begins with {', '.join(titles)}",
+            where=path,
+            remedy=f"it should begin with {', '.join(LEVELS)}",
+        )
+    return list(zip(*(row.cells[1:] for row in header), strict=False))
 
 
 def _numbers(cells: Sequence[str], count: int, where: str) -> list[float]:

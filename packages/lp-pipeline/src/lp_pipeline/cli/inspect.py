@@ -40,7 +40,8 @@ class Check:
             raise ConversionError("there are no labels of lp", where=project, remedy=hint)
         report = check_project(project)
         if report.views is not None:
-            errors = rig_errors(report.views.calibrations.values(), report.views.names)
+            views = report.views
+            errors = rig_errors(views.calibrations.values(), views.names, views.images)
             report = replace(report, problems=(*report.problems, *map(Problem.of, errors)))
         say(report_text(report, verbose=self.verbose))
         if report.errors:

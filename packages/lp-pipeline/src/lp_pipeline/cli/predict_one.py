@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,11 +11,8 @@ from typing import cast, get_args
 
 from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.labeled_predictions import write_labeled_prediction
-from lp_analysis.prediction.space import (
-    CalibratedSession,
-    calibrated_sessions,
-    write_session_points,
-)
+from lp_analysis.prediction.session_drawing import several_views
+from lp_analysis.prediction.session_works import SessionWorks
 from lp_analysis.prediction.video_tables import VideoResult
 from lp_core.devices import Precision
 from lp_core.errors import suggestion
@@ -149,12 +146,10 @@ class InputPredictor:
         if told:
             self.display.message(told)
         refuse_same_names([Path(f"{v.table}.csv") for group in groups for v in group], ONE_BY_ONE)
-        works = [(group[0].video, partial(self.predict_videos, group)) for group in groups]
-        return [*works, *self._space_works(groups)]
-
-    def _space_works(self, groups: Sequence[Group]) -> list[Work]:
-        """What makes points in space of the sessions with calibrated cameras."""
-        request, by = self.request, self.predictor
+        several = several_views(groups)
+        together = frozenset(v for videos in several.values() for v in videos)
+        works = [(g[0].video, partial(self.predict_videos, g, together)) for g in groups]
+        request, by, tell = self.request, self.predictor, self.display.message
         options = replace(
             space_options(self._config, self.views, by.calibration),
             ending=None if request.points == "none" else f".{request.points}",
@@ -162,17 +157,13 @@ class InputPredictor:
             reader=by.reader,
             overwrite=request.overwrite,
         )
-        sessions = calibrated_sessions(groups, options, self.display.message)
-        return [(s.videos[0].video, partial(self._write_space, s)) for s in sessions]
+        draw, keep, task = request.labeled_video, request.resume, self.display.task
+        sessions = SessionWorks(options, self._table, by.style, tell, task, draw=draw, keep=keep)
+        return [*works, *sessions.of(groups)]
 
-    def _write_space(self, session: CalibratedSession) -> None:
-        folder = self._video_folder
-        tables = {video.view: folder / f"{video.table}.csv" for video in session.videos}
-        write_session_points(session, tables, self.display.message)
-
-    @property
-    def _video_folder(self) -> Path:
-        return self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
+    def _table(self, video: SessionVideo) -> Path:
+        folder = self.request.output_dir or self.request.model_dir / VIDEO_FOLDER
+        return folder / f"{video.table}.csv"
 
     def predict_labels(self, files: LabelSet) -> None:
         """Label files into ``image_preds/<name>/predictions.csv`` for each."""
@@ -204,13 +195,13 @@ class InputPredictor:
         where = ", ".join(map(str, tables.values()))
         self.display.message(f"{told_files(files)}: {len(result.labels)} images -> {where}")
 
-    def predict_videos(self, group: Group) -> None:
+    def predict_videos(self, group: Group, together: Collection[SessionVideo] = ()) -> None:
         """A video, or those of a session together, and labelled videos if asked for.
 
-        Each into ``video_preds/<name>.csv``, or ``<session>_<view>.csv``.
+        Each into ``video_preds/<name>.csv``, or ``<session>_<view>.csv``. Those of ``together`` are
+        drawn together later.
         """
-        folder = self._video_folder
-        tables = {v.view: folder / f"{v.table}.csv" for v in group}
+        tables = {v.view: self._table(v) for v in group}
         boxes = {v.view: self._boxes(v) for v in group}
         done = [
             self._is_done(tables[v.view], v.video, boxes[v.view], others_of(group, v))
@@ -228,7 +219,7 @@ class InputPredictor:
         elif resume:  # an interrupted run may not have come to them
             for table in tables.values():
                 self.predictor.write_metrics(table)
-        for v in group:
+        for v in set(group).difference(together):
             path = labeled_video_path(tables[v.view])
             if self.request.labeled_video and not (resume and is_newer(path, tables[v.view])):
                 self.predictor.draw(v.video, tables[v.view], path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,12 +19,15 @@ from lp_pipeline.display import terminal_display
 class Render:
     """Draw a table of predictions, also of Lightning Pose, DeepLabCut or SLEAP, on its video."""
 
-    video: Annotated[Path, typer.Argument(help="A video.")]
+    video: Annotated[
+        Path, typer.Argument(help="A video; or the folder with the videos of a session.")
+    ]
     table: Annotated[
         Path,
         typer.Argument(
             metavar="PREDICTIONS",
-            help="Its predictions: .csv, .h5, .parquet, .json (COCO), .slp or .nc (movement).",
+            help="Its predictions: .csv, .h5, .parquet, .json (COCO), .slp or .nc (movement); or "
+            "SESSION_points3d.csv.",
         ),
     ]
     output: Annotated[
@@ -80,33 +83,39 @@ class Render:
     def run(self) -> None:
         """Write a labelled video."""
         start_session()
+        from lp_analysis.prediction.session_drawing import session_video_path
+        from lp_analysis.prediction.session_works import render_session
         from lp_analysis.rendering.prediction_video import frames_to_draw
         from lp_io.model_directory import labeled_video_path
         from lp_pipeline.evaluation.model_project import model_of_table, style_of
         from lp_pipeline.prediction.drawing import draw_video
 
-        path = self.output or labeled_video_path(self.table)
+        session = self.table.stem.removesuffix("points3d").removesuffix("_")
+        several = session != self.table.stem
+        usual_path = session_video_path(session, self.table)
+        path = self.output or (usual_path if several else labeled_video_path(self.table))
         _check_output(self, path)
         usual = style_of(model_of_table(self.table))
         threshold = usual.confidence_threshold if self.threshold is None else self.threshold
-        draw_video(
-            self.video,
-            self.table,
-            path,
-            style=replace(
-                usual,
-                colormap=self.colormap or usual.colormap,
-                color_by=self.color_by,
-                confidence_threshold=threshold,
-                trail=self.trail,
-                radius=self.radius,
-                legend=self.legend,
-            ),
-            reader=self.reader,
-            edges=self.skeleton or (),
-            frames=partial(frames_to_draw, self.video, self.first, self.last),
-            display=terminal_display(),
+        style = replace(
+            usual,
+            colormap=self.colormap or usual.colormap,
+            color_by=self.color_by,
+            confidence_threshold=threshold,
+            trail=self.trail,
+            radius=self.radius,
+            legend=self.legend,
         )
+        edges, display = self.skeleton or (), terminal_display()
+        more: dict[str, Any] = {"style": style, "reader": self.reader, "edges": edges}
+        if several:
+            part, tell = (self.first, self.last), display.message
+            render_session(
+                self.table, self.video, path, **more, frames=part, tell=tell, task=display.task
+            )
+            return
+        chosen = partial(frames_to_draw, self.video, self.first, self.last)
+        draw_video(self.video, self.table, path, **more, frames=chosen, display=display)
 
 
 def _check_output(request: Render, path: Path) -> None:

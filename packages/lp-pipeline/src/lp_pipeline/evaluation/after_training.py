@@ -10,7 +10,8 @@ from pathlib import Path
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.prediction.animals import animal_predictor
-from lp_analysis.prediction.space import calibrated_sessions, write_session_points
+from lp_analysis.prediction.session_drawing import several_views
+from lp_analysis.prediction.session_works import SessionWorks
 from lp_analysis.prediction.video_tables import VideoResult
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
 from lp_core.errors import LPError, reason_of
@@ -181,12 +182,13 @@ def _predict_videos(
     timings = {timing.video: timing for timing in stored_timings(project.manifest)}
     handler = _handler(tracker, config, chunk_length(config, type(tracker)))
     done: list[SessionVideo] = []
+    together = {v for videos in several_views(groups).values() for v in videos}
     for group in groups:
         told = ", ".join(each.video.name for each in group)
         remedy = f"litpose predict {quoted(model_dir)} {' '.join(quoted(v.video) for v in group)}"
         with attempts.step(f"predictions of {told}", remedy):
             predictor = _predictor(project, handler, attempts.display)
-            for each, result in _predict_group(predictor, project, group).items():
+            for each, result in _predict_group(predictor, project, group, together).items():
                 timings[each.name] = VideoTiming(
                     video=each.name,
                     frames=result.frames - result.resumed,
@@ -194,12 +196,22 @@ def _predict_videos(
                     device=handler.device.type,
                 )
             done += group
-    display, views = attempts.display, project.views
-    options = space_options(project.config, views, stored_calibration(project.manifest))
-    with attempts.step("points in space", f"litpose predict {quoted(model_dir)} VIDEOS"):
-        for session in calibrated_sessions([done], options, display.message):
-            own = {v.view: video_table(model_dir, v.table) for v in session.videos}
-            write_session_points(session, own, display.message)
+    remedy = f"litpose predict {quoted(model_dir)} {quoted(groups[0][0].video.parent)}"
+    options = space_options(config, project.views, stored_calibration(project.manifest))
+    display, style = attempts.display, replace(drawing_style(config), legend=True)
+    draw = config.eval.save_vids_after_training
+    works = SessionWorks(
+        options,
+        lambda v: video_table(model_dir, v.table),
+        style,
+        display.message,
+        display.task,
+        draw=draw,
+        keep=True,
+    )
+    with attempts.step("what shows the views of sessions together", remedy):
+        for _, work in works.of([done]):
+            work()
     keep_timings(model_dir, [timings[v.video.name] for v in done if v.video.name in timings])
     return [video_table(model_dir, v.table) for v in done]
 
@@ -220,11 +232,11 @@ def _predictor(
 
 
 def _predict_group(
-    predictor: VideoPredictor, project: ModelProject, group: Group
+    predictor: VideoPredictor, project: ModelProject, group: Group, together: set[SessionVideo]
 ) -> dict[Path, VideoResult]:
     """The tables of a video, or of those of a session together, and their metrics and drawings.
 
-    What is there is kept.
+    What is there is kept. Videos of ``together`` are drawn together later.
 
     Returns:
         What was predicted now, by video.
@@ -247,7 +259,7 @@ def _predict_group(
         views = config.data.view_names or ()
         found = predict_group(predictor, views, group, tables, resume=True, boxes=boxes)
         results = {v.video: found[v.view] for v in group}
-    for v in group:
+    for v in set(group) - together:
         drawing = labeled_video_path(tables[v.view])
         if config.eval.save_vids_after_training and not is_newer(drawing, tables[v.view]):
             predictor.draw(v.video, tables[v.view], drawing)
