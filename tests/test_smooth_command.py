@@ -1,11 +1,13 @@
 """``litpose smooth`` takes the tables of anybody's tracker, of one camera or several."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lp_analysis.smoothing import Outputs, smooth_tables
 from lp_core.poses import Visibility
 from lp_data.labels import read_labels
 from lp_io.points3d import read_points3d
@@ -75,6 +77,15 @@ def test_members_of_an_ensemble_are_smoothed_together(project, tmp_path):
     assert "the members of the ensemble" in done.output
     assert error(output, project, view) < error(members[0], project, view)
     assert "x_posterior_var" in output.read_text().splitlines()[2]
+
+
+def test_the_command_does_what_the_function_does(project, tmp_path, monkeypatch):
+    """Faults 81 and 88: defaults that differed, and an output that had to name a folder."""
+    table = predictions(project, tmp_path, project.views[0], ".csv")
+    monkeypatch.chdir(tmp_path)
+    assert run(table.name, "-o", "command.csv").exit_code == 0
+    smooth_tables({"": [table]}, Outputs({"": tmp_path / "function.csv"}))
+    assert Path("command.csv").read_bytes() == Path("function.csv").read_bytes()
 
 
 def test_calibrated_cameras_are_smoothed_in_space(project, tmp_path):

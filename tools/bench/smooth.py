@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,17 +41,18 @@ KEYPOINTS = 17
 
 def members(folder: Path, frames: int) -> list[Path]:
     """The tables of three members, made once: random walks of 1 px, with noise of 1 px."""
-    random, paths = np.random.default_rng(0), []
+    paths = [folder / f"{frames}_{member}.csv" for member in range(3)]
+    if all(path.exists() for path in paths):
+        return paths
+    random = np.random.default_rng(0)
     steps = random.normal(0, 1, (frames, KEYPOINTS, 2))
     truth = 300 + 0.2 * np.cumsum(steps, axis=0)
-    for member in range(3):
-        paths.append(folder / f"{frames}_{member}.csv")
+    for path in paths:
         noisy = truth + random.normal(0, 1, truth.shape)
         values = np.concatenate([noisy, random.uniform(0.8, 1, (frames, KEYPOINTS, 1))], axis=-1)
         names = [f"k{number}" for number in range(KEYPOINTS)]
-        if not paths[-1].exists():
-            with smoothed_writer(paths[-1], names, (), scorer="member") as append:
-                append(range(frames), values[:, None])
+        with smoothed_writer(path, names, (), scorer="member") as append:
+            append(range(frames), values[:, None])
     return paths
 
 
@@ -71,11 +73,34 @@ def alone(medians: Path, smoothness: float | None) -> float:
     return time.process_time() - start
 
 
+def peak_memory() -> float:
+    """MB, on Linux; the resource module also counts what the parent had before this one began."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def ours(tables: list[Path], medians: Path, smoothness: float | None, work: Path) -> None:
+    """Print our side, as `smooth_peer.py` prints the other."""
+    options = SmoothingOptions(smoothness=smoothness, gate=None if smoothness else 20.0)
+    start = time.process_time()
+    smooth_tables({"": tables}, Outputs({"": work / "ours.csv"}), options)
+    everything = time.process_time() - start
+    megabytes = peak_memory()
+    found = {"all": [everything], "smoother": [alone(medians, smoothness)]}
+    print(json.dumps({**found, "megabytes": megabytes}))
+
+
+def said_by(command: list[object]) -> dict[str, Any]:
+    """What a side prints in its last line."""
+    said = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True)
+    return json.loads(said.stdout.splitlines()[-1])
+
+
 def main() -> None:
     """Measure both sides, and compare what they give."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--peer-python", type=Path, required=True)
+    parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--smoothness", type=float, default=10.0)
     parser.add_argument("--search", action="store_true")
@@ -83,19 +108,18 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     smoothness = None if given.search else given.smoothness
     tables, theirs = members(given.work, given.frames), given.work / "theirs.csv"
+    if given.peer_python is None:  # the side of ours, in a process of its own
+        ours(tables, theirs, smoothness, given.work)
+        return
+    value = [] if given.search else ["--smoothness", smoothness]
     command = [given.peer_python, Path(__file__).with_name("smooth_peer.py"), *tables]
-    command += ["--output", theirs] + ([] if given.search else ["--smoothness", smoothness])
-    said = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True)
-    peer = json.loads(said.stdout.splitlines()[-1])
-    options = SmoothingOptions(smoothness=smoothness, gate=20.0 if given.search else None)
-    start = time.process_time()
-    smooth_tables({"": tables}, Outputs({"": given.work / "ours.csv"}), options)
-    ours = {"all": time.process_time() - start, "smoother": alone(theirs, smoothness)}
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peer = said_by([*command, "--output", theirs, *value])
+    how = ["--search"] if given.search else value
+    own = said_by([sys.executable, __file__, given.work, "--frames", given.frames, *how])
     for what in ("smoother", "all"):
-        ratio = peer[what][0] / ours[what]
-        print(f"{what:8} ours {ours[what]:7.2f} s  peer {peer[what][0]:7.2f} s  {ratio:6.1f} times")
-    print(f"memory   ours {memory:7.0f} MB peer {peer['megabytes']:7.0f} MB")
+        one, other = own[what][0], peer[what][0]
+        print(f"{what:8} ours {one:7.2f} s  peer {other:7.2f} s  {other / one:6.1f} times")
+    print(f"memory   ours {own['megabytes']:7.0f} MB peer {peer['megabytes']:7.0f} MB")
     if smoothness is not None:
         compare(theirs, given.work / "same.csv", smoothness)
 

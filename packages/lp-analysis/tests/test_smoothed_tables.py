@@ -107,7 +107,7 @@ def test_nine_columns_are_read_back(tmp_path):
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     smooth(members, first, smoothness=1.0, nine_columns=True)
     header = first.read_text().splitlines()[2].split(",")
-    assert header[1:10] == list(SMOOTHED)
+    assert header[1:10] == list(SMOOTHED)  # fault 69: columns of points were exchanged
     smooth(first, second, smoothness=1.0, nine_columns=True)
     one, two = read_predictions(first), read_predictions(second)
     assert np.allclose(one.points, two.points, atol=1e-3)
@@ -225,7 +225,9 @@ def views_of_one_body(frames=800, seed=0):
 
 
 def test_mirrored_views_help_each_other(tmp_path):
-    """Fault 87: names were cut at their first underscore; here the parts are paw_left and nose."""
+    """Faults 78 and 87: a constant confidence left no frame to learn from, and names were cut at
+    their first underscore; here the parts are paw_left and nose.
+    """
     seen = views_of_one_body()
     other = walk(800, 1)[:, 0]
     truth = np.stack([seen[:, 0], seen[:, 1], seen[:, 2], other], axis=1)
@@ -242,6 +244,21 @@ def test_mirrored_views_help_each_other(tmp_path):
     lost = error(read_predictions(alone).points[gap, 1], truth[gap, 1])
     assert error(found.points[gap, 1], truth[gap, 1]) < min(1.0, lost / 2)
     assert error(found.points, truth) < error(points, truth)
+
+
+def test_views_may_differ_in_length(tmp_path):
+    """Fault 72: frames that one camera lacked were dropped from all."""
+    seen = noisy(views_of_one_body(300), 0.5, 1)
+    tables = {
+        "b": [table(tmp_path / "b.csv", seen[:250, :1], ("nose",))],
+        "a": [table(tmp_path / "a.csv", seen[:, 1:2], ("nose",))],
+    }
+    paths = {view: tmp_path / f"{view}_smoothed.csv" for view in tables}
+    smooth_tables(tables, Outputs(paths))
+    for view, number in (("b", 0), ("a", 1)):
+        found = read_predictions(paths[view])
+        assert len(found) == 300
+        assert error(found.points[:250, 0], seen[:250, number]) < 1.5
 
 
 def test_few_components_are_no_error():
@@ -275,6 +292,8 @@ def test_tables_that_do_not_go_together_are_named(tmp_path):
     ):
         with pytest.raises(LPError, match=said):
             smooth(tables, tmp_path / "out.csv")
+    with pytest.raises(LPError, match="this is a folder"):
+        smooth(tmp_path, tmp_path / "out.csv")
     with pytest.raises(SmoothingError, match="cannot be smoothed into itself"):
         smooth(one, one)
     images = table(tmp_path / "images.csv", walk(3), frame=("a/1.png", "a/2.png", "a/9.png"))
@@ -307,19 +326,19 @@ def test_options_that_make_no_sense_are_refused(options, said):
 
 
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
-from lp_analysis.smoothing import Outputs, SmoothingOptions, smooth_tables
+from lp_analysis.smoothing import Outputs, smooth_tables
 def run(table):
     smooth_tables({"": [Path(table)]}, Outputs({"": Path(table + ".out.csv")}))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 short, long = map(run, sys.argv[1:])
 print(long - short)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="counts memory in KiB")
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_length(tmp_path):
     """Fault 93: dense matrices of all frames at once."""
     short = table(tmp_path / "short.csv", noisy(walk(40_000, 8), 1.0, 1), tuple("abcdefgh"))

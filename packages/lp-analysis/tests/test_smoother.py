@@ -163,6 +163,15 @@ def test_stretches_are_never_joined():
     assert found.noise == pytest.approx(0.25, rel=0.3)
 
 
+def test_gaps_are_not_taken_for_single_steps():
+    """Fault 92: differences over gaps counted as steps of one frame."""
+    _, points = walks(2048, 2, 1.0, 0.3)
+    points[np.arange(2048) % 4 != 0] = np.nan
+    parts = points.reshape(4, 512, 2, 1, 2)
+    found = find_parameters(Sample(parts, np.full_like(parts, 0.09), OneView()), Search())
+    assert found.noise == pytest.approx(1.0, rel=0.25)
+
+
 def cameras(count, *, fisheye=False):
     found = []
     for number, angle in enumerate(np.arange(count) * 1.3):

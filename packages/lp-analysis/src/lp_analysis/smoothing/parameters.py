@@ -10,7 +10,7 @@ unlikely are dropped before the next search.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from numpy import ndarray
 
 from lp_analysis.smoothing.dynamics import Dynamics, Motion
 from lp_analysis.smoothing.gating import REACH, distances, unlikely
+from lp_analysis.smoothing.persistence import correlation, widening
 from lp_analysis.smoothing.projections import Projection, Weighed
 from lp_analysis.smoothing.recursions import States, filtered, predicted, smooth_part, surprise_of
 from lp_analysis.smoothing.smoother import Gate
@@ -54,10 +55,12 @@ class Parameters:
     Attributes:
         noise: (T,) q of each track, see `lp_analysis.smoothing.dynamics.Motion`.
         scale: (T,) what the variances of the observations are multiplied by.
+        widening: (T,) what posterior variances are to be multiplied by; see `persistence`.
     """
 
     noise: PerTrack
     scale: PerTrack
+    widening: PerTrack
 
 
 class Sample:
@@ -147,15 +150,18 @@ def find_parameters(sample: Sample, search: Search) -> Parameters:
 
     A track that is never seen has q = 1 and the scale 1.
     """
-    found = Parameters(np.ones(sample.tracks), np.ones(sample.tracks))
+    one = np.ones(sample.tracks)
+    found = Parameters(one, one, one)
     if search.noise is not None:
-        found = Parameters(np.broadcast_to(search.noise, (sample.tracks,)).copy(), found.scale)
+        found = Parameters(np.broadcast_to(search.noise, (sample.tracks,)).copy(), one, one)
         if not sample.projection.curved:
             return found
     for _ in range(_SEARCHES):
         if search.noise is None:
             found = _searched(sample, search)
-        dropped = _smoothed(sample, search, found)
+        dropped, wider = _smoothed(sample, search, found)
+        if search.noise is None:
+            found = replace(found, widening=wider)
         if not dropped and not sample.projection.curved:
             break
     return found
@@ -188,7 +194,8 @@ def _searched(sample: Sample, search: Search) -> Parameters:
     ratio = np.exp(_minimum(lambda x: losses(np.exp(x))[0], centre, sample.tracks))
     scale = losses(ratio[None])[1][0]
     seen = count > 0
-    return Parameters(np.where(seen, ratio * scale, 1.0), np.where(seen, scale, 1.0))
+    q, one = np.where(seen, ratio * scale, 1.0), np.ones(sample.tracks)
+    return Parameters(q, np.where(seen, scale, 1.0), one)
 
 
 def _minimum(
@@ -203,8 +210,12 @@ def _minimum(
     return best
 
 
-def _smoothed(sample: Sample, search: Search, found: Parameters) -> bool:
-    """Smooth the sample, drop what is unlikely, and go on around the smoothed states."""
+def _smoothed(sample: Sample, search: Search, found: Parameters) -> tuple[bool, PerTrack]:
+    """Smooth the sample, drop what is unlikely, and go on around the smoothed states.
+
+    Returns:
+        Whether anything was dropped, and by how much the posterior is too narrow.
+    """
     motion = _motion(sample, search, found.noise)
     scale = np.tile(found.scale, sample.stretches)[:, None, None]
     variance = sample.variance * scale
@@ -214,10 +225,11 @@ def _smoothed(sample: Sample, search: Search, found: Parameters) -> bool:
     smooth = smooth_part(motion, states, predicted(motion, last))
     if sample.projection.curved:
         sample.around = np.ascontiguousarray(smooth.mean[: sample.projection.coords])
-    if search.gate is None:
-        return False
-    gate = Gate(search.gate, np.tile(sample.usual_step(), (sample.stretches, 1)))
     expected, spread = sample.projection.seen(smooth)
+    wider = _widening(sample, search, found, smooth, (sample.points - expected) / variance**0.5)
+    if search.gate is None:
+        return False, wider
+    gate = Gate(search.gate, np.tile(sample.usual_step(), (sample.stretches, 1)))
     off = distances(sample.points, variance, expected, spread)
     padding = [(REACH, REACH), (0, 0), (0, 0)]
     points, noise = (
@@ -227,4 +239,19 @@ def _smoothed(sample: Sample, search: Search, found: Parameters) -> bool:
     off = np.pad(off, padding, constant_values=np.nan)
     dropped = unlikely(off, points, noise, gate.usual_step, gate.limit)
     sample.points[dropped] = np.nan
-    return bool(dropped.any())
+    return bool(dropped.any()), wider
+
+
+def _widening(
+    sample: Sample, search: Search, found: Parameters, smooth: States, residuals: ndarray
+) -> PerTrack:
+    """By how much the posterior is too narrow, from the residuals of the sample."""
+    products, squares = (
+        part.reshape(sample.stretches, -1).sum(axis=0) for part in correlation(residuals)
+    )
+    persistence = products / np.where(squares > 0, squares, 1.0)
+    p = sample.projection.coords
+    variance = np.trace(smooth.covariance[:p, :p]) / p
+    series = np.median(variance, axis=0).reshape(sample.stretches, sample.tracks, -1)
+    usual = np.median(series, axis=(0, 2))
+    return widening(search.dynamics, found.noise, usual, persistence)

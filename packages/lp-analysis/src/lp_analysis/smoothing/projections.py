@@ -88,7 +88,7 @@ class OneView:
         precisions = np.where(known, 1 / np.where(known, spread, 1.0), 0.0)
         values = precisions * np.where(known, flat, 0.0)
         squares = (values * np.where(known, flat, 0.0))[0]
-        rows = np.ones((1, 1, *flat.shape[1:]))
+        rows = np.broadcast_to(np.ones(()), (1, 1, *flat.shape[1:]))
         return Weighed(Observed(rows, precisions, values), squares)
 
     def seen(self, states: States) -> tuple[Points, Spread]:

@@ -227,7 +227,10 @@ def _beginnings(passage: _Passage, start: States, blocks: int) -> tuple[States, 
 
 def _cut(values: ndarray, blocks: int) -> ndarray:
     """(..., B·L, N) as (..., L, B·N)."""
-    *small, _, series = values.shape
+    *small, frames, series = values.shape
+    if not any(values.strides):  # one number for all
+        one = values[..., :1, :1]
+        return np.broadcast_to(one, (*small, frames // blocks, blocks * series))
     parts = values.reshape(*small, blocks, -1, series).swapaxes(-3, -2)
     return np.ascontiguousarray(parts).reshape(*small, -1, blocks * series)
 

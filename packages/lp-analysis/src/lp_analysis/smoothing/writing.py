@@ -187,7 +187,8 @@ class Writing:
     def _part(self, frames: range, shown: Bool[ndarray, "frames tracks"]) -> _Part:
         seen, span = self._read.observations, (frames.start, frames.stop)
         points, spread = self._projection.seen(self._smoother.states(*span))
-        posterior = np.diagonal(spread, axis1=-2, axis2=-1) + self._lasting(span)
+        wide = self._found.widening[:, None, None]
+        posterior = wide * np.diagonal(spread, axis1=-2, axis2=-1) + self._lasting(span)
         hidden = ~shown[..., None, None]
         return _Part(
             np.where(hidden, np.nan, points),
@@ -246,6 +247,7 @@ class Writing:
         error = np.where(np.isfinite(off), off, 0.0).sum(axis=-1) / np.maximum(count, 1)
         place = np.where(shown[..., None], states.mean[:3].transpose(1, 2, 0), np.nan)
         covariance = states.covariance[:3, :3].transpose(2, 3, 0, 1)
+        covariance = self._found.widening[:, None, None] * covariance
         covariance = np.where(shown[..., None, None], covariance, np.nan)
         table = PoseTable(
             Skeleton(read.keypoint_names),
