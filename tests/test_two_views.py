@@ -621,6 +621,68 @@ def test_box_files_that_are_not_there_are_named(two_views):
         load_config(path, check_paths=True)
 
 
+def box_of(view, number):
+    """A box that moves from frame to frame, within the frames of a view: x, y, h, w."""
+    return 10 + number % 7, 4 + number % 5, VIEWS[view].height - 9, 70 + number % 3
+
+
+def within(view, number, points):
+    x, y, height, width = box_of(view, number)
+    low, high = np.array([x, y]), np.array([x + width, y + height])
+    return bool(((points > low - 1) & (points < high)).all())
+
+
+@pytest.fixture
+def boxed_views(two_views, tmp_path):
+    """The project with boxes for the images and the videos of each view."""
+    folder = shutil.copytree(two_views, tmp_path / "project")
+    for view in VIEWS:
+        files = [folder / f"CollectedData_{view}{end}.csv" for end in ("", "_new")]
+        images = [image for file in files for image in read_labels(file).image_paths]
+        rows = [f"{image},{_cells(box_of(view, n))}" for n, image in enumerate(images)]
+        (folder / f"boxes_{view}.csv").write_text("\n".join([",x,y,h,w", *rows[::-1]]) + "\n")
+        rows = [f"{number},{_cells(box_of(view, number))}" for number in range(24)]
+        text = "\n".join([",x,y,h,w", *rows]) + "\n"
+        (folder / "videos" / f"session_00_{view}_bbox.csv").write_text(text)
+    return folder
+
+
+def _cells(box):
+    return ",".join(map(str, box))
+
+
+@pytest.mark.parametrize("kind", ["context", "joint"])
+def test_boxes_of_each_view_are_used_from_training_to_evaluation(
+    kind, boxed_views, tiny_training, litpose, tmp_path
+):
+    """`multiview_facts` 1.11, 24, 25 and 55: also in the clips of unlabelled sessions in step."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.training.run import train
+
+    settings = [each for each in tiny_training if "stride" not in each]
+    settings += [*SEMI, "dali.context.train.batch_size=6", "training.limit_train_batches=2"]
+    if kind == "joint":
+        settings += [JOINT, "model.backbone=test_vit"]
+    else:
+        settings += ["model.model_type=heatmap_mhcrnn"]
+    path = config_of(boxed_views, bbox_file=[f"boxes_{view}.csv" for view in VIEWS])
+    loaded, model = load_config(path, settings), tmp_path / "model"
+    clip = train(loaded, model).data.clips[0]
+    assert clip["views"] == 2
+    assert len(np.unique(clip["to_frame"].numpy(), axis=0)) > 2
+    outcome = litpose("predict", model, boxed_views / "videos", "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert litpose("evaluate", model).code == 0
+    for view in VIEWS:
+        points = table_of(tmp_path / "out" / f"session_00_{view}.csv").reshape(24, -1, 3)[..., :2]
+        assert all(within(view, number, own) for number, own in enumerate(points))
+        rows = rows_of(model / f"predictions_{view}.csv")
+        images = read_labels(model / f"CollectedData_{view}.csv").image_paths
+        for number, image in enumerate(images):
+            values = np.array([float(cell) for cell in rows[image][1:-1]]).reshape(-1, 3)
+            assert within(view, number, values[:, :2])
+
+
 def test_boxes_of_each_view_cut_its_frames_in_a_session(joint_model, videos):
     """`multiview_facts` 3.1: boxes of whole frames change nothing; others do, in frame px."""
     from lp_pipeline.model import Model
