@@ -45,6 +45,15 @@ class AnnealWeight(Callback):
         steps = max(0, epoch - self.freeze_until_epoch)
         return min(self.final_val, self.init_val + self.increase_factor * steps)
 
+    def notes(self, epochs: int) -> tuple[str, ...]:
+        """A sentence where the losses have no weight in any of so many epochs."""
+        if self.value(epochs - 1) > 0:
+            return ()
+        return (
+            f"note: the unsupervised losses have no weight in any of the {epochs} epochs; lower "
+            "callbacks.anneal_weight.freeze_until_epoch, or raise init_val",
+        )
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the importance of the epoch in whose middle a resumed training goes on.
 

@@ -8,7 +8,7 @@ are the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from lp_core.backbones.contract import Backbone
+from lp_core.trackers.options import TrackerOptions
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_io.checkpoint.building import registration_of
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import LightningPoseCheckpoint
 from lp_io.lightning_pose.transformers import transformer_weights
+from lp_io.projects.report import ConversionReport
 
 Weights = Mapping[str, Tensor]
 Value = TypeVar("Value")
@@ -254,6 +256,32 @@ def fill(tracker: BaseSupervisedTracker, checkpoint: LightningPoseCheckpoint) ->
     tracker.load_state_dict(weights)
     used = (_BACKBONE, _HEAD, *_adapter_of(tracker).others)
     return [name for name in checkpoint.weights if not name.startswith(used)]
+
+
+def report_of(
+    target: Path,
+    checkpoint: LightningPoseCheckpoint,
+    model_type: str,
+    options: TrackerOptions,
+    left_out: Sequence[str],
+) -> ConversionReport:
+    """What the conversion of a checkpoint kept and left out.
+
+    Args:
+        target: The model directory that was made.
+        checkpoint: What it was made of.
+        model_type: The kind of tracker.
+        options: Those of the tracker.
+        left_out: The names of the weights that no prediction needs.
+    """
+    made_of = f"{model_type} with a {options.backbone} and {options.num_keypoints} keypoints"
+    resumed = (
+        "the state of the optimiser: a training starts from these weights by "
+        f"model.checkpoint={target}, but cannot be resumed"
+    )
+    unneeded = (f"'{name}', which prediction does not need" for name in left_out)
+    kept = [f"the weights of {checkpoint.path.name}", made_of]
+    return ConversionReport(target, kept, [resumed, *unneeded])
 
 
 def _misfit(

@@ -10,16 +10,15 @@ from lp_data.sessions import ViewNames
 from lp_io.checkpoint import get_model_class, save_model
 from lp_io.errors import ConversionError
 from lp_io.lightning_pose.checkpoint import (
-    LightningPoseCheckpoint,
     find_lightning_pose_checkpoint,
     read_lightning_pose_checkpoint,
 )
-from lp_io.lightning_pose.weights import check_backbone, fill, get_adapter
+from lp_io.lightning_pose.weights import check_backbone, fill, get_adapter, report_of
 from lp_io.model_directory import CONFIG_FILE, MANIFEST_NAME, VIEWS
 from lp_io.projects.folders import folder_beside
 from lp_io.projects.report import ConversionReport
 from lp_pipeline.builders.model import get_options
-from lp_pipeline.config.load import LoadedConfig, load_config, save_config
+from lp_pipeline.config.load import load_config, save_config
 from lp_pipeline.config.schema import Config
 
 
@@ -61,7 +60,9 @@ def convert_lightning_pose(
         for file in sorted(source.glob("CollectedData*.csv")):
             shutil.copyfile(file, folder / file.name)
         save_config(loaded.config, folder / CONFIG_FILE)
-    return _report(target, loaded, checkpoint, left_out)
+    report = report_of(target, checkpoint, config.model.model_type, tracker.options, left_out)
+    report.left_out += loaded.notes
+    return report
 
 
 def _keypoint_names(config: Config, source: Path) -> tuple[str, ...]:
@@ -72,20 +73,3 @@ def _keypoint_names(config: Config, source: Path) -> tuple[str, ...]:
             remedy="add them, in the order of the label file",
         )
     return tuple(config.data.keypoint_names)
-
-
-def _report(
-    target: Path, loaded: LoadedConfig, checkpoint: LightningPoseCheckpoint, left_out: list[str]
-) -> ConversionReport:
-    model = loaded.config.model
-    names = loaded.config.data.keypoint_names or []
-    report = ConversionReport(target)
-    report.kept.append(f"the weights of {checkpoint.path.name}")
-    report.kept.append(f"{model.model_type} with a {model.backbone} and {len(names)} keypoints")
-    report.left_out.append(
-        "the state of the optimiser: a training starts from these weights by "
-        f"model.checkpoint={target}, but cannot be resumed"
-    )
-    report.left_out += [f"'{name}', which prediction does not need" for name in left_out]
-    report.left_out += loaded.notes
-    return report

@@ -40,12 +40,7 @@ def notes_on_annealing(config: Config, batches: int) -> tuple[str, ...]:
     """Say so if the unsupervised losses have no weight in any of the epochs of so many batches."""
     steps = math.ceil(batches / config.training.accumulate_grad_batches)
     epochs = math.ceil(training_steps(config.training, batches) / steps)
-    if not config.model.losses_to_use or annealing(config).value(epochs - 1) > 0:
-        return ()
-    return (
-        f"note: the unsupervised losses have no weight in any of the {epochs} epochs; lower "
-        "callbacks.anneal_weight.freeze_until_epoch, or raise init_val",
-    )
+    return annealing(config).notes(epochs) if config.model.losses_to_use else ()
 
 
 def get_trainer(
