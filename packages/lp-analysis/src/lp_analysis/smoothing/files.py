@@ -22,6 +22,7 @@ from lp_analysis.smoothing.parameters import (
 from lp_analysis.smoothing.projections import CameraViews, OneView, Projection
 from lp_analysis.smoothing.smoother import Gate, Smoother
 from lp_analysis.smoothing.source import Read, read_tables, sampled
+from lp_analysis.smoothing.storage import parts
 from lp_analysis.smoothing.views import fit_views
 from lp_analysis.smoothing.writing import Outputs, Writing
 from lp_core.geometry.cameras import Rig
@@ -184,9 +185,28 @@ def _smoothed(
     found = find_parameters(sample, Search(options.dynamics, given, options.gate))
     seen.scale, seen.least = found.scale, options.least_noise**2
     noise = np.repeat(found.noise, projection.series)
-    smoother = Smoother(seen, projection, Motion(options.dynamics, noise, *sample.start()))
+    start = sample.start() if projection.curved else _start(read, projection)
+    smoother = Smoother(seen, projection, Motion(options.dynamics, noise, *start))
     smoother.run(None if options.gate is None else Gate(options.gate, usual_step))
     return smoother, found
+
+
+def _start(read: Read, projection: Projection) -> tuple[ndarray, ndarray]:
+    """Mean and variance of the coordinates (p, X) in all frames; 0 and 1 without any."""
+    seen = read.observations
+    count = mean = squares = np.zeros((projection.coords, seen.tracks * projection.series))
+    for frames in parts(seen.frames, 4 * seen.tracks * seen.views, 1):
+        span = frames.start, frames.stop
+        found = projection.places(seen.points.read(*span), seen.variance.read(*span))
+        known = np.isfinite(found)
+        own = known.sum(axis=1)
+        centre = np.where(known, found, 0.0).sum(axis=1) / np.maximum(own, 1)
+        off = np.where(known, found - centre[:, None], 0.0)
+        shift, total = centre - mean, np.maximum(count + own, 1)
+        squares = squares + (off * off).sum(axis=1) + shift**2 * count * own / total
+        mean, count = mean + shift * own / total, count + own
+    variance = squares / np.maximum(count, 1)
+    return mean, np.where(variance > 0, variance, 1.0)
 
 
 def _check_files(tables: Mapping[str, Sequence[Path]], outputs: Outputs) -> None:
