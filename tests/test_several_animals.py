@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -46,10 +47,24 @@ def test_keypoints_that_are_too_far_apart_are_not_believed(mice_model, mice, tmp
         annotate_model(folder / "detector", {"score_threshold": 0.0})
         model = Model.from_dir(folder)
         _make_sure(model.animals.handler.tracker)
-        confidence = confidence_of(model.predict_animals(mice.test_video))
-        assert len(confidence)
-        believed.append((confidence >= 0.2).sum(axis=1))
+        table = model.predict_animals(mice.test_video)
+        assert len(table)
+        assert (confidence_of(table)[np.isnan(table.points[..., 0])] == 0).all()
+        believed.append(table.has_position.sum(axis=1))
     assert (believed[0] > believed[1]).all()
+
+
+def test_animals_of_which_one_keypoint_is_known_have_tracks(litpose, mice_model, mice, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(mice_model, model)
+    known = read_manifest(model).extra["top_down"]
+    limbs = [[one, other, 0.0] for one, other, _ in known["limbs"]]
+    annotate_model(model, {"top_down": {**known, "limbs": limbs}})
+    annotate_model(model / "detector", {"score_threshold": 0.0})
+    outcome = litpose("predict", model, mice.test_video)
+    assert outcome.code == 0, outcome.err
+    written = read_predictions(video_table(model, mice.test_video), several=True)
+    assert max(Counter(written.frame).values()) == known["count"]
 
 
 def _make_sure(tracker):

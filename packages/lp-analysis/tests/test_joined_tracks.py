@@ -306,14 +306,15 @@ def test_what_is_learned_serves_the_online_tracker(worm):
     assert sorted(map(sorted, tracks_by_animal(animal, found.track).values())) == [[0], [1]]
 
 
-def test_a_ghost_of_an_animal_keeps_it_from_no_later_row(worm):
+@pytest.mark.parametrize("sure", [0.05, 0.9])
+def test_a_ghost_of_an_animal_keeps_it_from_no_later_row(worm, sure):
     """It is taken to be where it was lost for two frames, in which it is found elsewhere."""
     pose, frames = worm(6, 40.0), range(60)
     points = [at(pose, 100 + 2 * frame, 100) for frame in frames if frame < 30]
     points += [at(pose, 100 + 2 * frame, 130) for frame in frames if frame >= 30]
     ghosts = [at(pose, 160, 100), at(pose, 162, 100)]
     frame = np.array([*frames, 30, 31])
-    score = np.array([0.9] * 60 + [0.05] * 2)
+    score = np.array([0.9] * 60 + [sure] * 2)
     table = table_of(np.array(points + ghosts), frame, score=score)
     link = np.array([-1, *range(59), 29, 60])
     link[30] = -1

@@ -13,7 +13,14 @@ from numpy import ndarray
 from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.prediction.animals import AnimalPredictor, animal_predictor
 from lp_analysis.prediction.space import SpaceOptions
-from lp_analysis.tracks import LinkedRows, TrackingOptions, track_offline, with_tracks
+from lp_analysis.tracks import (
+    LinkedRows,
+    TrackingOptions,
+    sized,
+    surest_rows,
+    track_offline,
+    with_tracks,
+)
 from lp_analysis.triangulation import SessionPrediction, triangulate_predictions
 from lp_core.batches import Prediction
 from lp_core.devices import Precision
@@ -238,8 +245,10 @@ class Model:
             parts = [rows for _, rows in self.animals.predict_video(source)]
             found = LinkedRows.joined(parts).found()
             rows, links = self.animals.trace_back(source, *found)
-        options = TrackingOptions(animals=self.animals.options.count)
-        return with_tracks(rows, track_offline(rows, options, link=links).track)
+        known = self.animals.options
+        options = sized(TrackingOptions(animals=known.count), rows, known.body_length)
+        named = with_tracks(rows, track_offline(rows, options, link=links).track)
+        return named if known.count is None else named.rows(surest_rows(named, known.count))
 
     def _refuse_several(self) -> None:
         if self.animals is not None and self.animals.options.several:

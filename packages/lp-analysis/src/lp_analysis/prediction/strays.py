@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_core.poses.limbs import Limb, parts_of
+from lp_core.poses.limbs import parts_of
 
 _SURE = 0.2  # least confidence of a keypoint whose limbs count
 _EXPECTED = 0.3  # how near a keypoint is to where it was expected, body lengths
@@ -17,35 +15,33 @@ _EXPECTED = 0.3  # how near a keypoint is to where it was expected, body lengths
 def without_strays(
     points: Float[ndarray, "rows keypoints 2"],
     confidence: Float[ndarray, "rows keypoints"],
-    limbs: Sequence[Limb],
+    lengths: Float[ndarray, "keypoints keypoints"],
     body_length: float,
     expected: Float[ndarray, "rows keypoints 2"] | None = None,
-) -> Float[ndarray, "rows keypoints"]:
-    """The confidences, 0 for keypoints that are too far from the rest of their body.
+) -> tuple[Float[ndarray, "rows keypoints 2"], Float[ndarray, "rows keypoints"]]:
+    """Poses and confidences; NaN and 0 for keypoints that are too far from the rest of their body.
 
-    Where a limb is longer than any can be, the body is in parts, and only that part is believed
-    which is surest: the sum of the confidences, of those keypoints that are near where they were
-    expected if that is known of any.
+    Where keypoints are farther apart than limbs can reach, the body is in parts, and only that part
+    is believed which is surest: by the sum of its confidences, of those keypoints that are near
+    where they were expected if that is known of any. If none is near, no part is believed.
 
     Args:
         points: Frame px.
         confidence: From 0 to 1.
-        limbs: Those of the labels, in frame px.
+        lengths: How far apart keypoints can be in frame px; see `lp_core.poses.limbs.path_lengths`.
         body_length: Frame px.
         expected: Where the keypoints should be; NaN where that is not known.
     """
-    if not limbs or not len(points):
-        return confidence
     sure = np.where((confidence >= _SURE)[..., None], points, np.nan)
-    ends = np.array([limb[:2] for limb in limbs])
-    length = np.linalg.norm(sure[:, ends[:, 0]] - sure[:, ends[:, 1]], axis=-1)
-    odd = (length > np.array([limb.longest for limb in limbs])).any(axis=1)
-    kept = confidence.copy()
+    between = np.linalg.norm(sure[:, :, None] - sure[:, None], axis=-1)
+    odd = (between > lengths).any(axis=(1, 2))
+    stray = np.zeros(confidence.shape, bool)
     for row in np.flatnonzero(odd).tolist():
-        part = parts_of(sure[row], limbs)
+        part = parts_of(sure[row], lengths)
         weight = np.where(np.isfinite(sure[row, :, 0]), confidence[row], 0)
         if expected is not None:
             near = np.linalg.norm(points[row] - expected[row], axis=-1) < _EXPECTED * body_length
-            weight = np.where(near, weight, 0) if (near & (weight > 0)).any() else weight
-        kept[row, part != np.bincount(part, weight).argmax()] = 0
-    return kept
+            weight = np.where(near, weight, 0) if np.isfinite(expected[row]).any() else weight
+        weights = np.bincount(part[part >= 0], weight[part >= 0])
+        stray[row] = part != (weights.argmax() if weights.any() else -1)
+    return np.where(stray[..., None], np.nan, points), np.where(stray, 0, confidence)

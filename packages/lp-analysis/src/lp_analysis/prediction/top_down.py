@@ -16,6 +16,7 @@ from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows, trace_bac
 from lp_core.batches import Prediction
 from lp_core.poses import PoseTable, Skeleton
 from lp_core.poses.centroids import bounding_boxes
+from lp_core.poses.limbs import path_lengths
 from lp_core.video import Frames, VideoSource
 from lp_data.inference.crops import CropReader
 from lp_data.inference.finder import AnimalFinder, Small
@@ -39,6 +40,7 @@ class TopDownPredictor:
     ) -> None:
         self.finder, self.handler, self.options = finder, handler, finder.options
         self.skeleton = skeleton or Skeleton(handler.tracker.options.keypoint_names)
+        self._lengths = path_lengths(self.options.limbs, len(self.skeleton))
         self._crops = CropReader(handler, self.options.crop_size)
         told = self.options.several and handler.tracker.condition == "pose"
         self._following = FollowingOptions(self.options.body_length) if told else None
@@ -160,10 +162,11 @@ class TopDownPredictor:
     def _believed(
         self, found: Prediction, expected: Float[ndarray, "animals keypoints 2"] | None = None
     ) -> tuple[Float[ndarray, "animals keypoints 2"], Float[ndarray, "animals keypoints"]]:
-        """Keypoints in frame px and their confidences, 0 for those of another animal."""
+        """Keypoints in frame px and their confidences; NaN and 0 for those of another animal."""
         points, confidence = found.keypoints.double().numpy(), found.confidences.double().numpy()
-        known = self.options.limbs, self.options.body_length
-        return points, without_strays(points, confidence, *known, expected)
+        if not self.options.several:
+            return points, confidence
+        return without_strays(points, confidence, self._lengths, self.options.body_length, expected)
 
 
 class _Backwards:

@@ -13,7 +13,7 @@ from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt, least_certain, write_review
 from lp_analysis.tracks.similarity import AppearanceMetric
-from lp_analysis.tracks.tables import track_online, with_tracks
+from lp_analysis.tracks.tables import sized, surest_rows, track_online, with_tracks
 from lp_analysis.tracks.tracing import trace_back
 
 __all__ = [
@@ -33,6 +33,8 @@ __all__ = [
     "TrackingOptions",
     "least_certain",
     "review_path",
+    "sized",
+    "surest_rows",
     "trace_back",
     "track_file",
     "track_offline",

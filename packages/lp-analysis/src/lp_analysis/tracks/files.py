@@ -13,7 +13,14 @@ from lp_analysis.errors import TrackingError
 from lp_analysis.tracks.offline import Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt, least_certain, write_review
-from lp_analysis.tracks.tables import check_trackable, track_name, track_online, view_rows
+from lp_analysis.tracks.tables import (
+    check_trackable,
+    sized,
+    surest_rows,
+    track_name,
+    track_online,
+    view_rows,
+)
 from lp_analysis.tracks.tracklets import uncertain_cuts
 from lp_core.poses import PoseTable
 from lp_core.poses.grid import SINGLE
@@ -57,6 +64,7 @@ class FileTracking:
         most_doubts: How many decisions the list for review holds.
         most_rows: How many rows of a frame are written at most, those of individuals first, then
             the surest; None for all.
+        body_length: Size of a body in px where no row tells it; None refuses such a table.
         write: What the format keeps beside the table.
     """
 
@@ -66,6 +74,7 @@ class FileTracking:
     join: bool = False
     most_doubts: int = 100
     most_rows: int | None = None
+    body_length: float | None = None
     write: WriteOptions = field(default_factory=WriteOptions)
 
     def __post_init__(self) -> None:
@@ -133,7 +142,7 @@ def write_tracked(
     names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
     named = replace(table, individual=tuple(names))
     if tracking.most_rows is not None:
-        named = named.rows(_surest(named, tracking.most_rows))
+        named = named.rows(surest_rows(named, tracking.most_rows))
     lost = write_predictions(named, target, options=tracking.write)
     doubts = least_certain(found.doubts, tracking.most_doubts)
     write_review(review_path(target), doubts)
@@ -149,27 +158,6 @@ def write_tracked(
     )
 
 
-def _surest(table: PoseTable, most: int) -> Int[ndarray, " kept"]:
-    """At most so many rows of each frame and view: named ones first, then those of the best score.
-
-    What was found beyond the number of animals that there are is none.
-    """
-    named = np.array([name is not None for name in table.individual or ()], dtype=bool)
-    score = np.zeros(len(table)) if table.score is None else np.nan_to_num(table.score, nan=-1)
-    frames = {moment: number for number, moment in enumerate(dict.fromkeys(_moments(table)))}
-    frame = np.array([frames[moment] for moment in _moments(table)], dtype=np.int64)
-    order = np.lexsort([-score, ~named, frame])
-    first = np.searchsorted(frame[order], frame[order])
-    kept: Int[ndarray, " kept"] = np.sort(order[np.arange(len(order)) - first < most])
-    return kept
-
-
-def _moments(table: PoseTable) -> list[tuple[object, object]]:
-    """The frame and the view of each row."""
-    views = table.view or (None,) * len(table)
-    return list(zip(table.frame, views, strict=True))
-
-
 def review_path(target: Path) -> Path:
     """The list for review that belongs to a file with tracks."""
     return target.with_name(f"{target.stem}_review.csv")
@@ -183,6 +171,7 @@ def tracked(
     Raises:
         TrackingError: See `track_offline`.
     """
+    tracking = replace(tracking, options=sized(tracking.options, table, tracking.body_length))
     if tracking.online:
         return _online(table, tracking, link)
     given = None

@@ -29,7 +29,13 @@ from lp_analysis.tracks.tables import (
     usual_size,
     view_rows,
 )
-from lp_analysis.tracks.tracklets import Cut, Tracklets, tracklets_of, uncertain_cuts
+from lp_analysis.tracks.tracklets import (
+    Cut,
+    Tracklets,
+    crowded_ends,
+    tracklets_of,
+    uncertain_cuts,
+)
 from lp_analysis.tracks.traits import Trait, evidence_of, likeness_of, means_of
 from lp_core.poses import PoseTable
 
@@ -219,7 +225,7 @@ class _OneView:
             self._frame,
             [*cuts, *self._bounds(followed)],
             self._joining.most_missed,
-            self._worth() >= 0,
+            self._may_end(followed.track),
         )
         traits = self._traits(tracklets)
         problem, moves = self._problem(tracklets, traits)
@@ -235,6 +241,13 @@ class _OneView:
             track[rows] = path[place]
         self._add_spare(track, tracklets, path)
         return track, doubts_of(tracklets, cuts, paths, path)
+
+    def _may_end(self, track: Int[ndarray, " rows"]) -> Bool[ndarray, " rows"]:
+        """The rows that a tracklet may begin and end with."""
+        certain = self._worth() >= 0
+        if self._options.animals is None:
+            return certain
+        return certain & ~crowded_ends(track, self._frame, self._options.animals)
 
     def _add_spare(
         self, track: Int[ndarray, " rows"], tracklets: Tracklets, path: Int[ndarray, " tracklets"]

@@ -120,6 +120,13 @@ def check_sized(table: PoseTable, options: TrackingOptions | None) -> None:
         )
 
 
+def sized(options: TrackingOptions, table: PoseTable, body_length: float | None) -> TrackingOptions:
+    """The options with the size of a body, in px, where neither they nor the table tell one."""
+    if options.body_size is not None or usual_size(table) is not None:
+        return options
+    return replace(options, body_size=body_length)
+
+
 def usual_size(table: PoseTable) -> float | None:
     """The median size of the bodies, px; None where no row tells one."""
     points = np.asarray(table.points, np.float64).transpose(0, 2, 1)
@@ -184,3 +191,24 @@ def row_scores(table: PoseTable) -> Float[ndarray, " rows"] | None:
     most = float(np.quantile(known, 0.95)) if len(known) else 1.0
     scaled = table.score / max(most, 1.0)
     return np.where(np.isfinite(scaled), np.clip(scaled, 0.0, 1.0), np.nan)
+
+
+def surest_rows(table: PoseTable, most: int) -> Int[ndarray, " kept"]:
+    """At most so many rows of each frame and view: named ones first, then those of the best score.
+
+    What was found beyond the number of animals that there are is none.
+    """
+    named = np.array([name is not None for name in table.individual or ()], dtype=bool)
+    score = np.zeros(len(table)) if table.score is None else np.nan_to_num(table.score, nan=-1)
+    frames = {moment: number for number, moment in enumerate(dict.fromkeys(_moments(table)))}
+    frame = np.array([frames[moment] for moment in _moments(table)], dtype=np.int64)
+    order = np.lexsort([-score, ~named, frame])
+    first = np.searchsorted(frame[order], frame[order])
+    kept: Int[ndarray, " kept"] = np.sort(order[np.arange(len(order)) - first < most])
+    return kept
+
+
+def _moments(table: PoseTable) -> list[tuple[object, object]]:
+    """The frame and the view of each row."""
+    views = table.view or (None,) * len(table)
+    return list(zip(table.frame, views, strict=True))

@@ -12,6 +12,7 @@ from numpy import ndarray
 from lp_analysis.tracks.detections import masked_median
 
 _APART = 3  # frames between uncertain decisions that are cut one by one
+_MOST_CROWDED = 8  # rows at the end of a track that may be of another animal
 _LONGEST = 100  # frames that a single cut may stand for
 _REACH = 4  # rows that the velocity at an end is estimated from
 
@@ -109,6 +110,34 @@ def uncertain_cuts(
         open_cuts = [*still, doubt]
     cuts = [Cut(doubt.least, doubt.tracks, doubt.margin) for doubt in [*closed, *open_cuts]]
     return sorted(cuts, key=lambda cut: (cut.frame, min(cut.tracks)))
+
+
+def crowded_ends(
+    track: Int[ndarray, " rows"], frame: Int[ndarray, " rows"], animals: int
+) -> Bool[ndarray, " rows"]:
+    """The last rows of tracks that end while there are more tracks than animals.
+
+    What an animal was taken for as it was lost overlaps its next tracklet for some frames, if that
+    begins before the loss shows. Such rows must not keep one from going on as the other.
+
+    Args:
+        track: The track of each row; negative where there is none.
+        frame: The frame of each row.
+        animals: How many there are at most.
+    """
+    found = np.zeros(len(track), bool)
+    order = np.lexsort((frame, track))
+    order = order[track[order] >= 0]
+    if not len(order):
+        return found
+    _, number, count = np.unique(frame[order], return_inverse=True, return_counts=True)
+    crowded = count[number] > animals
+    for rows in np.split(np.arange(len(order)), np.flatnonzero(np.diff(track[order])) + 1):
+        alone = np.flatnonzero(~crowded[rows])
+        ends = rows[alone[-1] + 1 :] if len(alone) else rows[:0]
+        if len(ends) <= _MOST_CROWDED:
+            found[order[ends]] = True
+    return found
 
 
 class _Doubt(NamedTuple):

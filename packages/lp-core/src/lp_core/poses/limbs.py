@@ -58,21 +58,45 @@ def limbs_of(points: Float[ndarray, "rows keypoints 2"]) -> tuple[Limb, ...]:
     return tuple(limbs)
 
 
-def parts_of(
-    points: Float[ndarray, "keypoints 2"], limbs: Sequence[Limb]
-) -> Int[ndarray, " keypoints"]:
-    """The part of the body that each keypoint is in, counted from 0.
+def path_lengths(limbs: Sequence[Limb], keypoints: int) -> Float[ndarray, "keypoints keypoints"]:
+    """How far apart two keypoints can be: the lengths of the limbs between them, with some slack.
 
-    Keypoints are in one part if limbs join them that are no longer than a body's can be. A limb to
-    a keypoint that is not known joins as well: nothing says that it does not.
+    Infinite where no limbs lead from one to the other.
 
     Args:
-        points: A pose, in the unit of the limbs; NaN where a keypoint is not known.
         limbs: What `limbs_of` gives.
+        keypoints: K.
     """
-    part = np.arange(len(points))
+    lengths = np.full((keypoints, keypoints), np.inf)
+    np.fill_diagonal(lengths, 0)
     for one, other, longest in limbs:
-        if not np.hypot(*(points[one] - points[other])) > _SLACK * longest:
+        lengths[one, other] = lengths[other, one] = _SLACK * longest
+    for via in range(keypoints):
+        lengths = np.minimum(lengths, lengths[:, via, None] + lengths[None, via])
+    return lengths
+
+
+def parts_of(
+    points: Float[ndarray, "keypoints 2"], lengths: Float[ndarray, "keypoints keypoints"]
+) -> Int[ndarray, " keypoints"]:
+    """The part of the body that each keypoint is in, counted from 0; -1 where it is not known.
+
+    Keypoints that are next to each other among the known ones are in one part if they are no
+    farther apart than they can be.
+
+    Args:
+        points: A pose, NaN where a keypoint is not known.
+        lengths: How far apart keypoints can be, from `path_lengths`, in the unit of the pose.
+    """
+    known = np.isfinite(points).all(axis=1)
+    part, tree = np.arange(len(points)), np.arange(len(points))
+    order = np.argsort(lengths, axis=None, kind="stable")
+    for one, other in zip(*np.unravel_index(order, lengths.shape), strict=True):
+        if not (known[one] and known[other]) or tree[one] == tree[other]:
+            continue
+        tree[tree == tree[other]] = tree[one]  # the shortest paths that connect the known ones
+        if np.hypot(*(points[one] - points[other])) <= lengths[one, other]:
             part[part == part[other]] = part[one]
-    found: Int[ndarray, " keypoints"] = np.unique(part, return_inverse=True)[1]
+    found = np.full(len(points), -1)
+    found[known] = np.unique(part[known], return_inverse=True)[1]
     return found

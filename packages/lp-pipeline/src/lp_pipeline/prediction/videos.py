@@ -146,8 +146,9 @@ class VideoPredictor:
             whole = LinkedRows(concatenate(list(rows.chunks())), *rows.links())
             found, links = animals.trace_back(source, *whole.found(every_frame=True))
             found = replace(found, skeleton=animals.skeleton, scorer=self.scorer)
-            count = animals.options.count
-            tracking = FileTracking(TrackingOptions(animals=count), most_rows=count)
+            count, length = animals.options.count, animals.options.body_length
+            options = TrackingOptions(animals=count)
+            tracking = FileTracking(options, most_rows=count, body_length=length)
             written = write_tracked(found, table, tracking, links)
             result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
         rows.remove()
