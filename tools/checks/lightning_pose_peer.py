@@ -140,12 +140,17 @@ def start_from_random_weights() -> None:
     import transformers
 
     small = {"hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 12}
-    vit = transformers.ViTConfig(**small, intermediate_size=1536)
-    dino = transformers.Dinov2Config(**small, image_size=518, patch_size=14)
-    transformers.ViTModel.from_pretrained = lambda *_, **__: transformers.ViTModel(
-        vit, add_pooling_layer=False
-    )
-    transformers.AutoModel.from_pretrained = lambda *_, **__: transformers.Dinov2Model(dino)
+
+    def vit(*_: object, **__: object) -> Any:
+        chosen = transformers.ViTConfig(**small, intermediate_size=1536)
+        return transformers.ViTModel(chosen, add_pooling_layer=False)
+
+    def dino(*_: object, **__: object) -> Any:  # the package changes the config that it is given
+        chosen = transformers.Dinov2Config(**small, image_size=518, patch_size=14)
+        return transformers.Dinov2Model(chosen)
+
+    transformers.ViTModel.from_pretrained = vit
+    transformers.AutoModel.from_pretrained = dino
 
 
 def trust_own_checkpoints() -> None:
