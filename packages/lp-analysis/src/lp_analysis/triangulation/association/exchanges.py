@@ -27,10 +27,11 @@ _MOST = 10_000
 
 
 class _Found(NamedTuple):
-    """The frames of the best exchange of two animals, and what it gains."""
+    """The frames of the best exchange of two animals, what it gains, and what by other views."""
 
     frames: Int[ndarray, " some"]
     gain: float
+    told: float
 
 
 def exchange(labelling: Labelling) -> None:
@@ -39,14 +40,15 @@ def exchange(labelling: Labelling) -> None:
     stale = set(range(labelling.count))
     for _ in range(_MOST):
         found = {key: best for key, best in found.items() if not stale & set(key[1:])}
-        for key in _candidates(labelling):
-            if stale & set(key[1:]) and (best := _best(labelling, key)) is not None:
-                found[key] = best
+        for key in _candidates(labelling) if stale else ():
+            if stale & set(key[1:]) and (change := _best(labelling, key)) is not None:
+                found[key] = change
         if not found:
             return
         key = max(found, key=lambda key: (found[key].gain, *(-part for part in key)))
-        labelling.apply(*key, found[key].frames)
-        stale = {*key[1:], labelling.count - 1} - {NOBODY}
+        best, stale = found.pop(key), set()
+        if labelling.improved(key, best.frames, best.told, _WORTH):
+            stale = {*key[1:], labelling.count - 1} - {NOBODY}
 
 
 def _candidates(labelling: Labelling) -> list[_Key]:
@@ -71,7 +73,8 @@ def _best(labelling: Labelling, key: _Key) -> _Found | None:
     if not len(change.frames) or (change.loss.min() >= 0 and change.toggle.min() >= 0):
         return None
     where, gain = cheapest_stretches(change.loss, change.toggle)
-    return _Found(change.frames[where], gain) if gain > _WORTH else None
+    told = -float(change.loss[where].sum())
+    return _Found(change.frames[where], gain, told) if gain > _WORTH else None
 
 
 def cheapest_stretches(

@@ -159,9 +159,7 @@ class Labelling:
         """
         label, links, frame = self.labels[view], self.links[view], self.rows[view].frame
         toggle = np.zeros(len(frames) + 1)
-        mine = np.isin(label, [animal for animal in pair if animal != NOBODY])
-        mine &= links.before >= 0
-        now = np.flatnonzero(mine)
+        now = np.flatnonzero(self._of(label, pair) & (links.before >= 0))
         then = links.before[now]
         to = np.searchsorted(frames, frame[now])
         whole = label[now] == label[then]
@@ -169,9 +167,44 @@ class Labelling:
         np.add.at(toggle, since[whole] + 1, links.firm[now[whole]])
         np.add.at(toggle, to[whole] + 1, -links.firm[now[whole]])
         toggle = np.cumsum(toggle)[:-1]
-        broken = ~whole & np.isin(label[then], pair) & (label[then] >= 0)
+        broken = ~whole & self._of(label[then], pair)
         np.add.at(toggle, to[broken], -links.firm[now[broken]])
         return toggle
+
+    @staticmethod
+    def _of(label: Int[ndarray, " some"], pair: tuple[int, int]) -> Bool[ndarray, " some"]:
+        """Which labels are one of two animals."""
+        return ((label == pair[0]) | (label == pair[1])) & (label != NOBODY)
+
+    def improved(
+        self, key: tuple[int, int, int], frames: Int[ndarray, " some"], told: float, worth: float
+    ) -> bool:
+        """Exchange two animals in some frames, unless that gains too little; whether it was done.
+
+        What `change` says of links over frames without rows is not exact where several exchanges
+        begin and end in them, so they are counted before and after.
+
+        Args:
+            key: The view or `ALL`, and the animals; see `apply`.
+            frames: The frames.
+            told: Nats that the other views gain.
+            worth: The least gain.
+        """
+        before, labels, count = self._linked(), list(self.labels), self.count
+        self.apply(*key, frames)
+        if told + self._linked() - before > worth:
+            return True
+        self.relabel(labels)
+        self.count = count
+        return False
+
+    def _linked(self) -> float:
+        """The nats of all links that are whole."""
+        total = 0.0
+        for label, links in zip(self.labels, self.links, strict=True):
+            whole = (links.before >= 0) & (label >= 0) & (label == label[links.before])
+            total += float(links.firm[whole].sum())
+        return total
 
     def apply(self, view: int, first: int, second: int, frames: Int[ndarray, " some"]) -> None:
         """Exchange two animals in some frames; who goes to nobody is somebody new."""

@@ -27,6 +27,7 @@ _STILL = 0.01  # body sizes that a keypoint moves in a frame at least
 _REACH = 1.0  # body sizes, beyond which an animal that is not seen may be
 _AWAY = 90  # frames from the end of a track to the beginning of the one that it goes on as
 _MOST_BETWEEN = 5.0  # nats
+_JUMP = 8.0  # nats by which a row rather goes on from another animal, to be taken for its
 _BLOCK = 2**14  # links at once
 
 
@@ -34,8 +35,9 @@ class Links(NamedTuple):
     """What comes before each row of a view.
 
     Attributes:
-        before: (R,) the row before in its track, or of a first row the last one of a track that it
-            may go on from; `NOBODY` without one.
+        before: (R,) the row before in its track, or in another one where two tracks obviously
+            change places, or of a first row the last one of a track that it may go on from;
+            `NOBODY` without one.
         firm: (R,) nats by which it rather goes on from that row than from another animal; NaN
             without one.
     """
@@ -62,9 +64,12 @@ def links_of(rows: ViewRows, frames: int, slots: int) -> Links:
     motion = _Motion.of(rows, now, then)
     before[now] = then
     place = rows.laid_out(np.arange(len(rows)), frames, slots)
+    instead = np.full(len(rows), NOBODY)
     for start in range(0, len(now), _BLOCK):
         part = slice(start, start + _BLOCK)
-        firm[now[part]] = _firmness(rows, motion, place, now[part], then[part])
+        at = now[part]
+        firm[at], instead[at] = _firmness(rows, motion, place, at, then[part])
+    before, firm = _mended(before, firm, instead)
     starts, ends = order[np.append(True, ~same)], order[np.append(~same, True)]
     for first, last, nats in _returns(rows, motion, starts, ends):
         before[first], firm[first] = last, nats
@@ -112,18 +117,40 @@ def _firmness(
     place: Int[ndarray, "frames slots"],
     now: Int[ndarray, " some"],
     then: Int[ndarray, " some"],
-) -> Float[ndarray, " some"]:
-    """Nats for each row going on from the one before, against the best other way."""
+) -> tuple[Float[ndarray, " some"], Int[ndarray, " some"]]:
+    """Nats for each row going on from the one before, against the best other way.
+
+    They are negative where it rather goes on from the last row of another animal, which is returned
+    too; `NOBODY` without one.
+    """
     frame, gap = rows.frame[now], (rows.frame[now] - rows.frame[then]).astype(float)
     own = motion.rarity(_moved(rows, then, now), gap)
     own = np.where(np.isnan(own), motion.far, own)
-    instead = np.where(place[frame] == now[:, None], NOBODY, place[frame])
-    others = motion.rarity(_moved(rows, then[:, None], instead), gap[:, None])
+    later = np.where(place[frame] == now[:, None], NOBODY, place[frame])
+    others = motion.rarity(_moved(rows, then[:, None], later), gap[:, None])
     earlier = np.where(place[frame - 1] == then[:, None], NOBODY, place[frame - 1])
     previous = motion.rarity(_moved(rows, earlier, now[:, None]), np.ones((1, 1)))
+    previous = np.nan_to_num(previous, nan=np.inf)
+    best = previous.argmin(axis=1, keepdims=True)
+    instead = np.take_along_axis(earlier, best, axis=1)[:, 0]
+    jumped = own - previous.min(axis=1)
     other = np.fmin.reduce(np.concatenate([others, previous], axis=1), axis=1)
-    other = np.fmin(other, motion.far)
-    return _LEAST + np.clip(other - own, 0.0, _MOST - _LEAST)
+    nats = _LEAST + np.clip(np.fmin(other, motion.far) - own, 0.0, _MOST - _LEAST)
+    return np.where(jumped > _JUMP, np.maximum(-jumped, -_MOST), nats), instead
+
+
+def _mended(
+    before: Int[ndarray, " rows"], firm: Float[ndarray, " rows"], instead: Int[ndarray, " rows"]
+) -> tuple[Int[ndarray, " rows"], Float[ndarray, " rows"]]:
+    """The links after two tracks that jump to each other's place in a frame are exchanged there."""
+    after = np.full(len(before), NOBODY)
+    after[before[before >= 0]] = np.flatnonzero(before >= 0)
+    jumps = np.flatnonzero(firm < 0)
+    partner = after[instead[jumps]]
+    both = (partner >= 0) & (firm[partner] < 0) & (instead[partner] == before[jumps])
+    found = before.copy()
+    found[jumps[both]] = instead[jumps[both]]
+    return found, np.where(firm < 0, np.where(found == before, _LEAST, -firm), firm)
 
 
 def _moved(
