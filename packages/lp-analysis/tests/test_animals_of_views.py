@@ -172,6 +172,15 @@ def test_two_views_tell_which_of_them_exchanged():
     assert sum(found.renamed.values()) > 0
 
 
+def test_all_views_exchange_at_the_same_time():
+    """Only the jump of both animals in each view tells that."""
+    seen = noisy(project(RIG, bodies()))
+    names = [np.tile(np.array(own, object), (FRAMES, 1)) for own in permuted()]
+    for own in names:
+        own[70:, :2] = own[70:, 1::-1]
+    assert_recovered(match_views(RIG, tables_of(seen, names)))
+
+
 def test_what_views_miss_and_make_up():
     """Rows lack, a track breaks, one of ten keypoints is far off, and some rows are false."""
     random = np.random.default_rng(5)

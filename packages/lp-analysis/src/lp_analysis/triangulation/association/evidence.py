@@ -71,17 +71,30 @@ animal than two; 0 where there is no row."""
 
 
 def rays_of(
-    rig: Rig, view: int, rows: ViewRows, slots: int, noise: float | None
-) -> Float[ndarray, "3 3 rows keypoints"]:
-    """The rays of the rows, and their changes; see `Rays`."""
+    rig: Rig,
+    view: int,
+    rows: ViewRows,
+    frames: Int[ndarray, " some"],
+    slots: int,
+    noise: float | None,
+) -> Rays:
+    """The rays of the rows in some frames, which are in rising order."""
+    place = np.searchsorted(frames, rows.frame)
+    some = np.flatnonzero(np.append(frames, -1)[place] == rows.frame)
     camera = rig.cameras[view]
     sigma = noise or NOISE * float(np.hypot(*camera.size))
     steps = np.array([[0.0, 0.0], [_STEP, 0.0], [0.0, _STEP]])
-    flat = undistort(Rig((camera,)), (rows.points[None] + steps[:, None, None])[None])[0]
+    points = rows.points[some] + steps[:, None, None]
+    flat = undistort(Rig((camera,)), points[None])[0]
     camera_rays = np.concatenate([flat, np.ones((*flat.shape[:-1], 1))], axis=-1)
     world = np.moveaxis(camera_rays @ camera.rotation, -1, 1)
     world[1:] = (world[1:] - world[0]) * (sigma / _STEP)
-    return world
+    at = place[some], rows.slot[some]
+    shape = len(frames), slots, rows.points.shape[1]
+    dense, confidence = np.full((3, 3, *shape), np.nan), np.zeros(shape)
+    dense[:, :, *at] = world
+    confidence[at] = rows.confidence[some]
+    return Rays(dense[0], dense[1], dense[2], confidence)
 
 
 def distances(
@@ -158,7 +171,7 @@ def find_evidence(
 ) -> Evidence:
     """What all pairs of views say of all pairs of rows.
 
-    It takes 4 bytes for each pair of rows in a frame, and for a while 80 for each detection.
+    It takes 4 bytes for each pair of rows in a frame.
 
     Args:
         rig: V cameras.
@@ -169,7 +182,6 @@ def find_evidence(
             which is then corrected by what most detections say.
     """
     views = range(len(rig))
-    world = [rays_of(rig, view, rows[view], slots, noise) for view in views]
     pairs = [(v, w) for v in views for w in views if v < w]
     centre = [camera.centre for camera in rig]
     K = rows[0].points.shape[1]
@@ -177,7 +189,7 @@ def find_evidence(
     sample = np.unique(np.linspace(0, frames - 1, min(_SAMPLE, frames)).astype(int))
 
     def rays(view: int, chosen: Int[ndarray, " some"]) -> Rays:
-        return _laid_out(rows[view], world[view], chosen, slots)
+        return rays_of(rig, view, rows[view], chosen, slots, noise)
 
     scales = _usual_scales(
         [distances(rays(v, sample), rays(w, sample), centre[w] - centre[v]) for v, w in pairs],
@@ -192,24 +204,6 @@ def find_evidence(
             certain = seen[v].confidence, seen[w].confidence
             found[v, w][chosen] = likelihood_ratios(off, *certain, scales)
     return found
-
-
-def _laid_out(
-    rows: ViewRows,
-    world: Float[ndarray, "3 3 rows keypoints"],
-    frames: Int[ndarray, " some"],
-    slots: int,
-) -> Rays:
-    """The rays of some frames, by frame and slot."""
-    place = np.searchsorted(frames, rows.frame)
-    there = np.append(frames, -1)[place] == rows.frame
-    at = place[there], rows.slot[there]
-    shape = len(frames), slots, rows.points.shape[1]
-    dense = np.full((3, 3, *shape), np.nan)
-    dense[:, :, *at] = world[:, :, there]
-    confidence = np.zeros(shape)
-    confidence[at] = rows.confidence[there]
-    return Rays(dense[0], dense[1], dense[2], confidence)
 
 
 def _usual_scales(sample: list[ndarray], *, fixed: bool) -> Scales:

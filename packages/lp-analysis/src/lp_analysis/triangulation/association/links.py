@@ -177,7 +177,8 @@ def _returns(
         if not len(near):
             continue
         gap = (frame - rows.frame[near]).astype(float)
-        nats = motion.far - motion.rarity(_moved(rows, near, np.full(len(near), start)), gap)
+        moved = motion.rarity(_moved(rows, near, np.full(len(near), start)), gap)
+        nats = motion.far - moved - _KEYPOINTS * np.log(gap)  # the longer, the more places
         place = int(np.nan_to_num(nats, nan=-np.inf).argmax())
         end, value = int(near[place]), min(float(nats[place]), _MOST_BETWEEN)
         if value > best.get(end, (0.0, start))[0]:
