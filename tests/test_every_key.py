@@ -77,6 +77,10 @@ class Look:
         ]
         return parts, [sample["visibility"].tolist() for sample in samples]
 
+    def training_images(self):
+        dataset = self.module().dataset
+        return [digest(dataset[row]["images"].numpy()) for row in range(len(dataset))]
+
     def module(self):
         return get_data_module(self.config, self.kind, self.dataset())
 
@@ -243,6 +247,7 @@ EFFECTS = {
     "animals.top_down": ("true", "animals"),
     "animals.crop_size": ("64", "animals", TOP_DOWN),
     "animals.crop_jitter": ("0.2", "samples", TOP_DOWN),
+    "animals.copy_paste": ("0.0", "training_images", TOP_DOWN, "data.csv_file={animals}"),
     "animals.count": ("3", "animals", TOP_DOWN),
     "animals.detector_type": ("regression", "animals", TOP_DOWN),
     "animals.detector": ("{{training: {{max_epochs: 3}}}}", "animals", TOP_DOWN),
@@ -305,7 +310,14 @@ def words(project, model_dir, tmp_path_factory):
     own = {line.split(",")[0].replace("n_00/", f"n_0{n}/") for line in one for n in (0, 1)}
     rows = [f"{path},{other / 'rig.toml'}" for path in sorted(own)]
     (other / "cameras.csv").write_text("\n".join(["frame,file", *rows]) + "\n")
+    heads, columns = [line.split(",") for line in lines[:3]], len(lines[0].split(",")) - 1
+    heads.insert(1, ["individuals", *["anna"] * columns])
+    animals = [",".join([*head, *head[1:]]) for head in heads]
+    animals[1] = ",".join([*heads[1], *["ben"] * columns])
+    animals += [line + "," * columns for line in lines[4:-3]]
+    (other / "animals.csv").write_text("\n".join(animals) + "\n")
     return {
+        "animals": other / "animals.csv",
         "cameras": other / "cameras.csv",
         "views": f"[{views[0]},{views[1]}]",
         "other": other,

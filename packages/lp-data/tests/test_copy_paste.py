@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -152,6 +153,13 @@ def test_nothing_is_pasted_where_it_should_not_be(tmp_path, probability, context
     for draw, sample in enumerate(before):
         assert torch.equal(dataset[draw * 2]["images"], sample["images"])
         assert not shows(sample, GREEN)
+
+
+def test_nothing_is_pasted_where_there_is_one_animal(tmp_path):
+    dataset = project(tmp_path, alone(RED), alone(GREEN))
+    dataset.table = replace(dataset.table, individual=None)
+    dataset.paste_animals(1.0, (0, 1))
+    assert not any(shows(dataset[draw * 2], GREEN) for draw in range(5))
 
 
 def test_validation_images_stay_as_they_are(tmp_path):

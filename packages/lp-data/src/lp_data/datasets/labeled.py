@@ -252,13 +252,16 @@ class LabeledDataset(Dataset[LabeledSample]):
     def paste_animals(self, probability: float, samples: Sequence[int]) -> None:
         """Put animals of some samples into contact with those of others, where they are augmented.
 
-        See `lp_data.datasets.pasting`. Whole images, and images with context, stay as they are.
+        See `lp_data.datasets.pasting`. Whole images, images with context, and those of a project
+        with one animal stay as they are.
 
         Args:
             probability: How often an image gets another animal.
             samples: Those that animals are cut out of: of the training images, not of others.
         """
-        if not probability or self._surroundings is None or self.context_frames > 1:
+        if self._surroundings is None or self.context_frames > 1:
+            return
+        if not probability or self.table.individual is None:
             return
         images = dict(self.table.by_frame())
         poses, others = [], []
