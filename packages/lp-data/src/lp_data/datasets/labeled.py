@@ -306,10 +306,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         if self._pasting is not None and self.augmenter is not None:
             pasting = sample_rng(self.seed, self._epoch.number, sample, draw, _PASTING)
             if pasted := self._pasting(sample, images[0], keypoints[0], pasting):
-                images = pasted.image[None]
-                keypoints = np.concatenate([keypoints, pasted.pose[None]])
-                seen = visibility == Visibility.VISIBLE
-                visibility = np.where(seen & pasted.hidden, int(Visibility.OCCLUDED), visibility)
+                images, keypoints, visibility = pasted.applied(keypoints, visibility)
         if self.augmenter is not None:
             rng = sample_rng(self.seed, self._epoch.number, sample, draw)
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)

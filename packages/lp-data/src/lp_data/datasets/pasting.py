@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from numpy import ndarray
 
+from lp_core.poses import Visibility
 from lp_core.poses.limbs import Limb, limbs_of
 
 Image = UInt8[ndarray, "height width 3"]
@@ -47,6 +48,20 @@ class Pasted(NamedTuple):
     image: Image
     pose: Pose
     hidden: Bool[ndarray, " keypoints"]
+
+    def applied(
+        self,
+        keypoints: Float[ndarray, "rows keypoints 2"],
+        visibility: Int[ndarray, "own keypoints"],
+    ) -> tuple[
+        UInt8[ndarray, "1 height width 3"],
+        Float[ndarray, "more keypoints 2"],
+        Int[ndarray, "own keypoints"],
+    ]:
+        """The image, all rows with that of the other animal last, and what is left visible."""
+        covered = (visibility == Visibility.VISIBLE) & self.hidden
+        left = np.where(covered, int(Visibility.OCCLUDED), visibility)
+        return self.image[None], np.concatenate([keypoints, self.pose[None]]), left
 
 
 class CopyPaste:
