@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -308,3 +309,18 @@ def test_what_finds_animals_trains_by_itself(litpose, mice_config, tiny_training
     assert outcome.code == 0, outcome.err
     assert read_manifest(folder).keypoint_names == ("centroid",)
     assert "finds several animals per image" in outcome.out
+
+
+def test_the_preview_shows_animals_that_training_pastes(
+    litpose, mice_config, tiny_training, tmp_path
+):
+    sheets = []
+    for share in (0.0, 1.0):
+        sheet = tmp_path / f"{share}.png"
+        keys = (*tiny_training, f"animals.copy_paste={share}")
+        outcome = litpose("preview", mice_config, "-o", sheet, *keys)
+        assert outcome.code == 0, outcome.err
+        sheets.append(cv2.imread(str(sheet)).astype(int))
+    column = sheets[0].shape[1] // 5
+    assert (sheets[0][:, :column] == sheets[1][:, :column]).all()  # as they are
+    assert (np.abs(sheets[0] - sheets[1])[:, column:] > 30).any()

@@ -1,16 +1,18 @@
 """Contact sheets show what training sees."""
 
+import cv2
 import numpy as np
 import pytest
 
-from lp_core.poses import Skeleton
+from lp_core.poses import PoseTable, Skeleton
 from lp_data.augmentation.build import build_augmenter
+from lp_data.datasets.labeled import LabeledDataset
 from lp_data.datasets.sheets import (
     contact_sheet,
     draw_keypoints,
+    labelled_sheet,
     overlay_heatmaps,
     preview_clip,
-    preview_images,
     rainbow,
 )
 from lp_data.errors import AugmentationError
@@ -59,28 +61,28 @@ def test_empty_sheet_is_refused(rows):
         contact_sheet(rows)
 
 
-def test_preview_shows_the_original_and_then_what_the_augmenter_made():
-    keypoints = np.array([[20.0, 5.0], [np.nan, np.nan]])
-    sheet = preview_images([(GRAY, keypoints)], FLIP, np.random.default_rng(0), copies=2)
-    assert sheet.shape == (40, 3 * 60 + 2 * 4, 3)
+def sheet_of(folder, keypoints, cell=None):
+    cv2.imwrite(str(folder / "a.png"), GRAY)
+    table = PoseTable(Skeleton(("nose", "tail")), keypoints[None], ("a.png",))
+    return labelled_sheet(LabeledDataset(table, folder, (40, 60), augmenter=FLIP), 0, cell=cell)
+
+
+def test_sheet_of_labels_shows_the_original_and_then_what_training_draws(tmp_path):
+    sheet = sheet_of(tmp_path, np.array([[20.0, 5.0], [np.nan, np.nan]]))
+    assert sheet.shape == (40, 5 * 60 + 4 * 4, 3)
     np.testing.assert_allclose(changed_places(sheet[:, :60]), [20, 5], atol=0.1)
-    np.testing.assert_allclose(changed_places(sheet[:, 64:124]), [20, 34], atol=0.1)
+    for start in range(64, sheet.shape[1], 64):
+        np.testing.assert_allclose(changed_places(sheet[:, start : start + 60]), [20, 34], atol=0.1)
 
 
-def test_preview_lays_the_targets_of_the_augmented_keypoints_over_the_image():
-    seen = []
-
-    def heatmaps_of(keypoints, size):
-        seen.append((keypoints.copy(), size))
-        return np.zeros((len(keypoints), 10, 15))
-
-    keypoints = np.array([[20.0, 5.0], [30.0, 10.0]])
-    preview_images(
-        [(GRAY, keypoints)], FLIP, np.random.default_rng(0), copies=1, heatmaps_of=heatmaps_of
-    )
-    np.testing.assert_allclose(seen[0][0][0], [20, 5])
-    np.testing.assert_allclose(seen[1][0][0], [20, 34])
-    assert seen[1][1] == (40, 60)
+def test_sheet_of_labels_lays_the_targets_over_the_images(tmp_path):
+    keypoints = np.array([[20.0, 5.0], [40.0, 12.0]])
+    plain, laid = sheet_of(tmp_path, keypoints), sheet_of(tmp_path, keypoints, cell=4)
+    assert (plain != laid).any()
+    # there is light around the keypoints, beyond their circles, and nowhere far from them
+    rows, columns = np.nonzero((laid[:, 64:124] != plain[:, 64:124]).any(axis=-1))
+    apart = np.hypot(columns[:, None] - [20, 40], rows[:, None] - [34, 27]).min(axis=1)
+    assert apart.max() < 20
 
 
 def test_clip_preview_has_a_row_for_each_version_and_marks_the_labelled_frame():

@@ -28,6 +28,7 @@ CLIPS = 3
 COLUMNS = 6
 """Frames shown of each clip."""
 
+_DRAWS = 4  # augmented versions of each image
 _BETWEEN = 16
 
 Image = UInt8[ndarray, "_ _ 3"]
@@ -53,8 +54,13 @@ def labelled_sheet(dataset: LabeledDataset, seed: int, *, cell: int | None = Non
     edges = [(first, second) for first, second in map(skeleton.places, skeleton.edges)]
     samples = _samples(dataset.without_augmentation())
     if dataset.context_frames == 1:
-        images = [(window[0], keypoints) for window, keypoints in samples]
-        return preview_images(images, augmenter, rng, heatmaps_of=heatmaps_of, edges=edges)
+        drawn = [samples, *(_samples(dataset, draw) for draw in range(_DRAWS))]
+        return contact_sheet(
+            [
+                [_labelled(window[0], points, heatmaps_of, edges) for window, points in versions]
+                for versions in zip(*drawn, strict=True)
+            ]
+        )
     sheets = [
         preview_clip(
             window, augmenter, rng, keypoints=points, copies=2, heatmaps_of=heatmaps_of, edges=edges
@@ -85,36 +91,6 @@ def clip_sheet(clips: ClipDataset, seed: int) -> Image:
     return contact_sheet([[sheet] for sheet in sheets], gap=_BETWEEN)
 
 
-def preview_images(
-    samples: Sequence[tuple[Image, Keypoints]],
-    augmenter: Augmenter,
-    rng: np.random.Generator,
-    *,
-    copies: int = 4,
-    heatmaps_of: HeatmapsOf | None = None,
-    edges: Sequence[Edge] = (),
-) -> Image:
-    """A sheet with one row for each image: as it is, then augmented ``copies`` times.
-
-    Args:
-        samples: Images and their keypoints, model px.
-        augmenter: What training does to them.
-        rng: The only source of randomness.
-        copies: Augmented versions of each image.
-        heatmaps_of: Gives the targets of augmented keypoints, which are laid over the image.
-        edges: Pairs of keypoints, counted from 0, to join by a line.
-    """
-    return contact_sheet(
-        [
-            [
-                _labelled(frames[0], moved, heatmaps_of, edges)
-                for frames, moved in _versions(image[None], points, augmenter, rng, copies)
-            ]
-            for image, points in samples
-        ]
-    )
-
-
 def preview_clip(
     frames: Frames,
     augmenter: Augmenter,
@@ -130,13 +106,13 @@ def preview_clip(
 
     Args:
         frames: (F, H, W, 3) consecutive frames, model px.
-        augmenter: As for `preview_images`; so all others.
+        augmenter: What training does to them.
         rng: The only source of randomness.
         keypoints: (K, 2) of the frame in the middle, where it is labelled.
         copies: Augmented versions.
         columns: Frames shown, evenly spread over the clip.
-        heatmaps_of: For the frame in the middle.
-        edges: For the frame in the middle.
+        heatmaps_of: Gives the targets of augmented keypoints, which are laid over that frame.
+        edges: Pairs of keypoints, counted from 0, to join by a line on that frame.
     """
     points = np.empty((0, 2)) if keypoints is None else keypoints
     chosen = np.unique(np.linspace(0, len(frames) - 1, columns).round().astype(int))
@@ -171,9 +147,9 @@ def _labelled(
     return draw_keypoints(image, keypoints, edges=edges if len(keypoints) else ())
 
 
-def _samples(dataset: LabeledDataset) -> list[tuple[Frames, Keypoints]]:
+def _samples(dataset: LabeledDataset, draw: int = 0) -> list[tuple[Frames, Keypoints]]:
     """The windows of all rows, of one frame without context, and the keypoints in model px."""
-    samples = [dataset[row] for row in range(len(dataset))]
+    samples = [dataset[draw * len(dataset) + row] for row in range(len(dataset))]
     return [
         (
             _pixels(each["images"] if each["images"].ndim == 4 else each["images"][None]),
