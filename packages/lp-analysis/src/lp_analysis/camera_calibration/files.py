@@ -84,7 +84,7 @@ def refine_with_tables(
     """Refine the poses of cameras with label files, or with predictions of one session.
 
     Of labels, those that are visible count, of predictions those with a confidence of 0.9 at least.
-    Frame offsets are those of ``sessions.csv`` beside the tables.
+    Frame offsets are those of ``sessions.csv`` next to the tables.
 
     Args:
         rig: The cameras; those without a table stay out.

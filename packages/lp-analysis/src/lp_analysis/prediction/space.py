@@ -108,7 +108,7 @@ class CalibratedSession:
         return {video.view: video.offset for video in self.videos}
 
     def output(self, folder: Path) -> Path:
-        """Where its points go, beside the tables of its views."""
+        """Where its points go, next to the tables of its views."""
         return points3d_path(folder, self.name, self.options.ending or ENDINGS[0])
 
 
@@ -172,7 +172,7 @@ def write_session_points(
 ) -> Path | None:
     """Write the points in space of a session, and what they say that each view shows.
 
-    ``<session>_points3d.csv`` lies beside the tables, and ``<stem>_reprojected.csv`` for each of
+    ``<session>_points3d.csv`` lies next to the tables, and ``<stem>_reprojected.csv`` for each of
     them; ``<session>_points3d_source.json`` says what they were made from. What was made from the
     same is kept. The files appear when they are complete, that of the points last, so that they
     are the same after an interruption as without one.

@@ -57,7 +57,7 @@ class Outputs:
 
         Args:
             tables: By view, what is read.
-            output: The file of one view, or the folder of several; None writes beside the tables.
+            output: The file of one view, or the folder of several; None writes next to the tables.
             nine_columns: See the attribute.
             space: Whether there are cameras.
         """

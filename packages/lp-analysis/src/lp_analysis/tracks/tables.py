@@ -196,7 +196,7 @@ def row_scores(table: PoseTable) -> Float[ndarray, " rows"] | None:
 def surest_rows(table: PoseTable, most: int) -> Int[ndarray, " kept"]:
     """At most so many rows of each frame and view: named ones first, then those of the best score.
 
-    What was found beyond the number of animals that there are is none.
+    Rows beyond the known number of animals are false positives.
     """
     named = np.array([name is not None for name in table.individual or ()], dtype=bool)
     score = np.zeros(len(table)) if table.score is None else np.nan_to_num(table.score, nan=-1)

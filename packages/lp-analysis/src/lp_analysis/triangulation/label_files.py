@@ -226,7 +226,7 @@ def is_label_file(path: Path) -> bool:
 
 
 def _check_sizes(rig: Rig, files: Mapping[str, Path], images: Mapping[str, str]) -> None:
-    """Refuse cameras of images of another size, as far as the images are beside the label files."""
+    """Refuse cameras of images of another size, where images are next to the label files."""
     found = {view: image_file(files[view].parent, name) for view, name in images.items()}
     sizes = {view: image_size(file)[::-1] for view, file in found.items() if file.is_file()}
     rig.check_sizes(sizes)

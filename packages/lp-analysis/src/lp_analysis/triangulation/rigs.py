@@ -28,7 +28,7 @@ from lp_io.calibration import read_rig
 class SessionRigs:
     """The cameras of sessions, and how many frames later each video begins.
 
-    ``sessions.csv`` is read where it is in the folder of the project, or beside the tables.
+    ``sessions.csv`` is read where it is in the folder of the project, or next to the tables.
 
     Args:
         path: A calibration for all sessions, as `read_rig` takes it; or a project, which is a

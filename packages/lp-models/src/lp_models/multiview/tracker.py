@@ -31,7 +31,7 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
     The patches of all views, or the cells of their feature maps, are the tokens of one sequence, in
     which each can attend to every other, whatever its view. A learned vector tells the views apart,
     and a head that they share turns the tokens of each view into heatmaps. What belongs to a camera
-    without an image is seen by nobody, so that any subset of the views can be predicted: those that
+    without an image is masked, so that any subset of the views can be predicted: those that
     are not ``present``, or, where a session lacks a camera, by the tracker that `for_views` gives.
     """
 

@@ -20,7 +20,7 @@ class Triangulate:
     RIG is a calibration of Anipose or Lightning Pose (.toml), OpenCV or JARVIS (.yaml or a folder),
     DANNCE or Label3D (.mat), or a project with calibrations. TABLES are predictions of the videos
     of one session, in any format, named <session>_<view>, or label files of any sessions. Frame
-    offsets are read from sessions.csv in the project or beside the tables. Several animals are
+    offsets are read from sessions.csv in the project or next to the tables. Several animals are
     matched between the views by the cameras, whatever their names; in label files, by name.
     """
 

@@ -52,7 +52,7 @@ def exchange(labelling: Labelling) -> None:
 
 
 def _candidates(labelling: Labelling) -> list[_Key]:
-    """Views and pairs of animals for whose exchange anything speaks, and animals with nobody."""
+    """Views and pairs of animals whose exchange has evidence; a pair may have one animal alone."""
     keys, mendable = [], csr_array((labelling.count, labelling.count))
     for view in range(len(labelling.rows)):
         broken = labelling.mendable(view)

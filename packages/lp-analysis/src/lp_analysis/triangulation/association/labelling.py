@@ -127,7 +127,7 @@ class Labelling:
         return coo_array((links.firm[broken], where), shape=(self.count, self.count)).tocsr()
 
     def change(self, view: int, first: int, second: int) -> Change:
-        """What it would do to exchange two animals, the second of which may be nobody.
+        """The gain of exchanging two animals, the second of which may be missing.
 
         Args:
             view: The view, or `ALL`.
@@ -207,7 +207,7 @@ class Labelling:
         return total
 
     def apply(self, view: int, first: int, second: int, frames: Int[ndarray, " some"]) -> None:
-        """Exchange two animals in some frames; who goes to nobody is somebody new."""
+        """Exchange two animals in some frames; rows without a counterpart become a new animal."""
         if second == NOBODY:
             second, self.count = self.count, self.count + 1
         for place in range(len(self.rows)) if view == ALL else (view,):
