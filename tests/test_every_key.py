@@ -12,6 +12,7 @@ from lp_core.geometry.cameras import Camera, Rig
 from lp_core.options import plain_options
 from lp_core.trackers.weights import weights_digest
 from lp_io.calibration import write_rig
+from lp_io.documents.sections import keys_of
 from lp_io.training_state.metrics_log import MetricsLog
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
@@ -25,9 +26,9 @@ from lp_pipeline.builders.model import (
 )
 from lp_pipeline.builders.videos import videos_to_predict
 from lp_pipeline.builders.views import get_cameras, get_views
-from lp_pipeline.config.fields import config_fields
 from lp_pipeline.config.json_schema import schema_json
 from lp_pipeline.config.load import load_config
+from lp_pipeline.config.schema import Config
 from lp_pipeline.display import SILENT
 from lp_pipeline.evaluation.after_training import chunk_length
 from lp_pipeline.prediction.drawing import drawing_style
@@ -268,7 +269,7 @@ IDLE = {"training.imgaug_3d": "true", "training.patch_mask": "{init_epoch: 3}"}
 
 
 def test_every_key_is_observed_or_says_that_it_has_no_effect():
-    keys = {".".join(path): description(path) for path in config_fields()}
+    keys = {".".join(path): description(path) for path in keys_of(Config)}
     assert set(keys) == {*EFFECTS, *WITHOUT}
     for key, text in keys.items():
         assert ("no effect" in text) == (key in WITHOUT), key

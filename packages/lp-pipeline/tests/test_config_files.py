@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lp_core.options import plain_options
 from lp_core.registry import LOSSES, load_plugin
 from lp_io.documents.report import Report
-from lp_pipeline.config.assembly import validated
-from lp_pipeline.config.fields import config_fields
+from lp_io.documents.sections import keys_of
+from lp_io.documents.validation import validated
 from lp_pipeline.config.json_schema import schema_json
 from lp_pipeline.config.load import READER, load_config
 from lp_pipeline.config.schema import Config
@@ -30,7 +30,7 @@ def value_at(values, path):
 
 def test_default_yaml_gives_every_key_its_default():
     values = READER.read(CONFIGS / "default.yaml").values
-    for path, known in config_fields().items():
+    for path, known in keys_of(Config).items():
         if path != ("losses",):
             assert value_at(values, path) == known.default, ".".join(path)
 
@@ -38,7 +38,7 @@ def test_default_yaml_gives_every_key_its_default():
 def test_default_yaml_explains_every_key_by_a_comment():
     lines = (CONFIGS / "default.yaml").read_text().splitlines()
     places = READER.read(CONFIGS / "default.yaml").places
-    for path in config_fields():
+    for path in keys_of(Config):
         number = int(places[path].rsplit(":", 1)[1])
         # keys that belong together share a comment
         above = lines[max(0, number - 7) : number - 1]
@@ -98,7 +98,7 @@ def section_schema(path):
 
 
 def test_the_json_schema_describes_every_key():
-    for path, known in config_fields().items():
+    for path, known in keys_of(Config).items():
         section = section_schema(path[:-1])
         entry = section["properties"][path[-1]]
         assert entry["default"] == known.default
@@ -124,7 +124,7 @@ def test_the_json_schema_knows_types_ranges_and_words():
 
 
 @settings(deadline=None, max_examples=200)
-@given(path=st.sampled_from(list(config_fields())), value=st.floats(-10, 10) | st.integers(-3, 30))
+@given(path=st.sampled_from(list(keys_of(Config))), value=st.floats(-10, 10) | st.integers(-3, 30))
 def test_what_the_json_schema_allows_as_a_number_is_loaded(path, value):
     choices = section_schema(path[:-1])["properties"][path[-1]].get("anyOf", [])
     numbers = [item for item in choices if item.get("type") in ("integer", "number")]
@@ -134,8 +134,8 @@ def test_what_the_json_schema_allows_as_a_number_is_loaded(path, value):
     inside = limits.get("minimum", value) <= value <= limits.get("maximum", value)
     inside &= value > limits.get("exclusiveMinimum", -math.inf)
     whole = limits["type"] == "number" or value == int(value)
-    report = Report(Path("c.yaml"))
-    validated(nested(path, value), report)
+    report = Report(Path("c.yaml"), nested(path, value))
+    validated(Config, report)
     told = [str(problem) for problem in report.problems]
     assert (told == []) == (inside and whole) or "a share up to 1 or a whole number" in told[0]
 

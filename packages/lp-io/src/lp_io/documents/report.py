@@ -55,6 +55,7 @@ class Report:
         values: Nested mappings; a key that is wrong is left out.
         places: Where each key and list item was given, as ``file:line`` or ``override``; defaults
             are absent.
+        written: Where keys were written that have been moved; problems name that place.
         problems: What is wrong.
         notes: Remarks about keys that are accepted, such as why one has no effect.
     """
@@ -62,6 +63,7 @@ class Report:
     path: Path
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, str] = field(default_factory=dict)
+    written: dict[KeyPath, KeyPath] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
 
@@ -79,6 +81,7 @@ class Report:
     def problem(self, key: str | KeyPath, message: str, remedy: str | None = None) -> None:
         """Add a problem of a key; the message need not repeat it."""
         path = key_path(key) if isinstance(key, str) else key
+        path = self.written.get(path, path)
         text = f"{'.'.join(path)}: {message}"
         self.problems.append(Problem(self.place(path), text, remedy, path))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -205,6 +206,37 @@ def escaped(value: Any) -> Any:
     if isinstance(value, str):
         return _LITERAL.sub(lambda match: 2 * match[1] + r"\${", value)
     return value
+
+
+_WIDEST = 48
+"""Values longer than this do not push the comments of all others to the right."""
+
+
+def dump_with_origins(values: dict[str, Any], origins: dict[str, str]) -> str:
+    """Values as YAML that reads back, with the origin of each, by dotted key, as a comment."""
+    lines = list(_lines(escaped(values), (), origins))
+    width = max(len(text) for text, _ in lines if len(text) <= _WIDEST)
+    shown = (f"{text:<{width}}  # {origin}" if origin else text for text, origin in lines)
+    return "\n".join(shown) + "\n"
+
+
+def _lines(
+    values: dict[str, Any], path: KeyPath, origins: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Each line and the origin of its value; sections have none."""
+    for name, value in values.items():
+        inner = (*path, name)
+        start = f"{'  ' * len(path)}{_flow(name)}:"
+        if isinstance(value, dict) and value:
+            yield start, ""
+            yield from _lines(value, inner, origins)
+        else:
+            yield f"{start} {_flow(value)}", origins.get(".".join(inner), "")
+
+
+def _flow(value: Any) -> str:
+    text = dump_value(value, flow=True).strip()
+    return json.dumps(value) if "\n" in text else text
 
 
 def _kind(node: Node) -> str:

@@ -19,10 +19,10 @@ from lp_data.images import image_file
 from lp_data.images import image_size as size_of_image
 from lp_data.labels import unique_note
 from lp_io.documents.report import Report, set_value
+from lp_io.documents.validation import validated
 from lp_io.model_directory import TOP_DOWN, WHOLE_FRAME
 from lp_pipeline.builders.labels import get_labels, image_size
 from lp_pipeline.builders.videos import get_boxes
-from lp_pipeline.config.assembly import validated
 from lp_pipeline.config.completion import DEFAULT_SIZE
 from lp_pipeline.config.paths import csv_files, data_dir
 from lp_pipeline.config.schema import AnimalsConfig, Config, ImageResizeDims
@@ -169,6 +169,6 @@ def detector_config(config: Config, labels: PoseTable) -> Config:
     report = Report(Path(place), detector.model_dump())
     for name, value in changes.items():
         set_value(report, (name,), value, place)
-    chosen = validated(report.values, report)
+    chosen = validated(Config, report)
     report.raise_if_any(ConfigError)
     return chosen

@@ -59,9 +59,10 @@ def one_of(*words: str) -> Callable[[str], list[str]]:
 
 def complete_override(incomplete: str) -> list[str]:
     """The keys of a config that begin so, each with the equals sign that follows it."""
-    from lp_pipeline.config.fields import config_fields
+    from lp_io.documents.sections import keys_of
+    from lp_pipeline.config.schema import Config
 
-    return one_of(*(f"{'.'.join(path)}=" for path in config_fields()))(incomplete)
+    return one_of(*(f"{'.'.join(path)}=" for path in keys_of(Config)))(incomplete)
 
 
 def complete_reader(incomplete: str) -> list[str]:

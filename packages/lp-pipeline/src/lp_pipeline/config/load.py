@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from lp_io.documents.report import KeyPath, Report
-from lp_io.documents.yaml_documents import ORIGIN, DocumentReader, dump_value, escaped
+from lp_io.documents.sections import holds_text, keys_of
+from lp_io.documents.validation import validated
+from lp_io.documents.yaml_documents import (
+    ORIGIN,
+    DocumentReader,
+    dump_value,
+    dump_with_origins,
+    escaped,
+)
 from lp_pipeline.config import paths
-from lp_pipeline.config.assembly import gather_model_options, resolve_interpolations, validated
+from lp_pipeline.config.assembly import gather_model_options, resolve_interpolations
 from lp_pipeline.config.checks import check_values
 from lp_pipeline.config.completion import complete
-from lp_pipeline.config.fields import config_fields, holds_text
 from lp_pipeline.config.ignored import drop_ignored
 from lp_pipeline.config.plugins import check_plugins
 from lp_pipeline.config.schema import Config
 from lp_pipeline.errors import ConfigError
 
 DEFAULT = "default"
-READER = DocumentReader(ConfigError, "config", "default.yaml", holds_text)
+READER = DocumentReader(ConfigError, "config", "default.yaml", partial(holds_text, Config))
 
 
 @dataclass
@@ -75,7 +82,7 @@ def load_config(
     drop_ignored(report)
     gather_model_options(report)
     resolve_interpolations(report)
-    config = validated(report.values, report)
+    config = validated(Config, report)
     complete(config, report)
     check_values(config, report)
     check_plugins(config, report)
@@ -110,7 +117,7 @@ def _note_hardware(config: Config, report: Report) -> None:
 
 def _origins(config: Config, report: Report) -> dict[str, str]:
     origins: dict[str, str] = {}
-    for path in config_fields():
+    for path in keys_of(Config):
         _add_origin(path, attrgetter(".".join(path))(config), DEFAULT, report, origins)
     return origins
 
@@ -126,32 +133,6 @@ def _add_origin(
             _add_origin((*path, str(name)), item, place, report, origins)
 
 
-_WIDEST = 48
-"""Values longer than this do not push the comments of all others to the right."""
-
-
 def show_config(loaded: LoadedConfig) -> str:
     """The resolved config as YAML that reads back, with the origin of each value as a comment."""
-    lines = list(_lines(escaped(loaded.config.model_dump()), (), loaded.origins))
-    width = max(len(text) for text, _ in lines if len(text) <= _WIDEST)
-    shown = (f"{text:<{width}}  # {origin}" if origin else text for text, origin in lines)
-    return "\n".join(shown) + "\n"
-
-
-def _lines(
-    values: dict[str, Any], path: KeyPath, origins: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Each line and the origin of its value; sections have none."""
-    for name, value in values.items():
-        inner = (*path, name)
-        start = f"{'  ' * len(path)}{_flow(name)}:"
-        if isinstance(value, dict) and value:
-            yield start, ""
-            yield from _lines(value, inner, origins)
-        else:
-            yield f"{start} {_flow(value)}", origins.get(".".join(inner), "")
-
-
-def _flow(value: Any) -> str:
-    text = dump_value(value, flow=True).strip()
-    return json.dumps(value) if "\n" in text else text
+    return dump_with_origins(loaded.config.model_dump(), loaded.origins)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-from lp_core.errors import LossError, LPError, suggestion, unknown_name
-from lp_core.options import option_problems, read_options
+from lp_core.errors import LossError, LPError, unknown_name
 from lp_core.registry import LOSSES, MODELS, VIDEO_READERS, load_plugin, registered
+from lp_io.documents.options import check_together, checked_options, field_types
 from lp_io.documents.report import KeyPath, Report, key_path
-from lp_pipeline.config.fields import config_fields
-from lp_pipeline.config.schema import Config, ModelConfig, allows_none
+from lp_io.documents.sections import keys_of
+from lp_pipeline.config.schema import Config, ModelConfig
 
 SET_ELSEWHERE = {
     "keypoint_names": "data.keypoint_names",
@@ -76,7 +74,7 @@ def _check_tracker(config: Config, report: Report) -> None:
 
 def _changed(config: Config, report: Report, keys: Iterable[str]) -> list[str]:
     """The keys that are given another value than their default."""
-    fields = config_fields()
+    fields = keys_of(Config)
     return [
         key
         for key in keys
@@ -127,45 +125,11 @@ def _check_model_options(config: Config, kind: type, report: Report) -> None:
     elsewhere = SET_ELSEWHERE | {name: f"model.{name}" for name in schema}
     values = dict(config.model.options)
     for name in [name for name in values if name in elsewhere]:
-        report.problem(
-            _written(report, (*path, name)), "has a key of its own", f"set {elsewhere[name]}"
-        )
+        report.problem((*path, name), "has a key of its own", f"set {elsewhere[name]}")
         del values[name]
     known = [name for name in field_types(kind) if name not in SET_ELSEWHERE]
     names = [*schema, *known]
-    config.model.options = _options_with_defaults(values, kind, path, report, names)
-
-
-def _written(report: Report, path: KeyPath) -> KeyPath:
-    """The key as the file has it: options of a tracker may stand directly under ``model``."""
-    short = ("model", *path[2:])
-    return short if path[:2] == ("model", "options") and short in report.places else path
-
-
-def _options_with_defaults(
-    values: Mapping[str, Any], kind: type, path: KeyPath, report: Report, known: list[str]
-) -> dict[str, Any]:
-    """The values without nulls that mean the default; each wrong one is reported."""
-    types = field_types(kind)
-    for name in [name for name in values if name not in types]:
-        remedy = suggestion(name, dict.fromkeys(known))
-        report.problem(_written(report, (*path, name)), "unknown option", remedy)
-    kept = {
-        name: value
-        for name, value in values.items()
-        if name in types and (value is not None or allows_none(types[name]))
-    }
-    for problem in option_problems(kind, kept):
-        if problem.name in kept:
-            inner = _written(report, (*path, problem.name))
-            report.problem(inner, problem.message, problem.remedy)
-    return kept
-
-
-def field_types(kind: type) -> dict[str, Any]:
-    """The types of a dataclass's fields by name, in their order."""
-    hints = typing.get_type_hints(kind)
-    return {member.name: hints[member.name] for member in dataclasses.fields(kind)}
+    config.model.options = checked_options(values, kind, path, report, names)
 
 
 def _check_losses(config: Config, report: Report) -> None:
@@ -198,26 +162,10 @@ def _loss_options(values: dict[str, Any], path: KeyPath, report: Report) -> dict
     loss = _load(LOSSES, path[-1], path, report)
     if loss is None:
         return values
-    kind = loss.Options
-    kept = _options_with_defaults(values, kind, path, report, list(field_types(kind)))
+    kept = checked_options(values, loss.Options, path, report)
     if report.sound(".".join(path)):
-        _check_together(kind, kept, path, report)
+        check_together(loss.Options, kept, path, report)
     return kept
-
-
-def _check_together(kind: type, values: dict[str, Any], path: KeyPath, report: Report) -> None:
-    """Let the options check themselves, again and again without the one that they complain of."""
-    left = dict(values)
-    while True:
-        try:
-            read_options(kind, left, place=".".join(path))
-        except LPError as error:
-            name = (error.where or "").split(".")[-1]
-            report.problem((*path, name) if name in left else path, error.problem, error.remedy)
-            if left.pop(name, None) is None:
-                return
-        else:
-            return
 
 
 def _check_reader(config: Config, report: Report) -> None:

@@ -7,128 +7,48 @@ that are ours are marked so. Where a value may have several forms it is ``Any`` 
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WrapValidator,
-    model_validator,
+from pydantic import Field
+
+from lp_io.documents.sections import (
+    Count,
+    Factor,
+    Natural,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    Rising,
+    Section,
+    Seed,
+    Share,
+    ShareOrCount,
+    Whole,
+    expecting,
 )
-from pydantic_core import PydanticCustomError
-
-OWN_MESSAGE = "own_message"
-"""The type of the errors whose message is ours, and told as it stands."""
-
-
-def allows_none(annotation: Any) -> bool:
-    """Whether the type takes null."""
-    return annotation is Any or types.NoneType in typing.get_args(annotation)
-
-
-def _no_truth_value(kind: Literal["int_type", "float_type"], value: Any) -> Any:
-    if isinstance(value, bool):
-        raise PydanticCustomError(kind, "a truth value is not a number")
-    return value
-
-
-def _share_or_count(value: float) -> float:
-    if value > 1 and value != int(value):
-        raise PydanticCustomError(
-            OWN_MESSAGE, f"must be a share up to 1 or a whole number, got {value:g}"
-        )
-    return value
-
-
-def _rising(values: list[int]) -> list[int]:
-    if any(value < 0 for value in values) or sorted(set(values)) != values:
-        raise PydanticCustomError(OWN_MESSAGE, f"must be whole numbers that rise, got {values}")
-    return values
-
-
-def _expecting(expected: str) -> WrapValidator:
-    """One message for a value of several forms, instead of one for each form."""
-
-    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            message = f"expected {expected}, got {value!r}"
-        raise PydanticCustomError(OWN_MESSAGE, "{message}", {"message": message})
-
-    return WrapValidator(check)
-
-
-_WHOLE = BeforeValidator(partial(_no_truth_value, "int_type"))
-_NUMBER = BeforeValidator(partial(_no_truth_value, "float_type"))
-
-# ranges stand before these checks, so that the JSON schema has them
-Whole = Annotated[int, _WHOLE]
-Count = Annotated[int, Field(ge=1), _WHOLE]
-Natural = Annotated[int, Field(ge=0), _WHOLE]
-Factor = Annotated[int, Field(ge=1, le=3), _WHOLE]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1), _WHOLE]
-Rising = Annotated[list[Whole], AfterValidator(_rising)]
-NotNegative = Annotated[float, Field(ge=0), _NUMBER]
-Positive = Annotated[float, Field(gt=0), _NUMBER]
-Share = Annotated[float, Field(ge=0, le=1), _NUMBER]
-PositiveShare = Annotated[float, Field(gt=0, le=1), _NUMBER]
-ShareOrCount = Annotated[float, Field(gt=0), _NUMBER, AfterValidator(_share_or_count)]
 
 FileName = Annotated[str, Field(min_length=1)]
 Files = Annotated[
     FileName | Annotated[list[FileName], Field(min_length=1)],
-    _expecting("a file or a list of files"),
+    expecting("a file or a list of files"),
 ]
 BoxFiles = Annotated[
     FileName
     | Annotated[list[FileName], Field(min_length=1)]
     | Annotated[dict[str, FileName], Field(min_length=1)],
-    _expecting("a file, a list of files or a file for each view"),
+    expecting("a file, a list of files or a file for each view"),
 ]
 Matches = Annotated[
     list[Whole] | list[Annotated[list[Whole], Field(min_length=1)]],
-    _expecting(
+    expecting(
         "one list of keypoint indices per view in the frame, as [[0, 1], [2, 3]], or one list for "
         "all cameras of view_names, as [0, 1]"
     ),
 ]
 Devices = Annotated[
     Literal["auto"] | Count | Annotated[list[Whole], Field(min_length=1)],
-    _expecting("'auto', a number above 0 or a list of device numbers"),
+    expecting("'auto', a number above 0 or a list of device numbers"),
 ]
-
-
-class Section(BaseModel):
-    """A section of the config. Null takes the default of a key that null is not a value of."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        coerce_numbers_to_str=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-        defer_build=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_the_default(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return {} if values is None else values
-        fields = cls.model_fields
-        return {
-            name: value
-            for name, value in values.items()
-            if value is not None or name not in fields or allows_none(fields[name].annotation)
-        }
 
 
 class ImageResizeDims(Section):
