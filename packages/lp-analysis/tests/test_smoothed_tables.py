@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.linalg import solveh_banded
 
-from lp_analysis.errors import SmoothingError
+from lp_analysis.errors import SmoothingError, TriangulationError
 from lp_analysis.metrics.metric_files import metric_path, read_metric_file
 from lp_analysis.smoothing import Outputs, SmoothingOptions, smooth_tables
 from lp_analysis.smoothing.noise import by_confidence, by_probability, centre_and_variance, shrunk
@@ -203,6 +203,28 @@ def test_individuals_are_smoothed_each_by_itself(tmp_path):
     assert read_metric_file(metric_path(tmp_path / "out.csv", "posterior_sd")).keypoint_names == (
         "anna nose", "anna tail", "bert nose", "bert tail",
     )  # fmt: skip
+
+
+def test_rows_without_a_track_are_left_out_which_is_said(tmp_path):
+    points = noisy(np.stack([walk(60, seed=1), walk(60, seed=2) + 300], axis=1), 1.0, 3)
+    rows, frame = points.reshape(120, 2, 2), tuple(np.repeat(np.arange(60), 2).tolist())
+    source = table(tmp_path / "two.csv", rows, frame=frame, individual=("anna", None) * 60)
+    done = smooth(source, tmp_path / "out.csv")
+    assert "rows that belong to no individual are left out" in done.told
+    assert set(read_predictions(tmp_path / "out.csv", several=True).individual) == {"anna"}
+    nobody = table(tmp_path / "none.csv", rows, frame=frame, individual=(None, None) * 60)
+    with pytest.raises(TriangulationError, match="no row of this table belongs to an individual"):
+        smooth(nobody, tmp_path / "out2.csv")
+
+
+def test_a_filled_gap_has_the_confidence_0(tmp_path):
+    points = noisy(walk(60), 1.0, 1)
+    points[20:25] = np.nan
+    smooth(table(tmp_path / "gap.csv", points), tmp_path / "out.csv")
+    found = read_predictions(tmp_path / "out.csv")
+    assert np.isfinite(found.points).all()
+    assert (found.confidence[20:25] == 0).all()
+    assert np.allclose(found.confidence[:20], 0.9, atol=1e-6)
 
 
 def test_frames_keep_their_numbers(tmp_path):

@@ -92,6 +92,7 @@ class SmoothedFiles(NamedTuple):
         kind: What the noise is known from, in words.
         keypoints: One for each keypoint of each individual.
         points3d: The file of points in space, with cameras.
+        untracked: Whether rows that belong to no individual were left out.
     """
 
     paths: dict[str, Path]
@@ -99,6 +100,7 @@ class SmoothedFiles(NamedTuple):
     kind: str
     keypoints: list[SmoothedKeypoint]
     points3d: Path | None
+    untracked: bool
 
     @property
     def told(self) -> Iterator[str]:
@@ -108,6 +110,8 @@ class SmoothedFiles(NamedTuple):
             chosen = f"smoothness {one.smoothness:.3g}, noise {one.noise:.2f} px"
             share = 100 * one.gated / max(one.seen, 1)
             yield f"{one.name}: {chosen}, {share:.2g} % of {one.seen} dropped"
+        if self.untracked:
+            yield "rows that belong to no individual are left out"
         for path in (*self.paths.values(), *filter(None, [self.points3d])):
             yield f"written: {path}"
 
@@ -136,7 +140,7 @@ def smooth_tables(
         CameraError: The rig has no camera of a view.
         PoseError: A table cannot be read or written.
         SmoothingError: The tables do not go together, or a file would be overwritten that is read.
-        TriangulationError: The keypoints of the tables differ, or rows belong to no individual.
+        TriangulationError: The keypoints of the tables differ, or none names an individual.
     """
     options = options or SmoothingOptions()
     _check_files(tables, outputs)
@@ -162,9 +166,10 @@ def smooth_tables(
         )
         for track, name in enumerate(_names(read))
     ]
-    kind = read.kind.value
-    paths = dict(outputs.tables)
-    return SmoothedFiles(paths, read.observations.frames, kind, keypoints, outputs.points3d)
+    paths, frames = dict(outputs.tables), read.observations.frames
+    return SmoothedFiles(
+        paths, frames, read.kind.value, keypoints, outputs.points3d, read.untracked
+    )
 
 
 def _sample(read: Read, variance: ndarray, cameras: Rig | None) -> tuple[Sample, Projection]:

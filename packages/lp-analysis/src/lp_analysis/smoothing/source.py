@@ -123,6 +123,7 @@ class Read(NamedTuple):
         layout: Which keypoint is which track: T = A·P.
         keypoint_names: K names, as in the tables.
         individuals: A names; empty for one animal.
+        untracked: Whether rows that belong to no individual were left out.
     """
 
     observations: Observations
@@ -131,6 +132,7 @@ class Read(NamedTuple):
     layout: Layout
     keypoint_names: tuple[str, ...]
     individuals: tuple[str, ...]
+    untracked: bool = False
 
 
 def read_tables(
@@ -149,7 +151,7 @@ def read_tables(
     Raises:
         PoseError: A table cannot be read.
         SmoothingError: The tables do not go together.
-        TriangulationError: The keypoints of the tables differ, or rows belong to no individual.
+        TriangulationError: The keypoints of the tables differ, or none names an individual.
     """
     tables = {view: tuple(members) for view, members in tables.items()}
     one = next(iter(tables.values()))[0]
@@ -175,7 +177,7 @@ def read_tables(
         points, confidences = (np.split(each, ends) for each in (part.points, part.confidences))
         spread.take(part.first, points, confidences, calibrations)
     spread.finish(least_noise)
-    return read
+    return read._replace(untracked=opened.untracked)
 
 
 def _refuse_images(path: Path) -> None:

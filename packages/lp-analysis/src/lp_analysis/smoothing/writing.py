@@ -190,10 +190,12 @@ class Writing:
         wide = self._found.widening[:, None, None]
         posterior = wide * np.diagonal(spread, axis1=-2, axis2=-1) + self._lasting(span)
         hidden = ~shown[..., None, None]
+        given = seen.points.read(*span)
+        filled = shown[..., None] & np.isnan(given).any(axis=-1)
         return _Part(
             np.where(hidden, np.nan, points),
-            self._read.confidence.read(*span),
-            seen.points.read(*span),
+            np.where(filled, 0.0, self._read.confidence.read(*span)),
+            given,
             seen.noise(*span),
             np.where(hidden, np.nan, posterior),
         )

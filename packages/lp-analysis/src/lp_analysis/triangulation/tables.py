@@ -184,10 +184,12 @@ class ViewTables:
         individuals: Names of several animals; empty for one.
         frames: Frames of the session: up to the last that a table has.
         lengths: By view, how many frames its table has.
+        untracked: Whether there are rows that belong to no individual; they are left out.
 
     Raises:
         PoseError: A table cannot be read.
-        TriangulationError: The keypoints of the tables differ, or rows belong to no individual.
+        TriangulationError: The keypoints of the tables differ, or a table of several animals names
+            no individual.
     """
 
     def __init__(
@@ -212,15 +214,17 @@ class ViewTables:
         lengths = zip(self._tables, self._offsets, strict=True)
         self.frames = max(table.frames - offset for table, offset in lengths)
         self.individuals = self._names() if options.individuals is None else options.individuals
+        animals = (t.individuals for t in self._tables if isinstance(t, AnimalPredictions))
+        self.untracked = any(None in names for names in animals)
 
     def _names(self) -> tuple[str, ...]:
         """Names of the animals of all tables, which are to be the same in all views."""
         several = [table for table in self._tables if isinstance(table, AnimalPredictions)]
         names: dict[str, None] = {}
         for table in several:
-            if None in table.individuals:
+            if not any(table.individuals):
                 raise TriangulationError(
-                    "rows of this table belong to no individual",
+                    "no row of this table belongs to an individual",
                     where=table.path,
                     remedy="name them alike in all views; litpose track tells individuals apart",
                 )
@@ -281,7 +285,7 @@ class ViewTables:
             points, confidences = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
             for row, name in enumerate(rows.individual or ()):
                 if name not in self.individuals:
-                    continue  # only some animals are wanted
+                    continue  # only some animals are wanted, or it belongs to none
                 place = self.individuals.index(name)
                 points[0, place] = rows.points[row]
                 if rows.confidence is not None:
