@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lp_core.display import SILENT
 from lp_core.errors import LPError
 from lp_core.geometry.cameras import Camera, Rig
 from lp_core.options import plain_options
@@ -16,7 +17,7 @@ from lp_io.documents.sections import keys_of
 from lp_io.training_state.metrics_log import MetricsLog
 from lp_pipeline.builders.data import get_clips, get_data_module, get_dataset
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.labels import get_labels
+from lp_pipeline.builders.labels import drawing_style, get_labels
 from lp_pipeline.builders.losses import get_loss_factories, training_labels
 from lp_pipeline.builders.model import (
     batches_per_epoch,
@@ -29,9 +30,7 @@ from lp_pipeline.builders.views import get_cameras, get_views
 from lp_pipeline.config.json_schema import schema_json
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import SILENT
 from lp_pipeline.evaluation.after_training import chunk_length
-from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.training.fit import training_callbacks
 from lp_pipeline.training.setup import set_up
 from lp_pipeline.training.trainer import get_trainer

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from pytorch_lightning.utilities import rank_zero_only
 
+from lp_core.display import SILENT
 from lp_data.errors import ImageFileError
 from lp_pipeline.config.load import load_config
-from lp_pipeline.display import SILENT
 from lp_pipeline.training.run import prepare, train
 from lp_pipeline.training.setup import set_up
 

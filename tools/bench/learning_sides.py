@@ -187,9 +187,9 @@ def train_ours(
     """
     import yaml
 
+    from lp_core.display import SILENT
     from lp_data.split import Split
     from lp_pipeline.config.load import load_config
-    from lp_pipeline.display import SILENT
     from lp_pipeline.training.run import fit, prepare
 
     quiet()

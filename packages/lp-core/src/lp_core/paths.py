@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
 from lp_core.errors import LPError, nearest_name
@@ -121,6 +123,41 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
     for path in paths:
         if path.exists() and not overwrite:
             raise LPError("this file exists already", where=path, remedy="--overwrite replaces it")
+
+
+def check_output_file(path: Path, endings: Sequence[str]) -> None:
+    """Refuse a file to write that is a folder, or whose name has none of the endings."""
+    if path.suffix.lower() not in endings:
+        ending = f"a file that ends in '{path.suffix}'" if path.suffix else "a file without ending"
+        raise LPError(
+            f"{ending} cannot be written here",
+            where=path,
+            remedy=f"give a name that ends in {' or '.join(endings)}",
+        )
+    if path.is_dir():
+        raise LPError("this is a folder", where=path, remedy="give the name of a file in it")
+
+
+def check_output_folder(path: Path) -> None:
+    """Refuse a folder whose name a file has."""
+    if path.exists() and not path.is_dir():
+        raise LPError(
+            "this is a file, but results go into a folder",
+            where=path,
+            remedy="give the name of a folder, which need not exist yet",
+        )
+
+
+def refuse_same_names(inputs: Sequence[Path], remedy: str = "rename one of them") -> None:
+    """Refuse inputs whose predictions would go to one and the same file."""
+    names = Counter(path.stem for path in inputs)
+    same = [path for path in inputs if names[path.stem] > 1]
+    if same:
+        raise LPError(
+            "inputs of the same name would be predicted into the same file",
+            where=", ".join(map(str, same)),
+            remedy=remedy,
+        )
 
 
 def view_and_file(text: str) -> tuple[str, Path]:

@@ -1,44 +1,24 @@
 """What the user sees while work goes on: bars on a terminal, plain lines elsewhere, or nothing.
 
-Work reports to a `Display`; it never asks what kind it is. Text is shown as it is, whatever
-characters it has: nothing in it is markup (`lp_pipeline.printing`).
+Work reports to a `lp_core.display.Display`; it never asks what kind it is. Text is shown as it is,
+whatever characters it has: nothing in it is markup (`lp_pipeline.printing`).
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lp_core.display import Display, Update
 from lp_core.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 SECONDS_BETWEEN_LINES = 10.0
-
-Update = Callable[..., None]
-"""Call it with how much of a piece of work is done and, optionally, a note on how it goes."""
-
-
-class Display:
-    """Where work reports to; this one shows nothing, which is the default in Python."""
-
-    def message(self, text: str) -> None:
-        """Say something that stays."""
-
-    def show(self, content: RenderableType) -> None:
-        """Show something of rich's that stays, such as a table; its text is `literal`."""
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Update]:
-        """Show a piece of work with a known size while the block runs."""
-        yield lambda completed, note="": None
-
-
-SILENT = Display()
 
 
 class ConsoleDisplay(Display):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -58,6 +59,22 @@ class Count(NamedTuple):
     start: int
     stop: int
     animals: int
+
+    @classmethod
+    def parse(cls, text: str) -> Count:
+        """Read ``FIRST-LAST=ANIMALS``, such as ``0-999=2``; the last frame is among them.
+
+        Raises:
+            TrackingError: It is not such a text.
+        """
+        found = re.fullmatch(r"(\d+)-(\d+)=(\d+)", text, re.ASCII)
+        if found is None:
+            raise TrackingError(
+                f"'{text}' does not say how many animals there are in some frames",
+                remedy="write it like --count 0-999=2",
+            )
+        start, last, animals = map(int, found.groups())
+        return cls(start, last + 1, animals)
 
 
 @dataclass(frozen=True)

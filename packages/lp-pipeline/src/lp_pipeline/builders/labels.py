@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lp_analysis.rendering.style import DrawingStyle
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_core.poses.skeleton import Pair
 from lp_data.labels import read_label_files
@@ -56,9 +57,13 @@ def _skeleton(data: DataConfig, names: tuple[str, ...]) -> Skeleton:
     return Skeleton(names, edges=edges, left_right=sides, mirrored=groups)
 
 
-def get_skeleton(config: Config) -> tuple[Pair, ...]:
-    """The pairs of keypoints that drawings join by a line."""
-    return as_pairs(config.data.skeleton)
+def drawing_style(config: Config) -> DrawingStyle:
+    """How a config wants predictions drawn."""
+    return DrawingStyle(
+        colormap=config.eval.colormap,
+        confidence_threshold=config.eval.confidence_thresh_for_vid,
+        skeleton=as_pairs(config.data.skeleton),
+    )
 
 
 def as_pairs(pairs: list[list[str]] | None) -> tuple[Pair, ...]:

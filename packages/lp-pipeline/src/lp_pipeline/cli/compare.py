@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lp_pipeline.cli.session import check_output_file
+from lp_core.paths import check_output_file
 from lp_pipeline.display import terminal_display
 
 _ENDINGS = (".csv", ".png")

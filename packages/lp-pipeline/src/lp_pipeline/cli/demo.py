@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lp_core.display import Display
+from lp_core.paths import check_output_folder
 from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT
 from lp_io.training_lock import check_free
-from lp_pipeline.cli.session import check_output_folder, quieten_libraries, start_session
-from lp_pipeline.display import Display, terminal_display
+from lp_pipeline.cli.session import quieten_libraries, start_session
+from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:

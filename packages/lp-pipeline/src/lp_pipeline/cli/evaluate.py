@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lp_analysis.errors import EvaluationError
+from lp_core.display import Display
 from lp_core.memory import explained_memory_errors
+from lp_core.paths import check_output_file, refuse_same_names
 from lp_pipeline.cli.options import Device
-from lp_pipeline.cli.session import check_output_file, refuse_same_names, start_session
-from lp_pipeline.display import Display, terminal_display
+from lp_pipeline.cli.session import start_session
+from lp_pipeline.display import terminal_display
 
 if TYPE_CHECKING:
     from lp_data.inference.handler import PredictionHandler

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lp_analysis.errors import EvaluationError
+from lp_core.display import Display
+from lp_core.paths import check_output_folder
 from lp_core.text import quoted
 from lp_io.model_directory import video_table
 from lp_pipeline.cli.options import ModelDir, Overwrite, Reader
-from lp_pipeline.cli.session import check_output_folder, start_session
-from lp_pipeline.display import Display, terminal_display
+from lp_pipeline.cli.session import start_session
+from lp_pipeline.display import terminal_display
 
 if TYPE_CHECKING:
     from lp_analysis.metrics.suspicious import Suspicion

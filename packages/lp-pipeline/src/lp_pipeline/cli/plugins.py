@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lp_core.errors import unknown_name
+from lp_core.paths import check_output_folder
 from lp_core.registry import (
     AUGMENTATIONS,
     BACKBONES,
@@ -19,7 +20,6 @@ from lp_core.registry import (
     registered,
 )
 from lp_pipeline.cli.options import one_of
-from lp_pipeline.cli.session import check_output_folder
 from lp_pipeline.printing import say
 
 GROUPS = {

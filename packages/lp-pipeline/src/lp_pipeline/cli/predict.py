@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from lp_core.display import Display
 from lp_core.errors import LPError
+from lp_core.paths import check_output_folder, refuse_same_names
 from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
-from lp_pipeline.cli.session import check_output_folder, refuse_same_names, start_session
-from lp_pipeline.display import Display, terminal_display
+from lp_pipeline.cli.session import start_session
+from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import PredictionError
 
 

@@ -11,13 +11,15 @@ from typing import cast, get_args
 
 from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.labeled_predictions import write_labeled_prediction
+from lp_analysis.prediction.labels import predict_labels
 from lp_analysis.prediction.session_drawing import several_views
 from lp_analysis.prediction.session_works import SessionWorks
 from lp_analysis.prediction.video_tables import VideoResult
 from lp_core.devices import Precision
+from lp_core.display import Display
 from lp_core.errors import suggestion
 from lp_core.memory import explained_memory_errors
-from lp_core.paths import is_newer
+from lp_core.paths import is_newer, refuse_same_names
 from lp_data.regions import Boxes
 from lp_data.sessions import (
     Group,
@@ -42,9 +44,7 @@ from lp_io.predictions.source import check_source
 from lp_pipeline.builders.videos import boxes_of_video, regions_of_labels
 from lp_pipeline.builders.views import space_options
 from lp_pipeline.cli.predict import ONE_BY_ONE, Predict, Work
-from lp_pipeline.cli.session import refuse_same_names
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display
 from lp_pipeline.errors import PredictionError
 from lp_pipeline.evaluation.evaluate_model import show_errors
 from lp_pipeline.evaluation.model_project import (
@@ -54,7 +54,6 @@ from lp_pipeline.evaluation.model_project import (
     told_pose_metrics,
 )
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.labeled import predict_labels
 from lp_pipeline.prediction.sessions import predict_group
 from lp_pipeline.prediction.videos import VideoPredictor
 

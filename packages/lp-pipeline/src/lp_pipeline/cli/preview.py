@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lp_core.display import SILENT
+from lp_core.paths import check_output_file
 from lp_pipeline.cli.options import ConfigFile, Overrides
-from lp_pipeline.cli.session import check_output_file, start_session
-from lp_pipeline.display import SILENT
+from lp_pipeline.cli.session import start_session
 from lp_pipeline.printing import say
 
 if TYPE_CHECKING:

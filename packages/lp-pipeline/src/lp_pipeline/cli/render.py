@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lp_analysis.errors import RenderingError
+from lp_core.paths import check_output_file
 from lp_pipeline.cli.options import Overwrite, Reader
-from lp_pipeline.cli.session import check_output_file, start_session
+from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_display
 
 
@@ -83,12 +84,12 @@ class Render:
     def run(self) -> None:
         """Write a labelled video."""
         start_session()
+        from lp_analysis.prediction.drawing import draw_video
         from lp_analysis.prediction.session_drawing import session_video_path
         from lp_analysis.prediction.session_works import render_session
         from lp_analysis.rendering.prediction_video import frames_to_draw
         from lp_io.model_directory import labeled_video_path
         from lp_pipeline.evaluation.model_project import model_of_table, style_of
-        from lp_pipeline.prediction.drawing import draw_video
 
         session = self.table.stem.removesuffix("points3d").removesuffix("_")
         several = session != self.table.stem

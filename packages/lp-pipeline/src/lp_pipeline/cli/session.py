@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lp_core.allocator import keep_large_buffers
 from lp_core.text import printable
-from lp_pipeline.errors import ConfigError, PipelineError
+from lp_pipeline.errors import ConfigError
 from lp_pipeline.printing import say
 
 if TYPE_CHECKING:
@@ -99,38 +98,3 @@ def _conversion_hint(path: Path, overrides: Sequence[str]) -> str | None:
     except ConfigError:
         return None
     return conversion_hint(Path(named)) if named is not None else None
-
-
-def check_output_file(path: Path, endings: Sequence[str]) -> None:
-    """Refuse a file to write that is a folder, or whose name has none of the endings."""
-    if path.suffix.lower() not in endings:
-        ending = f"a file that ends in '{path.suffix}'" if path.suffix else "a file without ending"
-        raise PipelineError(
-            f"{ending} cannot be written here",
-            where=path,
-            remedy=f"give a name that ends in {' or '.join(endings)}",
-        )
-    if path.is_dir():
-        raise PipelineError("this is a folder", where=path, remedy="give the name of a file in it")
-
-
-def check_output_folder(path: Path) -> None:
-    """Refuse a folder whose name a file has."""
-    if path.exists() and not path.is_dir():
-        raise PipelineError(
-            "this is a file, but results go into a folder",
-            where=path,
-            remedy="give the name of a folder, which need not exist yet",
-        )
-
-
-def refuse_same_names(inputs: Sequence[Path], remedy: str = "rename one of them") -> None:
-    """Refuse inputs whose predictions would go to one and the same file."""
-    names = Counter(path.stem for path in inputs)
-    same = [path for path in inputs if names[path.stem] > 1]
-    if same:
-        raise PipelineError(
-            "inputs of the same name would be predicted into the same file",
-            where=", ".join(map(str, same)),
-            remedy=remedy,
-        )

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from lp_core.paths import refuse_existing, view_and_file
+from lp_core.paths import check_output_file, refuse_existing, view_and_file
 from lp_pipeline.cli.options import Overwrite
-from lp_pipeline.cli.session import check_output_file
 from lp_pipeline.printing import say
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lp_core.paths import refuse_existing
 from lp_pipeline.cli.options import Overwrite
-from lp_pipeline.errors import PipelineError
 from lp_pipeline.printing import say
-
-if TYPE_CHECKING:
-    from lp_analysis.tracks import Count
-
-_COUNT = re.compile(r"(\d+)-(\d+)=(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,15 +62,21 @@ class Track:
         """Write the table with tracks, and the list for review.
 
         Raises:
-            PipelineError: The output is there already.
+            LPError: The output is there already.
             TrackingError: The table cannot be tracked, or an option makes no sense.
         """
-        from lp_analysis.tracks import FileTracking, JoiningOptions, TrackingOptions, track_file
+        from lp_analysis.tracks import (
+            Count,
+            FileTracking,
+            JoiningOptions,
+            TrackingOptions,
+            track_file,
+        )
         from lp_io.predictions import WriteOptions
 
         target = self.output or self.table.with_stem(f"{self.table.stem}_tracked")
         refuse_existing(target, overwrite=self.overwrite)
-        counts = tuple(map(_count, self.count or ()))
+        counts = tuple(map(Count.parse, self.count or ()))
         tracking = FileTracking(
             TrackingOptions(animals=self.animals, body_size=self.body_size),
             JoiningOptions(max_gap=self.max_gap, counts=counts, extra_animal=self.extra_animal),
@@ -94,16 +93,3 @@ class Track:
             say(f"not kept: {lost}")
         say(f"written: {done.path}")
         say(f"to review: {done.doubts} decisions in {done.review}")
-
-
-def _count(text: str) -> Count:
-    from lp_analysis.tracks import Count
-
-    found = _COUNT.fullmatch(text)
-    if found is None:
-        raise PipelineError(
-            f"'{text}' does not say how many animals there are in some frames",
-            remedy="write it like --count 0-999=2",
-        )
-    start, stop, animals = map(int, found.groups())
-    return Count(start, stop + 1, animals)

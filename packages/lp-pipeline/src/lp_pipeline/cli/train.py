@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lp_core.display import SILENT, Display
+from lp_core.paths import check_output_folder
 from lp_core.text import quoted
 from lp_io.model_directory import ERROR_PLOT, PREDICTIONS, REPORT_FILE
 from lp_io.training_lock import TrainingLock
 from lp_pipeline.cli.options import Overrides
-from lp_pipeline.cli.session import (
-    check_output_folder,
-    load_for_training,
-    quieten_libraries,
-    start_session,
-)
-from lp_pipeline.display import SILENT, Display, terminal_display
+from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
+from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 
 if TYPE_CHECKING:

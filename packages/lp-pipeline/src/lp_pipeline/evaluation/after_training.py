@@ -14,6 +14,7 @@ from lp_analysis.prediction.session_drawing import several_views
 from lp_analysis.prediction.session_works import SessionWorks
 from lp_analysis.prediction.video_tables import VideoResult
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
+from lp_core.display import SILENT, Display
 from lp_core.errors import LPError, reason_of
 from lp_core.memory import explained_memory_errors
 from lp_core.paths import is_newer
@@ -25,11 +26,10 @@ from lp_io.model_directory import labeled_video_path, video_table
 from lp_io.predictions import scorer_name
 from lp_io.predictions.source import is_made_from
 from lp_pipeline.builders.devices import training_devices
-from lp_pipeline.builders.labels import other_label_files
+from lp_pipeline.builders.labels import drawing_style, other_label_files
 from lp_pipeline.builders.videos import boxes_of_video, predicted_groups
 from lp_pipeline.builders.views import get_views, space_options
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.evaluation.evaluate_model import (
     evaluate_label_files,
@@ -38,7 +38,6 @@ from lp_pipeline.evaluation.evaluate_model import (
 )
 from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.drawing import drawing_style
 from lp_pipeline.prediction.sessions import predict_group
 from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.setup import TrainingSetup

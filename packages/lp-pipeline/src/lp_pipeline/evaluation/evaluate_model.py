@@ -22,8 +22,10 @@ from lp_analysis.metrics.metric_files import (
 )
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
 from lp_analysis.prediction.animals import animal_predictor
+from lp_analysis.prediction.labels import predict_labels
 from lp_analysis.prediction.space_errors import errors_of_model, write_space_errors
 from lp_analysis.terminal_tables import pixel_error_table
+from lp_core.display import SILENT, Display
 from lp_core.text import quoted
 from lp_data.inference.handler import PredictionHandler
 from lp_data.sessions import LabelSet, label_sets, read_label_set, told_files
@@ -37,10 +39,8 @@ from lp_io.model_directory import (
 from lp_io.predictions import scorer_name
 from lp_pipeline.builders.labels import other_label_files
 from lp_pipeline.builders.videos import regions_of_labels
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, training_curves
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.labeled import predict_labels
 
 _HELD_OUT = ("validation", "test")
 

@@ -13,6 +13,7 @@ from lp_analysis.metrics.curves import TrainingCurves, read_training_curves
 from lp_analysis.metrics.frame_metrics import PoseMetrics, PoseSpaceError
 from lp_analysis.metrics.summary import UNSPLIT
 from lp_analysis.rendering.style import DrawingStyle
+from lp_core.display import Display
 from lp_core.paths import find_file
 from lp_core.poses import PoseTable
 from lp_data.labels import read_label_files
@@ -27,13 +28,11 @@ from lp_io.model_directory import (
     metrics_log,
     of_view,
 )
-from lp_pipeline.builders.labels import OUT_OF_DISTRIBUTION, label_names
+from lp_pipeline.builders.labels import OUT_OF_DISTRIBUTION, drawing_style, label_names
 from lp_pipeline.builders.losses import build_loss, training_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.config.paths import label_copies
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display
-from lp_pipeline.prediction.drawing import drawing_style
 
 
 def asked_pose_losses(config: Config) -> list[str]:

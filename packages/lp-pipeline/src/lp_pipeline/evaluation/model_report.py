@@ -20,11 +20,11 @@ from lp_analysis.report.page import write_report
 from lp_analysis.report.parts import TrainingReport
 from lp_analysis.report.timings import told_timings
 from lp_analysis.report.videos import MOST_VIDEOS, reported_videos
+from lp_core.display import SILENT, Display
 from lp_io.model_directory import CONFIG_FILE, REPORT_FILE, video_table
+from lp_pipeline.builders.labels import drawing_style
 from lp_pipeline.builders.videos import folder_videos
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.evaluation.model_project import ModelProject, training_curves
-from lp_pipeline.prediction.drawing import drawing_style
 
 
 def write_model_report(

@@ -12,9 +12,11 @@ from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.metrics.frame_metrics import FrameMetric
 from lp_analysis.metrics.metric_files import write_metric_tables
 from lp_analysis.prediction.animals import AnimalPredictor
+from lp_analysis.prediction.drawing import draw_video
 from lp_analysis.prediction.video_tables import OpenTable, VideoResult, identity_of, open_table
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
 from lp_analysis.tracks import FileTracking, LinkedRows, TrackingOptions, write_tracked
+from lp_core.display import SILENT, Display
 from lp_core.poses import concatenate
 from lp_data.inference.cuts import opened_to_predict
 from lp_data.inference.handler import PredictionHandler
@@ -22,8 +24,6 @@ from lp_data.regions import Boxes
 from lp_data.video.open import open_video
 from lp_io.predictions.rows import RowFile
 from lp_io.predictions.source import write_source
-from lp_pipeline.display import SILENT, Display
-from lp_pipeline.prediction.drawing import draw_video
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lp_core.display import Display
 from lp_core.errors import LPError
 from lp_data.datasets.joint import dataset_class
 from lp_data.sessions import label_sets, read_label_set
@@ -15,7 +16,6 @@ from lp_pipeline.builders.videos import boxes_of_video, videos_to_predict
 from lp_pipeline.config.load import DEFAULT, LoadedConfig
 from lp_pipeline.config.paths import data_dir, test_videos_directory
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display
 from lp_pipeline.errors import ConfigError, TrainingError
 from lp_pipeline.training.setup import TrainingSetup
 

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lp_analysis.metrics.score_threshold import FoundAnimals, calibrated_threshold
+from lp_core.display import Display
 from lp_core.geometry.affine import transform
 from lp_data.datasets.labeled import collate
 from lp_data.inference.handler import PredictionHandler
@@ -23,7 +24,6 @@ from lp_io.model_directory import (
 from lp_io.training_state.saver import latest_training_state
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.config.load import save_config
-from lp_pipeline.display import Display
 from lp_pipeline.training.fit import fit
 from lp_pipeline.training.setup import TrainingSetup, set_up
 

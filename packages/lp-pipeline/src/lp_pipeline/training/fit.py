@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Callback
 
+from lp_core.display import Display
 from lp_core.memory import explained_memory_errors
 from lp_core.text import quoted
 from lp_io.checkpoint import load_model
@@ -19,7 +20,6 @@ from lp_io.training_state.progress import ReportProgress, StopWhenAsked
 from lp_io.training_state.saver import TrainingStateSaver
 from lp_pipeline.builders.model import batches_per_epoch
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display
 from lp_pipeline.errors import TrainingError, TrainingStoppedError
 from lp_pipeline.training.setup import TrainingSetup
 from lp_pipeline.training.trainer import get_callbacks, get_trainer

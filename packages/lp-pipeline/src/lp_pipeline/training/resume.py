@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from lp_core.display import SILENT, Display
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER
 from lp_io.training_lock import TrainingLock
 from lp_io.training_state.saver import latest_training_state, remove_unfinished_states
 from lp_pipeline.config.load import LoadedConfig, load_config, save_config
 from lp_pipeline.config.paths import csv_files, label_copies
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.run import fit_all, is_secondary_process, prepare, tell_stale
 from lp_pipeline.training.setup import TrainingSetup

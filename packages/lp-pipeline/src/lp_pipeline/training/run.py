@@ -10,6 +10,7 @@ from pathlib import Path
 from pytorch_lightning.utilities import rank_zero_only
 
 from lp_analysis.metrics.score_threshold import LEAST
+from lp_core.display import SILENT, Display
 from lp_core.errors import unwritable
 from lp_data.datasets.neighbours import context_warning, prove_neighbours, videos_by_name
 from lp_io.model_directory import CONFIG_FILE, STATE_FOLDER, WHOLE_FRAME
@@ -23,7 +24,6 @@ from lp_pipeline.config.paths import (
     video_dir,
 )
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import SILENT, Display
 from lp_pipeline.errors import TrainingError
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.detector import calibrate_score, fit_detector

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lp_analysis.prediction.finder import load_finder
-from lp_analysis.tracks.centroids import follow_centroids
+from lp_analysis.prediction.finder import followed_animals, load_finder
+from lp_core.display import Display
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import SemiSupervisedDataModule
-from lp_data.datasets.clips import BoxRun, ClipDataset, KnownVideo
-from lp_data.inference.finder import AnimalFinder
-from lp_data.regions import centred_box
+from lp_data.datasets.clips import ClipDataset
 from lp_io.model_directory import TOP_DOWN
 from lp_pipeline.builders.data import clip_length, get_clips
 from lp_pipeline.builders.devices import training_devices
 from lp_pipeline.config.schema import Config
-from lp_pipeline.display import Display
 from lp_pipeline.training.setup import TrainingSetup
-
-_WINDOWS = 100
-"""Stretches of each video in which animals are looked for: the detector runs on no other frames."""
 
 
 def add_clips(setup: TrainingSetup, model_dir: Path, display: Display) -> None:
@@ -62,25 +54,6 @@ def animal_clips(
     device = training_devices(config.training).accelerator
     finder = load_finder(model_dir, known, device=device)
     length, seed = clip_length(config, tracker_class), config.dali.general.seed
-    return get_clips(config, tracker_class, partial(_runs, finder, length, seed, display))
-
-
-def _runs(
-    finder: AnimalFinder, length: int, seed: int, display: Display, video: KnownVideo
-) -> Sequence[BoxRun]:
-    """The animals of random stretches of a video, each as long as a clip."""
-    starts = np.arange(0, video.length - length + 1, length)
-    if len(starts) > _WINDOWS:
-        random = np.random.default_rng([seed, video.length])
-        starts = np.sort(random.choice(video.length - length + 1, _WINDOWS, replace=False))
-    runs = []
-    with video.reopen() as source, display.task(f"animals of {video.path.name}", len(starts)) as on:
-        for number, start in enumerate(starts.tolist(), 1):
-            frames = source.read(start, start + length)
-            place, points, _ = finder.find(finder.resized(frames), source.size)
-            found = [points[place == frame] for frame in range(length)]
-            for centres in follow_centroids(found, finder.options.body_length):
-                boxes = [centred_box(xy, finder.options.crop_size) for xy in centres.tolist()]
-                runs.append(BoxRun(start, boxes))
-            on(number)
-    return runs
+    return get_clips(
+        config, tracker_class, partial(followed_animals, finder, length, seed, display)
+    )

@@ -13,6 +13,7 @@ from lp_analysis.metrics.summary import UNSPLIT
 from lp_analysis.prediction.animals import AnimalPredictor
 from lp_analysis.prediction.whole_frames import WholeFramePredictor
 from lp_core.batches import Prediction
+from lp_core.display import SILENT, Display
 from lp_core.errors import TrackerError
 from lp_core.poses import PoseTable
 from lp_core.regions import RegionSource, collect_rows, ownership
@@ -20,7 +21,6 @@ from lp_data.datasets.joint import JointDataset, dataset_class
 from lp_data.datasets.labeled import LabeledDataset, collate
 from lp_data.inference.handler import PredictionHandler
 from lp_data.sessions import ViewNames
-from lp_pipeline.display import SILENT, Display
 
 
 def predict_labels(

@@ -10,11 +10,9 @@ from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.rendering.draw import parse_edge
 from lp_analysis.rendering.prediction_video import draw_predictions
 from lp_analysis.rendering.style import DrawingStyle
+from lp_core.display import SILENT, Display
 from lp_data.video.open import open_video
 from lp_io.predictions import predictions_of_video
-from lp_pipeline.builders.labels import get_skeleton
-from lp_pipeline.config.schema import Config
-from lp_pipeline.display import SILENT, Display
 
 
 def draw_video(
@@ -58,12 +56,3 @@ def draw_video(
             )
     display.message(f"labelled video: {path} ({drawn.frames} frames)")
     display.message(confidence.told(drawn.share, style.confidence_threshold, "drawn"))
-
-
-def drawing_style(config: Config) -> DrawingStyle:
-    """How a config wants predictions drawn."""
-    return DrawingStyle(
-        colormap=config.eval.colormap,
-        confidence_threshold=config.eval.confidence_thresh_for_vid,
-        skeleton=get_skeleton(config),
-    )
