@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lp_core.regions import Box
 from lp_data.cache import ImageCache, MappedFiles, SharedMemory, open_cache
 from lp_data.errors import ImageFileError
 
@@ -66,6 +67,15 @@ def test_a_changed_file_is_decoded_again(files, store):
     files[1].unlink()
     with pytest.raises(ImageFileError, match="no such image"):
         ImageCache(files, SIZE, store)[1]
+
+
+def test_crops_over_the_edge_are_told_once_not_for_each_image(files, caplog):
+    caplog.set_level("INFO", "lp_data")
+    cache = ImageCache(files, SIZE, None, [Box(-4, 0, 12, 16)] * 3)
+    for _ in range(2):
+        for position in range(3):
+            assert (cache[position].image[:, 0] == 0).all()
+    assert caplog.text.count("reaches over the edge") == 1
 
 
 def test_a_file_is_looked_at_once_in_a_process(files, store):

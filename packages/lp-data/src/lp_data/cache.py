@@ -127,6 +127,7 @@ class ImageCache:
         self._opener = store
         self._opened: Store | None = None
         self._checked: set[int] = set()
+        self._said_over_edge = False
 
     def __len__(self) -> int:
         """The number of images."""
@@ -160,8 +161,10 @@ class ImageCache:
         path, box = self._paths[position], self._boxes[position]
         image = read_image(path)
         frame_size = (image.shape[0], image.shape[1])
-        if reaches_over(box, frame_size):
-            _log.info("%s: %s reaches over the edge, where its image is black", path, box)
+        if reaches_over(box, frame_size) and not self._said_over_edge:
+            self._said_over_edge = True  # of one image: most crops around animals do
+            said = "%s: %s reaches over the edge, where its image is black; so may those of others"
+            _log.info(said, path, box)
         try:
             part = np.ascontiguousarray(cut(image, box))
         except BoxFileError as error:
