@@ -11,11 +11,12 @@ from lp_core.poses import PoseTable, Skeleton
 from lp_data.labels import read_labels
 from lp_data.video.open import open_video
 from lp_io.checkpoint import load_model, read_manifest, save_model
+from lp_io.model_directory import model_of_table
 from lp_io.predictions import write_predictions
 from lp_pipeline.builders.labels import get_labels
 from lp_pipeline.config.load import load_config
 from lp_pipeline.errors import ConfigError
-from lp_pipeline.evaluation.model_project import model_of_table, style_of
+from lp_pipeline.evaluation.model_project import style_of
 from lp_pipeline.training.setup import set_up
 
 

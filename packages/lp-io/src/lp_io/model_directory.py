@@ -33,6 +33,7 @@ REPORT_FILE = "report.html"
 VIDEO_FOLDER = "video_preds"
 IMAGE_FOLDER = "image_preds"
 LABELED_VIDEO_FOLDER = "labeled_videos"
+OUTLIERS = "outliers.csv"
 
 
 DETECTOR_FOLDER = "detector"
@@ -103,3 +104,9 @@ def reprojected_path(table: Path) -> Path:
 def labeled_video_path(table: Path) -> Path:
     """Where the labelled video of a table of predictions lies."""
     return table.parent / LABELED_VIDEO_FOLDER / f"{table.stem}_labeled.mp4"
+
+
+def model_of_table(table: Path) -> Path | None:
+    """The model directory that a table of predictions lies in; None where it is in none."""
+    folders = table.absolute().parents[:2]  # the model directory itself, or video_preds in it
+    return next((folder for folder in folders if (folder / MANIFEST_NAME).is_file()), None)

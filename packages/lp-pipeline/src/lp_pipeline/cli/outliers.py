@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lp_analysis.errors import EvaluationError
-from lp_core.display import Display
 from lp_core.paths import check_output_folder
 from lp_core.text import quoted
-from lp_io.model_directory import video_table
+from lp_io.model_directory import OUTLIERS, video_table
 from lp_pipeline.cli.options import ModelDir, Overwrite, Reader
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_display
-
-if TYPE_CHECKING:
-    from lp_analysis.metrics.suspicious import Suspicion
-    from lp_core.video import VideoSource
-    from lp_io.predictions import AnimalPredictions, VideoPredictions
-
-TABLE = "outliers.csv"
 
 
 @dataclass(frozen=True)
@@ -67,6 +58,7 @@ class Outliers:
         from lp_analysis.confidence.shown import ShownConfidence
         from lp_analysis.metrics.suspicious import suspicious_frames
         from lp_analysis.metrics.suspicious_animals import metrics_of_video
+        from lp_analysis.prediction.outliers import write_outliers
         from lp_data.video.open import open_video
         from lp_io.predictions import predictions_of_video
         from lp_pipeline.evaluation.model_project import find_project, style_of, told_pose_metrics
@@ -85,7 +77,9 @@ class Outliers:
             )
             found = suspicious_frames(metrics, self.count, apart=self.length)
             drawn = predictions.with_confidence(confidence)
-            written = _write(self, source, drawn, found, folder, display)
+            skeleton = style_of(self.model_dir).skeleton
+            length = self.length if self.clips else 0
+            written = write_outliers(source, drawn, found, folder, length, skeleton, display)
         display.message(
             f"{len(found)} suspicious frames of {metrics.frames}, by {', '.join(metrics.values)}"
         )
@@ -108,44 +102,10 @@ def _check(request: Outliers, table: Path, folder: Path) -> None:
             where=table,
             remedy=f"{predict}; or name their table by --predictions",
         )
-    if (folder / TABLE).exists() and not request.overwrite:
+    if (folder / OUTLIERS).exists() and not request.overwrite:
         raise EvaluationError(
             "the outliers are there already", where=folder, remedy="--overwrite finds them again"
         )
     if request.predictions is None:
         remedy = "--overwrite; or name the table by --predictions to judge it all the same"
         refuse_outdated(request.model_dir, table, f"{predict} {remedy}")
-
-
-def _write(
-    request: Outliers,
-    source: VideoSource,
-    predictions: VideoPredictions | AnimalPredictions,
-    found: Sequence[Suspicion],
-    folder: Path,
-    display: Display,
-) -> str:
-    """Write the clips and the table; returns what was written."""
-    from lp_analysis.metrics.suspicious import (
-        clip_name,
-        clips_around,
-        named_clips,
-        write_suspicions,
-    )
-    from lp_analysis.rendering.prediction_video import draw_predictions
-    from lp_analysis.rendering.style import DrawingStyle
-    from lp_pipeline.evaluation.model_project import style_of
-
-    frames = [item.frame for item in found]
-    parts = clips_around(frames, request.length, len(source)) if request.clips else []
-    for clip in named_clips(folder / TABLE):  # those of an earlier run
-        (folder / clip).unlink(missing_ok=True)
-    style = DrawingStyle(trail=4, legend=True, skeleton=style_of(request.model_dir).skeleton)
-    with display.task("clips", len(parts)) as update:
-        for number, part in enumerate(parts, 1):
-            path = folder / clip_name(part)
-            draw_predictions(source, predictions, path, style=style, frames=part)
-            update(number)
-    names = {part: clip_name(part) for part in parts}
-    write_suspicions(folder / TABLE, found, source.fps, names)
-    return "table and clips" if parts else "table"

@@ -88,8 +88,8 @@ class Render:
         from lp_analysis.prediction.session_drawing import session_video_path
         from lp_analysis.prediction.session_works import render_session
         from lp_analysis.rendering.prediction_video import frames_to_draw
-        from lp_io.model_directory import labeled_video_path
-        from lp_pipeline.evaluation.model_project import model_of_table, style_of
+        from lp_io.model_directory import labeled_video_path, model_of_table
+        from lp_pipeline.evaluation.model_project import style_of
 
         session = self.table.stem.removesuffix("points3d").removesuffix("_")
         several = session != self.table.stem

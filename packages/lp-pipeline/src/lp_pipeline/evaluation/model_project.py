@@ -194,12 +194,6 @@ class ModelProject:
         return self.folder / IMAGE_FOLDER / label_file.stem / PREDICTIONS
 
 
-def model_of_table(table: Path) -> Path | None:
-    """The model directory that a table of predictions lies in; None where it is in none."""
-    folders = table.absolute().parents[:2]  # the model directory itself, or video_preds in it
-    return next((folder for folder in folders if (folder / MANIFEST_NAME).is_file()), None)
-
-
 def find_project(folder: Path | None) -> ModelProject | None:
     """A model directory with its config; None where it holds nothing but the weights.
 
