@@ -27,3 +27,7 @@ class TrackingError(AnalysisError):
 
 class SmoothingError(AnalysisError):
     """Tables that cannot be smoothed, or options of smoothing that make no sense."""
+
+
+class SuggestionError(AnalysisError):
+    """Frames that cannot be suggested, or suggestions that cannot be written or accepted."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -56,6 +57,7 @@ class VideoMetrics:
         frames: How many the video has.
         confident: The share of the predicted keypoints whose movement and pose are judged.
         frame: (R,) the frame of each row; None where row i is that of frame i.
+        confidence: (R, K) what was taken for the confidence, from 0 to 1.
         individual: R names of animals; None where there is one.
     """
 
@@ -63,6 +65,7 @@ class VideoMetrics:
     values: Mapping[str, PerKeypoint]
     frames: int
     confident: float
+    confidence: Float[ndarray, "rows all_keypoints"]
     frame: Int[ndarray, " rows"] | None = None
     individual: tuple[str | None, ...] | None = None
 
@@ -99,7 +102,8 @@ def video_metrics(
         known.append(np.isfinite(keypoints).all(axis=-1))
     values = {name: np.concatenate(some) for name, some in parts.items()}
     likelihood = np.concatenate(confidences)
-    unsure = (confidence(likelihood) if confidence else likelihood) < threshold
+    judged = confidence(likelihood) if confidence else likelihood
+    unsure = judged < threshold
     for some in values.values():
         some[unsure] = np.nan
     values["temporal_norm"][1:][unsure[:-1]] = np.nan
@@ -110,6 +114,7 @@ def video_metrics(
         values=values,
         frames=predictions.frames,
         confident=int((predicted & ~unsure).sum()) / max(int(predicted.sum()), 1),
+        confidence=judged,
     )
 
 
@@ -150,19 +155,45 @@ def suspicious_frames(metrics: VideoMetrics, count: int, *, apart: int) -> list[
 
 
 def _worst(metrics: VideoMetrics, name: str, count: int, apart: int) -> Iterator[Suspicion]:
+    found = worst_by_frame(metrics, name)
+    for item in worst_frames(found.values[:, None], count, apart=apart):
+        yield suspicion_at(metrics, name, item.frame, int(found.rows[item.frame]))
+
+
+class WorstByFrame(NamedTuple):
+    """The largest value of a metric in each of the N frames of a video, and the row that has it.
+
+    Attributes:
+        values: (N,), -inf where there is none.
+        rows: (N,), -1 where a frame has no row.
+    """
+
+    values: Float[ndarray, " frames"]
+    rows: Int[ndarray, " frames"]
+
+
+def worst_by_frame(metrics: VideoMetrics, name: str) -> WorstByFrame:
+    """The worst row of each frame, by a metric's largest value of any keypoint."""
     values = metrics.values[name]
     frame = np.arange(len(values)) if metrics.frame is None else metrics.frame
     of_row = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
     order = np.lexsort((-of_row, frame))
     frames, first = np.unique(frame[order], return_index=True)
-    row_of = np.full(metrics.frames, -1)
-    row_of[frames] = order[first]
-    worst = np.where(row_of >= 0, of_row[row_of], -np.inf) if len(values) else np.empty(0)
-    for item in worst_frames(worst[:, None], count, apart=apart):
-        row = int(row_of[item.frame])
-        keypoint = metrics.keypoint_names[np.nanargmax(values[row])] if values.shape[1] > 1 else ""
-        individual = metrics.individual[row] if metrics.individual else None
-        yield Suspicion(item.frame, name, keypoint, item.value, individual)
+    rows = np.full(metrics.frames, -1)
+    rows[frames] = order[first]
+    worst = (
+        np.where(rows >= 0, of_row[rows], -np.inf) if len(values) else np.full(len(rows), -np.inf)
+    )
+    return WorstByFrame(worst, rows)
+
+
+def suspicion_at(metrics: VideoMetrics, name: str, frame: int, row: int) -> Suspicion:
+    """What a metric says of a row that has a value, on that frame."""
+    values = metrics.values[name][row]
+    worst = int(np.nanargmax(values))
+    keypoint = metrics.keypoint_names[worst] if len(values) > 1 else ""
+    individual = metrics.individual[row] if metrics.individual else None
+    return Suspicion(frame, name, keypoint, float(values[worst]), individual)
 
 
 def clips_around(frames: Sequence[int], length: int, total: int) -> list[range]:

@@ -56,7 +56,8 @@ def metrics_of_video(
     kept = [row for row, name in enumerate(table.individual or ()) if name != SINGLE]
     table = table.rows(kept)
     likelihood = confidence_of(table)
-    sure = ~((confidence(likelihood) if confidence else likelihood) < threshold)
+    judged_by = confidence(likelihood) if confidence else likelihood
+    sure = ~(judged_by < threshold)
     known = table.has_position
     judged = replace(table, points=np.where((known & sure)[..., None], table.points, np.nan))
     values = {
@@ -71,6 +72,7 @@ def metrics_of_video(
         values=values,
         frames=predictions.frames,
         confident=int((known & sure).sum()) / max(int(known.sum()), 1),
+        confidence=judged_by,
         frame=np.array(table.frame, dtype=np.int64),
         individual=table.individual,
     )

@@ -102,7 +102,8 @@ class PoseCsv:
     """A file whose header has been read, and whose rows come next; see `opened_pose_csv`.
 
     Attributes:
-        layout: What the header says.
+        header: Where everything is.
+        layout: The columns of numbers.
     """
 
     def __init__(
@@ -110,8 +111,8 @@ class PoseCsv:
     ) -> None:
         self._content, self._lenient = content, lenient
         self._rows = _stripped(rows) if content is Content.LABELS else rows
-        self._header = read_header(self._rows, path, content, animals)
-        self.layout = self._header.layout
+        self.header = read_header(self._rows, path, content, animals)
+        self.layout = self.header.layout
 
     def index(self) -> Iterator[str]:
         """The first cell of each row, without reading the numbers."""
@@ -124,7 +125,7 @@ class PoseCsv:
             PoseError: A row is wrong, or a label file has none.
         """
         if self._content is Content.LABELS:
-            yield label_table(self._header, self._rows, note, lenient=self._lenient)
+            yield label_table(self.header, self._rows, note, lenient=self._lenient)
             return
         table, read = self._predictions(size)
         yield table
@@ -135,7 +136,7 @@ class PoseCsv:
 
     def _predictions(self, size: int | None) -> tuple[PoseTable, int]:
         """The next rows of predictions, at most ``size``, and how many of the file they are."""
-        header, cells, split, numbers = self._header, [], [], array("d")
+        header, cells, split, numbers = self.header, [], [], array("d")
         first, last = header.places[0], header.places[-1] + 1
         whole = last - first == len(header.places)
         for row in islice(self._rows, size):
@@ -159,14 +160,14 @@ class PoseCsv:
 
     def _path(self, cells: list[str]) -> str:
         """The frame of a row: a number, or a path in one cell or several."""
-        count = self._header.index_columns
+        count = self.header.index_columns
         return cells[0] if count == 1 else "/".join(cells[:count]).replace("\\", "/")
 
     def _number(self, cell: str, line: int, column: int) -> float:
         try:
             return float(cell) if cell and cell.lower() not in EMPTY_CELLS else math.nan
         except ValueError:
-            raise self._header.no_number(cell, line, column) from None
+            raise self.header.no_number(cell, line, column) from None
 
 
 def _stripped(rows: Iterator[Row]) -> Iterator[Row]:

@@ -250,6 +250,20 @@ class PredictionHandler:
             parts.append(self.predict_labeled(batch))
         return Prediction.joined(parts, starts)
 
+    @torch.inference_mode()
+    def features(self, frames: Frames) -> Float[Tensor, "frames channels"]:
+        """The backbone's features of independent frames, averaged over the image, on the CPU.
+
+        Args:
+            frames: Of the size that `read_size` says, uint8 RGB.
+        """
+        images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device)
+        if self.tracker.resizes_frames:
+            images = self.tracker.resize_frames(images)
+        with autocast(self.device, self.precision):
+            maps = self._network.encode(images)
+        return maps.float().mean(dim=(2, 3)).cpu()
+
     def predict_labeled(self, batch: LabeledBatch | UnlabeledBatch) -> Prediction:
         """Predictions of a labelled batch or a clip, on the CPU."""
         return self._start(batch)()

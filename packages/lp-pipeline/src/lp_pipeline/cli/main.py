@@ -24,6 +24,7 @@ from lp_pipeline.cli.predict import Predict
 from lp_pipeline.cli.preview import Preview
 from lp_pipeline.cli.render import Render
 from lp_pipeline.cli.smooth import Smooth
+from lp_pipeline.cli.suggest import Suggest
 from lp_pipeline.cli.track import Track
 from lp_pipeline.cli.train import Train
 from lp_pipeline.cli.triangulate import Triangulate
@@ -39,6 +40,7 @@ COMMANDS: dict[str, dict[str, type[Command]]] = {
         "evaluate": Evaluate,
         "compare": Compare,
         "outliers": Outliers,
+        "suggest": Suggest,
         "render": Render,
         "smooth": Smooth,
         "track": Track,
