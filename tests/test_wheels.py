@@ -11,6 +11,7 @@ OTHERS = (
     "lp_io",
     "lp_analysis",
     "lp_synthetic",
+    "lp_runtime",
     "lp_pipeline",
 )
 
@@ -69,6 +70,18 @@ SMOKE = {
         "from lp_synthetic import SyntheticSettings, generate_project\n"
         "folder = pathlib.Path(tempfile.mkdtemp()) / 'project'\n"
         "assert generate_project(folder, SyntheticSettings.tiny()).label_file.is_file()\n",
+    ),
+    "lp-runtime": (
+        {"lp_core", "lp_data", "lp_io", "lp_runtime"},
+        "import sys, tempfile, pathlib\n"
+        "from lp_runtime import ExportedModel, ExportError\n"
+        "assert 'torch' not in sys.modules\n"
+        "try:\n"
+        "    ExportedModel.from_dir(pathlib.Path(tempfile.mkdtemp()))\n"
+        "except ExportError:\n"
+        "    pass\n"
+        "else:\n"
+        "    raise SystemExit('an empty folder was taken for an exported model')\n",
     ),
     "lp-pipeline": (
         set(OTHERS),

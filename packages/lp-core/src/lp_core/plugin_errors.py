@@ -11,13 +11,14 @@ from lp_core.registry import (
     BACKBONES,
     LOSSES,
     MODELS,
+    RUNTIMES,
     VIDEO_READERS,
     Plugin,
     PluginError,
     registered,
 )
 
-_GROUPS = (MODELS, LOSSES, BACKBONES, AUGMENTATIONS, VIDEO_READERS)
+_GROUPS = (MODELS, LOSSES, BACKBONES, AUGMENTATIONS, VIDEO_READERS, RUNTIMES)
 _OURS = "lp_"
 
 

@@ -1,8 +1,8 @@
 """Plug-ins: what distributions register under Python entry points.
 
-A distribution adds a tracker, a backbone, a loss, a video reader, an augmentation or a region
-source by one line of its own pyproject.toml, in one of the groups below. The distributions of lp
-come in by the same door.
+A distribution adds a tracker, a backbone, a loss, a video reader, an augmentation, a region source
+or a runtime by one line of its own pyproject.toml, in one of the groups below. The distributions of
+lp come in by the same door.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ LOSSES = "lp.losses"
 VIDEO_READERS = "lp.video_readers"
 AUGMENTATIONS = "lp.augmentations"
 REGION_SOURCES = "lp.region_sources"
+RUNTIMES = "lp.runtimes"
 
 _KINDS = {
     MODELS: "model type",
@@ -26,6 +27,7 @@ _KINDS = {
     VIDEO_READERS: "video reader",
     AUGMENTATIONS: "augmentation",
     REGION_SOURCES: "region source",
+    RUNTIMES: "runtime",
 }
 
 

@@ -33,9 +33,9 @@ class ConsoleDisplay(Display):
 
     def message(self, text: str) -> None:
         """Print a line."""
-        from lp_analysis.terminal_tables import literal
+        from rich.text import Text
 
-        self.console.print(literal(text), soft_wrap=True)
+        self.console.print(Text(printable(text, keep="\n\t")), soft_wrap=True)
 
     def show(self, content: RenderableType) -> None:
         """Print a table."""

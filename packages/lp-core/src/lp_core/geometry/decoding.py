@@ -50,7 +50,7 @@ def _peaks(
     maps = maps.detach()
     # the largest of each row first: a maximum is quicker to find than its place
     row = maps.amax(dim=2).argmax(dim=1)
-    column = maps[torch.arange(len(maps), device=maps.device), row].argmax(dim=1)
+    column = maps[torch.arange(maps.shape[0], device=maps.device), row].argmax(dim=1)
     return row, column
 
 
@@ -200,7 +200,7 @@ def _means_and_shares(
     sums, near = [], mass
     for axis, length in enumerate((mass.shape[2], mass.shape[1])):
         cells = 2 * torch.arange(length, dtype=mass.dtype, device=mass.device) - 0.5
-        sums.append((mass.sum(dim=1 + axis) * cells).sum(dim=1))
+        sums.append((mass * cells.reshape(-1, *[1] * axis)).sum(dim=(1, 2)))
         within = (cells - peaks[:, axis, None]).abs() <= RADIUS + 0.5
         near = near * within.unsqueeze(1 + axis)
     return torch.stack(sums, dim=1) / total.unsqueeze(1), near.sum(dim=(1, 2)) / total
@@ -258,7 +258,7 @@ def decode_peaks(
     # both axes at once, as maps of their own
     profiles = torch.cat([weights.sum(dim=1), weights.sum(dim=2)])
     centres = _centre(profiles, torch.cat([columns_exist, rows_exist]))
-    offset = torch.stack(centres.chunk(2), dim=1)
+    offset = centres.unflatten(0, (2, -1)).transpose(0, 1)
     cells = offset + torch.stack([column, row], dim=1)
     pixels = cells_to_pixels(cells.unflatten(0, (batch, keypoints)), (height, width), image_size)
     doublings = max(0, round(math.log2(image_size[0] / height)))

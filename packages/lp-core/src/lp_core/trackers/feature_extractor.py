@@ -143,7 +143,7 @@ class BaseFeatureExtractor(LightningModule):
         windows = self.encode(images).unfold(0, self.context_frames, 1)
         return windows.movedim(-1, 1)
 
-    def _check_context(self, frames: int, *, exactly: bool) -> None:
+    def _check_context(self, frames: int | torch.SymInt, *, exactly: bool) -> None:
         """Refuse a number of frames that gives this tracker no whole window."""
         needed = self.context_frames
         if (exactly and frames != needed) or frames < needed:

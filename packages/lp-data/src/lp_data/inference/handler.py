@@ -19,7 +19,7 @@ from lp_core.trackers.folding import with_folded_backbone
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.trackers.weights import weights_digest
 from lp_core.video import Frames, VideoSource
-from lp_data.loading.runs import prefetch, video_runs, with_context
+from lp_data.loading.runs import prefetch, seam, video_runs, with_context
 from lp_data.regions import CutVideo
 
 
@@ -119,20 +119,8 @@ class PredictionHandler:
         return self._predict_runs(with_context(chunks, self.margin), frame_size)
 
     def seam(self, rows: int, frames: int) -> int:
-        """Where to go on with a video of which some rows were predicted already.
-
-        The frames then go through the network in the same company as if it had not been
-        interrupted, since the last bits of a number may depend on it.
-
-        Args:
-            rows: How many were.
-            frames: Of the video.
-
-        Returns:
-            A frame from 0 to ``rows``, to give to `predict_video`.
-        """
-        chunks = min(rows + self.margin, frames) // self.chunk
-        return max(0, chunks * self.chunk - self.margin)
+        """`lp_data.loading.runs.seam` of a video of which ``rows`` were predicted already."""
+        return seam(rows, frames, self.chunk, self.margin)
 
     def predict_frames(
         self, chunks: Iterable[Frames], frame_size: tuple[int, int]

@@ -69,6 +69,25 @@ def with_context(
         yield np.concatenate([kept, np.repeat(kept[-1:], margin, axis=0)])
 
 
+def seam(rows: int, frames: int, chunk: int, margin: int) -> int:
+    """Where to go on with a video of which some rows were predicted already.
+
+    The frames then go through a network in the same company as if it had not been interrupted,
+    since the last bits of a number may depend on it.
+
+    Args:
+        rows: How many were.
+        frames: Of the video.
+        chunk: Frames at once.
+        margin: Frames of context on each side.
+
+    Returns:
+        A frame from 0 to ``rows``, to give to `video_runs`.
+    """
+    chunks = min(rows + margin, frames) // chunk
+    return max(0, chunks * chunk - margin)
+
+
 class _End:
     """The iterable has ended."""
 

@@ -77,7 +77,7 @@ class CentroidTracker(BaseSupervisedTracker):
 
     def get_loss_inputs_labeled(self, batch: LabeledBatch) -> LossInputs:
         """Maps, and for each labelled row the peak that is nearest to it, in frame px."""
-        logits, images = self(batch["images"]), len(batch["images"])
+        logits, images = self(batch["images"]), batch["images"].shape[0]
         image = batch.get("image", torch.arange(images, device=logits.device))
         labels, size = batch["keypoints"], self.options.image_size
         near = nearest_points(labels, image, images, size, self.heatmap_size)
@@ -94,7 +94,9 @@ class CentroidTracker(BaseSupervisedTracker):
         """Centroids (R, 1, 2) in frame px, ``max_animals`` of each image, with their scores."""
         points, scores = (found[:, 0] for found in self._peaks(self(images_of(batch))))
         points = transform(points, batch["to_frame"])
-        image = torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
+        image = torch.arange(points.shape[0], device=points.device).repeat_interleave(
+            points.shape[1]
+        )
         scores = scores.flatten()
         return Prediction(points.flatten(0, 1).unsqueeze(1), scores.unsqueeze(1), image, scores)
 

@@ -59,7 +59,7 @@ class ConditionedHeatmapTracker(HeatmapTracker):
         """
         options = self.options
         if condition is None:
-            shape = (len(images), self.num_keypoints, 2)
+            shape = (images.shape[0], self.num_keypoints, 2)
             condition = torch.full(shape, torch.nan, device=images.device)
         width = options.condition_width * max(options.image_size)
         maps = condition_maps(condition, options.image_size, width)

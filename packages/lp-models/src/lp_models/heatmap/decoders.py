@@ -59,7 +59,7 @@ class LightningPoseDecoder(HeatmapDecoder):
 
     def target(self, keypoints: Points, to_frame: ToFrame, downsample_factor: int) -> Points:
         """Where the target of a keypoint is centred so that it is decoded to the keypoint."""
-        half = to_frame.new_full((len(to_frame), 2, 1), 0.5)
+        half = to_frame.new_full((to_frame.shape[0], 2, 1), 0.5)
         # without the check for a singular map, which waits for the device
         back = torch.linalg.solve_ex(to_frame[:, :, :2], half)[0].transpose(1, 2)
         # decoding takes the shift and 1/2 off a position in the enlarged map, whose pixels are ours

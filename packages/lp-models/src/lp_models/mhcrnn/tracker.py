@@ -71,7 +71,7 @@ class MHCRNNTracker(BaseHeatmapTracker):
                 that N = T - 4; uint8 or 0 to 255.
         """
         if images.ndim == 4:
-            self._check_context(len(images), exactly=False)
+            self._check_context(images.shape[0], exactly=False)
             return self.head.of_clip(self.encode(images), self.context_frames)
         single, multi = self.head(self.get_representations(images))
         return single, multi
@@ -110,7 +110,7 @@ class MHCRNNTracker(BaseHeatmapTracker):
     def middle_maps(self, batch: LabeledBatch | UnlabeledBatch) -> Tensor:
         """``to_frame`` (N, 2, 3) of the frames that stand in the middle of a window."""
         margin = 0 if "images" in batch else self.context_frames // 2
-        return batch["to_frame"][margin : len(batch["to_frame"]) - margin]
+        return batch["to_frame"][margin : batch["to_frame"].shape[0] - margin]
 
 
 class SemiSupervisedMHCRNNTracker(SemiSupervisedTrackerMixin, MHCRNNTracker):
@@ -124,6 +124,6 @@ class SemiSupervisedMHCRNNTracker(SemiSupervisedTrackerMixin, MHCRNNTracker):
         frames, to_frame = batch["frames"], self.middle_maps(batch)
         if self.head.learns_from_single_frames:
             margin = self.context_frames // 2
-            heatmaps = self.head.single(self.encode(frames[margin : len(frames) - margin]))
+            heatmaps = self.head.single(self.encode(frames[margin : frames.shape[0] - margin]))
             return [self.unlabeled_inputs(heatmaps, to_frame)]
         return [self.unlabeled_inputs(heatmaps, to_frame) for heatmaps in self(frames)]

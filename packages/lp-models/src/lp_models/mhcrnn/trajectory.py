@@ -57,7 +57,7 @@ class TrajectoryHeads(ContextHeads):
         maps = self.single(features)
         places, confidences = (windows(part, frames) for part in _found(maps))
         margin = frames // 2
-        middle = maps[margin : len(maps) - margin]
+        middle = maps[margin : maps.shape[0] - margin]
         return middle, near(middle, expected(places, confidences))
 
 

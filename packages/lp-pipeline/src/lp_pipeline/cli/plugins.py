@@ -16,6 +16,7 @@ from lp_core.registry import (
     LOSSES,
     MODELS,
     REGION_SOURCES,
+    RUNTIMES,
     VIDEO_READERS,
     registered,
 )
@@ -29,6 +30,7 @@ GROUPS = {
     "readers": VIDEO_READERS,
     "augmentations": AUGMENTATIONS,
     "region-sources": REGION_SOURCES,
+    "runtimes": RUNTIMES,
 }
 """What can be listed."""
 

@@ -12,10 +12,12 @@ import typer
 from lp_core.display import Display
 from lp_core.errors import LPError
 from lp_core.paths import check_output_folder, refuse_same_names
+from lp_pipeline.cli.export import predict_exported
 from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import PredictionError
+from lp_runtime.manifest import is_exported
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Predict:
     def run(self) -> None:
         """Predict everything that was asked for, one after the other."""
         start_session()
+        if is_exported(self.model_dir):
+            predict_exported(self)
+            return
         label_files, videos = sort_inputs(self.inputs)
         if self.output_dir is not None:
             check_output_folder(self.output_dir)
