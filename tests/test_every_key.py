@@ -164,6 +164,7 @@ EFFECTS = {
     "data.data_dir": ("{other}", "labels"),
     "data.video_dir": ("videos_test", "clips", *SEMI),
     "data.csv_file": ("{other}/CollectedData.csv", "labels"),
+    "data.extra_labels": ("{extra}", "labels"),
     "data.bbox_file": ("{boxes}", "samples"),
     "data.keypoint_names": ("{names}", "labels"),
     "data.view_names": ("['00','01']", "fitted", "data.csv_file={views}"),
@@ -316,7 +317,11 @@ def words(project, model_dir, tmp_path_factory):
     animals[1] = ",".join([*heads[1], *["ben"] * columns])
     animals += [line + "," * columns for line in lines[4:-3]]
     (other / "animals.csv").write_text("\n".join(animals) + "\n")
+    predicted = ["labeled-data/session_00/img00.png" + ",5.0,5.0,0.5" * (columns // 3)]
+    extra = [line.replace("visible", "likelihood") for line in lines[:3]]
+    (other / "extra.csv").write_text("\n".join([*extra, *predicted]) + "\n")
     return {
+        "extra": other / "extra.csv",
         "animals": other / "animals.csv",
         "cameras": other / "cameras.csv",
         "views": f"[{views[0]},{views[1]}]",

@@ -8,10 +8,12 @@ import pytest
 
 from lp_analysis.errors import SuggestionError
 from lp_analysis.suggestion import (
+    DistilOptions,
     PredictedVideo,
     Suggestion,
     SuggestionOptions,
     accept_suggestions,
+    distil,
     extract_frames,
     known_images,
     labelled_frames,
@@ -20,6 +22,7 @@ from lp_analysis.suggestion import (
     suggested_file,
     write_suggestions,
 )
+from lp_analysis.suggestion.distillation import label_weights
 from lp_analysis.tracks.review import Doubt, write_review
 from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton, write_pose_csv
@@ -425,3 +428,79 @@ def test_several_animals_are_guessed_with_the_names_of_the_labels(tmp_path, film
     labels = read_labels(file)
     assert labels.individual == ("red", "blue", "red", "blue", None)
     np.testing.assert_allclose(labels.points[3], points[50] + 5, atol=1e-5)
+
+
+# ------------------------------------------------------------------------- distillation
+
+
+def test_only_what_the_teacher_is_sure_of_becomes_an_extra_label(predicted, labels, tmp_path):
+    def plant(points, confidence):
+        confidence[:120] = 0.2
+        confidence[:, 2] = 0.4
+        confidence[120:, 0] = 0.8
+
+    before = labels.read_text()
+    done = distil([predicted(plant)], labels, DistilOptions(count=9, apart=4))
+    table = read_predictions(done.file)
+    assert done.file == tmp_path / "CollectedData_distilled.csv"
+    numbers = [int(name[-12:-4]) for name in table.image_paths]
+    assert len(numbers) == 9
+    assert min(numbers) >= 120
+    assert max(numbers) - min(numbers) > 60
+    np.testing.assert_allclose(table.confidence, [[0.8, 0.95, 0.0]] * 9)
+    np.testing.assert_allclose(table.points[:, :2], walk()[0][numbers][:, :2], atol=1e-5)
+    assert all((tmp_path / name).is_file() for name in table.image_paths)
+    assert labels.read_text() == before
+
+
+def test_extra_labels_are_not_near_labelled_frames(predicted, labels):
+    one = predicted()
+    labels.write_text(
+        "\n".join(
+            [*labels.read_text().splitlines()[:3]]
+            + [f"labeled-data,film,img{frame:05d}.png,1,2,3,4,5,6" for frame in range(0, 200, 10)]
+        )
+    )
+    done = distil([one], labels, DistilOptions(count=50, apart=6))
+    numbers = [int(name[-12:-4]) for name in read_predictions(done.file).image_paths]
+    assert 0 < len(numbers) < 50  # fewer than asked for, since there are not so many
+    assert min(numbers) > 195
+
+
+def test_members_that_disagree_and_leaps_weigh_less(predicted, labels, film, tmp_path):
+    def apart(points, confidence, member):
+        points[:, 1] += 3.0 * member
+        points[:, 0] += 0.5 * member
+
+    one = predicted(apart, members=2)
+    table = read_labels(labels)
+    size = np.linalg.norm(np.array([1.5, 2]) - [3, 4])  # of the labelled pose
+    off = np.sqrt([0.5**2, 3.0**2])  # root of the trace of the covariance of two members
+    weights = label_weights(one, FRAMES, table)
+    expected = 0.95 * np.exp(-0.5 * (off / (0.05 * size)) ** 2)
+    np.testing.assert_allclose(weights[7, :2], expected, atol=1e-4)
+
+
+def test_smoothed_positions_are_taken_and_leaps_are_not(predicted, labels, film, tmp_path):
+    def leap(points, confidence):
+        points[100, 0] += 30
+
+    points, confidence = walk()
+    smooth = write_table(tmp_path / "smooth.csv", points + 0.01, confidence)
+    one = predicted(leap)
+    weights = label_weights(one, FRAMES, read_labels(labels), smooth)
+    assert weights[100, 0] == 0
+    assert weights[99, 0] > 0.9
+    done = distil([one], labels, DistilOptions(count=3), smoothed={film: smooth})
+    table = read_predictions(done.file)
+    numbers = [int(name[-12:-4]) for name in table.image_paths]
+    np.testing.assert_allclose(table.points, points[numbers] + 0.01, atol=1e-5)
+
+
+def test_a_teacher_that_is_sure_of_nothing_is_told(predicted, labels):
+    def plant(points, confidence):
+        confidence[:] = 0.1
+
+    with pytest.raises(SuggestionError, match=r"in no frame .* weight of 0.5"):
+        distil([predicted(plant)], labels)
+    assert not (labels.parent / "CollectedData_distilled.csv").exists()

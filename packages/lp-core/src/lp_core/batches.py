@@ -48,6 +48,8 @@ class LabeledBatch(TypedDict):
         image: (R,) which of the B images each row is on.
         table_row: (R,) which row of the label table each row is; -1 for that of an image which is
             not present.
+        weights: (R, K) from 0 to 1, how much each label counts in the supervised losses; without
+            the key, all count 1. Only where some labels are predictions of another model.
         others: (B, N, K, 2) model px, the keypoints of the other animals on each image, NaN where
             there is none; only for trackers that declare a ``condition``.
         condition: (B, K, 2) model px, about where the animal that is meant has its keypoints, such
@@ -70,6 +72,7 @@ class LabeledBatch(TypedDict):
     visibility: Int[Tensor, "rows keypoints"]
     image: NotRequired[Int[Tensor, " rows"]]
     table_row: NotRequired[Int[Tensor, " rows"]]
+    weights: NotRequired[Float[Tensor, "rows keypoints"]]
     others: NotRequired[Float[Tensor, "batch others keypoints 2"]]
     condition: NotRequired[Float[Tensor, "batch keypoints 2"]]
     heatmaps: NotRequired[Float[Tensor, "rows keypoints cells_y cells_x"]]
@@ -134,6 +137,8 @@ class LossInputs(TypedDict, total=False):
             without them, all rows of a view are one animal.
         cameras: (F, V, K, 2, 4) the cameras near each keypoint, as in a `LabeledBatch`, for
             R = F · V rows. From the base class, where the batch has them.
+        weights: (R, K) how much each label counts, as in a `LabeledBatch`. From the base class,
+            where the batch has them; supervised losses that heed them say so (`Loss.weighs`).
     """
 
     heatmaps_targ: Float[Tensor, "rows keypoints cells_y cells_x"]
@@ -150,6 +155,7 @@ class LossInputs(TypedDict, total=False):
     view: Int[Tensor, " rows"]
     individual: Int[Tensor, " rows"]
     cameras: Float[Tensor, "frames views keypoints 2 4"]
+    weights: Float[Tensor, "rows keypoints"]
 
 
 PLACES = frozenset({"image", "frame", "view"})
@@ -249,8 +255,8 @@ def with_places(
         first = 0 if "images" in batch else margin
         image = torch.arange(first, len(images) - first, device=images.device)
     known = {key: batch[key][image] for key in ("frame", "view") if key in batch}
-    if "cameras" in batch:
-        known["cameras"] = cast("LabeledBatch", batch)["cameras"]
+    whole = cast("LabeledBatch", batch)
+    known |= {key: whole[key] for key in ("cameras", "weights") if key in whole}
     placed = {"image": image, **known, **outputs}
     if "present" in batch:
         there = batch["present"][image].unsqueeze(-1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lp_core.poses import PoseTable
 from lp_data.errors import SplitError
+from lp_data.extra_labels import is_extra
 from lp_data.sessions.names import ViewNames
 
 _log = logging.getLogger(__name__)
@@ -80,12 +81,28 @@ def split_frames(
     train_frames: float | int = 1,
     views: ViewNames | None = None,
 ) -> Split:
-    """`split_rows` of the frames of a table: all rows of a frame, in all views, are in one part."""
+    """`split_rows` of the frames of a table: all rows of a frame, in all views, are in one part.
+
+    Only labels by hand are split; rows that are predictions train, all of them.
+    """
+    extra = is_extra(table)
+    by_hand = np.flatnonzero(~extra)
+    table = table.rows(by_hand)
     if views is not None:
         table = replace(table, frame=views.moments(table))
-    rows = [rows.tolist() for _, rows in table.by_frame()]
+    rows = [by_hand[rows].tolist() for _, rows in table.by_frame()]
     frames = split_rows(len(rows), train_probability, val_probability, seed, train_frames)
-    return Split(*(tuple(row for frame in part for row in rows[frame]) for part in frames))
+    split = Split(*(tuple(row for frame in part for row in rows[frame]) for part in frames))
+    return split._replace(train=(*split.train, *np.flatnonzero(extra).tolist()))
+
+
+def images_by_use(split: Split, table: PoseTable) -> dict[str, tuple[str, ...]]:
+    """The images of each part by its name; ``extra`` are those of labels that are predictions."""
+    extra = is_extra(table)
+    rows = {use: [row for row in part if not extra[row]] for use, part in split._asdict().items()}
+    if extra.any():
+        rows["extra"] = np.flatnonzero(extra).tolist()
+    return {use: table.rows(part).image_paths for use, part in rows.items()}
 
 
 def _floor(value: float | int) -> int:

@@ -44,6 +44,7 @@ def choose_frames(
     apart: int = 1,
     pool: int | None = POOL,
     seed: int = 0,
+    fewer: bool = False,
 ) -> list[Chosen]:
     """Choose frames by their scores, diverse in their features, spread over the videos.
 
@@ -62,26 +63,27 @@ def choose_frames(
         pool: Of so many candidates for each frame that a video gives, the best, one is taken; None
             for all.
         seed: Of the clusters; the same seed gives the same frames.
+        fewer: Take what there is where there are not so many frames.
 
     Returns:
         The frames in the order of the videos and of time.
 
     Raises:
-        SuggestionError: There are not so many frames that far apart.
+        SuggestionError: There are not so many frames that far apart, or none.
     """
     known = [sorted(frames) for frames in labelled] or [[] for _ in scores]
     free = [_without(each, frames, apart) for each, frames in zip(scores, known, strict=True)]
     most = max(map(len, scores), default=0) if pool is None else pool * count
     candidates = [worst_frames(each[:, None], most, apart=apart) for each in free]
     available = sum(map(len, candidates))
-    if count > available:
+    if count > available and not (fewer and available):
         raise SuggestionError(
             f"{count} frames were asked for, but only {available} of the "
             f"{sum(map(len, scores))} frames are free: not labelled, and {apart} apart",
             remedy="ask for fewer (--count), give more videos, or let frames be nearer (--apart)",
         )
     chosen: list[Chosen] = []
-    for video, quota in enumerate(_quotas(candidates, count)):
+    for video, quota in enumerate(_quotas(candidates, min(count, available))):
         best = candidates[video][: None if pool is None else pool * quota]
         best.sort(key=lambda item: item.frame)
         if not best:

@@ -116,13 +116,27 @@ def extract_frames(
         frames = [each.frame for each in new if each.video == video]
         table = (tables or {}).get(video)
         parts.append(first_guess(video, frames, table, labels.skeleton, named_animals(label_file)))
-    writer = PictureWriter(label_file.parent)
-    sources = [ImageSource(image_name(e.video, e.frame), video=e.video, frame=e.frame) for e in new]
-    writer.write(sources)
+    done = write_images([(each.video, each.frame) for each in new], label_file.parent, target)
     if parts:
         write_pose_csv(replace(concatenate(parts), scorer=scorer), target)
+    return done
+
+
+def write_images(frames: Sequence[tuple[Path, int]], folder: Path, table: Path) -> Extracted:
+    """Write the images of frames, and those around them, into the folder of a project.
+
+    Args:
+        frames: Videos, and numbers of their frames.
+        folder: The project's.
+        table: The table of the images.
+
+    Raises:
+        LPError: An image cannot be written.
+    """
+    writer = PictureWriter(folder)
+    writer.write([ImageSource(image_name(v, f), video=v, frame=f) for v, f in frames])
     reasons = (f"{count} {reason}" for reason, count in writer.reasons.items())
-    return Extracted(target, len(new), writer.neighbours, (*writer.notes, *reasons))
+    return Extracted(table, len(frames), writer.neighbours, (*writer.notes, *reasons))
 
 
 def first_guess(

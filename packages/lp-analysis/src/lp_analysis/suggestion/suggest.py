@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -123,10 +124,10 @@ def suggest_frames(
         PoseError: A table cannot be read.
     """
     options, paths = options or SuggestionOptions(), [each.video for each in videos]
-    films = [_film(path, options.reader) for path in _checked(paths)]
+    films = Films.opened(paths, options.reader)
     metrics = [
         _evidence(each, film.frames, options, pose_metrics or {})
-        for each, film in zip(videos, films, strict=True)
+        for each, film in zip(videos, films.films, strict=True)
     ]
     calibrated = ShownConfidence.of_table(videos[0].table).calibration is not None
     features = features_of_videos(paths, handler, reader=options.reader)
@@ -151,7 +152,7 @@ def suggest_unpredicted(
         VideoError: A video cannot be read.
     """
     options = options or SuggestionOptions()
-    films = [_film(path, options.reader) for path in _checked(videos)]
+    films = Films.opened(videos, options.reader)
     survey = survey_videos(videos, reader=options.reader)
     ranked = rank_frames(survey.metrics)
     scores = []
@@ -175,15 +176,43 @@ def write_suggestions(path: Path, suggestions: Sequence[Suggestion]) -> None:
     write_csv(path, rows, SuggestionError, "the table")
 
 
-@dataclass(frozen=True)
-class _Film:
+class Film(NamedTuple):
+    """How long a video is, and how fast."""
+
     frames: int
     fps: Fraction
 
 
-def _film(video: Path, reader: str) -> _Film:
-    with open_video(video, reader=reader) as source:
-        return _Film(len(source), source.fps)
+class Films(NamedTuple):
+    """The lengths of videos.
+
+    Attributes:
+        films: Those of each.
+    """
+
+    films: tuple[Film, ...]
+
+    @classmethod
+    def opened(cls, videos: Sequence[Path], reader: str) -> Films:
+        """Those of video files.
+
+        Raises:
+            SuggestionError: There is none, or two have the same name.
+            VideoError: One cannot be read.
+        """
+        found = []
+        for video in _checked(videos):
+            with open_video(video, reader=reader) as source:
+                found.append(Film(len(source), source.fps))
+        return cls(tuple(found))
+
+    def apart(self, options: SuggestionOptions) -> int:
+        """How many frames two that are chosen are apart at least."""
+        if options.apart is not None:
+            return options.apart
+        usual = min(round(film.fps * _SECONDS) for film in self.films)
+        frames = sum(film.frames for film in self.films)
+        return max(1, min(usual, frames // (_ROOM * options.count)))
 
 
 def _checked(videos: Sequence[Path]) -> Sequence[Path]:
@@ -231,18 +260,10 @@ class _Chooser:
     """Chooses among the ranked frames of videos."""
 
     videos: Sequence[Path]
-    films: Sequence[_Film]
+    films: Films
     options: SuggestionOptions
     labelled: Labelled = field(default_factory=dict)
     calibrated: bool = False
-
-    @property
-    def apart(self) -> int:
-        if self.options.apart is not None:
-            return self.options.apart
-        usual = min(round(film.fps * _SECONDS) for film in self.films)
-        frames = sum(film.frames for film in self.films)
-        return max(1, min(usual, frames // (_ROOM * self.options.count)))
 
     def suggestions(
         self,
@@ -257,7 +278,7 @@ class _Chooser:
             self.options.count,
             features,
             labelled=[self.labelled.get(video, ()) for video in self.videos],
-            apart=self.apart,
+            apart=self.films.apart(self.options),
             pool=pool,
             seed=self.options.seed,
         )
@@ -271,5 +292,5 @@ class _Chooser:
             if why is None
             else in_words(why, keypoints, calibrated=self.calibrated)
         )
-        time = float(frame / self.films[video].fps)
+        time = float(frame / self.films.films[video].fps)
         return Suggestion(self.videos[video], frame, time, score, said, why)

@@ -76,6 +76,7 @@ class Loss(nn.Module):
         name: The name under which it is configured and logged.
         requires: The keys of `LossInputs` that it reads.
         supervised: Whether it compares with labels; only losses that do not are annealed.
+        weighs: Whether labels count by their ``weights``, where the inputs have these.
         Options: The dataclass of its options.
 
     Args:
@@ -85,6 +86,7 @@ class Loss(nn.Module):
     name: ClassVar[str]
     requires: ClassVar[frozenset[str]]
     supervised: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
     Options: ClassVar[type[LossOptions]] = LossOptions
 
     def __init__(self, options: LossOptions | None = None) -> None:

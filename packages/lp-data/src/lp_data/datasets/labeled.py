@@ -28,6 +28,7 @@ from lp_data.datasets.neighbours import context_window
 from lp_data.datasets.pasting import CopyPaste, lone_animals
 from lp_data.datasets.samples import Epoch, channels_first, sample_rng, warped
 from lp_data.errors import BoxFileError, DataModuleError, ImageFileError
+from lp_data.extra_labels import weights_of
 from lp_data.images import image_file, missing_image_remedy, on_image
 from lp_data.regions.cutting import cutting
 from lp_data.sessions.names import ViewNames
@@ -46,6 +47,7 @@ class LabeledSample(TypedDict):
         keypoints: (R, K, 2) model px, NaN where missing.
         visibility: (R, K), 0 unlabelled, 1 occluded, 2 visible and on the image.
         table_row: (R,) rows of the label table.
+        weights: (R, K) how much each label counts; only where some are predictions.
         others: (N, K, 2) model px, NaN where missing; see `LabeledDataset`.
         cameras: (K, 2, 4) the calibrated camera near each keypoint, to first order; left out where
             it is not calibrated, and where images come one by one.
@@ -59,6 +61,7 @@ class LabeledSample(TypedDict):
     keypoints: Float[Tensor, "rows keypoints 2"]
     visibility: Int[Tensor, "rows keypoints"]
     table_row: Int[Tensor, " rows"]
+    weights: NotRequired[Float[Tensor, "rows keypoints"]]
     others: NotRequired[Float[Tensor, "others keypoints 2"]]
     cameras: NotRequired[Float[Tensor, "keypoints 2 4"]]
 
@@ -86,14 +89,15 @@ class Moved(NamedTuple):
 
 
 _PASTING = 2  # so that what is pasted is not drawn as the image is augmented
-_OF_ROWS = ("keypoints", "visibility", "table_row")
+_OF_ROWS = ("keypoints", "visibility", "table_row", "weights")
 
 
 def collate(items: Sequence[LabeledSample] | Sequence[list[LabeledSample]]) -> LabeledBatch:
     """A batch of images, or of the images of frames, each with as many rows as it has."""
     samples = list(chain.from_iterable([i] if isinstance(i, dict) else i for i in items))
     images = [{key: s[key] for key in s if key not in _OF_ROWS} for s in samples]  # type: ignore[literal-required]
-    rows = {key: torch.cat([s[key] for s in samples]) for key in _OF_ROWS}  # type: ignore[literal-required]
+    of_rows = [key for key in _OF_ROWS if key in samples[0]]
+    rows = {key: torch.cat([s[key] for s in samples]) for key in of_rows}  # type: ignore[literal-required]
     counts = torch.tensor([len(sample["table_row"]) for sample in samples])
     image = torch.arange(len(samples)).repeat_interleave(counts)
     batch = {**default_collate(images), **rows, "image": image}
@@ -169,6 +173,7 @@ class LabeledDataset(Dataset[LabeledSample]):
         self.augmenter = augmenter
         self._surroundings = None if jitter is None else _Surroundings(jitter, image_size)
         self._codes = table.codes
+        self._weights = weights_of(table)
         self.seed = seed
         self._counts_draws = True
         self._epoch = Epoch()
@@ -302,6 +307,7 @@ class LabeledDataset(Dataset[LabeledSample]):
             images, labels = moved.applied(images, labels, to_model)
         keypoints = _moved(labels, to_model)
         visibility = self._codes[rows].astype(np.int64)
+        weights = np.ones(visibility.shape) if self._weights is None else self._weights[rows]
         rng = None
         if self._pasting is not None and self.augmenter is not None:
             pasting = sample_rng(self.seed, self._epoch.number, sample, draw, _PASTING)
@@ -311,7 +317,8 @@ class LabeledDataset(Dataset[LabeledSample]):
             rng = sample_rng(self.seed, self._epoch.number, sample, draw)
             images, keypoints, matrix, permutation = self.augmenter(images, keypoints, rng)
             to_model = affine.compose(to_model, torch.from_numpy(matrix))
-            visibility = visibility if permutation is None else visibility[:, permutation]
+            if permutation is not None:
+                visibility, weights = visibility[:, permutation], weights[:, permutation]
         if self._surroundings is not None:
             images, cut = self._surroundings.cut(images, rng)
             keypoints = _moved(keypoints, cut)
@@ -334,6 +341,8 @@ class LabeledDataset(Dataset[LabeledSample]):
             "visibility": torch.from_numpy(np.where(lost, self.table.missing.value, visibility)),
             "table_row": torch.from_numpy(rows),
         }
+        if self._weights is not None:
+            found["weights"] = torch.from_numpy(weights).float()
         if self._others is not None:
             most = max(map(len, self._others)) + (self._pasting is not None)
             found["others"] = torch.full((most, *own.shape[1:]), torch.nan)

@@ -43,6 +43,7 @@ class ConfidenceLoss(Loss):
     name = "confidence"
     requires = frozenset({"keypoints_targ", "keypoints_pred", "confidences"})
     supervised = True
+    weighs = True
     Options = ConfidenceOptions
     options: ConfidenceOptions
     radius: Tensor
@@ -88,7 +89,7 @@ class ConfidenceLoss(Loss):
         right = torch.linalg.vector_norm(difference, dim=-1) <= self.radius
         # not binary_cross_entropy, which refuses to run under autocast
         given = torch.where(right, inputs["confidences"], 1 - inputs["confidences"])
-        return LossValue(mean_where(-given.clamp_min(1e-6).log(), labeled))
+        return LossValue(mean_where(-given.clamp_min(1e-6).log(), labeled, inputs.get("weights")))
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *arguments: Any

@@ -63,7 +63,14 @@ def has_target(targets: Maps) -> Bool[Tensor, "rows keypoints"]:
 
 
 def mean_where(
-    values: Float[Tensor, "*shape"], counts: Bool[Tensor, "*shape"]
+    values: Float[Tensor, "*shape"],
+    counts: Bool[Tensor, "*shape"],
+    weights: Float[Tensor, "*shape"] | None = None,
 ) -> Float[Tensor, ""]:
-    """The mean of the values that count; 0 with a gradient of zeros where none does."""
-    return torch.where(counts, values, 0.0).sum() / counts.sum().clamp_min(1)
+    """The mean of the values that count; 0 with a gradient of zeros where none does.
+
+    With weights, each value is multiplied by its own, and the mean is still over their number: a
+    label of weight 1/2 has half the influence of one of weight 1, whatever else is in the batch.
+    """
+    weighted = values if weights is None else values * weights
+    return torch.where(counts, weighted, 0.0).sum() / counts.sum().clamp_min(1)

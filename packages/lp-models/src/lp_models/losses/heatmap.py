@@ -25,13 +25,14 @@ class HeatmapLoss(Loss):
 
     requires = frozenset({"heatmaps_targ", "heatmaps_pred"})
     supervised = True
+    weighs = True
     divergence: ClassVar[Divergence]
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss; keypoints whose target is all zero neither count nor learn."""
         targets = inputs["heatmaps_targ"]
         errors = self.divergence.between(inputs["heatmaps_pred"], targets)
-        return LossValue(mean_where(errors, has_target(targets)))
+        return LossValue(mean_where(errors, has_target(targets), inputs.get("weights")))
 
 
 class HeatmapMSELoss(HeatmapLoss):

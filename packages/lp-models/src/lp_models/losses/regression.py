@@ -15,6 +15,7 @@ class RegressionLoss(Loss):
     name = "regression"
     requires = frozenset({"keypoints_targ", "keypoints_pred"})
     supervised = True
+    weighs = True
 
     def forward(self, inputs: LossInputs) -> LossValue:
         """The unweighted loss."""
@@ -22,4 +23,6 @@ class RegressionLoss(Loss):
         labeled = targets.isfinite()
         # the target is filled in first, since 0 times the gradient of NaN would be NaN
         errors = inputs["keypoints_pred"] - torch.where(labeled, targets, 0.0)
-        return LossValue(mean_where(errors.square(), labeled))
+        weights = inputs.get("weights")
+        each = None if weights is None else weights.unsqueeze(-1).expand_as(errors)
+        return LossValue(mean_where(errors.square(), labeled, each))

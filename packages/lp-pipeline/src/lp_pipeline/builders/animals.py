@@ -163,7 +163,7 @@ def detector_config(config: Config, labels: PoseTable) -> Config:
     detector.data.image_resize_dims = ImageResizeDims(height=height, width=width)
     detector.model.model_type = config.animals.detector_type
     detector.model.losses_to_use, detector.model.options = [], {}
-    detector.model.checkpoint = None
+    detector.model.checkpoint = detector.data.extra_labels = None
     detector.animals = AnimalsConfig(top_down=False)
     place = "animals.detector"
     report = Report(Path(place), detector.model_dump())

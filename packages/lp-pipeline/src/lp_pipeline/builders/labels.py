@@ -8,13 +8,14 @@ from pathlib import Path
 from lp_analysis.rendering.style import DrawingStyle
 from lp_core.poses import MissingPolicy, PoseTable, Skeleton
 from lp_core.poses.skeleton import Pair
+from lp_data.extra_labels import with_extra_labels
 from lp_data.labels import read_label_files
 from lp_data.sessions import read_view_labels
 from lp_io.documents.report import Report
 from lp_pipeline.builders.views import get_views
 from lp_pipeline.config.checks import check_keypoints, column_lists
 from lp_pipeline.config.completion import DEFAULT_SIZE
-from lp_pipeline.config.paths import csv_files, view_files
+from lp_pipeline.config.paths import csv_files, in_project, view_files
 from lp_pipeline.config.schema import Config, DataConfig
 from lp_pipeline.errors import ConfigError
 
@@ -23,7 +24,7 @@ OUT_OF_DISTRIBUTION = ("new", "test")
 
 
 def get_labels(config: Config) -> PoseTable:
-    """All labels of the project, with the keypoints that the config selects.
+    """All labels of the project, with the keypoints that the config selects, and extra ones.
 
     Where the label file does not state visibility and missing keypoints are to have uniform
     heatmaps, a keypoint without a position counts as one that cannot be seen, as in Lightning Pose.
@@ -40,6 +41,8 @@ def get_labels(config: Config) -> PoseTable:
         table = read_view_labels(view_files(config), views, missing=missing)
     else:
         table = read_label_files(files, missing=missing)
+    if config.data.extra_labels:
+        table = with_extra_labels(table, in_project(config, config.data.extra_labels))
     if config.data.keypoint_names:
         table = table.select_keypoints(config.data.keypoint_names)
     names = table.keypoint_names

@@ -16,6 +16,7 @@ from lp_core.poses import PoseTable
 from lp_core.registry import LOSSES, load_plugin
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
+from lp_data.extra_labels import is_extra
 from lp_data.sessions import ViewNames
 from lp_pipeline.config.checks import column_lists
 from lp_pipeline.config.plugins import supervised_loss_name
@@ -109,8 +110,16 @@ def get_loss_factories(
             remedy="add calibration.toml or calibrations/SESSION.toml to the project, or set its "
             "log_weight to null",
         )
+    extra = is_extra(dataset.table)
+    if extra.any() and not all(loss.weighs for loss in supervised.losses.values()):
+        raise LossError(
+            f"'{name}' cannot weigh labels, so that predictions would count like labels by hand",
+            where="data.extra_labels",
+            remedy="choose another model.model_type, or leave out data.extra_labels",
+        )
     frame_size = dataset.frame_size(data_module.training_samples[0])
-    labels = training_labels(config, dataset.table, split.train, frame_size, dataset.views)
+    by_hand = [row for row in split.train if not extra[row]]
+    labels = training_labels(config, dataset.table, by_hand, frame_size, dataset.views)
     supervised.fit_labels(labels)
     chosen = [build_loss(config, loss) for loss in config.model.losses_to_use or []]
     if not chosen:

@@ -15,6 +15,7 @@ from lp_pipeline.cli.calibrate import Calibrate
 from lp_pipeline.cli.compare import Compare
 from lp_pipeline.cli.convert import Convert
 from lp_pipeline.cli.demo import Demo
+from lp_pipeline.cli.distil import Distil
 from lp_pipeline.cli.evaluate import Evaluate
 from lp_pipeline.cli.export import Export
 from lp_pipeline.cli.inspect import Check, CheckConfig, Inspect, ShowConfig, ShowSchema
@@ -42,6 +43,7 @@ COMMANDS: dict[str, dict[str, type[Command]]] = {
         "compare": Compare,
         "outliers": Outliers,
         "suggest": Suggest,
+        "distil": Distil,
         "render": Render,
         "smooth": Smooth,
         "track": Track,

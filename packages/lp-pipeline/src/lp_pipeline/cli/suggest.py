@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,10 @@ from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import PredictionError
 
 if TYPE_CHECKING:
-    from lp_analysis.suggestion import LabelFiles, Suggestion
+    from lp_analysis.suggestion import LabelFiles, PredictedVideo, Suggestion
+    from lp_data.inference.handler import PredictionHandler
+    from lp_pipeline.config.schema import Config
+    from lp_pipeline.prediction.videos import VideoPredictor
 
 TABLE = "suggested_frames.csv"
 
@@ -100,26 +104,35 @@ class Suggest:
 def _label_files(request: Suggest, model: Path | None) -> LabelFiles:
     """The label files of the project, or the copies of them in the model directory."""
     from lp_analysis.suggestion import LabelFiles
-    from lp_pipeline.builders.views import get_views
-    from lp_pipeline.config.load import load_config
-    from lp_pipeline.config.paths import csv_files
-    from lp_pipeline.config.schema import Config
     from lp_pipeline.evaluation.model_project import find_project
 
-    trained = find_project(model)
     if request.project is not None:
-        folder = {"data": {"data_dir": str(request.project.absolute())}}
-        given = request.project.is_dir()
-        config = Config.model_validate(folder) if given else load_config(request.project).config
-    elif trained is not None:
-        config = trained.config
-    else:
+        return project_labels(project_config(request.project))
+    trained = find_project(model)
+    if trained is None:
         return LabelFiles()
-    files = csv_files(config)
-    changes = request.extract or request.accept or request.project
-    if trained and not changes and not all(file.is_file() for file in files):
-        files = trained.label_copies
-    return LabelFiles(tuple(files), get_views(config))
+    found = project_labels(trained.config)
+    here = request.extract or request.accept or all(file.is_file() for file in found.files)
+    return found if here else replace(found, files=tuple(trained.label_copies))
+
+
+def project_config(path: Path) -> Config:
+    """A config, or that of a project's folder with the labels of the usual name."""
+    from lp_pipeline.config.load import load_config
+    from lp_pipeline.config.schema import Config
+
+    if not path.is_dir():
+        return load_config(path).config
+    return Config.model_validate({"data": {"data_dir": str(path.absolute())}})
+
+
+def project_labels(config: Config) -> LabelFiles:
+    """The label files of a project."""
+    from lp_analysis.suggestion import LabelFiles
+    from lp_pipeline.builders.views import get_views
+    from lp_pipeline.config.paths import csv_files
+
+    return LabelFiles(tuple(csv_files(config)), get_views(config))
 
 
 def _suggestions(
@@ -130,38 +143,61 @@ def _suggestions(
     display: Display,
 ) -> tuple[list[Suggestion], dict[Path, Path]]:
     """The frames, and the predictions of each video."""
-    from lp_analysis.suggestion import (
-        PredictedVideo,
-        SuggestionOptions,
-        suggest_frames,
-        suggest_unpredicted,
-    )
-    from lp_pipeline.cli.predict_one import InputPredictor
+    from lp_analysis.suggestion import SuggestionOptions, suggest_frames, suggest_unpredicted
     from lp_pipeline.evaluation.model_project import style_of
 
     labelled = files.labelled(videos)
     options = SuggestionOptions(request.count, request.apart, request.seed, reader=request.reader)
     if model is None:
         return suggest_unpredicted(videos, options, labelled=labelled), {}
-    members = [model, *(request.member or ())]
-    tables = {video: [video_table(each, video) for each in members] for video in videos}
-    by = None
-    for each in members:
-        work = InputPredictor.of(
-            Predict(each, videos, device=request.device, reader=request.reader), display
-        )
-        files.check(work.predictor.handler.tracker.options.keypoint_names)
-        do_all(work.video_works(videos), display)
-        by = by or work.predictor
-    assert by is not None
+    models = [model, *(request.member or ())]
+    by, predicted = predict_by(models, videos, files, request.device, request.reader, display)
     found = suggest_frames(
-        [PredictedVideo(v, some[0], tuple(some[1:] and some)) for v, some in tables.items()],
+        predicted,
         replace(options, threshold=style_of(model).confidence_threshold),
-        handler=by.handler if by.handler.tracker.views == "each" else None,
+        handler=looks_of(by),
         pose_metrics=by.metrics,
         labelled=labelled,
     )
-    return found, {video: some[0] for video, some in tables.items()}
+    return found, {each.video: each.table for each in predicted}
+
+
+def predict_by(
+    models: Sequence[Path],
+    videos: list[Path],
+    files: LabelFiles,
+    device: str,
+    reader: str,
+    display: Display,
+) -> tuple[VideoPredictor, list[PredictedVideo]]:
+    """Predict videos by one model, or by all of an ensemble, where they are not predicted yet.
+
+    Returns:
+        What predicts by the first model, and the tables of each video.
+
+    Raises:
+        LPError: A model is of other keypoints than the labels, or a video cannot be predicted.
+    """
+    from lp_analysis.suggestion import PredictedVideo
+    from lp_pipeline.cli.predict_one import InputPredictor
+
+    requests = [Predict(each, videos, device=device, reader=reader) for each in models]
+    works = [InputPredictor.of(request, display) for request in requests]
+    for work in works:
+        files.check(work.predictor.handler.tracker.options.keypoint_names)
+    for work in works:
+        do_all(work.video_works(videos), display)
+    tables = [tuple(video_table(each, video) for each in models) for video in videos]
+    several = len(models) > 1
+    return works[0].predictor, [
+        PredictedVideo(video, own[0], own if several else ())
+        for video, own in zip(videos, tables, strict=True)
+    ]
+
+
+def looks_of(by: VideoPredictor) -> PredictionHandler | None:
+    """What tells by a network how alike frames are; None where it looks at several views."""
+    return by.handler if by.handler.tracker.views == "each" else None
 
 
 def _accept(checked: Path, files: LabelFiles, display: Display) -> None:

@@ -115,6 +115,9 @@ def check_paths(config: Config, report: Report) -> None:
         boxes = bbox_files(config)
         named = boxes.values() if isinstance(boxes, dict) else boxes
         _check_files("data.bbox_file", "box file", named, report)
+    if data.extra_labels and report.sound("data.extra_labels"):
+        extra = in_project(config, data.extra_labels)
+        _check_files("data.extra_labels", "table of extra labels", [extra], report)
     if data.camera_params_file and report.sound("data.camera_params_file"):
         cameras = in_project(config, data.camera_params_file)
         _check_files("data.camera_params_file", "table of cameras", [cameras], report)

@@ -68,6 +68,10 @@ class DataConfig(Section):
             absolute.
         csv_file: One label file or a list of them, relative to ``data_dir`` or absolute. With
             ``view_names`` a list with the file of each view, in their order.
+        extra_labels: Ours: a table of predictions of images, as ``litpose distil`` writes it, which
+            trains besides the labels; its likelihoods are the weights of its keypoints in the
+            supervised losses. Its images are never in validation or test, and those that are
+            labelled by hand keep their labels. Relative to ``data_dir`` or absolute.
         num_keypoints: K; no effect but a check against the label file.
         keypoint_names: The K names; null takes the label file's.
         skeleton: Ours: pairs of keypoint names that drawings join by a line, and that conversions
@@ -97,6 +101,7 @@ class DataConfig(Section):
     data_dir: str | None = None
     video_dir: str | None = None
     csv_file: Files = "CollectedData.csv"
+    extra_labels: FileName | None = None
     num_keypoints: Count | None = None
     keypoint_names: list[str] | None = None
     skeleton: list[list[str]] | None = None

@@ -11,6 +11,7 @@ from pytorch_lightning import seed_everything
 from lp_analysis.triangulation import LabelRigs, label_rigs
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
+from lp_data.split import images_by_use
 from lp_io.checkpoint import save_model
 from lp_io.model_directory import CAMERAS, VIEWS
 from lp_io.start_weights import start_from
@@ -63,12 +64,12 @@ class TrainingSetup:
         Raises:
             CheckpointError: They cannot be written.
         """
-        table, split = self.data.dataset.table, self.data.split
+        table = self.data.dataset.table
         save_model(
             folder,
             self.tracker,
             skeleton=table.skeleton,
-            split={use: table.rows(rows).image_paths for use, rows in split._asdict().items()},
+            split=images_by_use(self.data.split, table),
             metrics=metrics,
             extra=self.extra,
         )
