@@ -6,6 +6,7 @@ import pytest
 from lp_analysis.errors import TrackingError
 from lp_analysis.tracks import (
     UNTRACKED,
+    Appearance,
     AppearanceMetric,
     Count,
     JoiningOptions,
@@ -104,7 +105,11 @@ def test_appearance_tells_animals_apart_after_a_contact(worm, swap):
     truth = np.where(frame > 100, 1 - animal, animal) if swap else animal
     looks = rng.normal(0, 1, (len(animal), 5))
     looks[:, 1] += 3 * truth
-    found = track_offline(table_of(points, frame), TrackingOptions(animals=2), appearance=looks)
+    found = track_offline(
+        table_of(points, frame),
+        TrackingOptions(animals=2),
+        appearance=Appearance(np.arange(len(frame)), looks),
+    )
     assert sorted(map(sorted, tracks_by_animal(truth, found.track).values())) == [[0], [1]]
 
 
@@ -115,8 +120,14 @@ def test_appearance_goes_with_its_row(worm):
     looks = rng.normal(0, 1, (len(animal), 5))
     looks[:, 1] += 3 * np.where(frame > 100, 1 - animal, animal)
     order, options = rng.permutation(len(frame)), TrackingOptions(animals=2)
-    straight = track_offline(table_of(points, frame), options, appearance=looks)
-    mixed = track_offline(table_of(points[order], frame[order]), options, appearance=looks[order])
+    straight = track_offline(
+        table_of(points, frame), options, appearance=Appearance(np.arange(len(frame)), looks)
+    )
+    mixed = track_offline(
+        table_of(points[order], frame[order]),
+        options,
+        appearance=Appearance(np.arange(len(frame)), looks[order]),
+    )
     assert mixed.track.tolist() == straight.track[order].tolist()
 
 

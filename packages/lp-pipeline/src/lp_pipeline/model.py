@@ -14,6 +14,7 @@ from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.prediction.animals import AnimalPredictor, animal_predictor
 from lp_analysis.prediction.space import SpaceOptions
 from lp_analysis.tracks import (
+    Appearance,
     LinkedRows,
     TrackingOptions,
     sized,
@@ -245,9 +246,10 @@ class Model:
             parts = [rows for _, rows in self.animals.predict_video(source)]
             found = LinkedRows.joined(parts).found()
             rows, links = self.animals.trace_back(source, *found)
+            looks = Appearance.of_video(source, rows)
         known = self.animals.options
         options = sized(TrackingOptions(animals=known.count), rows, known.body_length)
-        named = with_tracks(rows, track_offline(rows, options, link=links).track)
+        named = with_tracks(rows, track_offline(rows, options, None, looks, link=links).track)
         return named if known.count is None else named.rows(surest_rows(named, known.count))
 
     def _refuse_several(self) -> None:

@@ -1,5 +1,6 @@
 """Identity over time: which rows of a video are the same individual."""
 
+from lp_analysis.tracks.appearance import Appearance
 from lp_analysis.tracks.files import (
     FileTracking,
     TrackedFile,
@@ -18,6 +19,7 @@ from lp_analysis.tracks.tracing import trace_back
 
 __all__ = [
     "UNTRACKED",
+    "Appearance",
     "AppearanceMetric",
     "Count",
     "Decisions",

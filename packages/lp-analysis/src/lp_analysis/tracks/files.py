@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from lp_analysis.errors import TrackingError
+from lp_analysis.tracks.appearance import Appearance
 from lp_analysis.tracks.offline import Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt, least_certain, write_review
@@ -24,6 +25,8 @@ from lp_analysis.tracks.tables import (
 from lp_analysis.tracks.tracklets import uncertain_cuts
 from lp_core.poses import PoseTable
 from lp_core.poses.grid import SINGLE
+from lp_core.video import VideoSource
+from lp_data.video.open import open_video
 from lp_io.predictions import WriteOptions, read_predictions, write_predictions
 from lp_io.predictions.formats import format_of
 
@@ -84,7 +87,9 @@ class FileTracking:
             )
 
 
-def track_file(source: Path, target: Path, tracking: FileTracking | None = None) -> TrackedFile:
+def track_file(
+    source: Path, target: Path, tracking: FileTracking | None = None, video: Path | None = None
+) -> TrackedFile:
     """Follow the individuals of a file of predictions, and write all its rows with their tracks.
 
     DeepLabCut's keypoints that exist once in the scene, the animal ``single``, stay as they are.
@@ -94,10 +99,13 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
         target: The file to write; the ending of its name tells the format. The list for review
             gets the name of `review_path`.
         tracking: How.
+        video: The video of the table, which tells what the animals look like.
 
     Raises:
-        TrackingError: The table holds one animal, no frame numbers, or tracks that overlap.
+        TrackingError: The table holds one animal, no frame numbers, or tracks that overlap; or it
+            is not of the video.
         PoseError: It cannot be read or written.
+        VideoError: The video cannot be read.
     """
     tracking = tracking or FileTracking()
     format_of(target)
@@ -109,7 +117,10 @@ def track_file(source: Path, target: Path, tracking: FileTracking | None = None)
             remedy="give a table of several animals, such as DeepLabCut's with individuals",
         )
     try:
-        return write_tracked(table, target, tracking)
+        if video is None:
+            return write_tracked(table, target, tracking)
+        with open_video(video) as frames:
+            return write_tracked(table, target, tracking, video=frames)
     except TrackingError as error:
         where = error.where or source
         raise TrackingError(error.problem, where=where, remedy=error.remedy) from error
@@ -120,6 +131,7 @@ def write_tracked(
     target: Path,
     tracking: FileTracking,
     link: Int[ndarray, " rows"] | None = None,
+    video: VideoSource | None = None,
 ) -> TrackedFile:
     """Follow the individuals of a table as `track_file` does, and write its rows.
 
@@ -129,15 +141,16 @@ def write_tracked(
         tracking: How they are followed.
         link: The row that each row probably goes on from, see `track_online`; only for a table of
             which all rows are followed.
+        video: Tells what the animals look like; it is read once.
 
     Raises:
-        TrackingError: See `track_offline`.
+        TrackingError: See `track_offline` and `Appearance.of_video`.
         PoseError: The file cannot be written.
     """
     names_before = table.individual or (None,) * len(table)
     animal = np.array([name != SINGLE for name in names_before], dtype=bool)
     rows = np.flatnonzero(animal)
-    found = tracked(table.rows(rows), tracking, link)
+    found = tracked(table.rows(rows), tracking, link, video)
     names = np.full(len(table), SINGLE, dtype=object)
     names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
     named = replace(table, individual=tuple(names))
@@ -164,12 +177,15 @@ def review_path(target: Path) -> Path:
 
 
 def tracked(
-    table: PoseTable, tracking: FileTracking, link: Int[ndarray, " rows"] | None = None
+    table: PoseTable,
+    tracking: FileTracking,
+    link: Int[ndarray, " rows"] | None = None,
+    video: VideoSource | None = None,
 ) -> Individuals:
     """The individuals of a table, in the way that is asked for.
 
     Raises:
-        TrackingError: See `track_offline`.
+        TrackingError: See `track_offline` and `Appearance.of_video`.
     """
     tracking = replace(tracking, options=sized(tracking.options, table, tracking.body_length))
     if tracking.online:
@@ -177,7 +193,8 @@ def tracked(
     given = None
     if tracking.join:
         given = _given(table)
-    return track_offline(table, tracking.options, tracking.joining, given=given, link=link)
+    looks = None if video is None else Appearance.of_video(video, table)
+    return track_offline(table, tracking.options, tracking.joining, looks, given, link)
 
 
 def _given(table: PoseTable) -> Int[ndarray, " rows"]:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from lp_analysis.errors import TrackingError
+from lp_analysis.tracks.appearance import Appearance
 from lp_analysis.tracks.detections import body_sizes, limb_pairs, limbs_of
 from lp_analysis.tracks.doubts import NumberedDoubt, doubts_of, path_numbers
 from lp_analysis.tracks.exchanges import Exchanges
@@ -20,7 +21,7 @@ from lp_analysis.tracks.links import MotionModel, candidate_links, motion_costs
 from lp_analysis.tracks.online import LINK_COST, UNKNOWN_SIZE, UNTRACKED, Decisions
 from lp_analysis.tracks.options import TrackingOptions
 from lp_analysis.tracks.review import Doubt
-from lp_analysis.tracks.similarity import AppearanceMetric
+from lp_analysis.tracks.similarity import CHUNK, Learning
 from lp_analysis.tracks.tables import (
     check_sized,
     check_trackable,
@@ -33,11 +34,12 @@ from lp_analysis.tracks.tables import (
 from lp_analysis.tracks.tracklets import (
     Cut,
     Tracklets,
+    contact_cuts,
     crowded_ends,
     tracklets_of,
     uncertain_cuts,
 )
-from lp_analysis.tracks.traits import Trait, evidence_of, likeness_of, means_of
+from lp_analysis.tracks.traits import Trait, evidence_of, likeness_of
 from lp_core.poses import PoseTable
 
 _ROW_GAIN = 0.5  # nats, of a row of usual score on a path
@@ -45,6 +47,8 @@ _GAIN_OF_ODDS = 0.25  # nats, for each nat in the odds of its score beyond the u
 _LEAST_GAIN, _LEAST_GAIN_OF_KNOWN, _MOST_GAIN = -1.0, 0.05, 1.0
 _END = 3.0  # nats, of a path that ends before the video
 _BEGIN_AT_START = 2.0
+_LEAST_CHUNK = 5  # rows whose mean appearance is compared
+_LOOKS = Learning(nu=4.0, impure=0.05, least_gain=0.2)
 _FURTHER = 10  # later tracklets that each of a known number of animals may go on as
 
 
@@ -127,7 +131,7 @@ def track_offline(
     table: PoseTable,
     options: TrackingOptions | None = None,
     joining: JoiningOptions | None = None,
-    appearance: Float[ndarray, "rows features"] | None = None,
+    appearance: Appearance | None = None,
     given: Int[ndarray, " rows"] | None = None,
     link: Int[ndarray, " rows"] | None = None,
 ) -> Individuals:
@@ -143,7 +147,8 @@ def track_offline(
         table: Rows of a video in any order, in frame px. Its individuals are not looked at.
         options: About the animals and their motion.
         joining: How tracklets are joined.
-        appearance: What the rows look like, any vectors; NaN where it is unknown.
+        appearance: What rows look like. Where it tells animals apart, tracks are cut at every
+            contact too, so that it can undo what the motion got wrong.
         given: (R,) numbers of tracks that are right as they are, and are only to be joined; rows
             of negative numbers are followed.
         link: What each row probably goes on from; see `track_online`.
@@ -159,9 +164,9 @@ def track_offline(
     found, doubts = np.full(len(table), UNTRACKED), []
     for rows in view_rows(table):
         part = table.rows(rows)
-        looks = None if appearance is None else appearance[rows]
+        looks = None if appearance is None else appearance.within(rows)
         told = None if link is None else _within(rows, link)
-        one = _OneView(part, options, joining, looks, told)
+        one = _OneView(part, options, joining, looks, told, cut=given is None)
         track, some = one.joined(Decisions(followed.track[rows], followed.margin[rows]))
         begun = int(found.max(initial=UNTRACKED)) + 1
         found[rows] = np.where(track < 0, UNTRACKED, track + begun)
@@ -212,11 +217,13 @@ class _OneView:
         table: PoseTable,
         options: TrackingOptions,
         joining: JoiningOptions,
-        appearance: Float[ndarray, "rows features"] | None,
+        appearance: Appearance | None,
         told: Int[ndarray, " rows"] | None,
+        *,
+        cut: bool,
     ) -> None:
         self._table, self._options, self._joining = table, options, joining
-        self._told = told
+        self._told, self._may_cut = told, cut
         self._frame = np.array(table.frame, dtype=np.int64)
         points = np.asarray(table.points, np.float64).transpose(0, 2, 1)
         known: Bool[ndarray, "rows keypoints"] = np.all(np.isfinite(points), axis=1)
@@ -226,16 +233,47 @@ class _OneView:
             self._size = np.full(len(table), options.body_size)
         self._body = usual_size(table) or UNKNOWN_SIZE
         pairs = limb_pairs(table.num_keypoints, skeleton_edges(table))
-        self._features = [limbs_of(self._points, pairs)]
-        if appearance is not None:
-            self._features.append(appearance)
+        self._limbs, self._appearance = limbs_of(self._points, pairs), appearance
 
     def joined(self, followed: Decisions) -> tuple[Int[ndarray, " rows"], list[NumberedDoubt]]:
         """The track of each row, and the doubts about them."""
+        cuts, tracklets, traits = self._told_apart(followed)
+        problem, moves = self._problem(tracklets, traits)
+        paths = cheapest_paths(problem)
+        path = path_numbers(tracklets, paths)
+        if any(trait.metric.trust for trait in traits):
+            links = dict(zip(map(tuple, problem.links.tolist()), moves.tolist(), strict=True))
+            exchanges = Exchanges(tracklets, links, likeness_of(traits))
+            paths = exchanges.improved(paths, path, grouped=len(traits) > 1)
+            path = path_numbers(tracklets, paths)
+        track = np.full(len(self._table), UNTRACKED)
+        for place, rows in enumerate(tracklets.rows):
+            track[rows] = path[place]
+        self._add_spare(track, tracklets, path)
+        return track, doubts_of(tracklets, cuts, paths, path)
+
+    def _told_apart(self, followed: Decisions) -> tuple[list[Cut], Tracklets, list[Trait]]:
+        """The tracklets with the cuts that made them, and what tells them apart.
+
+        Their build, and their looks where they are known: these are learned from tracks cut at
+        every contact, if they may be cut, and the cuts are kept if there is anything to learn.
+        """
         cuts = uncertain_cuts(
             followed.track, followed.margin, self._frame, self._joining.cut_margin
         )
-        tracklets = tracklets_of(
+        if self._appearance is not None:
+            near = []
+            if self._may_cut:
+                near = contact_cuts(self._points, followed.track, self._frame, self._body)
+            tracklets = self._tracklets(followed, [*cuts, *near])
+            looks = self._looks(tracklets, self._appearance)
+            if looks.metric.trust:
+                return [*cuts, *near], tracklets, [self._build(tracklets), looks]
+        tracklets = self._tracklets(followed, cuts)
+        return cuts, tracklets, [self._build(tracklets)]
+
+    def _tracklets(self, followed: Decisions, cuts: list[Cut]) -> Tracklets:
+        return tracklets_of(
             self._points,
             self._size,
             followed.track,
@@ -244,20 +282,19 @@ class _OneView:
             self._joining.most_missed,
             self._may_end(followed.track),
         )
-        traits = self._traits(tracklets)
-        problem, moves = self._problem(tracklets, traits)
-        paths = cheapest_paths(problem)
-        path = path_numbers(tracklets, paths)
-        if any(trait.metric.trust for trait in traits):
-            links = dict(zip(map(tuple, problem.links.tolist()), moves.tolist(), strict=True))
-            exchanges = Exchanges(tracklets, links, likeness_of(tracklets, traits))
-            paths = exchanges.improved(paths, path)
-            path = path_numbers(tracklets, paths)
-        track = np.full(len(self._table), UNTRACKED)
-        for place, rows in enumerate(tracklets.rows):
-            track[rows] = path[place]
-        self._add_spare(track, tracklets, path)
-        return track, doubts_of(tracklets, cuts, paths, path)
+
+    def _build(self, tracklets: Tracklets) -> Trait:
+        """What tells tracklets apart by the lengths of their limbs."""
+        number = tracklets.numbers(len(self._table))
+        return Trait.learned(self._limbs, number, self._frame, len(tracklets))
+
+    def _looks(self, tracklets: Tracklets, appearance: Appearance) -> Trait:
+        """What tells tracklets apart by their appearance."""
+        rows, vectors, stride = appearance
+        number = tracklets.numbers(len(self._table))[rows]
+        how = _LOOKS._replace(chunk=max(_LEAST_CHUNK, CHUNK // stride))
+        learned = Trait.learned(vectors, number, self._frame[rows], len(tracklets), how)
+        return learned.along_axes()
 
     def _may_end(self, track: Int[ndarray, " rows"]) -> Bool[ndarray, " rows"]:
         """The rows that a tracklet may begin and end with."""
@@ -296,7 +333,7 @@ class _OneView:
         cost = motion_costs(tracklets, links, motion, self._body, options.pose_change, anywhere)
         if self._told is not None:
             cost = cost - LINK_COST * _told_links(tracklets, links, self._told)
-        moves, cost = cost, cost - evidence_of(tracklets, traits, links)
+        moves, cost = cost, cost - evidence_of(traits, links)
         begin, end = self._ends(tracklets)
         if options.animals is None:
             worth = cost < begin[links[:, 1]] + end[links[:, 0]]
@@ -329,14 +366,6 @@ class _OneView:
             begin[np.isin(tracklets.first, starts)] = _BEGIN_AT_START
             end[np.isin(tracklets.last + 1, stops)] = 0.0
         return begin, end
-
-    def _traits(self, tracklets: Tracklets) -> list[Trait]:
-        """What tells the tracklets apart: their build, and their appearance where it is given."""
-        number = tracklets.numbers(len(self._table))
-        return [
-            Trait(AppearanceMetric.fit(some, number, self._frame), means_of(some, tracklets))
-            for some in self._features
-        ]
 
     def _gains(self) -> Float[ndarray, " rows"]:
         """What each row is worth on a path, nats, within what one row may say."""

@@ -1,10 +1,11 @@
 """What tells individuals apart, learned without labels from tracklets.
 
 Two tracklets that are seen at the same time are different individuals; one tracklet is the same
-individual all along. The difference of two mean vectors is Gaussian in both cases, with two
-covariances (as in probabilistic linear discriminant analysis: Prince and Elder 2007), and the ratio
-of the densities is the evidence. How far it is trusted is decided on the half of the video that it
-was not learned from.
+individual all along. The difference of two mean vectors is distributed around 0 in both cases, with
+two covariances (as in probabilistic linear discriminant analysis: Prince and Elder 2007), and the
+ratio of the densities is the evidence. The densities are Gaussian or, for vectors that are far off
+now and then, Student's t along each axis. How far the evidence is trusted is decided on the half of
+the video that it was not learned from.
 """
 
 from __future__ import annotations
@@ -28,6 +29,29 @@ _MOST_PAIRS = 20_000
 _TRIMMINGS = 3
 _FAR_OFF = 5.0  # times the median squared distance
 _TRUST = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+class Learning(NamedTuple):
+    """How it is learned what tells individuals apart.
+
+    Attributes:
+        chunk: Rows whose mean vector counts as one observation.
+        nu: Degrees of freedom of the Student-t distributions of differences; infinite for Gaussian
+            ones.
+        impure: Share of the pairs that may be taken for something else than they are, as tracklets
+            change their individual without anybody noticing.
+        least_gain: Bits that the evidence must tell of a pair, on the half of the video that it was
+            not learned from, to be trusted at all.
+    """
+
+    chunk: int = CHUNK
+    nu: float = np.inf
+    impure: float = 0.0
+    least_gain: float = 0.0
+
+
+PLAIN = Learning()
+"""Gaussian differences, in which every bit counts."""
 
 
 class _Chunks(NamedTuple):
@@ -58,6 +82,7 @@ class AppearanceMetric:
         ratio: (A,) variance of the difference of two individuals, against that within one.
         row_spread: (A,) standard deviation of single rows within an individual.
         trust: From 0 to 1, what evidence is multiplied by.
+        how: It was learned.
     """
 
     centre: Float[ndarray, " features"]
@@ -65,6 +90,7 @@ class AppearanceMetric:
     ratio: Float[ndarray, " axes"]
     row_spread: Float[ndarray, " axes"]
     trust: float
+    how: Learning = PLAIN
 
     @classmethod
     def fit(
@@ -72,6 +98,7 @@ class AppearanceMetric:
         features: Float[ndarray, "rows features"],
         tracklet: Int[ndarray, " rows"],
         frame: Int[ndarray, " rows"],
+        how: Learning = PLAIN,
     ) -> AppearanceMetric:
         """Learn from rows that are already in tracklets.
 
@@ -79,23 +106,25 @@ class AppearanceMetric:
             features: A vector for each row; NaN where it is unknown.
             tracklet: (R,) numbers; rows of negative numbers are left out.
             frame: (R,) frame numbers.
+            how: To learn.
         """
-        chunks = _chunks(features, tracklet, frame)
+        chunks = _chunks(features, tracklet, frame, how.chunk)
         centre = np.nan_to_num(_known_mean(features))
         mean = np.where(np.isnan(chunks.mean), centre, chunks.mean) - centre
         same, other = _pairs(chunks)
-        trust = _cross_validated(mean, chunks.first, same, other)
+        odds = _cross_validated(mean, chunks.first, same, other, how.nu)
+        trust = _trusted(*odds, how)
         axes, ratio = _directions(mean, same, other)
         rows = np.where(np.isnan(features), centre, features) @ axes
         spread = np.ones(len(ratio))
         if len(chunks.rows):
             own = rows[chunks.rows]
             spread = np.sqrt(1 + own.var(axis=1).mean(axis=0))
-        return cls(centre, axes, ratio, spread, trust)
+        return cls(centre, axes, ratio, spread, trust, how)
 
     def transform(self, features: Float[ndarray, "rows features"]) -> Float[ndarray, "rows axes"]:
         """(R, A) vectors for `lp_analysis.tracks.OnlineTracker.step`: rows vary by 1 within."""
-        return self._projected(features) / self.row_spread
+        return self.projected(features) / self.row_spread
 
     def log_odds(
         self,
@@ -113,7 +142,7 @@ class AppearanceMetric:
         if not self.trust or not len(self.ratio):
             return np.zeros(len(first))
         apart, certain = self._apart(first, second, rows)
-        return self.trust * _log_ratio(apart, self.ratio, certain)
+        return self.trust * _log_ratio(apart, self.ratio, certain, self.how.nu)
 
     def log_density(
         self,
@@ -130,7 +159,7 @@ class AppearanceMetric:
         """
         apart, certain = self._apart(mean, individual, rows)
         squared = apart * apart / 2 * certain[:, None]
-        return -self.trust * (_NU + 1) / 2 * np.log1p(squared / _NU).sum(axis=1)
+        return -self.trust * _unlikely(squared, _NU).sum(axis=1)
 
     def _apart(
         self,
@@ -138,12 +167,13 @@ class AppearanceMetric:
         second: Float[ndarray, "pairs features"],
         rows: tuple[Int[ndarray, " pairs"], Int[ndarray, " pairs"]],
     ) -> tuple[Float[ndarray, "pairs axes"], Float[ndarray, " pairs"]]:
-        """Differences along the axes, and how certain they are: 1 from `CHUNK` rows on."""
-        counts = [np.minimum(count, CHUNK) / CHUNK for count in rows]
+        """Differences along the axes, and how certain they are: 1 from a chunk of rows on."""
+        counts = [np.clip(count, 1e-6, self.how.chunk) / self.how.chunk for count in rows]
         certain = 2 / (1 / counts[0] + 1 / counts[1])
-        return self._projected(first) - self._projected(second), certain
+        return self.projected(first) - self.projected(second), certain
 
-    def _projected(self, vectors: Float[ndarray, "some features"]) -> Float[ndarray, "some axes"]:
+    def projected(self, vectors: Float[ndarray, "some features"]) -> Float[ndarray, "some axes"]:
+        """Vectors along the axes, 0 for the mean of all."""
         return (np.where(np.isnan(vectors), self.centre, vectors) - self.centre) @ self.axes
 
 
@@ -152,14 +182,16 @@ def _cross_validated(
     first: Int[ndarray, " chunks"],
     same: Int[ndarray, "same 2"],
     other: Int[ndarray, "other 2"],
-) -> float:
-    """How far evidence is to be trusted: each half of the video is judged by what the other tells.
+    nu: float,
+) -> tuple[Float[ndarray, " _same"], Float[ndarray, " _other"]]:
+    """The evidence about pairs in each half of the video, as the other half tells it.
 
     Args:
         mean: Vectors of the chunks.
         first: Their first frames.
         same: Pairs of chunks of one individual.
         other: Pairs of chunks of two.
+        nu: Degrees of freedom.
     """
     late = first >= np.median(first) if len(first) else np.zeros(0, bool)
     halves = [
@@ -171,33 +203,40 @@ def _cross_validated(
         axes, ratio = _directions(mean, learn[0], learn[1])
         for found, pairs in zip(odds, check, strict=True):
             apart = (mean[pairs[:, 0]] - mean[pairs[:, 1]]) @ axes
-            found.append(_log_ratio(apart, ratio, np.ones(len(pairs))))
-    return _trusted(np.concatenate(odds[0]), np.concatenate(odds[1]))
+            found.append(_log_ratio(apart, ratio, np.ones(len(pairs)), nu))
+    return np.concatenate(odds[0]), np.concatenate(odds[1])
 
 
 def _log_ratio(
     apart: Float[ndarray, "pairs axes"],
     ratio: Float[ndarray, " axes"],
     certain: Float[ndarray, " pairs"],
+    nu: float,
 ) -> Float[ndarray, " pairs"]:
-    """Log ratio of two Gaussian densities; fewer rows make the mean vectors less certain.
+    """Log ratio of two densities; fewer rows make the mean vectors less certain.
 
     It is limited, as a tracklet may change its individual without anybody noticing.
     """
     wide = 1 + (ratio - 1) * certain[:, None]
     squared = apart * apart / 2 * certain[:, None]
-    odds = 0.5 * (np.log(wide) - squared * (1 - 1 / wide)).sum(axis=1)
+    off = _unlikely(squared, nu) - _unlikely(squared / wide, nu)
+    odds = (0.5 * np.log(wide) - off).sum(axis=1)
     return np.clip(odds, -_MOST_EVIDENCE, _MOST_EVIDENCE)
 
 
-def _chunks(features: ndarray, tracklet: ndarray, frame: ndarray) -> _Chunks:
+def _unlikely(squared: ndarray, nu: float) -> ndarray:
+    """-log density of Student's t, up to a constant; Gaussian where ``nu`` is infinite."""
+    return squared / 2 if np.isinf(nu) else (nu + 1) / 2 * np.log1p(squared / nu)
+
+
+def _chunks(features: ndarray, tracklet: ndarray, frame: ndarray, chunk: int) -> _Chunks:
     order = np.lexsort((frame, tracklet))
     order = order[tracklet[order] >= 0]
     ends = np.flatnonzero(np.diff(tracklet[order], prepend=-1, append=-1))
     parts = [
-        order[start : start + CHUNK]
+        order[start : start + chunk]
         for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-        for start in range(begin, end - CHUNK + 1, CHUNK)
+        for start in range(begin, end - chunk + 1, chunk)
     ]
     means = [_known_mean(features[part]) for part in parts]
     return _Chunks(
@@ -205,7 +244,7 @@ def _chunks(features: ndarray, tracklet: ndarray, frame: ndarray) -> _Chunks:
         np.array([tracklet[part[0]] for part in parts], dtype=np.int64),
         np.array([frame[part[0]] for part in parts], dtype=np.int64),
         np.array([frame[part[-1]] for part in parts], dtype=np.int64),
-        np.array(parts, dtype=np.int64).reshape(len(parts), CHUNK),
+        np.array(parts, dtype=np.int64).reshape(len(parts), chunk),
     )
 
 
@@ -292,12 +331,22 @@ def _covariance(
     return apart.T @ apart / (2 * len(pairs))
 
 
-def _trusted(same: Float[ndarray, " same"], other: Float[ndarray, " other"]) -> float:
+def _trusted(
+    same: Float[ndarray, " same"], other: Float[ndarray, " other"], how: Learning
+) -> float:
     """The factor under which evidence predicts best, by the logarithmic score."""
     if not len(same) or not len(other):
         return 0.0
     loss = [
-        np.logaddexp(0, -factor * same).mean() + np.logaddexp(0, factor * other).mean()
+        _surprise(factor * same, how.impure).mean() + _surprise(-factor * other, how.impure).mean()
         for factor in _TRUST
     ]
-    return float(_TRUST[int(np.argmin(loss))])
+    best = int(np.argmin(loss))
+    gain = (loss[0] - loss[best]) / (2 * np.log(2))
+    return float(_TRUST[best]) if gain > how.least_gain else 0.0
+
+
+def _surprise(odds: Float[ndarray, " some"], impure: float) -> Float[ndarray, " some"]:
+    """Nats of learning that something is true, if that may be wrong itself."""
+    true = 1 / (1 + np.exp(-odds))
+    return -np.log((1 - impure) * true + impure * (1 - true))

@@ -13,7 +13,9 @@ from lp_analysis.tracks.detections import masked_median
 
 _APART = 3  # frames between uncertain decisions that are cut one by one
 _MOST_CROWDED = 8  # rows at the end of a track that may be of another animal
-_LONGEST = 100  # frames that a single cut may stand for
+_LONGEST = 100
+_LONGEST_CONTACT = 30
+_IN_CONTACT = 0.2  # body sizes between the nearest keypoints
 _REACH = 4  # rows that the velocity at an end is estimated from
 
 
@@ -77,6 +79,7 @@ def uncertain_cuts(
     margin: Float[ndarray, " rows"],
     frame: Int[ndarray, " rows"],
     least: float,
+    longest: int = _LONGEST,
 ) -> list[Cut]:
     """Where to cut tracks: at the least certain of decisions that are close in time.
 
@@ -85,6 +88,7 @@ def uncertain_cuts(
         margin: The margin of each row, nats.
         frame: The frame of each row.
         least: A smaller margin is uncertain.
+        longest: Frames that a single cut may stand for.
     """
     found = np.flatnonzero((margin < least) & (track >= 0))
     found = found[np.lexsort((track[found], frame[found]))]
@@ -101,7 +105,7 @@ def uncertain_cuts(
         )
         still = []
         for other in open_cuts:
-            if number - other.last > _APART or number - other.first > _LONGEST:
+            if number - other.last > _APART or number - other.first > longest:
                 closed.append(other)
             elif other.tracks & doubt.tracks:
                 doubt = doubt.joined(other)
@@ -110,6 +114,33 @@ def uncertain_cuts(
         open_cuts = [*still, doubt]
     cuts = [Cut(doubt.least, doubt.tracks, doubt.margin) for doubt in [*closed, *open_cuts]]
     return sorted(cuts, key=lambda cut: (cut.frame, min(cut.tracks)))
+
+
+def contact_cuts(
+    points: Float[ndarray, "rows 2 keypoints"],
+    track: Int[ndarray, " rows"],
+    frame: Int[ndarray, " rows"],
+    body_size: float,
+) -> list[Cut]:
+    """Where to cut tracks so that what two animals look like can undo any exchange of theirs.
+
+    Args:
+        points: Frame px.
+        track: The track of each row; negative where there is none.
+        frame: The frame of each row.
+        body_size: Px.
+    """
+    order = np.argsort(frame, kind="stable")
+    order = order[track[order] >= 0]
+    apart = np.full(len(track), np.inf)
+    for rows in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
+        if len(rows) > 1:
+            off = points[rows][:, None, :, :, None] - points[rows][None, :, :, None]
+            squared = (off * off).sum(axis=2)
+            nearest = np.where(np.isnan(squared), np.inf, squared).min(axis=(2, 3))
+            np.fill_diagonal(nearest, np.inf)
+            apart[rows] = np.sqrt(nearest.min(axis=1)) / body_size
+    return uncertain_cuts(track, apart, frame, _IN_CONTACT, _LONGEST_CONTACT)
 
 
 def crowded_ends(

@@ -55,7 +55,10 @@ class Track:
     fps: Annotated[
         float | None, typer.Option(min=0.001, help="Frames per second, for movement's times.")
     ] = None
-    video: Annotated[str, typer.Option(help="The video of the predictions, for SLEAP.")] = ""
+    video: Annotated[
+        Path | None,
+        typer.Option(help="The video of TABLE: its animals are told apart by their looks, too."),
+    ] = None
     overwrite: Overwrite = False
 
     def run(self) -> None:
@@ -83,9 +86,9 @@ class Track:
             online=self.online,
             join=self.join,
             most_doubts=self.review,
-            write=WriteOptions(fps=self.fps, video=self.video),
+            write=WriteOptions(fps=self.fps, video=str(self.video or "")),
         )
-        done = track_file(self.table, target, tracking)
+        done = track_file(self.table, target, tracking, self.video)
         say(f"{done.tracks} individuals in {done.tracked} rows")
         if done.untracked:
             say(f"{done.untracked} rows belong to none; they are kept without a track")

@@ -149,7 +149,7 @@ class VideoPredictor:
             count, length = animals.options.count, animals.options.body_length
             options = TrackingOptions(animals=count)
             tracking = FileTracking(options, most_rows=count, body_length=length)
-            written = write_tracked(found, table, tracking, links)
+            written = write_tracked(found, table, tracking, links, source)
             result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
         rows.remove()
         write_source(table, video, self.handler.weights_digest, None)
