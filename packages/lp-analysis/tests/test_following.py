@@ -7,7 +7,8 @@ import pytest
 
 from lp_analysis.errors import TrackingError
 from lp_analysis.tracks import Follower, FollowingOptions, LinkedRows
-from lp_analysis.tracks.following import FrameRows, follow
+from lp_analysis.tracks.following import follow
+from lp_analysis.tracks.linked_rows import FrameRows
 from lp_core.poses import PoseTable, Skeleton
 
 POSE = np.array([[0.0, 0.0], [10.0, 4.0], [20.0, 0.0], [40.0, 0.0]])  # 40 px long

@@ -8,7 +8,8 @@ from lp_analysis.tracks.files import (
     track_file,
     write_tracked,
 )
-from lp_analysis.tracks.following import Follower, FollowingOptions, LinkedRows
+from lp_analysis.tracks.following import Follower, FollowingOptions
+from lp_analysis.tracks.linked_rows import LinkedRows
 from lp_analysis.tracks.offline import Count, Individuals, JoiningOptions, track_offline
 from lp_analysis.tracks.online import UNTRACKED, Decisions, OnlineTracker
 from lp_analysis.tracks.options import TrackingOptions

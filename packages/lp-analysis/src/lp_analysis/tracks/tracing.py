@@ -15,11 +15,9 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from lp_analysis.tracks.following import (
-    NO_LINK,
     Asked,
     Confidences,
     FollowingOptions,
-    FrameRows,
     apart,
     believed,
     moved_on,
@@ -27,6 +25,7 @@ from lp_analysis.tracks.following import (
     sure_points,
     uncontested,
 )
+from lp_analysis.tracks.linked_rows import NO_LINK, FrameRows
 from lp_core.poses import PoseTable, confidence_of
 
 LookAt = Callable[[int, Asked], tuple[Asked, Confidences]]
