@@ -75,7 +75,9 @@ def test_extract_check_accept_and_suggest_again(litpose, mine):
     np.testing.assert_allclose(guesses.points, predicted.points[frames], atol=1e-4)
     # a training does not see guesses
     assert len(read_labels(labels)) == 12
-    assert litpose("config", "check", config).code == 0
+    checked = litpose("check", folder)
+    assert checked.code == 0
+    assert "no problem found" in checked.out
     accepted = litpose("suggest", "--project", config, "--accept",
                        folder / "CollectedData_suggested.csv")  # fmt: skip
     assert "3 images are labelled now" in accepted.out

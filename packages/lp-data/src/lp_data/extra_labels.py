@@ -21,6 +21,11 @@ from lp_core.poses import (
     read_pose_csv,
 )
 
+SUGGESTED = "_suggested"
+DISTILLED = "_distilled"
+"""How the names of tables of predictions beside label files end: guesses that wait to be checked,
+and extra labels."""
+
 
 def with_extra_labels(labels: PoseTable, path: Path) -> PoseTable:
     """Labels by hand, and after them predictions of other images.

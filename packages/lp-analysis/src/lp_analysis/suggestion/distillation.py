@@ -30,6 +30,7 @@ from lp_analysis.suggestion.extraction import (
 )
 from lp_analysis.suggestion.suggest import Films, PredictedVideo, SuggestionOptions
 from lp_core.poses import PoseTable, concatenate, write_pose_csv
+from lp_data.extra_labels import DISTILLED
 from lp_data.inference.handler import PredictionHandler
 from lp_data.labels import read_labels
 from lp_io.predictions import VideoPredictions, predictions_of_video
@@ -62,7 +63,7 @@ class DistilOptions:
 
 def extra_labels_file(label_file: Path) -> Path:
     """Where extra labels lie: ``CollectedData_distilled.csv`` beside the labels."""
-    return label_file.with_name(f"{label_file.stem}_distilled.csv")
+    return label_file.with_name(f"{label_file.stem}{DISTILLED}.csv")
 
 
 def distil(

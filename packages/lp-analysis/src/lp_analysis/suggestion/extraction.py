@@ -28,6 +28,7 @@ from lp_core.poses import (
     write_pose_csv,
 )
 from lp_data.datasets.neighbours import frame_number
+from lp_data.extra_labels import SUGGESTED
 from lp_data.labels import named_animals, read_labels
 from lp_data.pictures import PictureWriter
 from lp_io.predictions import VideoPredictions, predictions_of_video, read_predictions
@@ -54,7 +55,7 @@ class Extracted:
 
 def suggested_file(label_file: Path) -> Path:
     """Where the guesses for a label file lie: ``CollectedData_suggested.csv`` beside it."""
-    return label_file.with_name(f"{label_file.stem}_suggested.csv")
+    return label_file.with_name(f"{label_file.stem}{SUGGESTED}.csv")
 
 
 def image_name(video: Path, frame: int) -> str:

@@ -15,6 +15,7 @@ from lp_core.listing import visible
 from lp_core.paths import same_name
 from lp_core.poses import PoseTable, Visibility
 from lp_data.check.report import KeypointSummary, Problem
+from lp_data.extra_labels import DISTILLED, SUGGESTED
 from lp_data.images import on_image
 from lp_data.labels import join_tables, scan_labels
 
@@ -30,6 +31,8 @@ def find_label_files(project: Path) -> list[Path]:
 
 
 def _is_meant_as_labels(path: Path) -> bool:
+    if path.stem.endswith((SUGGESTED, DISTILLED)):
+        return False
     with path.open("rb") as file:
         start = file.readline(1 << 16)
     if path.name.lower().startswith("collecteddata"):
