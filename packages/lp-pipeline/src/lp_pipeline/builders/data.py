@@ -73,9 +73,17 @@ def get_dataset(
         others=tracker_class.condition == "pose",
         context_frames=tracker_class.context_frames,
         augmenter=augmenter,
-        seed=training.rng_seed_data_pt,
+        seed=drawing_seed(config, training.rng_seed_data_pt),
         processes=training_devices(training).count * training.num_nodes,
     )
+
+
+def drawing_seed(config: Config, seed: int) -> int:
+    """The seed of batches, augmentation or clips, so that each model seed gives other ones.
+
+    The split does not depend on the model seed: the members of an ensemble have the same.
+    """
+    return seed + (config.training.rng_seed_model_pt << 32)
 
 
 def clip_length(config: Config, tracker_class: type[BaseSupervisedTracker]) -> int:
@@ -127,7 +135,7 @@ def get_clips(
         clip_length(config, tracker_class),
         image_size(config),
         reader=clips.reader,
-        seed=clips.general.seed,
+        seed=drawing_seed(config, clips.general.seed),
         runs=partial(_box_runs, config) if config.data.bbox_file else runs,
         in_step=in_step,
     )
@@ -162,7 +170,7 @@ def get_data_module(
         "val_batch_size": training.val_batch_size,
         "test_batch_size": training.test_batch_size,
         "num_workers": training.num_workers,
-        "seed": training.rng_seed_data_pt,
+        "seed": drawing_seed(config, training.rng_seed_data_pt),
     }
     if training.steps_per_epoch is not None:
         sizes["fewest_steps"] = training.steps_per_epoch
