@@ -177,12 +177,17 @@ class Prediction:
         image: (R,) which image each row is on; None where row i is on image i.
         scores: (R,) from 0 to 1, how sure it is that the animal is there; None for a tracker that
             always finds one.
+        covariance: (R, K, 2, 2) of the keypoints in px², NaN where there is none; None for one
+            tracker, which states none.
+        members: What each member of an ensemble says, in their order; empty for one tracker.
     """
 
     keypoints: Tensor
     confidences: Tensor
     image: Tensor | None = None
     scores: Tensor | None = None
+    covariance: Tensor | None = None
+    members: tuple[Prediction, ...] = ()
 
     def __iter__(self) -> Iterator[Tensor]:
         """The keypoints, then the confidences."""
@@ -207,12 +212,23 @@ class Prediction:
             if part.image is not None
         ]
         scores = [part.scores for part in parts if part.scores is not None]
+        covariance = [part.covariance for part in parts if part.covariance is not None]
+        members = zip(*(part.members for part in parts), strict=True)
         return cls(
             torch.cat([part.keypoints for part in parts]),
             torch.cat([part.confidences for part in parts]),
             torch.cat(image) if image else None,
             torch.cat(scores) if scores else None,
+            torch.cat(covariance) if covariance else None,
+            tuple(cls.joined(own, first_image) for own in members),
         )
+
+    def rows(self, rows: Tensor | slice) -> Prediction:
+        """Some rows, in that order, of a tracker with a row for each image."""
+        covariance = None if self.covariance is None else self.covariance[rows]
+        members = tuple(member.rows(rows) for member in self.members)
+        found = self.keypoints[rows], self.confidences[rows]
+        return Prediction(*found, covariance=covariance, members=members)
 
 
 def images_of(batch: LabeledBatch | UnlabeledBatch) -> Tensor:

@@ -98,11 +98,13 @@ def ownership(
 
 
 def collect(
-    keypoints: Float[Tensor, "regions rows keypoints 2"],
+    keypoints: Float[Tensor, "regions rows keypoints dims"],
     confidences: Float[Tensor, "regions rows keypoints"],
     owned: Bool[Tensor, "regions keypoints"],
-) -> tuple[Float[Tensor, "rows keypoints 2"], Float[Tensor, "rows keypoints"]]:
+) -> tuple[Float[Tensor, "rows keypoints dims"], Float[Tensor, "rows keypoints"]]:
     """One row for each animal, from what the tracker found in its regions, in frame px.
+
+    Whatever else is said of the keypoints, such as their covariances, is collected alike.
 
     A keypoint is taken from a region that owns it (see `ownership`); of several, or where none
     does, from the one that is most confident of it, the first of equals.
@@ -115,12 +117,12 @@ def collect(
 
 
 def collect_rows(
-    keypoints: Float[Tensor, "regions keypoints 2"],
+    keypoints: Float[Tensor, "regions keypoints dims"],
     confidences: Float[Tensor, "regions keypoints"],
     owned: Bool[Tensor, "regions keypoints"],
     rows: Sequence[int],
     number: int,
-) -> tuple[Float[Tensor, "rows keypoints 2"], Float[Tensor, "rows keypoints"]]:
+) -> tuple[Float[Tensor, "rows keypoints dims"], Float[Tensor, "rows keypoints"]]:
     """One row for each row of a table, `collect`ed from its regions, in whatever order they come.
 
     Args:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,3 +41,9 @@ def digest_of(kind: type, weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(tensor_bytes(value))
     return digest.hexdigest()
+
+
+def digest_of_members(members: Sequence[str], combination: Mapping[str, Any] | None) -> str:
+    """The digest of an ensemble: of those of its members, and of how they are combined."""
+    said = json.dumps([list(members), combination], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from lp_core.batches import Prediction
 from lp_core.regions import Region, collect, ownership
@@ -93,11 +95,26 @@ def opened_to_predict(
         def predict(start: int) -> Iterator[Prediction]:
             parts = [_predict_cut(handler, cut, start) for cut in cuts]
             for found in zip(*parts, strict=True):
-                keypoints = torch.stack([each.keypoints for each in found])
-                confidences = torch.stack([each.confidences for each in found])
-                yield Prediction(*collect(keypoints, confidences, owned))
+                yield _collected(found, owned)
 
         yield cuts[0], predict
+
+
+def _collected(found: Sequence[Prediction], owned: Bool[Tensor, "regions keypoints"]) -> Prediction:
+    """One row for each frame, from those of its regions."""
+    if len(found) == 1:
+        return found[0]
+    confidences = torch.stack([each.confidences for each in found])
+    keypoints = collect(torch.stack([each.keypoints for each in found]), confidences, owned)
+    known = [each.covariance.flatten(2) for each in found if each.covariance is not None]
+    covariance = collect(torch.stack(known), confidences, owned)[0] if known else None
+    return Prediction(
+        *keypoints,
+        covariance=None if covariance is None else covariance.unflatten(2, (2, 2)),
+        members=tuple(
+            _collected(own, owned) for own in zip(*(each.members for each in found), strict=True)
+        ),
+    )
 
 
 def _predict_cut(handler: PredictionHandler, video: CutVideo, start: int) -> Iterator[Prediction]:
@@ -115,7 +132,7 @@ def _predict_cut(handler: PredictionHandler, video: CutVideo, start: int) -> Ite
         windows = video.windows(frames, handler.margin)
         found = handler.predict_images(list(windows), video.to_frame(first, frames.stop))
         new = slice(max(0, start - first), None)
-        yield Prediction(found.keypoints[new], found.confidences[new])
+        yield found.rows(new)
 
 
 def _refuse_several(regions: Sequence[Region], boxes: Boxes) -> None:

@@ -60,6 +60,14 @@ class PredictionHandler:
             tracker, device=str(self.device), precision=self.precision, chunk=self.chunk
         )
 
+    def for_views(self, views: Sequence[str]) -> PredictionHandler:
+        """One for sessions that lack views.
+
+        Raises:
+            TrackerError: The tracker needs an image of each.
+        """
+        return self.with_tracker(self.tracker.for_views(views))
+
     @cached_property
     def weights_digest(self) -> str:
         """`lp_core.trackers.weights.weights_digest` of the tracker."""

@@ -153,10 +153,9 @@ class JointPredictor:
         if len(known) == len(views):
             return cls(handler, views)
         try:
-            tracker = handler.tracker.for_views(known)
+            return cls(handler.for_views(known), known)
         except TrackerError:  # it needs an image of each
             return cls(handler, views)
-        return cls(handler.with_tracker(tracker), known)
 
     def seam(self, session: ViewSet, rows: Mapping[str, int]) -> int:
         """The frame of the session to go on with, where each view has so many rows already.
@@ -230,6 +229,5 @@ class JointPredictor:
             known = torch.from_numpy(session.present(view, frames))
             if known.any():
                 own = slice(number, None, len(self.views))
-                keypoints, confidences = found.keypoints[own][known], found.confidences[own][known]
-                rows[view] = Prediction(keypoints, confidences)
+                rows[view] = found.rows(own).rows(known)
         return rows
