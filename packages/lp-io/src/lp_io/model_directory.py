@@ -35,6 +35,8 @@ IMAGE_FOLDER = "image_preds"
 LABELED_VIDEO_FOLDER = "labeled_videos"
 OUTLIERS = "outliers.csv"
 
+MEMBERS_FOLDER = "members"
+"""Predictions of the members of an ensemble, where they are asked for, a folder for each."""
 
 DETECTOR_FOLDER = "detector"
 """A model directory of its own, of what finds the animals, where there are several."""
@@ -68,6 +70,11 @@ def video_table(folder: Path, video: Path | str) -> Path:
     """Where a model directory keeps its predictions of a video: a file, or the name for it."""
     name = video if isinstance(video, str) else video.stem
     return folder / VIDEO_FOLDER / f"{name}.csv"
+
+
+def member_table(table: Path, member: str) -> Path:
+    """Where the table of a member of an ensemble lies, given that of the ensemble."""
+    return table.parent / MEMBERS_FOLDER / member / table.name
 
 
 def of_view(table: Path, view: str) -> Path:

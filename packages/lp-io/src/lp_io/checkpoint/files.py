@@ -22,21 +22,24 @@ from lp_io.tensor_file import UNFINISHED, dtype_name, read_tensor_file, sha256_o
 NEW_WEIGHTS_NAME = f".{WEIGHTS_NAME}.new"
 NEW_MANIFEST_NAME = f".{MANIFEST_NAME}.new"
 FORMAT = "lp-model"
+ENSEMBLE_FORMAT = "lp-ensemble"
 FORMAT_VERSION = 2  # 2 added the skeleton
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Part of a manifest: what it does not know is refused."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
 
 
-class Distribution(_Record):
+class Distribution(Record):
     """An installable distribution, such as lp-models 0.1.0."""
 
     name: str
     version: str
 
 
-class LossRecord(_Record):
+class LossRecord(Record):
     """A loss that the tracker learnt with, by its name in ``lp.losses``, and what registers it."""
 
     name: str
@@ -44,7 +47,7 @@ class LossRecord(_Record):
     distribution: Distribution
 
 
-class TensorRecord(_Record):
+class TensorRecord(Record):
     """A tensor in the weights file; ``dtype`` is safetensors' name of it, such as ``"F32"``."""
 
     name: str
@@ -52,7 +55,7 @@ class TensorRecord(_Record):
     shape: tuple[int, ...]
 
 
-class WeightsRecord(_Record):
+class WeightsRecord(Record):
     """The weights file that the manifest belongs to, its hash in hexadecimal and size in bytes."""
 
     sha256: str
@@ -60,7 +63,7 @@ class WeightsRecord(_Record):
     tensors: tuple[TensorRecord, ...]
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """Everything about a saved tracker but its weights.
 
     Attributes:
@@ -124,6 +127,12 @@ def parse_manifest(text: bytes | str, *, where: str) -> Manifest:
         content = strict_json.parse(text)
     except strict_json.JSONContentError as error:
         raise CheckpointError(f"the manifest is not valid JSON: {error}", where=where) from error
+    if isinstance(content, dict) and content.get("format") == ENSEMBLE_FORMAT:
+        raise CheckpointError(
+            "this is an ensemble, and one model is needed",
+            where=where,
+            remedy="name one of its members, whose folders the file names",
+        )
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError("this is not the manifest of a saved model", where=where)
     if content.pop("checksum", None) != strict_json.checksum(content):
@@ -197,6 +206,15 @@ def read_saved_model(folder: str | Path) -> tuple[Manifest, Mapping[str, Tensor]
 
 
 def _read_manifest(path: Path) -> Manifest:
+    return parse_manifest(manifest_bytes(path), where=str(path))
+
+
+def manifest_bytes(path: Path) -> bytes:
+    """The text of a manifest, of one model or of an ensemble.
+
+    Raises:
+        CheckpointError: It is not there, cannot be read, or is far too large.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(strict_json.MAX_BYTES + 1)
@@ -208,7 +226,7 @@ def _read_manifest(path: Path) -> Manifest:
         raise CheckpointError(problem, where=path) from error
     if len(text) > strict_json.MAX_BYTES:
         raise CheckpointError("the file is too large to be a manifest", where=path)
-    return parse_manifest(text, where=str(path))
+    return text
 
 
 def finish_interrupted_save(folder: Path) -> None:

@@ -12,8 +12,14 @@ from torch import Tensor
 
 from lp_core.errors import LPError
 from lp_core.trackers.supervised import BaseSupervisedTracker
-from lp_core.trackers.weights import LOSS_PREFIXES, digest_of, without_losses
+from lp_core.trackers.weights import (
+    LOSS_PREFIXES,
+    digest_of,
+    digest_of_members,
+    without_losses,
+)
 from lp_io.checkpoint.building import build_tracker, get_model_class
+from lp_io.checkpoint.ensemble import COMBINATION, member_folders, read_ensemble
 from lp_io.checkpoint.files import Manifest, not_finite, read_saved_model
 from lp_io.errors import CheckpointError
 from lp_io.model_directory import MANIFEST_NAME, WEIGHTS_NAME
@@ -177,8 +183,14 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def stored_weights_digest(folder: Path) -> str | None:
-    """The digest of the weights of the model in a folder, without building it; None without one."""
+    """The digest of the model or ensemble in a folder, without building it; None without one."""
     try:
+        ensemble = read_ensemble(folder)
+        if ensemble is not None:
+            digests = [stored_weights_digest(own) for own in member_folders(folder, ensemble)]
+            known = [digest for digest in digests if digest is not None]
+            combination = ensemble.extra.get(COMBINATION)
+            return digest_of_members(known, combination) if len(known) == len(digests) else None
         manifest, tensors = read_saved_model(folder)
         return digest_of(get_model_class(manifest), tensors)
     except LPError:

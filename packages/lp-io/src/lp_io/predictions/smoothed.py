@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
+from dataclasses import replace
+from itertools import product, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from numpy import ndarray
 
 from lp_core.atomic import atomic_text
 from lp_core.errors import PoseError, unwritable_as
-from lp_core.poses import Animals, Content, read_pose_csv_chunks
+from lp_core.poses import Animals, Content, PoseTable, read_pose_csv_chunks
 from lp_core.poses.columns import SMOOTHED
 from lp_core.poses.csv_reading import opened_pose_csv
 from lp_core.poses.csv_writing import body_lines, header_lines
+from lp_io.predictions.covariance import covariance_path, read_covariance
 from lp_io.predictions.formats import format_of
 from lp_io.predictions.video import check_frame_numbers, frame_numbers
 
@@ -73,7 +75,10 @@ def smoothed_writer(
 
 
 class EnsembleTable:
-    """What was smoothed, of a CSV file in the layout of ensemble-kalman-smoother.
+    """Positions with their variances: what an ensemble predicted, or what was smoothed.
+
+    The first is a table with its covariances beside it, the second is a CSV file in the layout of
+    ensemble-kalman-smoother, of which the medians are taken.
 
     Args:
         path: The file.
@@ -108,7 +113,7 @@ class EnsembleTable:
             likelihoods (F, A, K); NaN where there is no row.
         """
         start, animals = 0, max(len(self.individuals), 1)
-        for table in read_pose_csv_chunks(self.path, Content.PREDICTIONS, size, _GIVEN):
+        for table in self._tables(size):
             numbers = np.array(table.frame, dtype=np.int64)
             frames = range(start, int(numbers[-1]) + 1)
             start = frames.stop
@@ -127,14 +132,32 @@ class EnsembleTable:
                 likelihood[at] = table.confidence
             yield frames, points, variance, likelihood
 
+    def _tables(self, size: int) -> Iterator[PoseTable]:
+        """The rows, so many at a time, with their covariances."""
+        tables = read_pose_csv_chunks(self.path, Content.PREDICTIONS, size, _GIVEN)
+        if not covariance_path(self.path).is_file():
+            yield from tables
+            return
+        beside = read_covariance(self.path, size)
+        for table, covariance in zip_longest(tables, beside):
+            if table is None or covariance is None or len(table) != len(covariance):
+                raise PoseError(
+                    "the table of covariances has other rows than the predictions",
+                    where=covariance_path(self.path),
+                    remedy="predict the video again with --overwrite",
+                )
+            yield replace(table, covariance=covariance)
+
 
 def holds_ensemble(path: Path) -> bool:
-    """Whether a table is in the layout of ensemble-kalman-smoother.
+    """Whether a table states variances, beside it or in ensemble-kalman-smoother's layout.
 
     Raises:
         PoseError: It cannot be read.
     """
     if format_of(path).name != "csv":
         return False
+    if covariance_path(path).is_file():
+        return True
     with opened_pose_csv(path, Content.PREDICTIONS, _GIVEN) as file:
         return file.layout.variances is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from lp_core.atomic import put_in_place
 from lp_core.errors import PoseError, unwritable
-from lp_core.poses.csv_writing import body_lines, header_lines, prediction_columns
+from lp_core.poses.csv_writing import header_lines, prediction_columns, value_lines
 
 _ROWS_PER_SYNC = 1024
 
@@ -26,7 +26,10 @@ def scorer_name(model_type: str) -> str:
     return f"{model_type}_tracker"
 
 
-class PredictionCsvWriter:
+Writer = TypeVar("Writer", bound="RowsCsvWriter")
+
+
+class RowsCsvWriter:
     """Writes rows to a file beside the final one, which takes its name when all went well.
 
     A context manager. Memory does not grow with the number of rows. Where the block raises, or the
@@ -35,8 +38,8 @@ class PredictionCsvWriter:
 
     Args:
         path: The final file; an existing one is replaced at the end.
-        keypoint_names: K names.
-        scorer: Who makes the predictions; see `scorer_name`.
+        header: Its header rows.
+        cells: Numbers in a row, C, after that of the frame.
         identity: What the rows depend on; they are only taken over from a writer with the same one.
         resume: Take over the rows of an interrupted writer.
 
@@ -50,23 +53,22 @@ class PredictionCsvWriter:
     def __init__(
         self,
         path: str | Path,
-        keypoint_names: Sequence[str],
+        header: str,
+        cells: int,
         *,
-        scorer: str,
         identity: str = "",
         resume: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.num_keypoints = len(keypoint_names)
-        self._columns = prediction_columns(keypoint_names, scorer)
-        self._header = header_lines(self._columns).encode()
+        self._header = header.encode()
+        self._cells = cells
         self._resume = resume
         digest = hashlib.sha256(self._header + identity.encode()).hexdigest()
         self.partial_path = self.path.with_name(f".{self.path.name}.{digest[:12]}.partial")
         self._file: BinaryIO | None = None
         self.complete_rows = 0
 
-    def __enter__(self) -> PredictionCsvWriter:
+    def __enter__(self: Writer) -> Writer:
         with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             end = self._usable_end() if self._resume else 0
@@ -94,31 +96,20 @@ class PredictionCsvWriter:
             self._file.seek(end)
         self.complete_rows = rows
 
-    def append(
-        self,
-        keypoints: Float[ndarray, "rows keypoints 2"],
-        confidences: Float[ndarray, "rows keypoints"],
-    ) -> None:
-        """Write the predictions of the next N frames; the keypoints are in frame px.
+    def append_values(self, values: Float[ndarray, "rows cells"]) -> None:
+        """Write the next N rows (N, C); NaN is an empty cell.
 
         Raises:
-            PoseError: The disk is full, or the number of keypoints is another one.
+            PoseError: The disk is full, or the writer is used outside its block.
         """
         if self._file is None:
             raise PoseError("the writer is used outside its 'with' block")
-        if keypoints.shape != (*confidences.shape, 2) or keypoints.shape[1] != self.num_keypoints:
-            raise PoseError(
-                f"{self.num_keypoints} keypoint names do not go with keypoints of shape "
-                f"{keypoints.shape} and confidences of shape {confidences.shape}"
-            )
         start = self.complete_rows
-        index = map(str, range(start, start + len(keypoints)))
-        kind = np.promote_types(keypoints.dtype, confidences.dtype)
-        values = np.concatenate([keypoints, confidences[..., None]], axis=-1, dtype=kind)
-        lines = body_lines(index, self._columns, values.reshape(len(values), len(self._columns)))
+        numbered = enumerate(value_lines(values), start)
+        text = "".join(f"{number},{line}\n" for number, line in numbered)
         with self._errors():
-            self._file.write("".join(f"{line}\n" for line in lines).encode())
-            self.complete_rows += len(keypoints)
+            self._file.write(text.encode())
+            self.complete_rows += len(values)
             self._file.flush()
             if self.complete_rows // _ROWS_PER_SYNC > start // _ROWS_PER_SYNC:
                 os.fsync(self._file.fileno())
@@ -152,9 +143,9 @@ class PredictionCsvWriter:
 
     def _is_next_row(self, line: bytes) -> bool:
         """Whether a line is the whole row of the next frame; the last one may be torn."""
-        cells = len(self._columns)
         first = b"%d," % self.complete_rows
-        return line.startswith(first) and line.endswith(b"\n") and line.count(b",") == cells
+        whole = line.endswith(b"\n") and line.count(b",") == self._cells
+        return whole and line.startswith(first)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -164,3 +155,48 @@ class PredictionCsvWriter:
             note = "what is written so far is kept, and --resume goes on there"
             kept, what = note if self.complete_rows else "", "the table of predictions"
             raise unwritable(PoseError, what, self.path, error, kept=kept) from error
+
+
+class PredictionCsvWriter(RowsCsvWriter):
+    """A table of predictions of one animal, written as `RowsCsvWriter` does.
+
+    Args:
+        path: The final file.
+        keypoint_names: K names.
+        scorer: Who makes the predictions; see `scorer_name`.
+        identity: What the rows depend on.
+        resume: Take over the rows of an interrupted writer.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        keypoint_names: Sequence[str],
+        *,
+        scorer: str,
+        identity: str = "",
+        resume: bool = False,
+    ) -> None:
+        self.num_keypoints = len(keypoint_names)
+        columns = prediction_columns(keypoint_names, scorer)
+        header = header_lines(columns)
+        super().__init__(path, header, len(columns), identity=identity, resume=resume)
+
+    def append(
+        self,
+        keypoints: Float[ndarray, "rows keypoints 2"],
+        confidences: Float[ndarray, "rows keypoints"],
+    ) -> None:
+        """Write the predictions of the next N frames; the keypoints are in frame px.
+
+        Raises:
+            PoseError: The disk is full, or the number of keypoints is another one.
+        """
+        if keypoints.shape != (*confidences.shape, 2) or keypoints.shape[1] != self.num_keypoints:
+            raise PoseError(
+                f"{self.num_keypoints} keypoint names do not go with keypoints of shape "
+                f"{keypoints.shape} and confidences of shape {confidences.shape}"
+            )
+        kind = np.promote_types(keypoints.dtype, confidences.dtype)
+        values = np.concatenate([keypoints, confidences[..., None]], axis=-1, dtype=kind)
+        self.append_values(values.reshape(len(values), 3 * self.num_keypoints))
