@@ -19,6 +19,7 @@ from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_met
 from lp_core.poses import PoseTable, Visibility, confidence_of, write_pose_csv
 from lp_io.checkpoint import annotate_model
 from lp_io.predictions import read_predictions
+from lp_io.predictions.covariance import covariance_path, write_covariance
 from lp_io.predictions.source import weights_of, write_weights
 
 FEWEST = 10
@@ -47,8 +48,11 @@ class LabeledPrediction:
         confidence: Float[ndarray, "images keypoints"],
         sets: Sequence[str],
         weights: str | None = None,
+        covariance: Float[ndarray, "images keypoints 2 2"] | None = None,
     ) -> LabeledPrediction:
         """Labels with the ``points`` in frame px that were predicted of each row, and its split.
+
+        An ensemble states the covariances of its points, px².
 
         Raises:
             PoseError: The sizes disagree.
@@ -60,6 +64,7 @@ class LabeledPrediction:
             view=labels.view,
             individual=labels.individual,
             confidence=confidence,
+            covariance=covariance,
             split=tuple(sets),
         )
         return cls(labels, predictions, weights)
@@ -171,7 +176,8 @@ def write_labeled_prediction(
 ) -> None:
     """Write ``predictions*.csv`` and its ``_pixel_error.csv``, in Lightning Pose's layout.
 
-    ``predictions*_source.json`` says which weights predicted them.
+    ``predictions*_source.json`` says which weights predicted them. Where an ensemble states
+    covariances, they are in ``predictions*_covariance.csv``.
 
     Args:
         prediction: What to write.
@@ -186,6 +192,10 @@ def write_labeled_prediction(
     """
     predictions = replace(prediction.predictions, scorer=scorer)
     write_pose_csv(predictions, path)
+    covariance_path(path).unlink(missing_ok=True)
+    if predictions.covariance is not None:
+        index, names = predictions.image_paths, predictions.keypoint_names
+        write_covariance(path, names, index, predictions.covariance)
     if prediction.weights is not None:
         write_weights(path, prediction.weights)
     values = {name: metric(predictions.points) for name, metric in (metrics or {}).items()}

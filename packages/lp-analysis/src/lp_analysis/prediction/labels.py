@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -71,27 +72,29 @@ def predict_labels(
             update(min(len(rows) // together, len(dataset)))
     keypoints = torch.full((*table.points.shape[:2], 2), torch.nan, dtype=torch.float64)
     confidences = torch.full(table.points.shape[:2], torch.nan, dtype=torch.float64)
-    predicted = Prediction.joined(parts)
+    predicted, covariance = Prediction.joined(parts), None
     if joint:  # without the rows of absent images
         known = [place for place, row in enumerate(rows) if row >= 0]
         rows = [rows[place] for place in known]
-        predicted = Prediction(predicted.keypoints[known], predicted.confidences[known])
+        predicted = predicted.rows(torch.tensor(known))
     if whole:
         keypoints[rows], confidences[rows] = predicted
         _say_how_many(predicted, display)
     else:
         known = sorted(set(rows))  # a row without a position may have no region
+        owned = ownership(dataset.regions, table.keypoint_names)
+        places, sure = [known.index(row) for row in rows], predicted.confidences.double()
         keypoints[known], confidences[known] = collect_rows(
-            predicted.keypoints.double(),
-            predicted.confidences.double(),
-            ownership(dataset.regions, table.keypoint_names),
-            [known.index(row) for row in rows],
-            len(known),
+            predicted.keypoints.double(), sure, owned, places, len(known)
         )
+        if predicted.covariance is not None:
+            covariance = np.full((*table.points.shape[:2], 2, 2), np.nan)
+            stated = predicted.covariance.double().flatten(2)
+            entries, _ = collect_rows(stated, sure, owned, places, len(known))
+            covariance[known] = entries.unflatten(2, (2, 2)).numpy()
     sets = (UNSPLIT,) * len(table) if sets is None else sets
-    return LabeledPrediction.of(
-        table, keypoints.numpy(), confidences.numpy(), sets, handler.weights_digest
-    )
+    values, digest = (keypoints.numpy(), confidences.numpy()), handler.weights_digest
+    return LabeledPrediction.of(table, *values, sets, digest, covariance)
 
 
 def _dataset(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +22,10 @@ from lp_data.inference.handler import PredictionHandler
 from lp_data.inference.joint import JointPredictor
 from lp_data.regions import Boxes
 from lp_data.sessions import ViewSet
+from lp_io.model_directory import member_table
 from lp_io.predictions import PredictionCsvWriter
+from lp_io.predictions.covariance import CovarianceCsvWriter, covariance_path
+from lp_io.predictions.streaming import RowsCsvWriter
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,28 @@ class OpenTable:
     Attributes:
         coordinates: Writes the table of coordinates.
         append_beside: Writes the next rows of those beside it.
+        covariance: Writes the covariances that an ensemble states; None for one tracker.
+        members: Write the tables of the members of an ensemble, where they are asked for.
     """
 
     coordinates: PredictionCsvWriter
     append_beside: Callable[[Prediction], None]
+    covariance: CovarianceCsvWriter | None = None
+    members: tuple[PredictionCsvWriter, ...] = ()
 
     @property
     def number(self) -> int:
-        """How many rows there are."""
-        return self.coordinates.complete_rows
+        """How many rows all of them have."""
+        return min(writer.complete_rows for writer in self._writers)
+
+    @property
+    def _writers(self) -> list[RowsCsvWriter]:
+        return [self.coordinates, *self.members, *filter(None, [self.covariance])]
 
     def go_back(self, rows: int) -> None:
         """Keep the first rows of those that an interrupted run had written."""
-        self.coordinates.go_back(rows)
+        for writer in self._writers:
+            writer.go_back(rows)
         if rows:  # as they came from the network
             path = self.coordinates.partial_path
             for part in read_pose_csv_chunks(path, Content.PREDICTIONS):
@@ -70,6 +83,10 @@ class OpenTable:
 
     def append(self, part: Prediction) -> None:
         """Write the rows of the next frames."""
+        for writer, found in zip(self.members, part.members, strict=False):
+            writer.append(found.keypoints.numpy(), found.confidences.numpy())
+        if self.covariance is not None and part.covariance is not None:
+            self.covariance.append(part.covariance.numpy())
         self.coordinates.append(part.keypoints.numpy(), part.confidences.numpy())
         self.append_beside(part)
 
@@ -98,6 +115,8 @@ def open_table(
     scorer: str,
     calibration: ConfidenceCalibration | None = None,
     resume: bool = False,
+    ensemble: bool = False,
+    members: Sequence[str] = (),
 ) -> Iterator[OpenTable]:
     """The tables of a video, which appear under their names when the block ends well.
 
@@ -108,13 +127,23 @@ def open_table(
         scorer: Goes into the first header row.
         calibration: If there is one, ``<stem>_calibrated_confidence.csv`` is written too.
         resume: Keep the rows of an interrupted run; see `OpenTable.go_back`.
+        ensemble: Write the covariances that an ensemble states; else there are none afterwards.
+        members: Names of the members whose tables are written, see
+            `lp_io.model_directory.member_table`.
     """
-    writer = PredictionCsvWriter(
-        table, keypoint_names, scorer=scorer, identity=identity, resume=resume
-    )
-    beside = written_beside(table, keypoint_names, calibration)
-    with writer as coordinates, beside as append_beside:
-        yield OpenTable(coordinates, append_beside)
+    known: dict[str, Any] = {"identity": identity, "resume": resume}
+    tables = [table, *(member_table(table, name) for name in members)]
+    writers = [PredictionCsvWriter(each, keypoint_names, scorer=scorer, **known) for each in tables]
+    with ExitStack() as stack:
+        # the first one takes its name last, so that the others are there when it is
+        coordinates, *others = (stack.enter_context(writer) for writer in writers)
+        covariance = None
+        if ensemble:
+            covariance = stack.enter_context(CovarianceCsvWriter(table, keypoint_names, **known))
+        beside = stack.enter_context(written_beside(table, keypoint_names, calibration))
+        yield OpenTable(coordinates, beside, covariance, tuple(others))
+        if not ensemble:
+            covariance_path(table).unlink(missing_ok=True)
 
 
 def write_session(

@@ -7,7 +7,6 @@ other table the confidence alone, which says by how much some keypoints are nois
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 
 import numpy as np
@@ -92,9 +91,19 @@ def shrunk(
     Two or three members agree now and then without being right; so the usual variance counts as if
     some more members had it.
     """
-    own = np.maximum(count - 1, 0.0)[..., None]
-    given = own * np.nan_to_num(variance)
-    return (given + _SHRINKAGE * usual[..., None]) / (own + _SHRINKAGE)
+    return _drawn(variance, count[..., None], usual[..., None])
 
 
-Calibrated = Callable[[Float[ndarray, "..."]], Float[ndarray, "..."]]
+def shrunk_covariance(
+    covariance: Float[ndarray, "*any keypoints 2 2"],
+    count: Float[ndarray, "*any keypoints"],
+    usual: Float[ndarray, "keypoints 2 2"],
+) -> Float[ndarray, "*any keypoints 2 2"]:
+    """The same of covariances."""
+    return _drawn(covariance, count[..., None, None], usual)
+
+
+def _drawn(value: ndarray, count: ndarray, usual: ndarray) -> ndarray:
+    """Values of so many members each, NaN where they say nothing, drawn to the usual one."""
+    own = np.maximum(count - 1, 0.0)
+    return (own * np.nan_to_num(value) + _SHRINKAGE * usual) / (own + _SHRINKAGE)

@@ -1,0 +1,1 @@
+"""Several trackers that predict together: one position and its covariance from all of them."""
