@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.ensembles.members import load_handler
 from lp_analysis.prediction.animals import AnimalPredictor, animal_predictor
 from lp_analysis.prediction.space import SpaceOptions
 from lp_analysis.tracks import (
@@ -37,7 +38,7 @@ from lp_data.regions import read_boxes
 from lp_data.sessions import ViewNames
 from lp_data.video.open import open_video
 from lp_io.calibration import read_rig
-from lp_io.checkpoint import Manifest, load_model
+from lp_io.checkpoint import Manifest
 from lp_io.model_directory import VIEWS
 from lp_io.predictions import scorer_name
 from lp_pipeline.errors import PredictionError
@@ -49,7 +50,7 @@ class Model:
     """A tracker that was trained by ``litpose train``, ready to predict.
 
     Args:
-        tracker: The tracker.
+        tracker: The tracker, or what runs it.
         manifest: What its model directory says of it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: Of the network.
@@ -65,7 +66,7 @@ class Model:
 
     def __init__(
         self,
-        tracker: BaseSupervisedTracker,
+        tracker: BaseSupervisedTracker | PredictionHandler,
         manifest: Manifest,
         *,
         device: str = "auto",
@@ -74,7 +75,9 @@ class Model:
     ) -> None:
         self.manifest = manifest
         self.calibration = stored_calibration(manifest)
-        self.handler = PredictionHandler(tracker, device=device, precision=precision, chunk=chunk)
+        if not isinstance(tracker, PredictionHandler):
+            tracker = PredictionHandler(tracker, device=device, precision=precision, chunk=chunk)
+        self.handler = tracker
         self.animals: AnimalPredictor | None = None
 
     @classmethod
@@ -86,17 +89,20 @@ class Model:
         precision: Precision = "32-true",
         chunk: int | None = None,
     ) -> Model:
-        """Load a model directory.
+        """Load a model directory, of one model or of an ensemble.
+
+        Predictions of an ensemble have ``covariance`` (N, K, 2, 2) in px², and ``members``.
 
         Raises:
             CheckpointError: The directory is not one, or its files cannot be trusted.
-            PredictionError: The device is not there.
+            DeviceError: The device is not there.
+            TrackerError: The members of an ensemble do not go together.
         """
-        loaded = load_model(Path(folder))
-        model = cls(
-            loaded.tracker, loaded.manifest, device=device, precision=precision, chunk=chunk
+        handler, manifest = load_handler(
+            Path(folder), device=device, precision=precision, chunk=chunk
         )
-        model.animals = animal_predictor(Path(folder), loaded.manifest, model.handler)
+        model = cls(handler, manifest)
+        model.animals = animal_predictor(Path(folder), manifest, handler)
         return model
 
     @property

@@ -57,9 +57,12 @@ class Inspect:
     def run(self) -> None:
         """Print what its manifest says."""
         from lp_analysis.prediction.model_facts import told_model
-        from lp_io.checkpoint import read_manifest
+        from lp_io.checkpoint import read_ensemble, read_manifest
 
-        for line in told_model(read_manifest(self.model_dir)):
+        manifest, ensemble = read_manifest(self.model_dir), read_ensemble(self.model_dir)
+        if ensemble is not None:
+            say(f"ensemble of {len(ensemble.members)}: {', '.join(ensemble.members)}")
+        for line in told_model(manifest):
             say(line)
 
 

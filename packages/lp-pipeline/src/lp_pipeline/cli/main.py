@@ -16,6 +16,7 @@ from lp_pipeline.cli.compare import Compare
 from lp_pipeline.cli.convert import Convert
 from lp_pipeline.cli.demo import Demo
 from lp_pipeline.cli.distil import Distil
+from lp_pipeline.cli.ensemble import MakeEnsemble
 from lp_pipeline.cli.evaluate import Evaluate
 from lp_pipeline.cli.export import Export
 from lp_pipeline.cli.inspect import Check, CheckConfig, Inspect, ShowConfig, ShowSchema
@@ -34,7 +35,13 @@ from lp_pipeline.errors import TrainingStoppedError
 from lp_pipeline.printing import say
 
 COMMANDS: dict[str, dict[str, type[Command]]] = {
-    "Train and predict": {"demo": Demo, "train": Train, "predict": Predict, "export": Export},
+    "Train and predict": {
+        "demo": Demo,
+        "train": Train,
+        "ensemble": MakeEnsemble,
+        "predict": Predict,
+        "export": Export,
+    },
     "Projects": {"convert": Convert, "check": Check, "preview": Preview, "calibrate": Calibrate},
     "Plug-ins": {"list": ListPlugins, "new-model": NewModel},
     "Look at predictions": {

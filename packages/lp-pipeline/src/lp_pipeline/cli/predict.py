@@ -64,6 +64,12 @@ class Predict:
         Literal["csv", "parquet", "nc", "none"],
         typer.Option(help="The format of points in space, of sessions of calibrated cameras."),
     ] = "csv"
+    members: Annotated[
+        bool,
+        typer.Option(
+            "--members", help="Of an ensemble: also write members/NAME/VIDEO.csv for each member."
+        ),
+    ] = False
     rig: Annotated[
         Path | None,
         typer.Option(help="The calibrated cameras; default: found by the videos or the project."),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lp_analysis.confidence.stored import stated_radius
+from lp_analysis.ensembles.members import names_of_members
 from lp_analysis.labeled_predictions import write_labeled_prediction
 from lp_analysis.prediction.labels import predict_labels
 from lp_analysis.prediction.session_drawing import several_views
@@ -114,6 +115,7 @@ class InputPredictor:
             request.reader,
             display,
             model.animals,
+            members=names_of_members(request.model_dir) if request.members else (),
         )
         return cls(request, project, model.manifest, predictor, display)
 

@@ -12,7 +12,7 @@ import typer
 from lp_core.display import SILENT, Display
 from lp_core.paths import check_output_folder
 from lp_core.text import quoted
-from lp_io.model_directory import ERROR_PLOT, PREDICTIONS, REPORT_FILE
+from lp_io.model_directory import CONFIG_FILE, ERROR_PLOT, PREDICTIONS, REPORT_FILE
 from lp_io.training_lock import TrainingLock
 from lp_pipeline.cli.options import Overrides
 from lp_pipeline.cli.session import load_for_training, quieten_libraries, start_session
@@ -35,6 +35,13 @@ class Train:
     output_dir: Annotated[
         Path | None,
         typer.Option("--output-dir", "--output_dir", "-o", help="The model directory to make."),
+    ] = None
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|SEED,SEED...",
+            help="Train an ensemble: so many members, or one of each seed, one after the other.",
+        ),
     ] = None
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier model directory.")] = False
     resume: Annotated[
@@ -64,6 +71,14 @@ class Train:
 
         quieten_libraries()
         model_dir = self.output_dir or default_model_dir()
+        if self.seeds is not None:
+            from lp_analysis.ensembles.members import seeds_of
+            from lp_pipeline.evaluation.ensembles import train_ensemble
+
+            seeds = seeds_of(self.seeds)
+            train_ensemble(loaded, seeds, model_dir, overwrite=self.overwrite, display=display)
+            _predict_with(model_dir, display)
+            return
         with TrainingLock(model_dir) as lock:
             setup = train(loaded, model_dir, overwrite=self.overwrite, display=display, lock=lock)
             _finish(setup, loaded, model_dir, display)
@@ -71,18 +86,40 @@ class Train:
 
 def _resume(request: Train, model_dir: Path, display: Display) -> None:
     given = [str(request.config)] if request.config is not None else []
-    if request.output_dir or request.overwrite or (given and "=" not in given[0]):
+    other = request.output_dir or request.overwrite or request.seeds
+    if other or (given and "=" not in given[0]):
         raise TrainingError(
             "--resume goes on in its own folder with its own config",
             remedy=f"litpose train --resume {quoted(model_dir)}",
         )
+    from lp_io.checkpoint import read_ensemble
     from lp_pipeline.training.resume import load_resumable_config, resume
 
     quieten_libraries()
-    loaded = load_resumable_config(model_dir, [*given, *(request.overrides or ())])
+    overrides = [*given, *(request.overrides or ())]
+    if read_ensemble(model_dir) is not None:
+        from lp_pipeline.evaluation.ensembles import resume_ensemble
+
+        resume_ensemble(model_dir, overrides, display)
+        _predict_with(model_dir, display)
+        return
+    loaded = load_resumable_config(model_dir, overrides)
     with TrainingLock(model_dir) as lock:
         setup = resume(loaded, model_dir, display=display, lock=lock)
         _finish(setup, loaded, model_dir, display)
+
+
+def _predict_with(ensemble: Path, display: Display) -> None:
+    """Predict the videos that the config of an ensemble asks for, and say what may follow."""
+    from lp_pipeline.builders.videos import videos_to_predict
+    from lp_pipeline.cli.predict import Predict
+    from lp_pipeline.config.load import load_config
+
+    config = load_config(ensemble / CONFIG_FILE).config
+    if videos := videos_to_predict(config):
+        draw = config.eval.save_vids_after_training
+        Predict(ensemble, videos, labeled_video=draw, resume=True).run()
+    display.message(f"next: litpose predict {quoted(ensemble)} YOUR_VIDEO --labeled-video")
 
 
 def _finish(setup: TrainingSetup, loaded: LoadedConfig, model_dir: Path, display: Display) -> None:

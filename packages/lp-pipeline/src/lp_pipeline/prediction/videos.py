@@ -19,6 +19,7 @@ from lp_analysis.tracks import FileTracking, LinkedRows, TrackingOptions, write_
 from lp_core.display import SILENT, Display
 from lp_core.poses import concatenate
 from lp_data.inference.cuts import opened_to_predict
+from lp_data.inference.ensemble import EnsembleHandler
 from lp_data.inference.handler import PredictionHandler
 from lp_data.regions import Boxes
 from lp_data.video.open import open_video
@@ -39,6 +40,7 @@ class VideoPredictor:
         style: How to draw.
         reader: A registered video reader, or ``auto``.
         display: Where to report to.
+        members: Names of the members of an ensemble, where their tables are to be written too.
     """
 
     handler: PredictionHandler
@@ -49,6 +51,7 @@ class VideoPredictor:
     reader: str = "auto"
     display: Display = SILENT
     animals: AnimalPredictor | None = None
+    members: tuple[str, ...] = ()
 
     def predict(
         self, video: Path, table: Path, *, resume: bool = False, boxes: Boxes | None = None
@@ -113,9 +116,15 @@ class VideoPredictor:
         self, table: Path, identity: str, resume: bool
     ) -> AbstractContextManager[OpenTable]:
         """`lp_analysis.prediction.video_tables.open_table` with what this predictor writes."""
-        scorer, known = self.scorer, self.calibration
         return open_table(
-            table, self._names, identity, scorer=scorer, calibration=known, resume=resume
+            table,
+            self._names,
+            identity,
+            scorer=self.scorer,
+            calibration=self.calibration,
+            resume=resume,
+            ensemble=isinstance(self.handler, EnsembleHandler),
+            members=self.members,
         )
 
     def finish(

@@ -67,7 +67,7 @@ def train(
     setup = prepare(loaded.config, display)
     check_beforehand(loaded, setup, display)
     with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
-        _start_model_dir(loaded, model_dir, held, overwrite=overwrite)
+        start_model_dir(loaded, model_dir, held, overwrite=overwrite)
         tell_stale(held, display)
         return fit_all(setup, model_dir, display)
 
@@ -144,7 +144,7 @@ def _check_holds_no_data(config: Config, model_dir: Path) -> None:
             )
 
 
-def _start_model_dir(
+def start_model_dir(
     loaded: LoadedConfig, model_dir: Path, lock: TrainingLock, *, overwrite: bool
 ) -> None:
     """Make the folder, or empty it, and put a copy of the labels and the resolved config there."""
