@@ -1,8 +1,8 @@
 """Plug-ins: what distributions register under Python entry points.
 
-A distribution adds a tracker, a backbone, a loss, a video reader, an augmentation, a region source
-or a runtime by one line of its own pyproject.toml, in one of the groups below. The distributions of
-lp come in by the same door.
+A distribution adds a tracker, a backbone, a loss, a video reader, an augmentation, a region source,
+a runtime or a command of ``litpose`` by one line of its own pyproject.toml, in one of the groups
+below. The distributions of lp come in by the same door.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ VIDEO_READERS = "lp.video_readers"
 AUGMENTATIONS = "lp.augmentations"
 REGION_SOURCES = "lp.region_sources"
 RUNTIMES = "lp.runtimes"
+COMMANDS = "lp.commands"
 
 _KINDS = {
     MODELS: "model type",
@@ -28,6 +29,7 @@ _KINDS = {
     AUGMENTATIONS: "augmentation",
     REGION_SOURCES: "region source",
     RUNTIMES: "runtime",
+    COMMANDS: "command",
 }
 
 

@@ -22,7 +22,7 @@ from lp_pipeline.cli.export import Export
 from lp_pipeline.cli.inspect import Check, CheckConfig, Inspect, ShowConfig, ShowSchema
 from lp_pipeline.cli.options import Command, add_command
 from lp_pipeline.cli.outliers import Outliers
-from lp_pipeline.cli.plugins import ListPlugins, NewModel
+from lp_pipeline.cli.plugins import ListPlugins, NewModel, registered_commands
 from lp_pipeline.cli.predict import Predict
 from lp_pipeline.cli.preview import Preview
 from lp_pipeline.cli.render import Render
@@ -119,6 +119,8 @@ def options(
 for group, commands in COMMANDS.items():
     for name, command in commands.items():
         add_command(app, command, name, group)
+for name, command, group in registered_commands():
+    add_command(app, command, name, group)
 config_app = typer.Typer(help="Look at a config.", no_args_is_help=True, rich_markup_mode=None)
 for name, command in CONFIG_COMMANDS.items():
     add_command(config_app, command, name)

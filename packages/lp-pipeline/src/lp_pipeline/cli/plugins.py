@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -13,14 +14,17 @@ from lp_core.paths import check_output_folder
 from lp_core.registry import (
     AUGMENTATIONS,
     BACKBONES,
+    COMMANDS,
     LOSSES,
     MODELS,
     REGION_SOURCES,
     RUNTIMES,
     VIDEO_READERS,
+    PluginError,
+    load_plugin,
     registered,
 )
-from lp_pipeline.cli.options import one_of
+from lp_pipeline.cli.options import Command, one_of
 from lp_pipeline.printing import say
 
 GROUPS = {
@@ -31,6 +35,7 @@ GROUPS = {
     "augmentations": AUGMENTATIONS,
     "region-sources": REGION_SOURCES,
     "runtimes": RUNTIMES,
+    "commands": COMMANDS,
 }
 """What can be listed."""
 
@@ -78,3 +83,26 @@ class NewModel:
         say(f"next: pip install -e {folder} pytest")
         say(f"      pytest {folder}")
         say(f"      litpose train CONFIG model.model_type={self.name}")
+
+
+def registered_commands() -> Iterator[tuple[str, type[Command], str]]:
+    """The name, the class and the heading of each command that a distribution registers.
+
+    One that cannot be imported says so when it is called; the others are not hindered by it.
+    """
+    for name in registered(COMMANDS):
+        try:
+            kind = cast("type[Command]", load_plugin(COMMANDS, name))
+        except PluginError as error:
+            kind = _broken(error)
+        yield name, kind, getattr(kind, "group", "Plug-ins")
+
+
+def _broken(error: PluginError) -> type[Command]:
+    class Broken:
+        """A command that cannot be imported."""
+
+        def run(self) -> None:
+            raise error
+
+    return Broken

@@ -17,7 +17,16 @@ from lp_pipeline.printing import say
 if TYPE_CHECKING:
     from lp_pipeline.config.load import LoadedConfig
 
-_OURS = ("lp_core", "lp_models", "lp_data", "lp_io", "lp_analysis", "lp_synthetic", "lp_pipeline")
+_OURS = (
+    "lp_core",
+    "lp_models",
+    "lp_data",
+    "lp_io",
+    "lp_analysis",
+    "lp_synthetic",
+    "lp_pipeline",
+    "lp_app",
+)
 _LOGGERS = ("pytorch_lightning", "lightning_fabric", "timm")
 _MODULES = r"(pytorch_lightning|lightning_fabric|torch|timm)\b"
 
