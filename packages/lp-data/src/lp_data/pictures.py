@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from lp_core.atomic import atomic_write
 from lp_core.errors import LPError
 from lp_core.image_source import ImageSource
 from lp_core.video import VideoSource
@@ -217,14 +218,14 @@ def _written(picture: Picture, target: Path) -> Picture:
         done, encoded = False, np.empty(0, np.uint8)
     if not done:
         raise ImageFileError(f"no picture can be written as '{target.suffix}'", where=target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(encoded.tobytes())
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(encoded.tobytes())
     return picture
 
 
 def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, target)
+    with atomic_write(target) as temporary:
+        shutil.copyfile(file, temporary)
 
 
 def count_neighbours(images: Sequence[ImageSource]) -> int:
