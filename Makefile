@@ -8,6 +8,9 @@ SYNCED := .venv/.synced
 TESTS = LD_LIBRARY_PATH="$$($(RUN) python tools/link_ffmpeg.py)" OMP_NUM_THREADS=1 \
 	$(RUN) pytest -q -n 2 --dist loadfile
 
+# the sources of the app's client, which is built into lp-app when they change
+CLIENT := $(shell find packages/lp-app/client/src packages/lp-app/client/package-lock.json -type f)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format docs bench clean
 
@@ -43,7 +46,7 @@ bench: $(SYNCED)  ## Measure speed
 clean:  ## Remove the environment and every cache
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(SYNCED): Makefile pyproject.toml $(wildcard packages/*/pyproject.toml) | $(filter .tools/%,$(UV))
+$(SYNCED): Makefile pyproject.toml $(wildcard packages/*/pyproject.toml) $(CLIENT) | $(filter .tools/%,$(UV))
 	$(UV) sync --all-packages --all-extras --compile-bytecode
 	@touch $@
 

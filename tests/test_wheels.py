@@ -13,6 +13,7 @@ OTHERS = (
     "lp_synthetic",
     "lp_runtime",
     "lp_pipeline",
+    "lp_app",
 )
 
 # What each distribution can do with nothing of ours but what it depends on.
@@ -84,12 +85,25 @@ SMOKE = {
         "    raise SystemExit('an empty folder was taken for an exported model')\n",
     ),
     "lp-pipeline": (
-        set(OTHERS),
+        set(OTHERS) - {"lp_app"},
         "import subprocess, sys, pathlib\n"
         "command = pathlib.Path(sys.executable).with_name('litpose')\n"
         "assert 'predict' in subprocess.run([command, '--help'], capture_output=True, text=True,"
         " check=True).stdout\n"
         "from lp_pipeline.config.load import load_config\n",
+    ),
+    "lp-app": (
+        set(OTHERS),
+        "import subprocess, sys, pathlib, re, urllib.request\n"
+        "command = pathlib.Path(sys.executable).with_name('litpose')\n"
+        "app = subprocess.Popen([command, 'app', 'new', '--no-browser'], stdout=subprocess.PIPE,"
+        " text=True)\n"
+        "address = re.search(r'http\\S+', app.stdout.readline())[0]\n"
+        "opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())\n"
+        "page = opener.open(address).read().decode()\n"
+        'script = re.search(r\'src="(/assets/[^"]+)"\', page)[1]\n'
+        "assert opener.open(address.split('/?')[0] + script).read()\n"
+        "app.terminate()\n",
     ),
 }
 

@@ -1,0 +1,1 @@
+"""Frames of videos by their exact index, as JPEG, cached and read ahead of the playhead."""

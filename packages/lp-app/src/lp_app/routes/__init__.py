@@ -1,0 +1,1 @@
+"""What the server answers; every route is checked by `lp_app.guard` first."""
