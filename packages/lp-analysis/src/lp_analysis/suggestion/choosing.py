@@ -18,7 +18,7 @@ from lp_analysis.metrics.outliers import Outlier, worst_frames
 POOL = 8
 """Candidates for each frame that is chosen by its score."""
 
-_ALIKE = 0.1  # share of the usual distance below which two frames are near-duplicates
+_ALIKE = 0.1  # share of the root mean square distance below which two frames are near-duplicates
 _EVEN = 0.5  # share of the frames that is dealt out evenly over the videos
 
 Features = Float[ndarray, "_frames features"]
@@ -126,7 +126,8 @@ def _diverse(
     scores: Float[ndarray, " frames"], looks: Features, labelled: Features, count: int, seed: int
 ) -> list[int]:
     """The best candidate of each cluster, and then the best others, but no near-duplicates."""
-    near = _ALIKE * float(np.median(pdist(looks))) if len(looks) > 1 else 0.0
+    # not the median, which is 0 where most frames show one and the same
+    near = _ALIKE * float(np.sqrt((pdist(looks) ** 2).mean())) if len(looks) > 1 else 0.0
     cluster = _clusters(looks, count, seed)
     by_score = np.argsort(-scores, kind="stable").tolist()
     leader = {int(cluster[place]): place for place in reversed(by_score)}
