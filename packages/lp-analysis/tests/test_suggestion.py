@@ -30,6 +30,7 @@ from lp_data.labels import read_labels
 from lp_data.testing.encoding import draw_code, read_codes
 from lp_data.video.writer import VideoWriter
 from lp_io.predictions import read_predictions
+from lp_io.predictions.covariance import write_covariance
 
 FRAMES = 240
 NAMES = ("nose", "neck", "tail")
@@ -108,6 +109,23 @@ def test_where_models_disagree_is_suggested(predicted):
     (frame,) = [each for each in frames_of(found) if 77 <= each < 80]
     # members at 0, 12 and 24 px along both axes
     assert reason_of(found, frame) == "the models disagree on tail, by 17.0 px"
+
+
+def test_covariances_of_an_ensemble_are_its_disagreement(predicted):
+    one = predicted()
+    covariance = np.tile(np.eye(2), (FRAMES, 3, 1, 1))
+    covariance[90, 1] = [[90.0, 20], [20, 54]]
+    write_covariance(one.table, NAMES, list(map(str, range(FRAMES))), covariance)
+    found = suggest_frames([one], SuggestionOptions(count=4, apart=10))
+    assert reason_of(found, 90) == "the models disagree on neck, by 12.0 px"
+    weights = label_weights(one, FRAMES, labels_of_size(200))
+    np.testing.assert_allclose(weights[90, 1], 0.95 * np.exp(-0.72), rtol=1e-4)  # 12 of 10 px
+
+
+def labels_of_size(diagonal):
+    """A labelled pose of that size, so that 5 % of it is the radius."""
+    points = np.array([[[0.0, 0], [0, 0], [0.6 * diagonal, 0.8 * diagonal]]])
+    return PoseTable(Skeleton(NAMES), points, ("a.png",))
 
 
 def test_members_of_other_keypoints_are_refused(predicted, film, tmp_path):

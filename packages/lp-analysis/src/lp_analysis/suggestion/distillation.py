@@ -20,7 +20,7 @@ from lp_analysis.errors import SuggestionError
 from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.suggestion.appearance import features_of_videos
 from lp_analysis.suggestion.choosing import POOL, choose_frames
-from lp_analysis.suggestion.evidence import ensemble_spread
+from lp_analysis.suggestion.evidence import spread_of_video
 from lp_analysis.suggestion.extraction import (
     Extracted,
     check_keypoints,
@@ -159,8 +159,9 @@ def label_weights(
     shown = ShownConfidence.of_table(each.table)
     weights = np.concatenate([shown(confidence) for _, confidence in predictions.chunks()])
     off: list[PerKeypoint] = []
-    if len(each.members) > 1:
-        off.append(ensemble_spread([VideoPredictions(m, frames) for m in each.members]))
+    spread = spread_of_video(each.table, each.members, frames)
+    if spread is not None:
+        off.append(spread)
     if smoothed is not None:
         off.append(_distance(predictions, VideoPredictions(smoothed, frames)))
     radius = usual_radius(labels.points) if off else None

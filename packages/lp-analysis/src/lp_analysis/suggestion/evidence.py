@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from lp_analysis.metrics.suspicious_animals import (
 )
 from lp_analysis.tracks.review import Doubt
 from lp_io.predictions import AnimalPredictions, VideoPredictions
+from lp_io.predictions.covariance import covariance_path, read_covariance
 from lp_io.predictions.video import Likelihood
 
 UNSURE_KEYPOINTS = "unsure_keypoints"
@@ -77,6 +79,31 @@ def evidence_of_video(
     unsure = np.nansum(1 - metrics.confidence, axis=1, keepdims=True)
     more[UNSURE_KEYPOINTS] = unsure.astype(np.float32)
     return replace(metrics, values={**more, **metrics.values})
+
+
+def spread_of_video(table: Path, members: Sequence[Path], frames: int) -> PerKeypoint | None:
+    """(N, K) how far models disagree on the predictions of a video of N frames, in frame px.
+
+    Args:
+        table: The predictions.
+        members: Those of several models; where they are fewer than two, the covariances that an
+            ensemble has written beside the table are taken.
+        frames: N.
+
+    Returns:
+        The standard deviation of each position, the root of the trace of its covariance; None where
+        there is neither.
+
+    Raises:
+        PoseError: A table cannot be read.
+        SuggestionError: The members are not of the same keypoints and frames.
+    """
+    if len(members) > 1:
+        return ensemble_spread([VideoPredictions(member, frames) for member in members])
+    if not covariance_path(table).is_file():
+        return None
+    parts = [np.trace(some, axis1=-2, axis2=-1) for some in read_covariance(table)]
+    return np.sqrt(np.concatenate(parts)).astype(np.float32)
 
 
 def ensemble_spread(members: Sequence[VideoPredictions]) -> PerKeypoint:

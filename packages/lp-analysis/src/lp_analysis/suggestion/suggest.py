@@ -16,7 +16,7 @@ from lp_analysis.metrics.frame_metrics import FrameMetric
 from lp_analysis.metrics.suspicious import Suspicion, VideoMetrics
 from lp_analysis.suggestion.appearance import features_of_videos, survey_videos
 from lp_analysis.suggestion.choosing import POOL, FeaturesOf, FrameScores, choose_frames
-from lp_analysis.suggestion.evidence import ensemble_spread, evidence_of_video, in_words
+from lp_analysis.suggestion.evidence import evidence_of_video, in_words, spread_of_video
 from lp_analysis.suggestion.ranking import RankedFrames, rank_frames
 from lp_analysis.tracks.files import review_path
 from lp_analysis.tracks.review import read_review
@@ -59,7 +59,8 @@ class PredictedVideo:
     Attributes:
         video: The video.
         table: The predictions of the model.
-        members: Of an ensemble, the predictions of each of its models.
+        members: Of several models, the predictions of each; an ensemble has its covariances beside
+            the table.
     """
 
     video: Path
@@ -244,13 +245,12 @@ def _evidence(
         raise SuggestionError(
             "the members of an ensemble are compared for one animal only", where=each.table
         )
-    members = [VideoPredictions(table, frames) for table in each.members]
     return evidence_of_video(
         predictions,
         pose_metrics,
         threshold=options.threshold,
         confidence=ShownConfidence.of_table(each.table),
-        spread=ensemble_spread(members) if len(members) > 1 else None,
+        spread=None if several else spread_of_video(each.table, each.members, frames),
         doubts=read_review(review) if several and review.is_file() else (),
     )
 
