@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lp_analysis.confidence.stored import CALIBRATION, stored_calibration
+from lp_analysis.confidence.stored import CALIBRATION, stated_radius, stored_calibration
 from lp_analysis.labeled_predictions import calibrate_model
 from lp_io.checkpoint import annotate_model, load_model, read_manifest, save_model
 from lp_pipeline.errors import PredictionError
@@ -30,23 +30,30 @@ def without(model_dir, tmp_path):
     return folder
 
 
-def test_training_calibrates_about_five_percent_of_the_animals_size(model_dir, project):
+def test_training_calibrates_on_the_validation_labels_for_each_keypoint(model_dir, project):
     calibration = stored_calibration(read_manifest(model_dir))
     labels = pd.read_csv(project.label_file, header=[0, 1, 2], index_col=0)
     points = labels.loc[:, labels.columns.get_level_values(2).isin(["x", "y"])]
     points = points.to_numpy(float).reshape(len(labels), -1, 2)
     extent = np.nanmax(points, axis=1) - np.nanmin(points, axis=1)
-    assert calibration.radius == pytest.approx(0.05 * np.median(np.hypot(*extent.T)))
+    size = np.median(np.hypot(*extent.T))
     errors = pd.read_csv(model_dir / "predictions_pixel_error.csv", index_col=0)
-    held_out = errors[errors["set"] == "validation"].drop(columns="set")
-    assert calibration.points == held_out.notna().to_numpy().sum()
+    held_out = errors[errors["set"] == "validation"].drop(columns="set").to_numpy()
+    assert calibration.points == np.isfinite(held_out).sum()
+    radii = calibration.radii_of(held_out.shape[1])
+    assert len(calibration.radii) == len(radii)
+    assert (radii >= 0.01 * size - 1e-9).all()
+    assert (radii <= 0.05 * size + 1e-9).all()
+    # keypoints with larger errors do not count as right further away than 5 % of the animal
+    worst, best = np.nanmedian(held_out, axis=0).argsort()[[-1, 0]]
+    assert radii[worst] >= radii[best]
 
 
 def test_labelled_frames_get_a_probability_beside_their_likelihood(model_dir):
     calibration = stored_calibration(read_manifest(model_dir))
     calibrated = pd.read_csv(model_dir / "predictions_calibrated_confidence.csv", index_col=0)
     predictions = table_of(model_dir / "predictions.csv")
-    assert calibrated.index.name == f"within {calibration.radius:.4g} px"
+    assert calibrated.index.name == stated_radius(calibration)
     assert list(calibrated.index) == list(predictions.index)
     assert list(calibrated["set"]) == list(predictions.iloc[:, -1])
     expected = calibration.probability(likelihood_in(model_dir / "predictions.csv"))
@@ -64,9 +71,9 @@ def test_a_video_gets_a_probability_for_each_row_also_elsewhere(
     outcome = litpose("predict", alone, project.test_video, "-o", tmp_path)
     assert outcome.code == 0, outcome.err
     calibration = stored_calibration(read_manifest(model_dir))
-    assert f"within {calibration.radius:.4g} px of the truth" in " ".join(outcome.out.split())
+    assert f"{stated_radius(calibration)} of the truth" in " ".join(outcome.out.split())
     found = pd.read_csv(tmp_path / "test_calibrated_confidence.csv", index_col=0)
-    assert found.index.name == f"within {calibration.radius:.4g} px"
+    assert found.index.name == stated_radius(calibration)
     expected = calibration.probability(likelihood_in(tmp_path / "test.csv"))
     np.testing.assert_allclose(found.to_numpy(), expected, atol=1e-4)
     # the compatible table stays as it was

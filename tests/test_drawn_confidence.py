@@ -37,8 +37,8 @@ def desk(tmp_path):
     return tmp_path
 
 
-def calibrate(folder):
-    (folder / "t_source.json").write_text(json.dumps({"confidence_calibration": CALIBRATION}))
+def calibrate(folder, calibration=CALIBRATION):
+    (folder / "t_source.json").write_text(json.dumps({"confidence_calibration": calibration}))
 
 
 def drawn_frames(litpose, folder, *options):
@@ -64,12 +64,25 @@ def test_the_calibrated_confidence_is_drawn_where_the_model_carries_one(litpose,
     calibrate(desk)
     frames, said = drawn_frames(litpose, desk)
     assert frames == list(range(6))
-    assert "drawn: 50 % of the keypoints, those of at least 0.9 in calibrated confidence" in said
+    assert "drawn: 50 % of the keypoints, those of at least 0.884 in calibrated confidence" in said
     assert "within 6.1 px" in said
     frames, said = drawn_frames(litpose, desk, "--threshold", 0.98)
     assert frames == []
     assert "--threshold lowers it" in said
     assert drawn_frames(litpose, desk, "--threshold", 0)[0] == list(range(FRAMES))
+
+
+def test_a_model_that_is_never_sure_still_has_its_surest_keypoints_drawn(litpose, desk):
+    calibrate(desk, {**CALIBRATION, "log_odds": [-3.0, 0.5]})  # 0.62 at most
+    frames, said = drawn_frames(litpose, desk)
+    assert frames == list(range(6))
+    assert "those of at least 0.56 in calibrated confidence" in said
+    frames, said = drawn_frames(litpose, desk, "--threshold", 0.9)
+    assert frames == []
+    assert "those of at least 0.9 in" in said
+    arguments = ("outliers", desk, desk / "v.mp4", "--predictions", desk / "t.csv", "--no-clips")
+    judged = litpose(*arguments, "--count", 1, "--length", 3)
+    assert "judged: 50 % of the keypoints, those of at least 0.56 in" in judged.out
 
 
 def test_outliers_judge_by_the_calibrated_confidence(litpose, desk):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +16,15 @@ from lp_analysis.confidence.calibration import (
     ConfidenceCalibration,
     cross_calibrated,
     fit_calibration,
+    label_radii,
     pose_size,
 )
 from lp_analysis.confidence.monotone import fit_logistic, fit_steps
+from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import draw_reliability, reliability_curve
 from lp_analysis.figures.theme import DARK, new_figure, png
+from lp_core.poses import Skeleton
 
 
 def _sample(count, seed=0, sharpness=0.4, shift=-1.0):
@@ -175,7 +179,9 @@ def test_calibration_survives_json():
 @pytest.mark.parametrize(
     "damage",
     [
-        {"format": 2},
+        {"format": 3},
+        {"format": 2, "radii": [1.0, -1.0]},
+        {"format": 2, "radii": [1.0, "far"]},
         {"scores": [1.0, 0.0]},
         {"log_odds": [1.0]},
         {"log_odds": [1.0, 0.0]},
@@ -190,6 +196,74 @@ def test_damaged_calibration_is_refused(damage):
     assert ConfidenceCalibration.from_dict(good).points == 9
     with pytest.raises(EvaluationError):
         ConfidenceCalibration.from_dict(good | damage)
+
+
+def _noisy_labels(noise, sizes=(100.0,), rows=400, off=0.0):
+    """Labels of an animal of a size in each view, and errors of such a noise."""
+    random = np.random.default_rng(5)
+    corners = np.array([[0.0, 0.0], [0.6, 0.8], [0.3, 0.4]])
+    views = [1000 * view + size * corners for view, size in enumerate(sizes)]
+    points = np.concatenate(views)[None] + random.uniform(0, 9, (rows, 1, 2))
+    errors = np.hypot(*random.normal(0, noise, (2, rows, len(points[0])))) + off
+    return points, errors
+
+
+def test_what_counts_as_right_is_three_deviations_of_the_noise_of_each_keypoint():
+    points, errors = _noisy_labels([0.5, 1.0, 1.5])
+    errors[::7] = 300.0  # large mistakes are no label noise
+    skeleton = Skeleton(("a", "b", "c"))
+    radii = label_radii(points, errors, skeleton)
+    np.testing.assert_allclose(radii, [1.5, 3.0, 4.5], rtol=0.3)
+    assert radii[0] < radii[1] < radii[2]
+    bad = label_radii(points, errors + 50, skeleton)
+    np.testing.assert_allclose(bad, 5.0, rtol=1e-3)  # 5 % of the animal
+    good = label_radii(points, errors / 100, skeleton)
+    np.testing.assert_allclose(good, 1.0, rtol=1e-3)
+
+
+def test_mirrored_views_in_one_frame_do_not_make_the_radius_larger():
+    points, errors = _noisy_labels(9.0, sizes=(100.0, 40.0))
+    names = ("a_top", "b_top", "c_top", "a_side", "b_side", "c_side")
+    groups = tuple(zip(names[:3], names[3:], strict=True))
+    radii = label_radii(points, errors, Skeleton(names, mirrored=groups))
+    np.testing.assert_allclose(radii, [5.0] * 3 + [2.0] * 3, rtol=1e-6)
+    assert label_radii(points, errors, Skeleton(names)).min() > 20
+
+
+def test_a_keypoint_with_few_labels_has_the_usual_radius():
+    points, errors = _noisy_labels([0.7, 0.7, 1.6])
+    errors[2:, 2] = np.nan
+    few = label_radii(points, errors, Skeleton(("a", "b", "c")))
+    assert few[2] < 1.5 * few[0]
+    errors[:, 2] = np.nan
+    without = label_radii(points, errors, Skeleton(("a", "b", "c")))
+    np.testing.assert_allclose(without[2], np.median(without[:2]), rtol=0.1)
+    assert label_radii(points[:, :1], errors[:, :1], Skeleton(("a",))) is None
+
+
+def test_each_keypoint_is_right_within_its_own_radius():
+    random = np.random.default_rng(2)
+    errors = np.hypot(*random.normal(0, [1.0, 10.0], (2, 2000, 2)))
+    likelihood = np.full(errors.shape, 0.8)
+    radii = np.array([2.0, 20.0])
+    calibration = fit_calibration(likelihood, errors, radii)
+    share = 1 - math.exp(-2)  # within two deviations
+    np.testing.assert_allclose(calibration.probability(likelihood[0]), share, atol=0.02)
+    assert fit_calibration(likelihood, errors, 2.0).probability(likelihood[0])[0] < 0.5
+    np.testing.assert_array_equal(calibration.radii_of(2), radii)
+    np.testing.assert_array_equal(calibration.radii_of(3), [11.0] * 3)  # other keypoints
+    text = json.dumps(calibration.to_dict(), allow_nan=False)
+    assert ConfidenceCalibration.from_dict(json.loads(text)) == calibration
+
+
+def test_calibrations_of_earlier_versions_have_one_radius():
+    old = {"format": 1, "radius": 5.0, "points": 9, "scores": [-1.0, 1.0], "log_odds": [0.0, 2.0]}
+    calibration = ConfidenceCalibration.from_dict(old)
+    np.testing.assert_array_equal(calibration.radii_of(3), [5.0] * 3)
+    assert stated_radius(calibration) == "within 5 px"
+    assert calibration.to_dict() == old
+    own = replace(calibration, radii=(2.0, 5.0, 6.25))
+    assert stated_radius(own) == "within 2 to 6.25 px (by keypoint)"
 
 
 def test_nothing_to_calibrate_on_is_refused():
@@ -255,7 +329,7 @@ def test_reliability_plot_shows_each_curve_and_the_radius():
     axes = figure.add_subplot()
     curves = {"likelihood": reliability_curve(likelihood, errors <= 5)}
     curves["calibrated"] = reliability_curve(truth, errors <= 5)
-    draw_reliability(axes, curves, 5.0, DARK)
+    draw_reliability(axes, curves, "within 5 px", DARK)
     np.testing.assert_allclose(axes.lines[1].get_ydata(), curves["likelihood"].observed)
     assert "5 px" in axes.get_ylabel()
     assert png(figure, dpi=40)[:4] == b"\x89PNG"

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lp_analysis.confidence.calibration import fit_calibration, usual_radius
+from lp_analysis.confidence.calibration import fit_calibration, label_radii
+from lp_analysis.confidence.stored import stated_radius
 from lp_analysis.errors import EvaluationError
 from lp_analysis.figures.reliability import reliability_curve
 from lp_analysis.labeled_predictions import LabeledPrediction, write_labeled_prediction
@@ -23,11 +24,7 @@ from lp_analysis.metrics.curves import Curve, TrainingCurves
 from lp_analysis.metrics.metric_files import MetricTable, read_metric_file
 from lp_analysis.metrics.outliers import Outlier, clip_around, worst_frames
 from lp_analysis.rendering.style import DrawingStyle
-from lp_analysis.report.content import (
-    reported_confidence,
-    training_facts,
-    worst_frame_pictures,
-)
+from lp_analysis.report.content import training_facts, worst_frame_pictures
 from lp_analysis.report.page import duration, render_page, write_report
 from lp_analysis.report.parts import (
     CaptionedPicture,
@@ -35,6 +32,7 @@ from lp_analysis.report.parts import (
     ReportedVideo,
     TrainingReport,
 )
+from lp_analysis.report.reliability import kept_promises, reported_confidence
 from lp_analysis.report.videos import reported_video
 from lp_core.errors import PoseError
 from lp_core.poses import PoseTable, Skeleton, Visibility
@@ -60,7 +58,18 @@ def _report(name="paw"):
         curves=TrainingCurves({"train_supervised_loss": curve, "val_supervised_loss": curve}),
         worst_frames=[picture],
         confidence=ReportedConfidence(
-            {name: reliability_curve(probability, random.random(50) < probability)}, 5.0, "Tested."
+            {name: reliability_curve(probability, random.random(50) < probability)},
+            "within 5 px",
+            "Tested.",
+            splits={"test": reliability_curve(probability, random.random(50) < probability)},
+            promises=kept_promises(
+                name,
+                (name, "tail"),
+                np.full((40, 2), 0.9),
+                np.arange(80.0).reshape(40, 2),
+                np.array([5.0, 6.0]),
+            ),
+            warnings=(f"{name} is too sure",),
         ),
         videos=[
             ReportedVideo(
@@ -318,12 +327,13 @@ def test_confidence_is_judged_on_test_frames_that_calibration_did_not_see(tmp_pa
     labels, _ = _labels(tmp_path, ["validation"] * 20 + ["test"] * 20)
     confidence = reported_confidence(labels)
     assert "test frames" in confidence.source
-    assert confidence.radius == usual_radius(labels.labels.points)
+    radii = label_radii(labels.labels.points, labels.errors[:20], labels.labels.skeleton)
     known = np.isfinite(labels.errors)
-    calibration = fit_calibration(labels.confidences[:20], labels.errors[:20], confidence.radius)
+    calibration = fit_calibration(labels.confidences[:20], labels.errors[:20], radii)
+    assert confidence.within == stated_radius(calibration)
     expected = reliability_curve(
         calibration.probability(labels.confidences[20:])[known[20:]],
-        labels.errors[20:][known[20:]] <= confidence.radius,
+        (labels.errors[20:] <= radii)[known[20:]],
     )
     np.testing.assert_array_equal(confidence.curves["calibrated"].predicted, expected.predicted)
     np.testing.assert_array_equal(confidence.curves["calibrated"].observed, expected.observed)
@@ -339,15 +349,83 @@ def test_confidence_uses_the_calibration_that_the_tracker_carries(tmp_path):
     assert reported_confidence(labels) is None
     calibration = fit_calibration(labels.confidences, labels.errors, 3.0)
     confidence = reported_confidence(labels, calibration=calibration)
-    assert confidence.radius == 3.0
+    assert confidence.within == "within 3 px"
     assert "calibrated" in confidence.curves
+
+
+def _promising(sets, right, seed=0, sure=0.9):
+    """Predictions of 40 px animals, keypoint ``k`` of which is right with probability right[k]."""
+    random = np.random.default_rng(seed)
+    rows, count = len(sets), len(right)
+    truth = np.tile(
+        np.stack([np.linspace(0, 32, count), np.linspace(0, 24, count)], 1), (rows, 1, 1)
+    )
+    away = np.where(random.random((rows, count)) < right, 0.5, 30.0)
+    names = tuple(f"keypoint {number}" for number in range(count))
+    table = PoseTable(Skeleton(names), truth, tuple(f"{seed}_{row}.png" for row in range(rows)))
+    confidences = np.full((rows, count), sure)
+    return LabeledPrediction.of(table, truth + away[..., None] * [1, 0], confidences, tuple(sets))
+
+
+_CALIBRATED = fit_calibration(np.full(1000, 0.9), np.repeat([0.5, 30.0], [900, 100]), 2.0)
+"""A confidence of 0.9 is right in 90 %."""
+
+
+def test_a_keypoint_whose_confidence_fails_is_named_with_what_to_do():
+    result = _promising(["test"] * 60, [0.9, 0.9, 0.4, 0.9])
+    confidence = reported_confidence(result, calibration=_CALIBRATED)
+    (warning,) = confidence.warnings
+    right = (result.errors[:, 2] <= 2).mean()
+    assert warning == (
+        "the confidence of keypoint 2 is too sure in the test frames: it promises 90 % within 2 px "
+        f"of the label, and {100 * right:.0f} % of 60 are: do not rely on it there; label more "
+        "frames in which it errs, and train again"
+    )
+    page = render_page(TrainingReport("a", confidence=confidence))
+    assert warning in page
+    assert f'<td class=" fails">{100 * right:.0f} %</td>' in page
+    assert page.count(' fails"') == 4  # two numbers of the keypoint, and of all together
+
+
+def test_a_confidence_that_keeps_its_promises_gives_no_warning():
+    result = _promising(["train"] * 60 + ["validation"] * 60 + ["test"] * 60, [0.9] * 4)
+    assert reported_confidence(result, calibration=_CALIBRATED).warnings == ()
+
+
+def test_a_confidence_that_is_too_cautious_is_told_but_not_for_frames_that_were_learned_from():
+    result = _promising(["train"] * 60 + ["test"] * 60, [1.0] * 3, sure=0.9)
+    low = fit_calibration(np.full(1000, 0.9), np.repeat([0.5, 30.0], [500, 500]), 2.0)
+    (warning,) = reported_confidence(result, calibration=low).warnings
+    assert "too cautious in the test frames: it promises 50 %" in warning
+    assert "lower threshold" in warning
+
+
+def test_other_label_files_are_judged_by_themselves():
+    result = _promising(["test"] * 60, [0.9] * 3)
+    other = _promising(["test"] * 30, [0.3, 0.3, 0.3], seed=1)
+    both = replace(result, others={"CollectedData_new.csv": other})
+    confidence = reported_confidence(both, calibration=_CALIBRATED)
+    (warning,) = confidence.warnings
+    assert "the keypoints is too sure in CollectedData_new.csv" in warning
+    assert "unlike those of the training: label some of them" in warning
+    assert list(confidence.splits) == ["test", "CollectedData_new.csv"]
+    promised = {p.keypoint: p for p in confidence.promises if p.where == "CollectedData_new.csv"}
+    for number, name in enumerate(result.labels.keypoint_names):
+        assert promised[name].observed == (other.errors[:, number] <= 2).mean()
+        assert promised[name].points == 30
+
+
+def test_keypoints_with_few_labels_are_said_to_be_beyond_judgement():
+    result = _promising(["test"] * 60, [0.9] * 3)
+    result.errors[5:, 1] = np.nan
+    (warning,) = reported_confidence(result, calibration=_CALIBRATED).warnings
+    assert "keypoint 1 cannot be judged in the test frames" in warning
 
 
 def test_too_few_labels_tell_nothing_of_confidence(tmp_path):
     labels, _ = _labels(tmp_path, ["train"] * 38 + ["validation", "test"])
     assert reported_confidence(labels) is None
     labels.labels.points[:], labels.errors[:] = np.nan, np.nan
-    assert usual_radius(labels.labels.points) is None
     assert reported_confidence(labels) is None
 
 

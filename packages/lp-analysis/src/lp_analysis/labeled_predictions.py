@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lp_analysis.confidence.calibration import ConfidenceCalibration, fit_calibration, usual_radius
+from lp_analysis.confidence.calibration import ConfidenceCalibration, fit_calibration, label_radii
 from lp_analysis.confidence.stored import CALIBRATION, calibrated_file
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import FrameMetric, pixel_error
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
 from lp_core.poses import PoseTable, Visibility, confidence_of, write_pose_csv
-from lp_io.checkpoint import annotate_model
+from lp_io.checkpoint import annotate_model, read_manifest
 from lp_io.predictions import read_predictions
 from lp_io.predictions.covariance import covariance_path, write_covariance
 from lp_io.predictions.source import weights_of, write_weights
@@ -34,11 +34,13 @@ class LabeledPrediction:
         labels: The labels.
         predictions: The predictions, with a confidence and a split.
         weights: The digest of the tracker's weights; None where it is not known.
+        others: Predictions of label files that are evaluated by themselves, by their names.
     """
 
     labels: PoseTable
     predictions: PoseTable
     weights: str | None = None
+    others: Mapping[str, LabeledPrediction] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -210,7 +212,7 @@ def write_labeled_prediction(
 def calibrate_model(model_dir: Path, result: LabeledPrediction) -> ConfidenceCalibration | None:
     """Fit the calibration on the validation frames, and keep it in the model's manifest.
 
-    It is about 5 % of the animal's size, which the labels tell.
+    It is about the radius of each keypoint that `label_radii` gives.
 
     Returns:
         None where the validation frames have too few labelled keypoints; the model then carries
@@ -221,9 +223,10 @@ def calibrate_model(model_dir: Path, result: LabeledPrediction) -> ConfidenceCal
     """
     validation = np.array(result.sets) == "validation"
     errors, likelihood = result.errors[validation], result.confidences[validation]
-    radius = usual_radius(result.labels.points)
-    if radius is None or np.isfinite(errors).sum() < FEWEST:
+    skeleton = read_manifest(model_dir).skeleton or result.labels.skeleton
+    radii = label_radii(result.labels.points, errors, skeleton)
+    if radii is None or np.isfinite(errors).sum() < FEWEST:
         return None
-    calibration = fit_calibration(likelihood, errors, radius)
+    calibration = fit_calibration(likelihood, errors, radii)
     annotate_model(model_dir, {CALIBRATION: calibration.to_dict()})
     return calibration

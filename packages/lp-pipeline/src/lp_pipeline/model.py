@@ -266,7 +266,7 @@ class Model:
             )
 
     def calibrated(self, confidences: Float[ndarray, ...]) -> Float[ndarray, ...]:
-        """The probability that a keypoint lies within ``calibration.radius`` of the truth.
+        """The probability that a keypoint lies within its ``calibration.radii_of`` of the truth.
 
         Args:
             confidences: What it predicted, of any shape.

@@ -1,4 +1,4 @@
-"""Turn ``likelihood`` into a probability: that the keypoint lies within a stated radius.
+"""Turn ``likelihood`` into a probability: that the keypoint lies within a radius of its own.
 
 ``likelihood`` ranks keypoints well but means nothing by itself: 0.9 of one tracker may be right
 half of the time. On labelled frames that were not trained on, one can count how often a keypoint of
@@ -19,15 +19,25 @@ from numpy import ndarray
 from lp_analysis.confidence.monotone import fit_logistic, fit_steps, from_log_odds, log_odds
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.frame_metrics import Keypoints, PerKeypoint
+from lp_core.poses import Skeleton
 
 ISOTONIC_POINTS, ISOTONIC_OF_EACH = 500, 50
 """Points, and points of each outcome, from which isotonic regression is trusted."""
 
-USUAL_FRACTION = 0.05
-"""The radius that confidences are usually about, as a fraction of `pose_size`."""
+_LARGEST_FRACTION, _LEAST_FRACTION = 0.05, 0.01
+"""The radii that confidences may be about, as fractions of `pose_size`."""
+
+_DEVIATIONS = 3.0
+_FROM_MEDIAN = 1 / math.sqrt(2 * math.log(2))
+"""From the median distance of normal errors in x and y to their standard deviation."""
+
+_DRAWN = 10.0
+"""Labels that the usual noise counts for in that of each keypoint."""
 
 _CERTAIN = 1e-6  # likelihoods are kept this far from 0 and 1
-_FORMAT = 1
+_ONE_RADIUS, _RADII = 1, 2
+"""The formats of calibrations with one radius, as earlier versions wrote them, and with several."""
+
 _FOLDS = 5
 
 
@@ -39,16 +49,31 @@ class ConfidenceCalibration:
     probability, and constant beyond its ends.
 
     Attributes:
-        radius: Frame px that the probability is about.
+        radius: Frame px that the probability is about; where keypoints differ, the median.
         points: How many labelled keypoints it was fitted on.
         scores: M log-odds of likelihoods, rising.
         log_odds: M log-odds of probabilities, not falling.
+        radii: Frame px of each of the K keypoints; empty where all have the same.
     """
 
     radius: float
     points: int
     scores: tuple[float, ...]
     log_odds: tuple[float, ...]
+    radii: tuple[float, ...] = ()
+
+    def radii_of(self, keypoints: int) -> Float[ndarray, " keypoints"]:
+        """The radius of each of so many keypoints in frame px.
+
+        A table with other keypoints than the model's has the usual radius for all.
+        """
+        known = len(self.radii) == keypoints
+        return np.array(self.radii) if known else np.full(keypoints, self.radius)
+
+    @property
+    def surest(self) -> float:
+        """The highest probability that a keypoint can get."""
+        return float(from_log_odds(np.array(max(self.log_odds))))
 
     def probability(self, likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:
         """Probability that a keypoint of that likelihood lies within the radius of the truth.
@@ -68,18 +93,18 @@ class ConfidenceCalibration:
 
         It is that of a normal distribution of which so many lie within the radius.
         """
-        surest = float(from_log_odds(np.array(max(self.log_odds))))
-        return self.radius / math.sqrt(-2 * math.log1p(-surest))
+        return self.radius / math.sqrt(-2 * math.log1p(-self.surest))
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as numbers and lists, for JSON."""
-        return {
-            "format": _FORMAT,
+        content = {
+            "format": _RADII if self.radii else _ONE_RADIUS,
             "radius": self.radius,
             "points": self.points,
             "scores": list(self.scores),
             "log_odds": list(self.log_odds),
         }
+        return content | ({"radii": list(self.radii)} if self.radii else {})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ConfidenceCalibration:
@@ -88,9 +113,9 @@ class ConfidenceCalibration:
         Raises:
             EvaluationError: It is not such, or is of another format.
         """
-        if content.get("format") != _FORMAT:
+        if content.get("format") not in (_ONE_RADIUS, _RADII):
             raise EvaluationError(
-                f"the confidence calibration is of format {content.get('format')!r}, not {_FORMAT}",
+                f"the confidence calibration is of the unknown format {content.get('format')!r}",
                 remedy="train again, or use the version of lp that wrote it",
             )
         try:
@@ -99,6 +124,7 @@ class ConfidenceCalibration:
                 points=int(content["points"]),
                 scores=tuple(_finite(value) for value in content["scores"]),
                 log_odds=tuple(_finite(value) for value in content["log_odds"]),
+                radii=tuple(_finite(value) for value in content.get("radii", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise EvaluationError(f"the confidence calibration is damaged: {error}") from error
@@ -107,12 +133,17 @@ class ConfidenceCalibration:
 
     def _check(self) -> None:
         rising = all(np.diff(self.scores) > 0) and all(np.diff(self.log_odds) >= 0)
+        if min(self.radii, default=1.0) <= 0:
+            raise EvaluationError("the confidence calibration is damaged: a radius is not positive")
         if not self.scores or len(self.scores) != len(self.log_odds) or not rising:
             raise EvaluationError("the confidence calibration is damaged: it is not a rising curve")
 
 
+Radius = float | int | Float[ndarray, " keypoints"]
+
+
 def fit_calibration(
-    likelihood: Float[ndarray, ...], errors: Float[ndarray, ...], radius: float | int
+    likelihood: Float[ndarray, ...], errors: Float[ndarray, ...], radius: Radius
 ) -> ConfidenceCalibration:
     """Fit the probability that a keypoint lies within ``radius`` of the truth.
 
@@ -121,15 +152,16 @@ def fit_calibration(
     Args:
         likelihood: From 0 to 1, of labelled frames that were not trained on, of any shape.
         errors: Their pixel errors in frame px, of the same shape; NaN where unlabelled.
-        radius: Frame px; for a fraction of the animal, multiply it by `pose_size`.
+        radius: Frame px, of all keypoints or, along the last axis, of each; see `label_radii`.
 
     Raises:
         EvaluationError: There is no point to fit, or the radius is not positive.
     """
-    if not (math.isfinite(radius) and radius > 0):
+    if not (np.isfinite(radius) & (np.asarray(radius) > 0)).all():
         raise EvaluationError(f"a radius of {radius} px", remedy="choose one above 0")
     known = np.isfinite(likelihood) & np.isfinite(errors)
-    scores, outcomes = _score(likelihood[known].astype(np.float64)), errors[known] <= radius
+    scores = _score(likelihood[known].astype(np.float64))
+    outcomes = (errors <= radius)[known]
     if scores.size == 0:
         raise EvaluationError(
             "there is no labelled keypoint to calibrate the confidence on",
@@ -142,7 +174,8 @@ def fit_calibration(
         curve = tuple(knots.tolist()), tuple(np.clip(log_odds(values), -bound, bound).tolist())
     else:
         curve = _line(*fit_logistic(scores, outcomes), len(scores))
-    return ConfidenceCalibration(float(radius), len(scores), *curve)
+    radii = tuple(radius.tolist()) if isinstance(radius, ndarray) else ()
+    return ConfidenceCalibration(float(np.median(radius)), len(scores), *curve, radii)
 
 
 def _boldest(points: int) -> float:
@@ -164,9 +197,7 @@ def _line(
     return tuple(knots.tolist()), tuple(values.tolist())
 
 
-def cross_calibrated(
-    likelihood: PerKeypoint, errors: PerKeypoint, radius: float | int
-) -> PerKeypoint:
+def cross_calibrated(likelihood: PerKeypoint, errors: PerKeypoint, radius: Radius) -> PerKeypoint:
     """Probabilities of frames from calibrations that did not see them, to judge calibration by.
 
     Frames are dealt to five parts, and the calibration of each part is fitted on the others. The
@@ -206,12 +237,57 @@ def pose_size(keypoints: Keypoints) -> float:
     return float(np.median(np.hypot(*(high - low).T)))
 
 
-def usual_radius(keypoints: Keypoints) -> float | None:
-    """5 % of the animal's size in frame px, by `pose_size`; None where labels do not tell it."""
+def label_radii(
+    keypoints: Keypoints, errors: Float[ndarray, "held_out keypoints"], skeleton: Skeleton
+) -> Float[ndarray, " keypoints"] | None:
+    """What counts as right for each keypoint: as near to the label as a second label would be.
+
+    That is three standard deviations of label noise, which 99 % of normal errors stay within, but
+    at least 1 % and at most 5 % of the animal's size as one view shows it: where mirrored views
+    share a frame, each has a size of its own. Labels that are made once do not tell their noise
+    apart from the tracker's, so it is estimated, from above, by the median error, to which large
+    mistakes do not count. That of few labels is drawn to the other keypoints'.
+
+    Args:
+        keypoints: (N, K, 2) all labels in frame px, NaN where missing.
+        errors: (M, K) pixel errors of frames that were not trained on; NaN where unlabelled.
+        skeleton: The K keypoints, with their mirrored groups.
+
+    Returns:
+        (K,) frame px; None where labels do not tell the animal's size.
+    """
+    sizes = _sizes_in_views(keypoints, skeleton)
+    if sizes is None:
+        return None
+    usual = _FROM_MEDIAN * (np.nanmedian(errors) if np.isfinite(errors).any() else np.inf)
+    noise = np.full(len(sizes), usual)
+    for place, own in enumerate(errors.T):
+        known = own[np.isfinite(own)]
+        if known.size and np.isfinite(usual):
+            weight = known.size / (known.size + _DRAWN)
+            noise[place] = usual + weight * (_FROM_MEDIAN * np.median(known) - usual)
+    largest = _LARGEST_FRACTION * sizes
+    return np.clip(_DEVIATIONS * noise, np.minimum(_LEAST_FRACTION * sizes, largest), largest)
+
+
+def _sizes_in_views(
+    keypoints: Keypoints, skeleton: Skeleton
+) -> Float[ndarray, " keypoints"] | None:
+    """(K,) how large the animal is in the view that shows a keypoint, in frame px."""
     try:
-        return USUAL_FRACTION * pose_size(keypoints) or None
+        whole = pose_size(keypoints)
     except EvaluationError:
         return None
+    sizes = np.full(len(skeleton), np.nan)
+    for names in zip(*skeleton.mirrored, strict=False):
+        places = skeleton.places(dict.fromkeys(names))
+        try:
+            sizes[places] = pose_size(keypoints[:, places])
+        except EvaluationError:
+            continue
+    usual = np.nanmedian(sizes) if np.isfinite(sizes).any() else whole
+    sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, usual)
+    return sizes if (sizes > 0).all() else None
 
 
 def _score(likelihood: Float[ndarray, ...]) -> Float[ndarray, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Float
@@ -10,7 +10,11 @@ from numpy import ndarray
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.confidence.stored import stated_radius
+from lp_analysis.rendering.style import DrawingStyle
 from lp_io.predictions.source import source_calibration
+
+_NEARLY = 0.9
+"""Of what the surest keypoints of a model reach, what counts as sure for this model."""
 
 _FEW = 0.5  # share of keypoints below which a threshold deserves a hint
 
@@ -41,6 +45,19 @@ class ShownConfidence:
         """The confidence for likelihoods of any shape."""
         return self.calibration.probability(likelihood) if self.calibration else likelihood
 
+    def reachable(self, threshold: float) -> float:
+        """A config's threshold, or a lower one if the model's surest keypoints do not reach it.
+
+        A model that is calibrated on few labels, or that errs often, is never sure of 0.9. So the
+        threshold is at most nine tenths of the probability that its surest keypoints have.
+        """
+        known = self.calibration
+        return threshold if known is None else min(threshold, _NEARLY * known.surest)
+
+    def reachable_style(self, style: DrawingStyle) -> DrawingStyle:
+        """A config's style with its `reachable` threshold."""
+        return replace(style, confidence_threshold=self.reachable(style.confidence_threshold))
+
     @property
     def described(self) -> str:
         """What it is, in words."""
@@ -55,6 +72,6 @@ class ShownConfidence:
         """
         hint = "; --threshold lowers it" if share < _FEW and threshold > 0 else ""
         return (
-            f"{what}: {100 * share:.0f} % of the keypoints, those of at least {threshold:g} in "
+            f"{what}: {100 * share:.0f} % of the keypoints, those of at least {threshold:.3g} in "
             f"{self.described}{hint}"
         )

@@ -2,7 +2,8 @@
 
 It lies beside the compatible ``likelihood``, in a table of its own:
 ``<stem>_calibrated_confidence.csv`` has a row per frame and a column per keypoint, and its first
-cell states the radius that the probabilities are about, such as ``within 6.1 px``.
+cell states the radius that the probabilities are about, such as ``within 6.1 px``, or that of the
+keypoints with the smallest and the largest one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def stored_calibration(manifest: Manifest) -> ConfidenceCalibration | None:
 
 def stated_radius(calibration: ConfidenceCalibration) -> str:
     """What the probabilities are about, in words."""
-    return f"within {calibration.radius:.4g} px"
+    least, most = (f"{part(calibration.radii, default=0):.3g}" for part in (min, max))
+    if not calibration.radii or least == most:
+        return f"within {calibration.radius:.4g} px"
+    return f"within {least} to {most} px (by keypoint)"
 
 
 @contextmanager

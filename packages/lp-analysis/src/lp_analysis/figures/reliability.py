@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,8 +14,12 @@ from matplotlib.ticker import PercentFormatter
 from numpy import ndarray
 
 from lp_analysis.errors import EvaluationError
-from lp_analysis.figures.theme import LIGHT, Theme, add_legend, style_axes
+from lp_analysis.figures.theme import LIGHT, Theme, add_legend, marker, style_axes
 
+FEWEST_JUDGED = 10
+"""Labels below which nothing is said of a promise."""
+
+_TENTH, _CHANCE = 0.1, 3.0
 _Z = 1.96  # of a 95 % interval
 
 
@@ -86,18 +91,87 @@ def _wilson(
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
+@dataclass(frozen=True)
+class KeptPromise:
+    """What the confidence of a keypoint promises, and what happened.
+
+    Attributes:
+        keypoint: Its name, or `lp_analysis.metrics.summary.ALL_KEYPOINTS`.
+        where: The split, or the label file.
+        radius: Frame px from the label within which it is right.
+        points: How many were labelled.
+        promised: The mean probability; NaN without points.
+        observed: The share that was right; NaN without points.
+        doubt: The standard deviation of that share if the promise holds.
+    """
+
+    keypoint: str
+    where: str
+    radius: float
+    points: int
+    promised: float
+    observed: float
+    doubt: float
+
+    @classmethod
+    def of(
+        cls,
+        keypoint: str,
+        where: str,
+        radius: float,
+        probability: Float[ndarray, " points"],
+        right: Bool[ndarray, " points"],
+    ) -> KeptPromise:
+        """Compare the probabilities of some points with what happened."""
+        points = len(right)
+        if points == 0:
+            return cls(keypoint, where, radius, 0, math.nan, math.nan, math.nan)
+        doubt = math.sqrt(float((probability * (1 - probability)).sum())) / points
+        means = float(probability.mean()), float(right.mean())
+        return cls(keypoint, where, radius, points, *means, doubt)
+
+    @property
+    def gap(self) -> float:
+        """The observed share minus the promised one."""
+        return self.observed - self.promised
+
+    @property
+    def verdict(self) -> str:
+        """``too sure`` or ``too cautious``; empty where it may be right.
+
+        The share is off by more than a tenth, and by more than chance explains (three standard
+        deviations), of 10 labels or more.
+        """
+        far = self.points >= FEWEST_JUDGED and abs(self.gap) > max(_TENTH, _CHANCE * self.doubt)
+        return ("too cautious" if self.gap > 0 else "too sure") if far else ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether to warn: frames that were learned from may well be better than promised."""
+        return bool(self.verdict) and not (self.where == "train" and self.gap > 0)
+
+
+LOOKS = {"likelihood": "train", "calibrated": "test"}
+"""Curves that look like those of a split."""
+
+
 def draw_reliability(
-    axes: Axes, curves: Mapping[str, ReliabilityCurve], radius: float, theme: Theme = LIGHT
+    axes: Axes,
+    curves: Mapping[str, ReliabilityCurve],
+    within: str,
+    theme: Theme = LIGHT,
+    title: str = "Reliability of the confidence",
 ) -> None:
     """Observed against promised probability; on the diagonal, promises are kept.
 
-    There may be up to four curves, and ``radius`` is the frame px that they are about.
+    Curves are named by `LOOKS`, by a split, or otherwise, and are about what lies ``within``, such
+    as ``within 5 px``.
     """
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=(0, (4, 4)))
-    looks = zip(("train", "test", "validation", "unused"), "s^oD", strict=True)
     entries: list[tuple[Artist, str]] = []
-    for (name, curve), (split, shape) in zip(curves.items(), looks, strict=False):
-        colour = theme.colour(split)
+    for name, curve in curves.items():
+        split = LOOKS.get(name, name)
+        colour, shape = theme.colour(split), marker(split)
         axes.vlines(curve.predicted, curve.low, curve.high, color=colour, alpha=0.5, linewidth=1.5)
         (line,) = axes.plot(
             curve.predicted,
@@ -112,9 +186,9 @@ def draw_reliability(
     style_axes(
         axes,
         theme,
-        title="Reliability of the confidence",
+        title=title,
         x="confidence",
-        y=f"keypoints within {radius:.3g} px",
+        y=f"keypoints {within}",
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))

@@ -23,6 +23,7 @@ def draw_video(
     style: DrawingStyle,
     reader: str = "auto",
     edges: Sequence[str] = (),
+    threshold: float | None = None,
     frames: Callable[[int], range] = range,
     display: Display = SILENT,
 ) -> None:
@@ -32,9 +33,10 @@ def draw_video(
         video: The video.
         table: Its predictions, in any of the formats.
         path: The MP4 to write.
-        style: How to draw.
+        style: How to draw, with the threshold of a config; see `ShownConfidence.reachable`.
         reader: A registered video reader, or ``auto``.
         edges: Keypoints to join, each as ``FIRST-SECOND``; none takes the skeleton of the style.
+        threshold: The least confidence of a keypoint to draw, in place of the style's.
         frames: Gives the consecutive frames to draw, of that many.
         display: Where to report to.
 
@@ -42,6 +44,9 @@ def draw_video(
         LPError: The video or the table cannot be read, or they do not belong together.
     """
     confidence = ShownConfidence.of_table(table)
+    style = confidence.reachable_style(style)
+    if threshold is not None:
+        style = replace(style, confidence_threshold=threshold)
     with open_video(video, reader=reader) as source:
         predictions = predictions_of_video(table, len(source), confidence)
         if predictions.note:

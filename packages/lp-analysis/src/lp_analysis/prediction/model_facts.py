@@ -42,3 +42,7 @@ def told_model(manifest: Manifest) -> Iterator[str]:
             f"calibrated confidence: the probability to lie {stated_radius(calibration)}, from "
             f"{calibration.points} labelled keypoints"
         )
+        radii = zip(manifest.keypoint_names, calibration.radii, strict=False)
+        told = ", ".join(f"{name} {radius:.3g} px" for name, radius in radii)
+        if told:
+            yield f"radius of each keypoint: {told}"

@@ -98,6 +98,7 @@ def render_session(
     style: DrawingStyle,
     reader: str,
     edges: Sequence[str],
+    threshold: float | None,
     frames: tuple[int, int | None],
     tell: Tell,
     task: Task,
@@ -108,9 +109,10 @@ def render_session(
         points: ``<session>_points3d.csv``, with the tables beside it.
         folder: Where the videos are.
         path: The MP4 to write.
-        style: How to draw.
+        style: How to draw, with the threshold of a config; see `ShownConfidence.reachable`.
         reader: A registered video reader, or ``auto``.
         edges: Keypoints to join, each as ``FIRST-SECOND``; none takes the skeleton of the style.
+        threshold: The least confidence of a keypoint to draw, in place of the style's.
         frames: The first and the last frame of the session to draw; (0, None) draws all.
         tell: Called with a line for what was done.
         task: Shows the work.
@@ -126,7 +128,7 @@ def render_session(
     def chosen(whole: range) -> range:
         return whole if frames == (0, None) else frames_to_draw(folder, *frames, whole.stop)
 
-    _Shown(style, reader, tell, task).draw(session, path, chosen)
+    _Shown(style, reader, tell, task, threshold).draw(session, path, chosen)
 
 
 class _Shown(NamedTuple):
@@ -136,6 +138,7 @@ class _Shown(NamedTuple):
     reader: str
     tell: Tell
     task: Task
+    threshold: float | None = None
 
     def draw(
         self,
@@ -144,6 +147,10 @@ class _Shown(NamedTuple):
         frames: Callable[[range], range] = lambda whole: whole,
     ) -> None:
         """Write the video of a session, and tell what it shows."""
+        shown = ShownConfidence.of_table(session.tables[session.videos[0].view])
+        style = shown.reachable_style(self.style)
+        if self.threshold is not None:
+            style = replace(style, confidence_threshold=self.threshold)
         with self.task(path.name, 100) as update:
             drawn = draw_session(
                 session.videos,
@@ -151,11 +158,10 @@ class _Shown(NamedTuple):
                 session.tables,
                 path,
                 rig=session.rig,
-                style=self.style,
+                style=style,
                 reader=self.reader,
                 frames=frames,
                 on_progress=lambda done, total: update(100 * done // total),
             )
         self.tell(f"labelled video: {path} ({drawn.frames} frames)")
-        shown = ShownConfidence.of_table(session.tables[session.videos[0].view])
-        self.tell(shown.told(drawn.share, self.style.confidence_threshold, "drawn"))
+        self.tell(shown.told(drawn.share, style.confidence_threshold, "drawn"))

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-import numpy as np
-
-from lp_analysis.confidence.calibration import (
-    ConfidenceCalibration,
-    cross_calibrated,
-    fit_calibration,
-    usual_radius,
-)
-from lp_analysis.figures.reliability import reliability_curve
 from lp_analysis.labeled_predictions import LabeledPrediction, told_mean_error
 from lp_analysis.metrics.curves import TrainingCurves
-from lp_analysis.metrics.frame_metrics import PerKeypoint
 from lp_analysis.metrics.outliers import Outlier, worst_frames
 from lp_analysis.metrics.summary import PixelErrorSummary
 from lp_analysis.rendering.draw import PoseDrawer, animals_of
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
-from lp_analysis.report.parts import CaptionedPicture, ReportedConfidence
+from lp_analysis.report.parts import CaptionedPicture
 from lp_core.errors import LPError, reason_of
 from lp_core.poses import PoseTable
 from lp_data.errors import DataError
 from lp_data.images import image_file, read_image
-
-_FEWEST = 10  # labelled keypoints of a split from which reliability is worth telling
-
 
 T = TypeVar("T")
 
@@ -130,59 +117,3 @@ def individual_names(table: PoseTable) -> tuple[str | None, ...]:
 def worst_keypoint(outlier: Outlier, keypoint_names: Sequence[str]) -> str:
     """The keypoint with the largest value, and the value."""
     return f"{keypoint_names[outlier.keypoint]} {outlier.value:.1f} px"
-
-
-def reported_confidence(
-    result: LabeledPrediction, *, calibration: ConfidenceCalibration | None = None
-) -> ReportedConfidence | None:
-    """How reliable likelihood and calibrated confidence are on frames that were not trained on.
-
-    A calibration from the validation frames is judged on the test frames; where there are none, the
-    validation frames judge each other by cross-validation. Without a calibration, one is fitted.
-
-    Returns:
-        None where there are too few labelled keypoints to tell.
-    """
-    radius = usual_radius(result.labels.points) if calibration is None else calibration.radius
-    if radius is None:
-        return None
-    test, validation = _part(result, "test"), _part(result, "validation")
-    if test.points >= _FEWEST and (calibration or validation.points >= _FEWEST):
-        calibration = calibration or fit_calibration(*validation, radius)
-        calibrated = calibration.probability(test.confidences)
-        source = "Calibrated on the validation frames, judged on the test frames."
-        return _reliability(test, calibrated, radius, source)
-    if validation.points >= _FEWEST and len(validation.errors) > 1:
-        calibrated = cross_calibrated(*validation, radius)
-        source = "Judged on the validation frames by cross-validation."
-        return _reliability(validation, calibrated, radius, source)
-    return None
-
-
-class _Part(NamedTuple):
-    """The confidences and errors of one split, of its frames with labels."""
-
-    confidences: PerKeypoint
-    errors: PerKeypoint
-
-    @property
-    def points(self) -> int:
-        return int(np.isfinite(self.errors).sum())
-
-
-def _part(result: LabeledPrediction, split: str) -> _Part:
-    errors = result.errors
-    rows = (np.array(result.sets, dtype=object) == split) & np.isfinite(errors).any(axis=1)
-    return _Part(result.confidences[rows], errors[rows])
-
-
-def _reliability(
-    part: _Part, calibrated: PerKeypoint, radius: float, source: str
-) -> ReportedConfidence:
-    known = np.isfinite(part.errors)
-    hits = part.errors[known] <= radius
-    curves = {
-        "likelihood": reliability_curve(part.confidences[known], hits),
-        "calibrated": reliability_curve(calibrated[known], hits),
-    }
-    return ReportedConfidence(curves, radius, source)

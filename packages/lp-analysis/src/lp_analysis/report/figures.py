@@ -95,11 +95,16 @@ def training_figures(curves: TrainingCurves) -> Figures | None:
 
 
 def reliability_figures(confidence: ReportedConfidence) -> Figures:
-    """Observed against promised probability."""
+    """Observed against promised probability: of all confidences, and of each split."""
+    titles = ("Likelihood and calibrated confidence", "Calibrated confidence by split")
+    panels = [(confidence.curves, titles[0]), (confidence.splits, titles[1])]
+    panels = [panel for panel in panels if panel[0]]
 
     def draw(theme: Theme) -> Figure:
-        figure = new_figure(5.0, 4.2, theme)
-        draw_reliability(figure.add_subplot(), confidence.curves, confidence.radius, theme)
+        figure = new_figure(5.0 * len(panels), 4.2, theme)
+        for place, (curves, title) in enumerate(panels, 1):
+            axes = figure.add_subplot(1, len(panels), place)
+            draw_reliability(axes, curves, confidence.within, theme, title)
         return figure
 
     return in_both_themes(

@@ -25,7 +25,12 @@ from lp_analysis.report.figures import (
     trace_figures,
     training_figures,
 )
-from lp_analysis.report.parts import CaptionedPicture, ReportedVideo, TrainingReport
+from lp_analysis.report.parts import (
+    CaptionedPicture,
+    ReportedConfidence,
+    ReportedVideo,
+    TrainingReport,
+)
 from lp_analysis.report.space import bone_rows, left_out_rows, view_rows
 from lp_core.atomic import atomic_text
 from lp_core.errors import unwritable_as
@@ -68,7 +73,7 @@ def render_page(report: TrainingReport) -> str:
         training=None if report.curves is None else training_figures(report.curves),
         worst_frames=_embedded(report.worst_frames),
         space=None if report.space is None else _space_section(report.space),
-        reliability=None if report.confidence is None else reliability_figures(report.confidence),
+        reliability=None if report.confidence is None else _reliability(report.confidence),
         videos=[_video_section(video) for video in report.videos],
         contact=[] if report.animal_errors is None else error_rows(report.animal_errors),
         animals=[
@@ -108,6 +113,28 @@ def _space_section(space: SpaceErrors) -> dict[str, Any]:
         "left_out": left_out_rows(space),
         "bones": bone_rows(space),
     }
+
+
+def _reliability(confidence: ReportedConfidence) -> dict[str, Any]:
+    """The figures, and for each keypoint its radius and the promised and observed shares."""
+    places = list(dict.fromkeys(promise.where for promise in confidence.promises))
+    rows: dict[str, list[tuple[str, bool]]] = {}
+    for promise in confidence.promises:
+        whole = promise.keypoint == ALL_KEYPOINTS
+        radius = ("" if whole else f"{promise.radius:.3g} px", False)
+        row = rows.setdefault(promise.keypoint, [radius])
+        shares = (_share(promise.promised), _share(promise.observed))
+        row += [(text, promise.fails) for text in shares] + [(str(promise.points), False)]
+    return {
+        "figures": reliability_figures(confidence),
+        "places": places,
+        "rows": rows,
+        "own_radii": len({promise.radius for promise in confidence.promises[:-1]}) > 1,
+    }
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
 def _texts(summary: PixelErrorSummary, split: str, keypoint: int) -> list[str]:

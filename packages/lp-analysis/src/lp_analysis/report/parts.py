@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jaxtyping import Int
 from numpy import ndarray
 
-from lp_analysis.figures.reliability import ReliabilityCurve
+from lp_analysis.figures.reliability import KeptPromise, ReliabilityCurve
 from lp_analysis.metrics.animals import AnimalOptions
 from lp_analysis.metrics.curves import TrainingCurves
 from lp_analysis.metrics.frame_metrics import PerKeypoint
@@ -129,13 +129,19 @@ class ReportedConfidence:
 
     Attributes:
         curves: Reliability by name, such as ``likelihood`` and ``calibrated``.
-        radius: Frame px that the confidence is about.
+        within: What the confidence is about, such as ``within 5 px``.
         source: Which frames it was measured on, in a sentence.
+        splits: Reliability of the calibrated confidence by split, or label file.
+        promises: Of each keypoint, and of all, in each of them.
+        warnings: What fails, and what to do, in a sentence each.
     """
 
     curves: Mapping[str, ReliabilityCurve]
-    radius: float
+    within: str
     source: str = ""
+    splits: Mapping[str, ReliabilityCurve] = field(default_factory=dict)
+    promises: Sequence[KeptPromise] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

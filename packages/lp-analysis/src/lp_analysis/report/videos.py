@@ -40,7 +40,9 @@ def reported_video(
         LPError: The video or a table cannot be read, or they do not belong together.
     """
     with open_video(video) as source:
-        predictions = VideoPredictions(table, len(source), ShownConfidence.of_table(table))
+        confidence = ShownConfidence.of_table(table)
+        predictions = VideoPredictions(table, len(source), confidence)
+        style = confidence.reachable_style(style)
         values = _in_pixels(predictions, metrics, style)
         worst = _worst_of_each(values, apart=max(1, round(source.fps / 2)))
         poses = predictions.at([outlier.frame for outlier, _ in worst])

@@ -50,7 +50,9 @@ def by_confidence(confidence: Float[ndarray, ...]) -> Float[ndarray, ...]:
     return 1 / (sure + (1 - sure) * _FAR)
 
 
-def by_probability(probability: Float[ndarray, ...], radius: float) -> Float[ndarray, ...]:
+def by_probability(
+    probability: Float[ndarray, ...], radius: float | Float[ndarray, " keypoints"]
+) -> Float[ndarray, ...]:
     """Variances in px² of errors of which so many lie within a radius in px.
 
     Of a normal error in x and y with standard deviation σ, 1 - exp(-r² / 2·σ²) lie within r.

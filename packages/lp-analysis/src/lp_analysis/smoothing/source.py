@@ -252,7 +252,8 @@ class _Spread:
                 variance = np.stack([by_confidence(mean)] * 2, axis=-1)
             elif read.kind is Kind.CALIBRATED and calibrations:
                 model = calibrations[view]
-                spread = by_probability(model.probability(mean), model.radius)
+                radii = model.radii_of(mean.shape[-1])
+                spread = by_probability(model.probability(mean), radii)
                 variance = np.stack([spread] * 2, axis=-1)
             found.append(centre)
             variances.append(variance)

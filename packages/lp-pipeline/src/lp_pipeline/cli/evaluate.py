@@ -90,7 +90,9 @@ class Evaluate:
         if self.data_dir is not None and not self.data_dir.is_dir():
             raise EvaluationError("there is no such folder", where=f"--data-dir: {self.data_dir}")
         _check_files(self.label_files or ())
-        from lp_data.sessions import label_sets
+        from lp_analysis.confidence.stored import stored_calibration
+        from lp_analysis.report.reliability import confidence_warnings
+        from lp_data.sessions import label_sets, told_files
         from lp_pipeline.evaluation.evaluate_model import evaluate_project, show_label_files
         from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 
@@ -101,9 +103,11 @@ class Evaluate:
             if not self.label_files:
                 evaluate_project(project, self._handler, display)
                 return
-            handler = self._handler()
+            handler, calibration = self._handler(), stored_calibration(project.manifest)
             for files in label_sets(self.label_files, handler.tracker, project.views):
-                show_label_files(project, handler, files, self.data_dir, display)
+                found = show_label_files(project, handler, files, self.data_dir, display)
+                for warning in confidence_warnings(found, told_files(files), calibration):
+                    display.message(f"warning: {warning}")
 
     def _evaluate_tables(self, truth: Sequence[Path], display: Display) -> None:
         """Print and write the metrics of tables of predictions."""

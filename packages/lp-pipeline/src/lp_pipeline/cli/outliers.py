@@ -42,7 +42,7 @@ class Outliers:
             max=1.0,
             help="Least confidence of a keypoint whose movement and pose are judged: the "
             "calibrated one where the model has one, else the likelihood; default: "
-            "eval.confidence_thresh_for_vid of the config.",
+            "eval.confidence_thresh_for_vid of the config, or less if the model is never so sure.",
         ),
     ] = None
     clips: Annotated[bool, typer.Option(help="Write clips, or the table only.")] = True
@@ -67,7 +67,7 @@ class Outliers:
         pose_metrics = told_pose_metrics(find_project(self.model_dir), display)
         confidence, threshold = ShownConfidence.of_table(table), self.threshold
         if threshold is None:
-            threshold = style_of(self.model_dir).confidence_threshold
+            threshold = confidence.reachable(style_of(self.model_dir).confidence_threshold)
         with open_video(self.video, reader=self.reader) as source:
             predictions = predictions_of_video(table, len(source))
             if predictions.note:

@@ -61,7 +61,7 @@ class Render:
             max=1.0,
             help="Least confidence of a keypoint to draw: the calibrated one where the model has "
             "one, else the likelihood; default: eval.confidence_thresh_for_vid of the model that "
-            "the table is in, else 0.9.",
+            "the table is in, else 0.9, or less if the model is never so sure.",
         ),
     ] = None
     color_by: Annotated[
@@ -97,18 +97,17 @@ class Render:
         path = self.output or (usual_path if several else labeled_video_path(self.table))
         _check_output(self, path)
         usual = style_of(model_of_table(self.table))
-        threshold = usual.confidence_threshold if self.threshold is None else self.threshold
         style = replace(
             usual,
             colormap=self.colormap or usual.colormap,
             color_by=self.color_by,
-            confidence_threshold=threshold,
             trail=self.trail,
             radius=self.radius,
             legend=self.legend,
         )
         edges, display = self.skeleton or (), terminal_display()
         more: dict[str, Any] = {"style": style, "reader": self.reader, "edges": edges}
+        more["threshold"] = self.threshold
         if several:
             part, tell = (self.first, self.last), display.message
             render_session(

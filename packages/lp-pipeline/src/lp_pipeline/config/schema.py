@@ -334,7 +334,8 @@ class EvalConfig(Section):
         save_vids_after_training: Also write labelled videos.
         colormap: The colours of the keypoints: ``distinct``, or matplotlib's name of a map.
         confidence_thresh_for_vid: Confidence below which a keypoint is not drawn: the calibrated
-            one where the model carries a calibration, else the likelihood.
+            one where the model carries a calibration, else the likelihood. Of a model whose surest
+            keypoints do not reach it, nine tenths of their confidence counts.
     """
 
     predict_vids_after_training: bool = True

@@ -122,6 +122,7 @@ def _evaluate_labels(
     handler = _handler(setup.tracker, config, config.training.test_batch_size)
     evaluate, display = f"litpose evaluate {quoted(model_dir)}", attempts.display
     result: LabeledPrediction | None = None
+    known: dict[str, LabeledPrediction] = {}
     with attempts.step("predictions and errors of the labelled frames", evaluate):
         result = _evaluate_own_labels(handler, model_dir, display)
     others = label_sets(other_label_files(config), handler.tracker, get_views(config))
@@ -130,8 +131,12 @@ def _evaluate_labels(
         with attempts.step(f"predictions of {told_files(files)}", f"{evaluate} {named}"):
             project = ModelProject.from_dir(model_dir)
             folder = project.data_dir
-            evaluate_label_files(project, handler, files, data_dir=folder, display=display)
+            found, _ = evaluate_label_files(
+                project, handler, files, data_dir=folder, display=display
+            )
+            known[told_files(files)] = found
     if result is not None:
+        result = replace(result, others=known)
         _write_report(result, model_dir, attempts)
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lp_analysis.confidence.stored import stored_calibration
@@ -61,8 +62,11 @@ def evaluate_project(
         runs = handler()
         result = predict_project_labels(project, runs, display=display)
         write_project_evaluation(project, result)
+        others = {}
         for files in label_sets(other_label_files(project.config), runs.tracker, project.views):
-            show_label_files(project, runs, files, project.data_dir, display)
+            found = show_label_files(project, runs, files, project.data_dir, display)
+            others[told_files(files)] = found
+        result = replace(result, others=others)
     else:
         result = _stored_project_labels(project, display)
         write_project_evaluation(project, result)
@@ -86,7 +90,7 @@ def show_label_files(
     files: LabelSet,
     data_dir: Path | None,
     display: Display,
-) -> None:
+) -> LabeledPrediction:
     """`evaluate_label_files`, and show the errors."""
     result, paths = evaluate_label_files(
         project, handler, files, data_dir=data_dir, display=display
@@ -94,6 +98,7 @@ def show_label_files(
     show_errors(result, display)
     where = ", ".join(map(str, paths))
     display.message(f"{told_files(files)}: {len(result.labels)} images -> {where}")
+    return result
 
 
 def show_errors(result: LabeledPrediction, display: Display) -> None:

@@ -11,13 +11,13 @@ from lp_analysis.prediction.space_errors import errors_of_model
 from lp_analysis.rendering.style import DrawingStyle
 from lp_analysis.report.animals import animal_facts, errors_by_contact, reported_several
 from lp_analysis.report.content import (
-    reported_confidence,
     section,
     training_facts,
     worst_frames_shown,
 )
 from lp_analysis.report.page import write_report
 from lp_analysis.report.parts import TrainingReport
+from lp_analysis.report.reliability import reported_confidence
 from lp_analysis.report.timings import told_timings
 from lp_analysis.report.videos import MOST_VIDEOS, reported_videos
 from lp_core.display import SILENT, Display
@@ -51,6 +51,9 @@ def write_model_report(
         if len(videos) > MOST_VIDEOS:
             facts["videos"] = f"{len(videos)} are predicted, the first {MOST_VIDEOS} are shown"
         calibration = stored_calibration(project.manifest)
+        confidence = reported_confidence(result, calibration=calibration)
+        for warning in confidence.warnings if confidence else ():
+            note(f"warning: {warning}")
         report = TrainingReport(
             title=f"Training of {project.folder.name}",
             facts=facts | missing,
@@ -58,7 +61,7 @@ def write_model_report(
             curves=curves,
             worst_frames=worst,
             space=errors_of_model(project.manifest, *result.tables),
-            confidence=reported_confidence(result, calibration=calibration),
+            confidence=confidence,
             videos=reported_videos([] if errors else videos, metrics, style, note),
             animal_errors=errors,
             animals=reported_several(videos, errors, style, note),
