@@ -418,8 +418,13 @@ def test_other_label_files_are_judged_by_themselves():
 def test_keypoints_with_few_labels_are_said_to_be_beyond_judgement():
     result = _promising(["test"] * 60, [0.9] * 3)
     result.errors[5:, 1] = np.nan
-    (warning,) = reported_confidence(result, calibration=_CALIBRATED).warnings
-    assert "keypoint 1 cannot be judged in the test frames" in warning
+    confidence = reported_confidence(result, calibration=_CALIBRATED)
+    assert confidence.warnings == ()
+    (note,) = confidence.notes
+    assert note.startswith("the test frames cannot judge keypoint 1: ")
+    result.errors[5:] = np.nan
+    (note,) = reported_confidence(result, calibration=_CALIBRATED).notes
+    assert "cannot judge the keypoints one by one" in note
 
 
 def test_too_few_labels_tell_nothing_of_confidence(tmp_path):

@@ -134,6 +134,7 @@ class ReportedConfidence:
         splits: Reliability of the calibrated confidence by split, or label file.
         promises: Of each keypoint, and of all, in each of them.
         warnings: What fails, and what to do, in a sentence each.
+        notes: What cannot be judged, in a sentence each.
     """
 
     curves: Mapping[str, ReliabilityCurve]
@@ -142,6 +143,7 @@ class ReportedConfidence:
     splits: Mapping[str, ReliabilityCurve] = field(default_factory=dict)
     promises: Sequence[KeptPromise] = ()
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

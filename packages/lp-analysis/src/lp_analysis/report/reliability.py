@@ -117,6 +117,7 @@ def reported_confidence(
         },
         promises=promises,
         warnings=tuple(broken_promises(promises)),
+        notes=tuple(beyond_judgement(promises)),
     )
 
 
@@ -190,11 +191,18 @@ def broken_promises(promises: Sequence[KeptPromise]) -> Iterator[str]:
             new = [promise for promise in failing if promise.keypoint not in told]
             yield from (f"{_what(promise)}: {_remedy(promise)}" for promise in new)
         told |= {promise.keypoint for promise in failing if where in _SPLITS}
+
+
+def beyond_judgement(promises: Sequence[KeptPromise]) -> Iterator[str]:
+    """Which keypoints have too few labels in the frames held out, in a sentence for each split."""
+    for where in _HELD_OUT:
+        each = [promise for promise in promises if promise.where == where][:-1]
         few = [promise.keypoint for promise in each if promise.points < FEWEST_JUDGED]
-        if few and where in _HELD_OUT:
+        if few:
+            who = "the keypoints one by one" if len(few) == len(each) else ", ".join(few)
             yield (
-                f"the confidence of {', '.join(few)} cannot be judged in {_frames(where)}, which "
-                f"have fewer than {FEWEST_JUDGED} labels of each"
+                f"{_frames(where)} cannot judge {who}: they have fewer than {FEWEST_JUDGED} labels "
+                "of each"
             )
 
 
