@@ -69,6 +69,26 @@ def test_smoothed_states_are_the_exact_posterior(dynamics, coords, frames, share
     )
 
 
+@pytest.mark.parametrize("step", [10.0, 0.05, 1e-9])
+@pytest.mark.parametrize("unseen", [0, 60])
+def test_random_walks_of_one_view_have_the_exact_posterior(step, unseen):
+    """Also where steps are so small that nothing is left of them beside the noise."""
+    random, series = np.random.default_rng(1), 3
+    start = random.normal(size=(1, series))
+    motion = Motion("position", np.full(series, step), start, np.full((1, series), 1e4))
+    points = random.normal(0, 2, (150, series, 1, 1)).repeat(2, axis=-1)
+    points[:unseen], points[90:110, 0] = np.nan, np.nan
+    variance = random.uniform(0.2, 3, points.shape)
+    observed = OneView().weighed(points, variance).observed
+    observed = Observed(*(part[..., ::2] for part in observed))
+    found, after = filter_part(motion, observed, States(*motion.first()))
+    smooth = smooth_part(motion, found, after)
+    for place in range(series):
+        mean, covariance = dense_posterior(motion, observed, place)
+        assert np.allclose(smooth.mean[0, :, place], mean[:, 0], rtol=1e-6, atol=1e-6)
+        assert np.allclose(smooth.covariance[0, 0, :, place], covariance[:, 0, 0], rtol=1e-6)
+
+
 def observations(points, variance):
     seen = Observations(*points.shape[:3])
     seen.points.write(0, points)

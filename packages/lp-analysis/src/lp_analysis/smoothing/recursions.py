@@ -30,6 +30,7 @@ from lp_analysis.smoothing.matrices import (
     pseudo_observations,
     solved,
 )
+from lp_analysis.smoothing.walks import filter_walks, smooth_walks
 
 BLOCK = 128
 """Frames of a block."""
@@ -244,6 +245,10 @@ def _joined(values: ndarray, blocks: int) -> ndarray:
 
 def filter_part(motion: Motion, observed: Observed, start: States) -> tuple[States, States]:
     """Filter consecutive frames, in blocks as far as they go; see `filtered`."""
+    if motion.size == 1 and len(observed.values) == 1 and not any(observed.rows.strides):
+        walks = _filtered_walks(motion, observed, start)
+        if walks is not None:
+            return walks
     frames = observed.values.shape[1]
     blocks = frames // BLOCK
     whole = blocks * BLOCK
@@ -259,6 +264,19 @@ def filter_part(motion: Motion, observed: Observed, start: States) -> tuple[Stat
         inside, start = filtered(motion, motion.noise, rest, start)
         found.append(inside)
     return _along(found), start
+
+
+def _filtered_walks(
+    motion: Motion, observed: Observed, start: States
+) -> tuple[States, States] | None:
+    """`filter_part` of random walks that are observed as they are."""
+    precision, value = (np.ascontiguousarray(part[0].T) for part in observed[1:])
+    found = filter_walks(motion.noise, precision, value, start.mean[0], start.covariance[0, 0])
+    if found is None:
+        return None
+    mean, variance = found
+    after = States(mean[None, :, -1].copy(), (variance[:, -1] + motion.noise)[None, None])
+    return States(mean.T[None], variance.T[None, None]), after
 
 
 class _Steps(NamedTuple):
@@ -335,6 +353,11 @@ def smooth_part(motion: Motion, found: States, after: States) -> States:
         found: Their filtered states, (d, L, N) and (d, d, L, N).
         after: The smoothed states of the frame after them; those predicted where there is none.
     """
+    if motion.size == 1:
+        means, variances = map(np.ascontiguousarray, (found.mean[0].T, found.covariance[0, 0].T))
+        end, spread = after.mean[0], after.covariance[0, 0]
+        mean, variance = smooth_walks(motion.noise, means, variances, end, spread)
+        return States(mean.T[None], variance.T[None, None])
     frames = found.mean.shape[1]
     blocks = frames // BLOCK
     whole = blocks * BLOCK
