@@ -28,7 +28,6 @@ from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.ensembles.combination import QUANTILE, squared_distance
 from lp_analysis.metrics.bootstrap import Interval, interval, times_drawn
 from lp_analysis.smoothing import Outputs, smooth_tables
-from lp_analysis.smoothing.noise import by_probability
 from lp_core.display import SILENT
 from lp_core.poses import Visibility, confidence_of
 from lp_data.labels import read_labels
@@ -131,7 +130,7 @@ def judged(path: Path, truth: ndarray) -> Judged:
     if covariance_path(path).is_file():
         covariance = np.concatenate(list(read_covariance(path)))
     elif covariance is None and shown is not None:
-        variance = by_probability(shown.probability(confidence_of(found)), shown.radius)
+        variance = shown.deviation(confidence_of(found)) ** 2
         covariance = variance[..., None, None] * np.eye(2)
     return Judged(found.points - truth, covariance)
 

@@ -182,6 +182,9 @@ def test_calibration_survives_json():
         {"format": 3},
         {"format": 2, "radii": [1.0, -1.0]},
         {"format": 2, "radii": [1.0, "far"]},
+        {"format": 2, "reach": [[0.0, 1.0], [1.0, 2.0]]},
+        {"format": 2, "reach": [[0.0, "far"]]},
+        {"format": 2, "reach": [1.0]},
         {"scores": [1.0, 0.0]},
         {"log_odds": [1.0]},
         {"log_odds": [1.0, 0.0]},
@@ -254,6 +257,41 @@ def test_each_keypoint_is_right_within_its_own_radius():
     np.testing.assert_array_equal(calibration.radii_of(3), [11.0] * 3)  # other keypoints
     text = json.dumps(calibration.to_dict(), allow_nan=False)
     assert ConfidenceCalibration.from_dict(json.loads(text)) == calibration
+
+
+def test_deviations_are_those_of_which_as_many_errors_lie_within_as_of_the_labels():
+    random = np.random.default_rng(3)
+    sure = random.random((4000, 2)) < 0.5
+    wild = ~sure & (random.random(sure.shape) < 0.3)  # heavy tails
+    errors = np.hypot(*random.normal(0, np.where(wild, 30.0, 1.0) * [1.0, 2.0], (2, *sure.shape)))
+    likelihood = np.where(sure, 0.98, 0.4)
+    calibration = fit_calibration(likelihood, errors, np.array([3.0, 6.0]))
+    deviation = calibration.deviation(likelihood)
+    inside = errors**2 < 2 * np.log(10) * deviation**2
+    for some in (sure, ~sure):
+        np.testing.assert_allclose(inside[some].mean(), 0.9, atol=0.02)
+    np.testing.assert_allclose(deviation[sure[:, 0], 0], 1.0, rtol=0.1)
+    np.testing.assert_allclose(deviation[:, 1][sure[:, 1]], 2.0, rtol=0.1)
+    unknown = calibration.deviation(np.array([np.nan, np.nan]))
+    np.testing.assert_allclose(unknown, calibration.deviation(np.zeros(2)))
+
+
+def test_few_labels_take_the_largest_error_and_unsure_keypoints_are_never_better():
+    likelihood, errors = np.linspace(0.1, 0.9, 5), np.array([1.0, 8.0, 2.0, 3.0, 1.0])
+    few = fit_calibration(likelihood, errors, 4.0)
+    np.testing.assert_allclose(few.deviation(likelihood), 8 / math.sqrt(2 * math.log(10)))
+    likelihood, errors = np.repeat([0.2, 0.9], 100), np.repeat([1.0, 5.0], 100)
+    deviation = fit_calibration(likelihood, errors, 4.0).deviation(likelihood)
+    assert deviation[0] == deviation[-1]
+
+
+def test_deviations_of_earlier_calibrations_follow_from_their_probability():
+    radius, sigma = 5.0, 3.0
+    share = 1 - math.exp(-(radius**2) / (2 * sigma**2))
+    old = ConfidenceCalibration(radius, 9, (0.0,), (math.log(share / (1 - share)),))
+    np.testing.assert_allclose(old.deviation(np.array([0.2, 0.9])), sigma)
+    sure = ConfidenceCalibration(radius, 9, (-1.0, 1.0), (-50.0, 50.0))
+    assert np.isfinite(sure.deviation(np.array([0.0, 1.0, np.nan]))).all()
 
 
 def test_calibrations_of_earlier_versions_have_one_radius():

@@ -1,5 +1,6 @@
 """Tables of anybody's tracker, smoothed: what noise is taken, what is written, what is refused."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.linalg import solveh_banded
 
+from lp_analysis.confidence.calibration import fit_calibration
 from lp_analysis.errors import SmoothingError, TriangulationError
 from lp_analysis.metrics.metric_files import metric_path, read_metric_file
 from lp_analysis.smoothing import Outputs, SmoothingOptions, smooth_tables
-from lp_analysis.smoothing.noise import by_confidence, by_probability, centre_and_variance, shrunk
+from lp_analysis.smoothing.noise import by_confidence, centre_and_variance, shrunk
 from lp_analysis.smoothing.source import by_view
 from lp_analysis.smoothing.storage import FrameArray
 from lp_analysis.smoothing.views import fit_views
@@ -159,11 +161,35 @@ def test_members_that_agree_by_chance_are_not_believed_blindly():
     assert np.isfinite(shrunk(variance, count, np.full((1, 1), 4.0))).all()
 
 
-def test_noise_follows_from_calibrated_confidences():
-    radius, sigma = 5.0, 3.0
-    probability = 1 - np.exp(-(radius**2) / (2 * sigma**2))
-    assert by_probability(np.array(probability), radius) == pytest.approx(sigma**2)
-    assert np.isfinite(by_probability(np.array([0.0, 1.0, np.nan]), radius)).all()
+def _wild(shape, random):
+    """Likelihoods, and errors that are mostly small where they are high, and often wild elsewhere.
+
+    Errors last for 50 frames, so that no smoother averages them out.
+    """
+    count = -(-shape[0] // 50)
+    sure = random.random((count, *shape[1:])) < 0.7
+    wild = random.random(sure.shape) < np.where(sure, 0.02, 0.4)
+    off = random.normal(0, 1, (*sure.shape, 2)) * np.where(wild, 25.0, 1.5)[..., None]
+    likelihood = np.where(sure, random.uniform(0.9, 0.99, sure.shape), 0.3)
+    return (part.repeat(50, axis=0)[: shape[0]] for part in (likelihood, off))
+
+
+def test_the_90_percent_region_of_a_calibrated_tracker_holds_90_percent(tmp_path):
+    """Also of unsure keypoints, whose errors have heavy tails."""
+    random = np.random.default_rng(4)
+    likelihood, off = (part[::50] for part in _wild((60_000, 2), random))
+    calibration = fit_calibration(likelihood, np.linalg.norm(off, axis=-1), 4.0)
+    truth = walk(6000)
+    likelihood, off = _wild(truth.shape[:2], random)
+    source = table(tmp_path / "t.csv", truth + off, confidence=likelihood)
+    said = {"confidence_calibration": calibration.to_dict()}
+    (tmp_path / "t_source.json").write_text(json.dumps(said))
+    smooth(source, tmp_path / "out.csv", nine_columns=True, gate=None)
+    found = read_predictions(tmp_path / "out.csv")
+    square = ((found.points - truth) ** 2).sum(axis=-1)
+    square /= np.trace(found.covariance, axis1=-2, axis2=-1) / 2
+    for some in (likelihood > 0.8, likelihood < 0.8):
+        assert 0.85 < np.mean(square[some] < 2 * np.log(10)) < 0.98
 
 
 def test_what_does_not_change_between_frames_is_not_averaged_out(tmp_path):

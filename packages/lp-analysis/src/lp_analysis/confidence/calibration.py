@@ -39,6 +39,11 @@ _ONE_RADIUS, _RADII = 1, 2
 """The formats of calibrations with one radius, as earlier versions wrote them, and with several."""
 
 _FOLDS = 5
+_OF_A_GROUP, _MOST_GROUPS = 30, 12
+_WITHIN_90 = math.sqrt(2 * math.log(10))
+"""Standard deviations that 90 % of normal errors in x and y stay within."""
+
+_BELIEVED = (1e-3, 1 - 1e-4)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class ConfidenceCalibration:
         scores: M log-odds of likelihoods, rising.
         log_odds: M log-odds of probabilities, not falling.
         radii: Frame px of each of the K keypoints; empty where all have the same.
+        reach: By log-odds of likelihoods, rising, the logarithm of the distance that 90 % of the
+            errors stay within, in radii, not rising; empty in calibrations of earlier versions.
     """
 
     radius: float
@@ -61,6 +68,7 @@ class ConfidenceCalibration:
     scores: tuple[float, ...]
     log_odds: tuple[float, ...]
     radii: tuple[float, ...] = ()
+    reach: tuple[tuple[float, float], ...] = ()
 
     def radii_of(self, keypoints: int) -> Float[ndarray, " keypoints"]:
         """The radius of each of so many keypoints in frame px.
@@ -69,6 +77,25 @@ class ConfidenceCalibration:
         """
         known = len(self.radii) == keypoints
         return np.array(self.radii) if known else np.full(keypoints, self.radius)
+
+    def deviation(
+        self, likelihood: Float[ndarray, "*any keypoints"]
+    ) -> Float[ndarray, "*any keypoints"]:
+        """Standard deviations, in x and in y, of the errors that go with likelihoods, in frame px.
+
+        They are those of normal errors of which as many lie within the distance that 90 % of the
+        labelled ones do. Where that is not known, within the radius.
+
+        Args:
+            likelihood: From 0 to 1; the lowest that is known where it is missing.
+        """
+        radii = self.radii_of(likelihood.shape[-1])
+        known = np.nan_to_num(likelihood, nan=0.0)
+        if not self.reach:
+            probability = np.clip(self.probability(known), *_BELIEVED)
+            return radii / np.sqrt(-2 * np.log1p(-probability))
+        scores, reach = zip(*self.reach, strict=True)
+        return radii * np.exp(np.interp(_score(known), scores, reach)) / _WITHIN_90
 
     @property
     def surest(self) -> float:
@@ -98,13 +125,15 @@ class ConfidenceCalibration:
     def to_dict(self) -> dict[str, Any]:
         """The calibration as numbers and lists, for JSON."""
         content = {
-            "format": _RADII if self.radii else _ONE_RADIUS,
+            "format": _RADII if self.radii or self.reach else _ONE_RADIUS,
             "radius": self.radius,
             "points": self.points,
             "scores": list(self.scores),
             "log_odds": list(self.log_odds),
         }
-        return content | ({"radii": list(self.radii)} if self.radii else {})
+        if self.radii:
+            content["radii"] = list(self.radii)
+        return content | ({"reach": [list(knot) for knot in self.reach]} if self.reach else {})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ConfidenceCalibration:
@@ -125,6 +154,7 @@ class ConfidenceCalibration:
                 scores=tuple(_finite(value) for value in content["scores"]),
                 log_odds=tuple(_finite(value) for value in content["log_odds"]),
                 radii=tuple(_finite(value) for value in content.get("radii", ())),
+                reach=tuple((_finite(x), _finite(y)) for x, y in content.get("reach", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise EvaluationError(f"the confidence calibration is damaged: {error}") from error
@@ -133,8 +163,9 @@ class ConfidenceCalibration:
 
     def _check(self) -> None:
         rising = all(np.diff(self.scores) > 0) and all(np.diff(self.log_odds) >= 0)
-        if min(self.radii, default=1.0) <= 0:
-            raise EvaluationError("the confidence calibration is damaged: a radius is not positive")
+        falling = bool(np.all(np.diff(np.reshape(self.reach, (-1, 2)), axis=0) * [1, -1] >= 0))
+        if min(self.radii, default=1.0) <= 0 or not falling:
+            raise EvaluationError("the confidence calibration is damaged: its radii make no sense")
         if not self.scores or len(self.scores) != len(self.log_odds) or not rising:
             raise EvaluationError("the confidence calibration is damaged: it is not a rising curve")
 
@@ -175,7 +206,29 @@ def fit_calibration(
     else:
         curve = _line(*fit_logistic(scores, outcomes), len(scores))
     radii = tuple(radius.tolist()) if isinstance(radius, ndarray) else ()
-    return ConfidenceCalibration(float(np.median(radius)), len(scores), *curve, radii)
+    reach = _reach(scores, (errors / radius)[known])
+    return ConfidenceCalibration(float(np.median(radius)), len(scores), *curve, radii, reach)
+
+
+def _reach(
+    scores: Float[ndarray, " points"], errors: Float[ndarray, " points"]
+) -> tuple[tuple[float, float], ...]:
+    """How far 90 % of the errors reach by score: of groups of points, a curve that never rises.
+
+    That of a group is its error of rank 0.9·(P + 1), which a new point stays within with that
+    probability (Vovk et al., 2005, "Algorithmic learning in a random world"), as far as P tells.
+    """
+    order = np.argsort(scores, kind="stable")
+    count = np.clip(len(scores) // _OF_A_GROUP, 1, _MOST_GROUPS)
+    firsts = scores[order][len(order) * np.arange(count) // count]
+    # points of one score, such as that of certainty, stay together
+    groups = np.split(order, np.searchsorted(scores[order], np.unique(firsts)[1:]))
+    ranks = [min(math.ceil(0.9 * (len(group) + 1)), len(group)) - 1 for group in groups]
+    far = [np.sort(errors[group])[rank] for group, rank in zip(groups, ranks, strict=True)]
+    logarithms = np.log(np.maximum(far, _CERTAIN))
+    reach = np.maximum.accumulate(logarithms[::-1])[::-1]  # never more sure than the surer ones are
+    knots = np.array([scores[group].max() for group in groups])
+    return tuple(zip(knots.tolist(), reach.tolist(), strict=True))
 
 
 def _boldest(points: int) -> float:
@@ -235,6 +288,14 @@ def pose_size(keypoints: Keypoints) -> float:
     high = np.where(known, poses, -np.inf).max(axis=1)
     low = np.where(known, poses, np.inf).min(axis=1)
     return float(np.median(np.hypot(*(high - low).T)))
+
+
+def usual_radius(keypoints: Keypoints) -> float | None:
+    """5 % of the animal's size in frame px, by `pose_size`; None where labels do not tell it."""
+    try:
+        return _LARGEST_FRACTION * pose_size(keypoints) or None
+    except EvaluationError:
+        return None
 
 
 def label_radii(

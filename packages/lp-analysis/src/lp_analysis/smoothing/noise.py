@@ -23,8 +23,6 @@ _FAR = 1e-4
 _SHRINKAGE = 4.0
 """Members that the usual variance of a keypoint counts for."""
 
-_LEAST, _MOST = 1e-3, 1 - 1e-4
-
 
 class Kind(Enum):
     """What the noise is known from, in words."""
@@ -48,17 +46,6 @@ def by_confidence(confidence: Float[ndarray, ...]) -> Float[ndarray, ...]:
     """
     sure = np.clip(np.nan_to_num(confidence, nan=1.0), 0.0, 1.0)
     return 1 / (sure + (1 - sure) * _FAR)
-
-
-def by_probability(
-    probability: Float[ndarray, ...], radius: float | Float[ndarray, " keypoints"]
-) -> Float[ndarray, ...]:
-    """Variances in px² of errors of which so many lie within a radius in px.
-
-    Of a normal error in x and y with standard deviation σ, 1 - exp(-r² / 2·σ²) lie within r.
-    """
-    known = np.clip(np.nan_to_num(probability, nan=_LEAST), _LEAST, _MOST)
-    return radius**2 / (-2 * np.log1p(-known))
 
 
 def centre_and_variance(members: Members) -> tuple[PerPoint, PerPoint, Confidence]:

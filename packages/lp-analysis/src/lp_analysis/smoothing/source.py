@@ -18,7 +18,6 @@ from lp_analysis.errors import SmoothingError
 from lp_analysis.smoothing.noise import (
     Kind,
     by_confidence,
-    by_probability,
     centre_and_variance,
     shrunk,
 )
@@ -252,9 +251,7 @@ class _Spread:
                 variance = np.stack([by_confidence(mean)] * 2, axis=-1)
             elif read.kind is Kind.CALIBRATED and calibrations:
                 model = calibrations[view]
-                radii = model.radii_of(mean.shape[-1])
-                spread = by_probability(model.probability(mean), radii)
-                variance = np.stack([spread] * 2, axis=-1)
+                variance = np.stack([model.deviation(mean) ** 2] * 2, axis=-1)
             found.append(centre)
             variances.append(variance)
             counts.append(count)
