@@ -11,6 +11,7 @@ from lp_core.poses import Skeleton, write_pose_csv
 from lp_data.labels import read_labels
 from lp_data.testing.encoding import lengthen
 from lp_io.predictions import read_predictions
+from lp_io.predictions.covariance import read_covariance, write_covariance
 
 
 @pytest.fixture
@@ -100,6 +101,24 @@ def test_a_member_of_an_ensemble_adds_its_disagreement(litpose, mine, tmp_path):
     assert done.code == 0, done.err
     (row,) = [row for row in rows(model / "suggested_frames.csv") if row["frame"] == "7"]
     assert f"the models disagree on {table.keypoint_names[3]}, by 500.0 px" in row["reason"]
+
+
+def test_an_ensemble_says_where_its_members_disagree(litpose, mine, tmp_path):
+    folder, _, model = mine
+    video, ensemble = folder / "videos_test/test.mp4", tmp_path / "ensemble"
+    shutil.copytree(model, tmp_path / "other")
+    made = litpose("ensemble", model, tmp_path / "other", "-o", ensemble)
+    assert made.code == 0, made.err
+    assert litpose("predict", ensemble, video).code == 0
+    table = ensemble / "video_preds/test.csv"
+    (covariance,) = read_covariance(table)
+    covariance[9, 4] *= 400
+    names = read_predictions(table).keypoint_names
+    write_covariance(table, names, list(map(str, range(16))), covariance)
+    done = litpose("suggest", ensemble, video, "--count", 3, "--apart", 1)
+    assert done.code == 0, done.err
+    (row,) = [row for row in rows(ensemble / "suggested_frames.csv") if row["frame"] == "9"]
+    assert f"the models disagree on {names[4]}" in row["reason"]
 
 
 def test_without_a_model_in_a_folder_of_labels(litpose, mine, tmp_path, monkeypatch):
