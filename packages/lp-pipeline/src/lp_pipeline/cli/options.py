@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 from typer.core import TyperCommand
 
 
+@runtime_checkable
 class Command(Protocol):
     """A dataclass: its fields are the arguments and options, its docstring is the help."""
 
