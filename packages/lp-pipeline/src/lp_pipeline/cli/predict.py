@@ -17,7 +17,6 @@ from lp_pipeline.cli.options import Device, ModelDir, Reader, one_of
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import PredictionError
-from lp_runtime.manifest import is_exported
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,8 @@ class Predict:
 
     def run(self) -> None:
         """Predict everything that was asked for, one after the other."""
+        from lp_runtime.manifest import is_exported
+
         start_session()
         if is_exported(self.model_dir):
             predict_exported(self)
