@@ -28,13 +28,17 @@ from lp_io.predictions import write_predictions
 
 def camera(name, azimuth, model="pinhole"):
     position = np.array([500 * np.cos(azimuth), 500 * np.sin(azimuth), 250.0])
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(ahead, right), ahead])
     matrix = np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]])
     lens = np.array([-0.2, 0.05, 0.001, 0.0, 0.0][: 4 if model == "fisheye" else 5]) * 0.5
-    return Camera(name, (640, 480), matrix, lens, rotation, -rotation @ position, model)
+    return Camera.looking_at(
+        (0, 0, 0),
+        position,
+        name=name,
+        size=(640, 480),
+        matrix=matrix,
+        distortion=lens,
+        model=model,
+    )
 
 
 RIG = Rig((camera("a", 0.0), camera("b", 1.5, "fisheye"), camera("c", 3.0), camera("d", 4.5)), "mm")

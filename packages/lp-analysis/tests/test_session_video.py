@@ -27,13 +27,15 @@ STYLE = DrawingStyle(skeleton=(("nose", "tail"),), smallest_side=SIDE)
 
 def camera(name, azimuth):
     position = np.array([500 * np.cos(azimuth), 500 * np.sin(azimuth), 250.0])
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(ahead, right), ahead])
     middle = (SIDE - 1) / 2
     matrix = np.array([[150.0, 0, middle], [0, 150.0, middle], [0, 0, 1]])
-    return Camera(name, (SIDE, SIDE), matrix, np.zeros(5), rotation, -rotation @ position)
+    return Camera.looking_at(
+        (0, 0, 0),
+        position,
+        name=name,
+        size=(SIDE, SIDE),
+        matrix=matrix,
+    )
 
 
 RIG = Rig(tuple(map(camera, VIEWS, (0.0, 1.5, 3.0))), "mm")

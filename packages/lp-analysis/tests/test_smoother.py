@@ -196,20 +196,21 @@ def cameras(count, *, fisheye=False):
     found = []
     for number, angle in enumerate(np.arange(count) * 1.3):
         position = 500.0 * np.array([np.cos(angle), np.sin(angle), 0.6])
-        ahead = -position / np.linalg.norm(position)
-        right = np.cross(ahead, (0.0, 0.0, 1.0))
-        right /= np.linalg.norm(right)
-        rotation = np.stack([right, np.cross(ahead, right), ahead])
         matrix = np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]])
         lens = (
             [0.05, -0.02, 0.003, 0.0] if fisheye else [-0.2, 0.05, 0.001, -0.001, 0, 0.1, 0.01, 0]
         )
         found.append(
-            Camera(
-                str(number), (640, 480), matrix, np.array(lens), rotation, -rotation @ position,
+            Camera.looking_at(
+                (0, 0, 0),
+                position,
+                name=str(number),
+                size=(640, 480),
+                matrix=matrix,
+                distortion=np.array(lens),
                 model="fisheye" if fisheye else "pinhole",
             )
-        )  # fmt: skip
+        )
     return Rig(tuple(found), "mm")
 
 

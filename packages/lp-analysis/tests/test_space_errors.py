@@ -24,12 +24,14 @@ FRAMES = 20
 
 def camera(name, azimuth):
     position = np.array([500 * np.cos(azimuth), 500 * np.sin(azimuth), 250.0])
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(ahead, right), ahead])
     matrix = np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]])
-    return Camera(name, (640, 480), matrix, np.zeros(5), rotation, -rotation @ position)
+    return Camera.looking_at(
+        (0, 0, 0),
+        position,
+        name=name,
+        size=(640, 480),
+        matrix=matrix,
+    )
 
 
 def rig_at(*azimuths):

@@ -73,19 +73,14 @@ def camera_at():
     """A function to a camera at a position that looks at the origin, upright where z is up."""
 
     def camera(name, position, distortion=(), model="pinhole", size=(640, 480), focal=600.0):
-        position = np.asarray(position, float)
-        ahead = -position / np.linalg.norm(position)
-        right = np.cross(ahead, (0.0, 0.0, 1.0))
-        right /= np.linalg.norm(right)
-        rotation = np.stack([right, np.cross(ahead, right), ahead])
         matrix = [[focal, 0, size[0] / 2 + 3], [0, 1.02 * focal, size[1] / 2 - 5], [0, 0, 1]]
-        return Camera(
+        return Camera.looking_at(
+            (0, 0, 0),
+            position,
             name=name,
             size=size,
             matrix=np.array(matrix, float),
             distortion=np.array(distortion, float),
-            rotation=rotation,
-            translation=-rotation @ position,
             model=model,
         )
 

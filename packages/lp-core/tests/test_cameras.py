@@ -81,6 +81,24 @@ def test_projects_as_opencv_up_to_the_border(camera):
     np.testing.assert_allclose(ours, border(camera.size), atol=1e-7, rtol=0)
 
 
+@pytest.mark.parametrize("position", [(300, -200, 150), (0, 5, -400)])
+def test_a_camera_that_looks_at_a_target_shows_it_in_the_middle_and_upright(position):
+    matrix = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
+    target = np.array([10.0, 20.0, 30.0])
+    made = Camera.looking_at(target, position, name="a", size=(640, 480), matrix=matrix)
+    np.testing.assert_allclose(made.centre, position, atol=1e-9)
+    middle, above = project(Rig((made,)), np.stack([target, target + np.array([0, 0, 5])]))[0]
+    np.testing.assert_allclose(middle, (320, 240), atol=1e-9)
+    assert above[0] == pytest.approx(320, abs=1e-9)
+    assert above[1] < 240  # y points down
+
+
+@pytest.mark.parametrize("position", [(0, 0, 9), (0, 0, 0)])
+def test_a_camera_without_upright_images_is_refused(position):
+    with pytest.raises(CameraError, match="no upright images"):
+        Camera.looking_at((0, 0, 0), position, name="a", size=(9, 9), matrix=np.eye(3))
+
+
 def test_lenses_of_different_kinds_share_a_rig(camera_at):
     """Faults 12 and 13: one rig of all lenses projects as each camera alone."""
     cameras = [

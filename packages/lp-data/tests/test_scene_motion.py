@@ -14,17 +14,13 @@ from lp_data.augmentation.scene import SceneMotion, fitted_warp
 def camera_at(number):
     angle = 0.1 + 1.6 * number
     position = np.array([500 * math.cos(angle), 500 * math.sin(angle), 200.0])
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(ahead, right), ahead])
-    return Camera(
+    return Camera.looking_at(
+        (0, 0, 0),
+        position,
         name=f"cam{number}",
         size=(640, 480),
         matrix=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]),
         distortion=np.array([-0.1, 0.02, 0.0, 0.0, 0.0]),
-        rotation=rotation,
-        translation=-rotation @ position,
     )
 
 

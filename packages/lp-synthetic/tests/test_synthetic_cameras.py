@@ -135,6 +135,16 @@ class TestOcclusion:
                 assert (codes == Visibility.OCCLUDED).any()
                 assert (codes == Visibility.VISIBLE).any(axis=(1, 2)).sum() >= 2
 
+    def test_two_cameras_see_nearly_every_keypoint_above_a_glass_floor(self) -> None:
+        settings = replace(SyntheticSettings.multiview(4), glass_floor=True)
+        views = held_out_sessions(settings)
+        assert [view.view for view in views] == ["below", "front", "left", "right"]
+        assert [view.camera.model.centre[2] < 0 for view in views] == [True, *[False] * 3]
+        shots = [[view.shoot(frame).notes.codes for view in views] for frame in range(0, 300, 25)]
+        codes = np.array(shots)
+        assert ((codes == Visibility.VISIBLE).sum(axis=1) < 2).mean() < 0.03  # 16 % from above
+        assert (codes == Visibility.OCCLUDED).any(axis=(1, 2, 3)).all()
+
     def test_the_nearer_animal_hides_the_farther_one(self) -> None:
         settings = replace(TINY, animals=2, touches=0.0, test_frames=120)
         for session in held_out_sessions(settings):

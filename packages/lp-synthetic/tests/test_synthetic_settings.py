@@ -24,6 +24,7 @@ from lp_synthetic.errors import SyntheticProjectError
         ({"labeled_frames": 5000}, "labeled_frames is 5000, more"),
         ({"ood_labeled_frames": 0}, "ood_labeled_frames is 0"),
         ({"ood_frames": 20}, "ood_labeled_frames is 24"),
+        ({"cameras": 2, "glass_floor": True}, "glass_floor needs"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(

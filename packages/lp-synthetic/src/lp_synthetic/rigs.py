@@ -3,13 +3,14 @@
 World space is that of `lp_synthetic.camera`; a rig measures it in mm, of which `UNIT` are one unit
 of ``skeleton``. The first of three or more cameras looks down, the others stand around the arena,
 higher and lower in turn; every third has a fisheye lens. Each looks past the bars of a cage, which
-stand close before it.
+stand close before it. Above a glass floor, the first camera looks up through it and the others
+stand low, so that two cameras or more see most paws.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -28,7 +29,8 @@ UNIT = 0.75
 """Mm in a unit of the skeleton: a mouse of 88 mm."""
 
 _AIM = np.array([0.0, 0.0, 15.0])
-_TOP, _HIGH, _LOW = 76.0, 52.0, 34.0  # degrees above the floor
+_HEIGHTS = (76.0, 52.0, 34.0)  # of the first camera and the others, degrees above the floor
+_GLASS_HEIGHTS = (-76.0, 38.0, 20.0)
 _PAIR = 100.0  # degrees between two cameras
 _FOCAL, _FISHEYE_FOCAL = 1.25, 0.8  # in shorter sides of the frame
 _MOVED = 0.02
@@ -48,10 +50,11 @@ def build_rig(settings: SyntheticSettings, session: int) -> Rig:
     count = settings.cameras
     around = count - 1 if count > 2 else count
     step = _PAIR if around == 2 else 360.0 / around
+    heights = _GLASS_HEIGHTS if settings.glass_floor else _HEIGHTS
     cameras = []
     for number, name in enumerate(settings.view_names):
         place = number - (count - around)
-        height = _TOP if place < 0 else (_HIGH, _LOW)[place % 2]
+        height = heights[0] if place < 0 else heights[1 + place % 2]
         azimuth = start + step * place
         fisheye = settings.fisheye and number % 3 == 1
         lens = (_FISHEYE if fisheye else _BROWN) * fixed.uniform(0.7, 1.3)
@@ -59,23 +62,22 @@ def build_rig(settings: SyntheticSettings, session: int) -> Rig:
         distance = focal * BODY_LENGTH / settings.animal_px
         position = _AIM + distance * (1 + _MOVED * moved.uniform(-1, 1)) * _towards(azimuth, height)
         turn = calibrated.rotation_matrix(_TURNED * moved.uniform(-1, 1, 3))
-        rotation = turn @ _looking(position)
         middle = (settings.width - 1) / 2, (settings.height - 1) / 2
         off = fixed.uniform(-0.01, 0.01, 2) * settings.width
         matrix = np.array(
             [[focal, 0, middle[0] + off[0]], [0, 1.01 * focal, middle[1] + off[1]], [0, 0, 1]]
         )
-        cameras.append(
-            calibrated.Camera(
-                name=name,
-                size=(settings.width, settings.height),
-                matrix=matrix.round(4),
-                distortion=lens.round(5),
-                rotation=rotation,
-                translation=-rotation @ position * UNIT,
-                model="fisheye" if fisheye else "pinhole",
-            )
+        straight = calibrated.Camera.looking_at(
+            _AIM * UNIT,
+            position * UNIT,
+            name=name,
+            size=(settings.width, settings.height),
+            matrix=matrix.round(4),
+            distortion=lens.round(5),
+            model="fisheye" if fisheye else "pinhole",
         )
+        rotation, translation = turn @ straight.rotation, turn @ straight.translation
+        cameras.append(replace(straight, rotation=rotation, translation=translation))
     return Rig(tuple(cameras), "mm")
 
 
@@ -84,14 +86,6 @@ def _towards(azimuth: float, height: float) -> Float[ndarray, " 3"]:
     yaw, pitch = math.radians(azimuth), math.radians(height)
     flat = math.cos(pitch)
     return np.array([flat * math.cos(yaw), flat * math.sin(yaw), math.sin(pitch)])
-
-
-def _looking(position: Float[ndarray, " 3"]) -> Float[ndarray, "3 3"]:
-    """The rotation, world → camera, of a camera at a position that looks at the arena."""
-    ahead = (_AIM - position) / np.linalg.norm(_AIM - position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(ahead, right), ahead])
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class SyntheticSettings:
         cameras: Calibrated cameras around the arena, 1 to 6; see `lp_synthetic.rigs`. With several,
             animals neither leave nor cross unless they are asked to.
         fisheye: Whether every third of several cameras has a fisheye lens.
+        glass_floor: Whether the first of three or more cameras looks up through a floor of glass,
+            and the others stand low, as in a laboratory that measures paws in space.
 
     Raises:
         SyntheticProjectError: The settings contradict each other or cannot be rendered.
@@ -77,6 +79,7 @@ class SyntheticSettings:
     absences: float | None = None
     cameras: int = 1
     fisheye: bool = True
+    glass_floor: bool = False
 
     def __post_init__(self) -> None:
         for met, problem in self._rules():
@@ -122,7 +125,8 @@ class SyntheticSettings:
     @property
     def view_names(self) -> tuple[str, ...]:
         """Names of several cameras; empty for one."""
-        return VIEW_NAMES[: self.cameras] if self.cameras > 1 else ()
+        names = ("below", *VIEW_NAMES[1:]) if self.glass_floor else VIEW_NAMES
+        return names[: self.cameras] if self.cameras > 1 else ()
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -190,6 +194,10 @@ class SyntheticSettings:
         yield (
             1 <= self.cameras <= len(VIEW_NAMES),
             (f"cameras is {self.cameras}, not within 1 and {len(VIEW_NAMES)}"),
+        )
+        yield (
+            self.cameras > 2 or not self.glass_floor,
+            f"glass_floor needs a camera below it and two beside it, but cameras is {self.cameras}",
         )
         several, most = self.animals > 1, 0.5 * min(self.height, self.width)
         problem = f"animals is {self.animals}, not within 1 and {_MOST_ANIMALS}"

@@ -99,6 +99,39 @@ class Camera:
             raise CameraError(f"a rotation vector has 3 values, got shape {vector.shape}")
         return cls(rotation=rotation_matrix(vector), **values)
 
+    @classmethod
+    def looking_at(
+        cls,
+        target: Sequence[float | int] | Float[np.ndarray, " 3"],
+        position: Sequence[float | int] | Float[np.ndarray, " 3"],
+        *,
+        up: Sequence[float | int] = (0.0, 0.0, 1.0),
+        **values: Any,
+    ) -> Camera:
+        """A camera at a position whose optical axis goes through a target.
+
+        Args:
+            target: (x, y, z) in world units.
+            position: (x, y, z) in world units, where the camera is.
+            up: The direction that is up in its images; not along the optical axis.
+            **values: Other values as in the class.
+
+        Raises:
+            CameraError: The camera is at the target, or looks along ``up``; or as in the class.
+        """
+        centre = np.asarray(position, float)
+        ahead = np.asarray(target, float) - centre
+        right = np.cross(ahead, np.asarray(up, float))
+        if not np.linalg.norm(right) > 1e-9 * np.linalg.norm(ahead) * np.linalg.norm(up):
+            raise CameraError(
+                f"a camera at {centre.tolist()} that looks at {np.asarray(target).tolist()} has no "
+                f"upright images where {list(up)} is up"
+            )
+        right /= np.linalg.norm(right)
+        ahead /= np.linalg.norm(ahead)
+        rotation = np.stack([right, np.cross(ahead, right), ahead])
+        return cls(rotation=rotation, translation=-rotation @ centre, **values)
+
     @property
     def centre(self) -> Float[np.ndarray, " 3"]:
         """Where the camera is, in world units."""
