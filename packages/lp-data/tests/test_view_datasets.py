@@ -12,6 +12,7 @@ from lp_core.geometry.cameras import Camera, Rig, agree
 from lp_core.geometry.cameras import project as project_points
 from lp_core.poses import PoseTable, Skeleton
 from lp_core.regions import Box, Region
+from lp_data.augmentation.build import build_augmenter
 from lp_data.augmentation.effect import Augmented
 from lp_data.augmentation.scene import SceneMotion
 from lp_data.datamodule import LabeledDataModule
@@ -158,16 +159,20 @@ def test_several_regions_of_a_view_are_refused_where_views_are_seen_jointly(proj
         JointDataset(table, folder, (20, 30), views=VIEWS, regions=Halves())
 
 
+def test_mirror_images_are_refused_where_views_are_seen_jointly(project):
+    """A flip would give each camera another animal, however the config asked for it."""
+    table, folder = project(SOME)
+    for spec, flip in (([], True), ([{"name": "horizontal_flip", "probability": 0.5}], False)):
+        augmenter = build_augmenter(spec, table.skeleton, horizontal_flip=flip)
+        with pytest.raises(DataModuleError, match="cannot be flipped"):
+            JointDataset(table, folder, (20, 30), views=VIEWS, augmenter=augmenter)
+        LabeledDataset(table, folder, (20, 30), views=VIEWS, augmenter=augmenter)
+
+
 def camera_at(name, position):
     """A camera that looks at the origin, of images of 60 × 40 px."""
-    position = np.array(position, float)
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(ahead, right), ahead])
     matrix = np.array([[60.0, 0, 30], [0, 60, 20], [0, 0, 1]])
-    size, translation = (60, 40), -rotation @ position
-    return Camera(name=name, size=size, matrix=matrix, rotation=rotation, translation=translation)
+    return Camera.looking_at((0, 0, 0), position, name=name, size=(60, 40), matrix=matrix)
 
 
 RIG = Rig(

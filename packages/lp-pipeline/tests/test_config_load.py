@@ -210,7 +210,6 @@ TWO = "data:\n  view_names: [left, right]\n  csv_file: [l.csv, r.csv]\n"
         (TWO + "  bbox_file: [a.csv]\n", "data.bbox_file", "one for each of left, right"),
         (TWO + "  bbox_file: {left: a, rihgt: b}\n", "data.bbox_file", "did you mean 'right'?"),
         (TWO + "  mirrored_column_matches: [[0], [1]]\n", "data.mirrored", "images of their own"),
-        (TWO + "training: {imgaug_hflip: true}\n", "training.imgaug_hflip", "cannot be flipped"),
         ("data:\n  mirrored_column_matches: [0, 1]\n", "data.mirrored", "and there are none"),
     ],
 )

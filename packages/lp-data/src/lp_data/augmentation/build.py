@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from jaxtyping import Int
 from numpy import ndarray
@@ -54,8 +55,8 @@ def build_augmenter(
     effects = _effects(spec)
     if horizontal_flip:
         effects = (HorizontalFlip(probability=FLIP_PROBABILITY), *effects)
-    mirrors = any(effect.mirrors for effect in effects)
-    return Composition(effects, _swaps(skeleton) if mirrors else None)
+    made = Composition(effects)
+    return replace(made, permutation=_swaps(skeleton)) if made.mirrors else made
 
 
 def _swaps(skeleton: Skeleton) -> Int[ndarray, " keypoints"]:

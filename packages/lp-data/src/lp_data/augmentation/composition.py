@@ -51,6 +51,11 @@ class Composition:
     effects: tuple[Effect, ...] = ()
     permutation: Int[ndarray, " keypoints"] | None = None
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether an effect may make a mirror image."""
+        return any(effect.mirrors for effect in self.effects)
+
     def __call__(
         self,
         images: UInt8[ndarray, "frames height width 3"],

@@ -43,8 +43,8 @@ class JointDataset(LabeledDataset):
         **options: As for `LabeledDataset`.
 
     Raises:
-        DataModuleError: There are no views, or an image has several regions; or as
-            `LabeledDataset`.
+        DataModuleError: There are no views, an image has several regions, or the augmenter mirrors
+            images; or as `LabeledDataset`.
     """
 
     def __init__(
@@ -63,6 +63,13 @@ class JointDataset(LabeledDataset):
                 "a tracker that looks at several views of a frame together needs their names",
                 where="data.view_names",
                 remedy="name two cameras or more, or choose another model.model_type",
+            )
+        if getattr(options.get("augmenter"), "mirrors", False):
+            raise DataModuleError(
+                "images that are looked at together cannot be flipped: each camera would show "
+                "another animal",
+                where="training.imgaug_hflip, training.imgaug",
+                remedy="switch flips off, or train each view alone without losses of cameras",
             )
         super().__init__(table, data_dir, image_size, views=views, **options)
         self._groups: list[dict[int, int]] = [{} for _ in dict.fromkeys(self._frames)]

@@ -85,12 +85,6 @@ def _check_views(config: Config, report: Report) -> None:
             "the views have images of their own, in which keypoints have the same numbers",
             "give one list of the keypoints to compare between views, as [0, 1], or null for all",
         )
-    if config.training.imgaug_hflip:
-        report.problem(
-            "training.imgaug_hflip",
-            "a flipped image is not what its camera sees, so several views cannot be flipped",
-            "set it to false",
-        )
     for key, value in (("csv_file", data.csv_file), ("bbox_file", data.bbox_file)):
         count = 1 if isinstance(value, str) else len(value or ())
         if value is not None and count != len(views) and report.sound(f"data.{key}"):
