@@ -180,6 +180,24 @@ def test_confidences_of_images_that_are_not_there_are_0():
     assert placed["keypoints_pred"][[0, 1, 2, 3, 5]].isfinite().all()
 
 
+def statistics(absent):
+    """Means of batch normalisation after a step on four images, all alike, some not present."""
+    tracker = make_tracker(stirred=False, image_size=(64, 64), **CONVOLUTIONS).train()
+    batch = make_batch(frames=2, views=3, size=(64, 64))
+    batch["images"] = batch["images"][:1].expand_as(batch["images"]).clone()
+    batch["images"][absent], batch["present"][absent] = 0, False
+    tracker.heatmaps_of(batch)
+    layers = [layer for layer in tracker.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert layers
+    return torch.cat([layer.running_mean for layer in layers])
+
+
+def test_statistics_of_batch_normalisation_do_not_depend_on_the_number_of_absent_views():
+    whole = statistics([])
+    for absent in ([1], [0, 4], [1, 2, 3, 5]):
+        torch.testing.assert_close(statistics(absent), whole)
+
+
 def test_first_identities_depend_on_the_seed_alone():
     """Fault 44: they were drawn on the GPU where there was one, so that they differed."""
     torch.manual_seed(1)

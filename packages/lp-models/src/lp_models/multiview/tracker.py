@@ -133,6 +133,8 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
         view, visible = self._views(batch)
         patches = None
         if self.training:
+            if "present" in batch:
+                images = without_absent(images, batch["present"])
             part = _UNLABELED if "frames" in batch else _LABELED
             counters = (self.options.seed, self.global_step, self.global_rank, part)
             patches = self._patches(images, counters)
@@ -196,6 +198,19 @@ class MultiviewTransformerTracker(BaseHeatmapTracker):
         if "present" in batch:
             confidences = confidences * batch["present"].unsqueeze(-1)
         return Prediction(keypoints, confidences)
+
+
+def without_absent(images: Tensor, present: Bool[Tensor, " batch"]) -> Tensor:
+    """Images (B, 3, H, W) of a batch, with present ones in the places of those that are not.
+
+    No other image sees what stands there. But black images would enter the statistics of batch
+    normalisation, which then would depend on how many cameras are absent.
+    """
+    order = torch.argsort((~present).byte(), stable=True)  # the present ones first
+    absent = torch.cumsum(~present, dim=0) - 1
+    stand_in = order[absent.clamp(min=0) % present.sum().clamp(min=1)]
+    own = torch.arange(len(images), device=images.device)
+    return images[torch.where(present, own, stand_in)]
 
 
 class SemiSupervisedMultiviewTransformerTracker(
