@@ -19,13 +19,16 @@ FRAMES = 120
 
 def camera(name, azimuth):
     position = np.array([500 * np.cos(azimuth), 500 * np.sin(azimuth), 300.0])
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(ahead, right), ahead])
     matrix = np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]])
     lens = np.array([-0.2, 0.05, 0.001, 0.0, 0.0])
-    return Camera(name, (640, 480), matrix, lens, rotation, -rotation @ position)
+    return Camera.looking_at(
+        (0, 0, 0),
+        position,
+        name=name,
+        size=(640, 480),
+        matrix=matrix,
+        distortion=lens,
+    )
 
 
 RIG = Rig(tuple(camera(f"cam{n}", a) for n, a in enumerate((0.0, 1.6, 3.1, 4.6))), "mm")
@@ -225,6 +228,36 @@ def test_different_animals_are_not_matched_by_force():
     tables = tables_of(seen, permuted(), present)
     del tables["cam3"]
     assert_recovered(match_views(RIG, tables), present[:3])
+
+
+def test_a_known_number_joins_tracks_that_all_views_lose_at_once():
+    """The third animal is carried elsewhere, and then has a track of its own in each view."""
+    walked, names = bodies(), permuted()
+    walked[60:, 2] += (150, -120, 0)
+    seen = noisy(project(RIG, walked))
+    late = np.broadcast_to(np.array(names, object)[:, None], (len(RIG), FRAMES, 3)).copy()
+    late[:, 60:, 2] = "track_7"
+    present = WHOLE.copy()
+    present[:, 40:60, 2] = False
+    tables = tables_of(seen, late, present)
+    assert len(match_views(RIG, tables).individuals) == 4
+    assert_recovered(match_views(RIG, tables, MatchingOptions(animals=3)), present)
+
+
+def test_a_known_number_leaves_rows_of_no_animal_without_a_name():
+    seen, names = noisy(project(RIG, bodies())), permuted()
+    ghost = noisy(project(RIG, bodies(4))[:, :, 3:], seed=5)
+    seen = np.concatenate([seen, ghost], axis=2)
+    present = np.concatenate([WHOLE, np.zeros((len(RIG), FRAMES, 1), bool)], axis=2)
+    present[0, 30:50, 3] = True  # one view takes something else for an animal
+    tables = tables_of(seen, [[*own, "track_9"] for own in names], present)
+    assert len(match_views(RIG, tables).individuals) == 4
+    found = match_views(RIG, tables, MatchingOptions(animals=3))
+    assert len(found.individuals) == 3
+    of_ghost = np.array(found.tables["cam0"].individual, object)[np.nonzero(present[0])[1] == 3]
+    assert (of_ghost == np.array(None)).all()
+    with pytest.raises(TriangulationError, match="at least 1 animal"):
+        MatchingOptions(animals=0)
 
 
 def test_animals_come_one_after_the_other():

@@ -54,6 +54,45 @@ def clusters_of(
     return _numbered(parent)
 
 
+def fewest_clusters(
+    nodes: int,
+    edges: Int[ndarray, "edges 2"],
+    weight: Float[ndarray, " edges"],
+    apart: Int[ndarray, "pairs 2"],
+    most: int,
+    least: float,
+) -> Int[ndarray, " nodes"]:
+    """(M,) the cluster of each node, as `clusters_of`, but joined further until few are left.
+
+    Pairs of which nothing is known have the weight 0.
+
+    Args:
+        nodes: M of them; memory grows with their square.
+        edges: Pairs of nodes; weights of repeated ones add up.
+        weight: Nats by which the two rather belong together.
+        apart: Pairs that are never in one cluster.
+        most: Clusters from which on none are joined any more.
+        least: Nats below which two are not joined, however many are left.
+    """
+    total = np.zeros((nodes, nodes))
+    np.add.at(total, tuple(edges.T), weight)
+    total += total.T
+    total[tuple(apart.T)] = total[tuple(apart.T[::-1])] = -np.inf
+    np.fill_diagonal(total, -np.inf)
+    parent, alive = np.arange(nodes), nodes
+    while alive > most:
+        one, two = np.unravel_index(total.argmax(), total.shape)
+        if total[one, two] < least:
+            break
+        kept, gone = sorted((int(one), int(two)))
+        total[kept] += total[gone]
+        total[:, kept] = total[kept]
+        total[gone] = total[:, gone] = -np.inf
+        total[kept, kept] = -np.inf
+        parent[gone], alive = kept, alive - 1
+    return _numbered(parent)
+
+
 def _neighbours(
     nodes: int,
     edges: Int[ndarray, "edges 2"],

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.sparse import coo_array, csr_array
 
-from lp_analysis.triangulation.association.clustering import clusters_of
+from lp_analysis.triangulation.association.clustering import clusters_of, fewest_clusters
 from lp_analysis.triangulation.association.evidence import Evidence
 from lp_analysis.triangulation.association.links import Links
 from lp_analysis.triangulation.association.rows import NOBODY, ViewRows
@@ -227,6 +227,21 @@ class Labelling:
             return False
         self.relabel([np.where(own >= 0, number[own], NOBODY) for own in self.labels])
         return True
+
+    def limited(self, most: int, least: float) -> None:
+        """Make as many animals one as is needed for so many to be left, and forget the others.
+
+        Args:
+            most: Animals that there are.
+            least: Nats below which two are not joined.
+        """
+        number = fewest_clusters(self.count, *graph_of(self, self.labels), most, least)
+        labels = [np.where(own >= 0, number[own], NOBODY) for own in self.labels]
+        size = np.bincount(np.concatenate([own[own >= 0] for own in labels]), minlength=1)
+        kept = np.sort(np.argsort(-size, kind="stable")[:most])
+        place = np.full(len(size), NOBODY)
+        place[kept] = np.arange(len(kept))
+        self.relabel([np.where(own >= 0, place[own], NOBODY) for own in labels])
 
 
 def graph_of(

@@ -53,6 +53,7 @@ class MatchingOptions:
             where that is not 0.
         noise: Standard deviation of good detections in frame px; None to take it from the tables.
         tracking: Of tables that name no tracks, how their rows are followed first.
+        animals: How many there are at most; None where it is not known.
 
     Raises:
         TriangulationError: A value is out of range.
@@ -61,8 +62,11 @@ class MatchingOptions:
     offsets: Mapping[str, int] | None = None
     noise: float | None = None
     tracking: TrackingOptions | None = None
+    animals: int | None = None
 
     def __post_init__(self) -> None:
+        if self.animals is not None and self.animals < 1:
+            raise TriangulationError(f"there must be at least 1 animal, got {self.animals}")
         if self.noise is not None and not self.noise > 0:
             raise TriangulationError(f"the noise must be above 0 px, got {self.noise:g}")
 
@@ -119,8 +123,9 @@ def match_views(
     in which both are seen. Tracks are cut where their view is not sure of them, and pieces are
     clustered over all views; then exchanges of two animals in one view are undone where the others
     contradict them. Tracks may break, cover part of the video, or be of animals that other views do
-    not see, and the number of animals need not be known. Nothing is matched by force. The result
-    does not depend on the order of the views.
+    not see, and the number of animals need not be known. Nothing is matched by force; where the
+    number is known, pieces against which little speaks are joined until as many are left, and rows
+    that then fit nowhere have no individual. The result does not depend on the order of the views.
 
     Args:
         rig: The cameras; more than there are tables may be in it.
@@ -141,7 +146,7 @@ def match_views(
         rows_of(tables[view], _tracks(tables[view], options), names, offsets.get(view, 0))
         for view in views
     ]
-    labelling = _labelled(rig.subset(views), rows, options.noise)
+    labelling = _labelled(rig.subset(views), rows, options)
     _place_rest(labelling)
     individuals, order = _named(labelling, [tables[view] for view in views])
     labelling.relabel([np.where(own >= 0, order[own], NOBODY) for own in labelling.labels])
@@ -169,7 +174,7 @@ def _tracks(table: PoseTable, options: MatchingOptions) -> Int[ndarray, " rows"]
     return track
 
 
-def _labelled(rig: Rig, rows: list[ViewRows], noise: float | None) -> Labelling:
+def _labelled(rig: Rig, rows: list[ViewRows], options: MatchingOptions) -> Labelling:
     """The animals of all rows that have a track."""
     frames = 1 + max((int(own.frame.max(initial=-1)) for own in rows), default=-1)
     slots = 1 + max((int(own.slot.max(initial=0)) for own in rows), default=0)
@@ -179,7 +184,7 @@ def _labelled(rig: Rig, rows: list[ViewRows], noise: float | None) -> Labelling:
         number = tracklets_of(own, link)
         groups.append(np.where(number >= 0, number + count, NOBODY))
         count += int(number.max(initial=NOBODY)) + 1
-    evidence = find_evidence(rig, rows, frames, slots, noise)
+    evidence = find_evidence(rig, rows, frames, slots, options.noise)
     labelling = Labelling(rows, links, evidence, frames, slots, groups)
     cluster = clusters_of(count, *graph_of(labelling, groups))
     labelling.relabel([np.where(own >= 0, cluster[own], NOBODY) for own in groups])
@@ -187,7 +192,12 @@ def _labelled(rig: Rig, rows: list[ViewRows], noise: float | None) -> Labelling:
         exchange(labelling)
         if not labelling.joined():
             break
-    _part_unlikely(labelling)
+    if options.animals is None:
+        _part_unlikely(labelling)
+    elif labelling.count > options.animals:
+        labelling.limited(options.animals, -_LIKELY)
+        exchange(labelling)
+        labelling.limited(options.animals, -_LIKELY)
     return labelling
 
 
