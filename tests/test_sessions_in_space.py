@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
+from lp_analysis.triangulation import fit_pose_prior, label_poses, label_rigs
+from lp_data.labels import read_labels
+from lp_data.sessions import ViewNames, read_view_labels
 from lp_io.calibration import read_rig, write_rig
+from lp_io.checkpoint import annotate_model
+from lp_io.model_directory import POSES
 from lp_io.points3d import read_points3d
-from lp_io.predictions import read_predictions
+from lp_io.predictions import read_predictions, write_predictions
 from lp_synthetic import SyntheticSettings, generate_project
 
 VIEWS = ("top", "front", "left")
@@ -141,6 +146,77 @@ def test_a_session_becomes_points_and_reprojected_tables(
     again = predict(videos)
     assert "test_points3d.csv is there already" in again.out
     assert digests(tmp_path / "out") == before
+
+
+def poses_of(project):
+    """The poses in space that the held-out session shows, in the place of those of many labels."""
+    truth = read_points3d(project.truth_3d["test"]).table
+    return fit_pose_prior(np.tile(truth.points, (2, 1, 1)), truth.skeleton, "mm")
+
+
+def test_poses_of_the_labels_place_what_no_view_sees(litpose, rig_model, rig_project, tmp_path):
+    model = shutil.copytree(rig_model, tmp_path / "model")
+    annotate_model(model, {POSES: poses_of(rig_project).to_dict()})
+    tables, paths = tmp_path / "tables", []
+    tables.mkdir()
+    for view in VIEWS:
+        truth = read_labels(rig_project.truth[f"test_{view}"])
+        points, sure = truth.points.copy(), np.ones(truth.points.shape[:2])
+        points[:, 3], sure[:, 3] = 5.0, 0.0  # no view sees a paw
+        paths.append(tables / f"test_{view}.csv")
+        frames = tuple(map(int, truth.frame))
+        seen = replace(truth, points=points, frame=frames, visibility=None, confidence=sure)
+        write_predictions(seen, paths[-1])
+    rig, errors = rig_project.calibrations["test"], {}
+    truth = read_points3d(rig_project.truth_3d["test"]).table.points
+    for name, more in (("with.csv", ("--poses-of", model)), ("without.csv", ())):
+        litpose("triangulate", rig, *paths, "-o", tmp_path / name, *more)
+        points = read_points3d(tmp_path / name)
+        errors[name] = np.linalg.norm(points.table.points - truth, axis=-1)
+    assert (read_points3d(tmp_path / "with.csv").views[:, 3] == 0).all()
+    assert np.median(errors["with.csv"][:, 3]) < 8
+    assert np.isnan(errors["without.csv"][:, 3]).all()
+    np.testing.assert_allclose(errors["with.csv"][:, 7], errors["without.csv"][:, 7], atol=0.5)
+
+
+def test_predict_lets_the_poses_of_the_labels_count(
+    litpose, rig_model, rig_project, videos, tmp_path
+):
+    """The tracker is untrained, so that its views agree on next to nothing without poses."""
+    model = shutil.copytree(rig_model, tmp_path / "model")
+    annotate_model(model, {POSES: poses_of(rig_project).to_dict()})
+    rig, out = ("--rig", rig_project.calibrations["test"]), tmp_path / "out"
+    litpose("predict", model, "-o", out, videos, *rig)
+    first = (out / "test_points3d.csv").read_bytes()
+    assert "poses" in (out / "test_points3d_source.json").read_text()
+    litpose("predict", model, "-o", tmp_path / "other", videos, *rig, "--no-poses")
+    litpose("predict", rig_model, "-o", tmp_path / "plain", videos, *rig)
+    plain = (tmp_path / "plain" / "test_points3d.csv").read_bytes()
+    assert (tmp_path / "other" / "test_points3d.csv").read_bytes() == plain
+    litpose("predict", model, "-o", out, videos, *rig, "--overwrite")
+    assert (out / "test_points3d.csv").read_bytes() == first
+
+
+def test_a_model_without_poses_is_refused(litpose, rig_model, rig_project, tmp_path):
+    rig, table = rig_project.calibrations["test"], tmp_path / "test_top.csv"
+    outcome = litpose("triangulate", rig, table, "--poses-of", rig_model)
+    assert outcome.code == 2
+    assert "keeps no poses in space" in outcome.err
+
+
+def test_many_labels_of_calibrated_cameras_are_poses(tmp_path):
+    settings = replace(SyntheticSettings.tiny(4), cameras=3, labeled_frames=24, sessions=2)
+    project = generate_project(tmp_path / "project", settings)
+    views = ViewNames(VIEWS)
+    labels = read_view_labels(dict(zip(VIEWS, project.label_files, strict=True)), views)
+    rigs, _ = label_rigs(project.folder, labels, views)
+    prior = label_poses(labels, views, rigs)
+    truth = read_points3d(project.truth_3d["test"]).table.points
+    sizes = np.sqrt(np.square(truth - truth.mean(axis=1, keepdims=True)).sum(axis=2).mean())
+    assert prior.size == pytest.approx(sizes, rel=0.15)
+    assert prior.unit == "mm"
+    assert label_poses(labels, views, None) is None
+    assert label_poses(labels.rows(range(30)), views, rigs) is None  # 10 of 24 poses
 
 
 def test_tables_of_points_are_no_tables_of_the_model(litpose, rig_model, videos, tmp_path):

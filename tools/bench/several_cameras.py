@@ -30,11 +30,18 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from lp_analysis.triangulation import TriangulationOptions, triangulate_poses
+from lp_analysis.triangulation import (
+    PosePrior,
+    TriangulationOptions,
+    label_poses,
+    label_rigs,
+    triangulate_poses,
+)
 from lp_core.atomic import atomic_text
 from lp_core.geometry.cameras import Rig, project
 from lp_core.poses import PoseTable, Visibility
 from lp_data.labels import read_labels
+from lp_data.sessions import ViewNames, read_view_labels
 from lp_io.calibration import read_rig
 from lp_io.points3d import read_points3d
 from lp_pipeline.config.load import load_config
@@ -46,8 +53,35 @@ from lp_synthetic.project import is_project, read_project
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs/synthetic.yaml"
 SESSION = "test"
-SQUARE = 96
-"""Side in frame px of what is cut out; the animal is 49 px long."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the cameras of a project are.
+
+    Attributes:
+        settings: Of the project.
+        square: Side in frame px of what is cut out around the animal.
+        taken_away: Views that are taken away, one at a time.
+    """
+
+    settings: SyntheticSettings
+    square: int
+    taken_away: tuple[str, ...]
+
+
+_AROUND = replace(SyntheticSettings.multiview(4, 0), sessions=20)
+SETTINGS = {
+    "around": Setting(_AROUND, 96, ("top", "left")),
+    "glass": Setting(
+        replace(_AROUND, height=384, width=384, glass_floor=True, train_videos=1, ood_frames=16,
+                ood_labeled_frames=3),
+        176,
+        ("below", "left"),
+    ),
+}  # fmt: skip
+"""Four cameras of 256×256 px, all above the floor, to which the animal is 49 px long; or of 384×384
+px, one below a floor of glass and three that stand low, to which it is 84 px long."""
 RECIPE = (
     "data.mirrored_column_matches=null",
     "data.columns_for_singleview_pca=null",
@@ -73,11 +107,11 @@ ALONE = ("training.train_batch_size=8",)
 ALONE_TOGETHER = ("training.train_batch_size=2",)
 REPROJECTION = ("losses.reprojection.log_weight=1",)
 LATER = ("training.optimizer_params.learning_rate=0.001",)
-TAKEN_AWAY = ("top", "left")
 SURE = 0.5
 FIRST_SIDE = 96
 """Model px of the images that all variants of a seed begin with."""
 PLACED = ("model.occluded_targets=position",)
+FLIPPED = ("training.imgaug_hflip=true",)
 
 
 @dataclass(frozen=True)
@@ -103,29 +137,29 @@ VARIANTS = {
         "views together, reprojection loss", JOINT + PLACED + REPROJECTION
     ),
     "shared_unsure": Variant("shared weights, unsure where occluded", ALONE),
+    "shared_flipped": Variant("shared weights, unsure where occluded, flips", ALONE + FLIPPED),
 }
 
 
 # ----------------------------------------------------------------------------------------- project
-def get_project(workdir: Path) -> SyntheticProject:
+def get_project(workdir: Path, setting: Setting) -> SyntheticProject:
     """The synthetic project of four cameras, with boxes for its labels and its held-out session."""
-    folder = workdir / "project"
+    folder, side = workdir / "project", setting.square
     if not is_project(folder):
         print("making the synthetic project", flush=True)
-        generate_project(folder, replace(SyntheticSettings.multiview(4, 0), sessions=20))
+        generate_project(folder, setting.settings)
     found = read_project(folder)
     for number, view in enumerate(found.views):
         random = np.random.default_rng([1, number])
         labels = found.label_files[number]
-        _squares(
-            labels.with_name(f"{labels.stem}_boxes.csv"), folder / f"squares_{view}.csv", random
-        )
+        boxes = labels.with_name(f"{labels.stem}_boxes.csv")
+        _squares(boxes, folder / f"squares_{view}.csv", side, random)
         stem = f"{SESSION}_{view}"
-        _squares(found.boxes[stem], folder / f"squares_{stem}.csv", random)
+        _squares(found.boxes[stem], folder / f"squares_{stem}.csv", side, random)
     return found
 
 
-def _squares(boxes: Path, to: Path, random: np.random.Generator) -> None:
+def _squares(boxes: Path, to: Path, side: int, random: np.random.Generator) -> None:
     """Squares of one size around the middles of boxes, moved at random."""
     with boxes.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -133,10 +167,10 @@ def _squares(boxes: Path, to: Path, random: np.random.Generator) -> None:
     with atomic_text(to) as file:
         file.write("frame,x,y,h,w\n")
         for row in rows:
-            off = random.uniform(-SQUARE / 16, SQUARE / 16, 2)
-            x = float(row["x"]) + (float(row["w"]) - SQUARE) / 2 + off[0]
-            y = float(row["y"]) + (float(row["h"]) - SQUARE) / 2 + off[1]
-            file.write(f"{row[key]},{x:.0f},{y:.0f},{SQUARE},{SQUARE}\n")
+            off = random.uniform(-side / 16, side / 16, 2)
+            x = float(row["x"]) + (float(row["w"]) - side) / 2 + off[0]
+            y = float(row["y"]) + (float(row["h"]) - side) / 2 + off[1]
+            file.write(f"{row[key]},{x:.0f},{y:.0f},{side},{side}\n")
 
 
 # ------------------------------------------------------------------------------------------ errors
@@ -150,6 +184,7 @@ class Truth:
         hidden: (V, F, K).
         world: (F, K, 3) mm, and their table.
         body: Length of the body in mm, nose to tail base, a mean over frames.
+        poses: Those of the project's labels.
     """
 
     rig: Rig
@@ -158,6 +193,7 @@ class Truth:
     world: ndarray
     table: PoseTable
     body: float
+    poses: PosePrior | None
 
     @classmethod
     def of(cls, project: SyntheticProject) -> Truth:
@@ -173,6 +209,7 @@ class Truth:
             space.points,
             space,
             float(body),
+            poses_of(project),
         )
 
     def measured(self, found: ndarray, confidences: ndarray) -> dict:
@@ -187,10 +224,17 @@ class Truth:
         back = project(self.rig, points.reshape(-1, 3)).reshape(self.frames.shape)
         away = np.linalg.norm(points - self.world, axis=-1)
         sure = np.linalg.norm(self._points(found, confidences, SURE) - self.world, axis=-1)
+        posed = self._points(found, confidences, prior=self.poses)
+        posed_away = np.linalg.norm(posed - self.world, axis=-1)
+        two = (~self.hidden).sum(axis=0) >= 2
         result = {
             "space": float(np.nanmean(away)),
             "space_median": float(np.nanmedian(away)),
             "space_seen": float(np.nanmean(away[~self.hidden.any(axis=0)])),
+            "space_two": float(np.nanmean(away[two])),
+            "posed": float(np.nanmean(posed_away)),
+            "posed_median": float(np.nanmedian(posed_away)),
+            "posed_two": float(np.nanmean(posed_away[two])),
             "sure_share": float(np.isfinite(sure).mean()),
             "sure_median": float(np.nanmedian(sure)),
         }
@@ -203,11 +247,25 @@ class Truth:
                 ]
         return result
 
-    def _points(self, found: ndarray, confidences: ndarray, least: float = 0.0) -> ndarray:
+    def _points(
+        self,
+        found: ndarray,
+        confidences: ndarray,
+        least: float = 0.0,
+        prior: PosePrior | None = None,
+    ) -> ndarray:
         """Points in space (F, K, 3)."""
-        options = TriangulationOptions(min_confidence=least)
+        options = TriangulationOptions(min_confidence=least, prior=prior)
         points, _ = triangulate_poses(self.rig, found, confidences, self.table, options)
         return points.table.points
+
+
+def poses_of(project: SyntheticProject) -> PosePrior | None:
+    """The poses in space that the labels of a project show."""
+    views = ViewNames(tuple(project.views))
+    labels = read_view_labels(dict(zip(project.views, project.label_files, strict=True)), views)
+    rigs, _ = label_rigs(project.folder, labels, views, None)
+    return label_poses(labels, views, rigs)
 
 
 def predicted(
@@ -239,9 +297,13 @@ class Study:
         seeds: One training each.
         weights: ImageNet weights of the backbone; None takes the hub's.
         side: Height and width of the images in model px.
+        setting: What the cameras are.
+        start: The variant whose way of training all begin with.
     """
 
     workdir: Path
+    setting: Setting
+    start: str
     first: int
     steps: int
     seeds: Sequence[int]
@@ -274,7 +336,7 @@ class Study:
         for file in (self.file(name, seed) for seed in self.seeds):
             if file.is_file():
                 with np.load(file) as kept:
-                    ends = ("", *(f"_without_{view}" for view in TAKEN_AWAY))
+                    ends = ("", *(f"_without_{view}" for view in self.setting.taken_away))
                     found.append(
                         {
                             end: truth.measured(kept[f"keypoints{end}"], kept[f"confidences{end}"])
@@ -295,7 +357,7 @@ class Study:
         model = Model.from_dir(folder, device="cpu")
         found, confidences = predicted(model, project, project.views)
         kept = {"keypoints": found, "confidences": confidences}
-        for view in TAKEN_AWAY:
+        for view in self.setting.taken_away:
             number = project.views.index(view)
             others = [other for other in project.views if other != view]
             if model.tracker.views == "jointly":
@@ -308,9 +370,11 @@ class Study:
 
     def _begun(self, project: SyntheticProject, seed: int) -> Path:
         """The model that all variants of a seed begin with."""
-        folder = self.workdir / "models" / f"begun-{self.first}-{FIRST_SIDE}_px-{seed}"
+        start = "" if self.start == "shared" else f"{self.start}-"
+        name = f"begun-{start}{self.first}-{FIRST_SIDE}_px-{seed}"
+        folder = self.workdir / "models" / name
         if not (folder / "done").is_file():
-            own = (f"training.max_steps={self.first}", *VARIANTS["shared"].overrides)
+            own = (f"training.max_steps={self.first}", *VARIANTS[self.start].overrides)
             shared = self.overrides(project, seed, FIRST_SIDE)
             train(load_config(CONFIG, [*shared, *own]), folder, overwrite=True)
             (folder / "done").touch()
@@ -318,7 +382,7 @@ class Study:
 
     def run_all(self, names: Sequence[str]) -> None:
         """Do what is not done yet."""
-        project = get_project(self.workdir)
+        project = get_project(self.workdir, self.setting)
         (self.workdir / "results").mkdir(exist_ok=True)
         for seed in self.seeds:
             for name in names:
@@ -366,8 +430,22 @@ def view_table(study: Study, truth: Truth, views: Sequence[str]) -> list[str]:
 
 def space_table(study: Study, truth: Truth, views: Sequence[str]) -> list[str]:
     """Errors in space with all views, and with one view taken away, means over views and seeds."""
-    header = ["", "mean, mm", "median", "seen by all", "share of sure points", "their median"]
-    keys = ("space", "space_median", "space_seen", "sure_share", "sure_median")
+    header = [
+        "",
+        "mean, mm",
+        "median",
+        "seen by all",
+        "by two",
+        "with poses: mean",
+        "median",
+        "by two",
+        "share of sure points",
+        "their median",
+    ]
+    keys = (
+        *("space", "space_median", "space_seen", "space_two"),
+        *("posed", "posed_median", "posed_two", "sure_share", "sure_median"),
+    )
     gone = [
         "",
         "visible",
@@ -377,22 +455,24 @@ def space_table(study: Study, truth: Truth, views: Sequence[str]) -> list[str]:
         "in the absent view",
         "mm",
     ]
-    lines, more = [row(header), row(["---"] * 6)], ["", row(gone), row(["---"] * 7)]
+    lines, more = [row(header), row(["---"] * len(header))], ["", row(gone), row(["---"] * 7)]
     for name, variant in VARIANTS.items():
         runs = study.results(name, truth)
         if runs:
             cells = {key: [run[""][key] for run in runs] for key in keys}
             lines.append(row([variant.title, *map(cell, cells.values())]))
-            more.append(row([variant.title, *_without_one(runs, views)]))
+            more.append(row([variant.title, *_without_one(runs, views, study.setting.taken_away)]))
     return [*lines, *more, "", f"The body is {truth.body:.2f} mm long."]
 
 
-def _without_one(runs: Sequence[dict], views: Sequence[str]) -> list[str]:
+def _without_one(
+    runs: Sequence[dict], views: Sequence[str], taken_away: Sequence[str]
+) -> list[str]:
     """Figures of each run, means over the views that are taken away."""
     cells: dict[str, list[float]] = {}
     for run in runs:
         parts: dict[str, list[float]] = {}
-        for view in TAKEN_AWAY:
+        for view in taken_away:
             number = views.index(view)
             found = run[f"_without_{view}"]
             for kind in KINDS:
@@ -416,14 +496,18 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=600, help="steps before the variants part")
     parser.add_argument("--steps", type=int, default=250, help="steps of each variant")
     parser.add_argument("--side", type=int, default=FIRST_SIDE, help="of the images, in model px")
+    parser.add_argument("--setting", choices=list(SETTINGS), default="around")
+    parser.add_argument("--start", choices=list(VARIANTS), default="shared")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.INFO)
-    study = Study(given.workdir, given.first, given.steps, given.seeds, given.weights, given.side)
+    setting = SETTINGS[given.setting]
+    lengths = given.first, given.steps, given.seeds
+    study = Study(given.workdir, setting, given.start, *lengths, given.weights, given.side)
     study.run_all(given.variants)
-    project = get_project(given.workdir)
+    project = get_project(given.workdir, setting)
     truth = Truth.of(project)
     print("\n".join(view_table(study, truth, project.views)), "", sep="\n")
     print("\n".join(space_table(study, truth, project.views)))

@@ -57,6 +57,9 @@ animal."""
 CAMERAS = "cameras"
 """What the manifest keeps among its ``extra`` of the calibrated cameras of the training."""
 
+POSES = "poses"
+"""What the manifest keeps among its ``extra`` of the poses in space that its labels show."""
+
 TRIANGULATED = "lp_triangulation"
 """The scorer of points in space, and of tables of what they say that views show."""
 

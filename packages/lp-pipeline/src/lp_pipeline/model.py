@@ -228,7 +228,7 @@ class Model:
             paths = {view: Path(video) for view, video in videos.items()}
             own = {view: read_boxes([Path(file)]) for view, file in given.items()}
             found = predict_together(self.handler, views.names, paths, offsets, own, reader=reader)
-        how = SpaceOptions(views, calibration=self.calibration).of_views(found, offsets)
+        how = SpaceOptions.of_model(self.manifest).of_views(found, offsets)
         return triangulate_predictions(cameras, found, self.keypoint_names, how)
 
     def predict_animals(self, path: str | Path, *, reader: str = "auto") -> PoseTable:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lp_analysis.confidence.calibration import ConfidenceCalibration
+from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.errors import TriangulationError
 from lp_analysis.triangulation import (
     MatchingOptions,
+    PosePrior,
     Triangulated,
     TriangulationOptions,
     match_files,
@@ -23,7 +25,15 @@ from lp_core.geometry.cameras import Rig
 from lp_data.sessions import SessionVideo, ViewNames, calibration_of_videos
 from lp_data.video.open import open_video
 from lp_io.calibration import read_rig
-from lp_io.model_directory import points3d_path, reprojected_path
+from lp_io.checkpoint import Manifest, read_manifest
+from lp_io.model_directory import (
+    POSES,
+    TOP_DOWN,
+    VIEWS,
+    WHOLE_FRAME,
+    points3d_path,
+    reprojected_path,
+)
 from lp_io.points3d import ENDINGS
 from lp_io.predictions import holds_several
 from lp_io.predictions.source import source_path
@@ -42,6 +52,8 @@ class SpaceOptions:
         rig: The cameras of all sessions; None takes those that `calibration_of_videos` finds.
         project: The folder of the project; None where it is not known.
         table: Its ``camera_params_file``, relative to it; None without one.
+        animals: How many there are at most; None where it is not known.
+        prior: The poses in space that the animals take, see `TriangulationOptions`.
         calibration: Of the tracker's confidences. Detections then count by the probabilities, and
             err as it says; and likelihoods of reprojected points are about its radius. None takes
             what `TriangulationOptions` does.
@@ -57,6 +69,8 @@ class SpaceOptions:
     rig: Path | None = None
     project: Path | None = None
     table: str | None = None
+    animals: int | None = None
+    prior: PosePrior | None = None
     calibration: ConfidenceCalibration | None = None
     reader: str = "auto"
     overwrite: bool = False
@@ -72,13 +86,44 @@ class SpaceOptions:
         self, views: Iterable[str], offsets: Mapping[str, int] | None
     ) -> TriangulationOptions:
         """How the detections of some views are put together, which have such frame offsets."""
-        known = self.calibration
+        options, known = TriangulationOptions(offsets=offsets, prior=self.prior), self.calibration
         if known is None:
-            return TriangulationOptions(offsets=offsets)
+            return options
         sure = dict.fromkeys(views, known.probability)
-        return TriangulationOptions(
-            noise=known.noise, offsets=offsets, radius=known.radius, confidences=sure
+        return replace(options, noise=known.noise, radius=known.radius, confidences=sure)
+
+    @classmethod
+    def of_model(cls, manifest: Manifest) -> SpaceOptions:
+        """How points in space are made of the predictions of a model.
+
+        Raises:
+            LPError: What the manifest says is damaged.
+        """
+        extra = manifest.extra
+        several = extra.get(TOP_DOWN) or extra.get(WHOLE_FRAME)
+        return cls(
+            ViewNames.from_dict(extra.get(VIEWS)),
+            animals=several.get("count") if isinstance(several, dict) else None,
+            prior=PosePrior.from_dict(extra.get(POSES)),
+            calibration=stored_calibration(manifest),
         )
+
+
+def poses_of_model(folder: Path) -> PosePrior:
+    """The poses in space that the labels of a model show.
+
+    Raises:
+        CheckpointError: The folder is not a model directory.
+        TriangulationError: The model keeps none.
+    """
+    prior = SpaceOptions.of_model(read_manifest(folder)).prior
+    if prior is None:
+        raise TriangulationError(
+            "this model keeps no poses in space",
+            where=folder,
+            remedy="train it on calibrated cameras, with 20 labelled poses or more",
+        )
+    return prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +250,7 @@ def write_session_points(
         return output
     options = replace(session.options.of_views(paths, session.offsets), fps=_check_videos(session))
     if any(map(holds_several, paths.values())):
-        matching = MatchingOptions(session.offsets)
+        matching = MatchingOptions(session.offsets, animals=session.options.animals)
         matched = match_files(session.rig, paths, paths, output, matching)
         tell(f"{session.name}: {matched.told()}")
         if not matched.individuals:
@@ -254,13 +299,14 @@ def _said(
     session: CalibratedSession, tables: Mapping[str, Path], output: Path
 ) -> dict[str, object]:
     """What points are made from, as plain values."""
-    known = session.options.calibration
+    known, prior = session.options.calibration, session.options.prior
     return {
         "file": output.name,
         "cameras": session.rig.to_dict(),
         "tables": {view: sha256_of(path) for view, path in tables.items()},
         "frame_offsets": session.offsets,
         "confidence_calibration": None if known is None else known.to_dict(),
+        "poses": None if prior is None else prior.to_dict(),
     }
 
 

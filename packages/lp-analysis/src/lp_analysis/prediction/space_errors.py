@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from lp_analysis.confidence.stored import stored_calibration
 from lp_analysis.errors import EvaluationError
 from lp_analysis.metrics.metric_files import MetricTable, metric_path, write_metric_file
 from lp_analysis.metrics.summary import PixelErrorSummary, write_pixel_error_summary
@@ -173,8 +172,7 @@ def errors_of_model(
     rigs = LabelRigs.from_dict(manifest.extra.get(CAMERAS))
     if views is None or rigs is None:
         return None
-    known = SpaceOptions(views, calibration=stored_calibration(manifest))
-    options = known.of_views(views.names, None)
+    options = SpaceOptions.of_model(manifest).of_views(views.names, None)
     return space_errors(labels, predictions, views, rigs, options, manifest.skeleton)
 
 

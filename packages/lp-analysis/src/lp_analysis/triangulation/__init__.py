@@ -8,7 +8,12 @@ from lp_analysis.triangulation.association import (
     match_files,
     match_views,
 )
-from lp_analysis.triangulation.label_files import triangulate_files, triangulate_labels
+from lp_analysis.triangulation.label_files import (
+    label_poses,
+    triangulate_files,
+    triangulate_labels,
+)
+from lp_analysis.triangulation.pose_prior import PosePrior, fit_pose_prior
 from lp_analysis.triangulation.predictions import SessionPrediction, triangulate_predictions
 from lp_analysis.triangulation.quality import (
     BoneLength,
@@ -38,6 +43,7 @@ __all__ = [
     "MatchedFiles",
     "MatchedViews",
     "MatchingOptions",
+    "PosePrior",
     "Reprojected",
     "SessionPrediction",
     "SessionRigs",
@@ -45,6 +51,8 @@ __all__ = [
     "Triangulated",
     "TriangulationOptions",
     "bone_lengths",
+    "fit_pose_prior",
+    "label_poses",
     "label_rigs",
     "leave_one_view_out",
     "match_files",

@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from lp_analysis.errors import TriangulationError
 from lp_analysis.triangulation.association import MatchingOptions, match_files
-from lp_analysis.triangulation.rigs import SessionRigs
+from lp_analysis.triangulation.pose_prior import PosePrior, fit_pose_prior
+from lp_analysis.triangulation.rigs import LabelRigs, SessionRigs
 from lp_analysis.triangulation.tables import (
     Tally,
     Triangulated,
@@ -115,6 +116,33 @@ def by_moment(labels: PoseTable, views: ViewNames) -> ViewLabels:
     return ViewLabels(table, sessions, tuple(images), points, weights, rows)
 
 
+def label_poses(
+    labels: PoseTable, views: ViewNames | None, rigs: LabelRigs | None
+) -> PosePrior | None:
+    """The poses in space that labels of calibrated cameras show.
+
+    Args:
+        labels: Of all views, of one animal, or of several with names.
+        views: The views; None of one camera.
+        rigs: The cameras of each frame; None where they are not calibrated.
+
+    Returns:
+        None where they are not calibrated, too few, or of animals without names.
+    """
+    if views is None or rigs is None or (labels.individual and None in labels.individual):
+        return None
+    rows = by_moment(labels.rows(np.flatnonzero(labels.has_position.any(axis=1))), views)
+    poses = np.full((len(rows.table), len(labels.skeleton), 3), np.nan)
+    numbers = np.array([-1 if n is None else n for n in map(rigs.number, rows.table.image_paths)])
+    for number, rig in enumerate(rigs.rigs):
+        of_rig = np.flatnonzero(numbers == number)
+        points, weights = rows.points[:, of_rig], rows.weights[:, of_rig]
+        made, _ = triangulate_poses(rig, points, weights, rows.table.rows(of_rig))
+        poses[of_rig] = made.table.points
+    unit = next((rig.unit for rig in rigs.rigs if rig.unit), "")
+    return fit_pose_prior(poses, labels.skeleton, unit)
+
+
 def triangulate_labels(
     rigs: SessionRigs,
     files: Mapping[str, Path],
@@ -163,6 +191,7 @@ def triangulate_files(
     options: TriangulationOptions | None = None,
     *,
     by_name: bool = False,
+    animals: int | None = None,
 ) -> Triangulated:
     """Put label files, or predictions of the videos of a session, together to points in space.
 
@@ -176,6 +205,7 @@ def triangulate_files(
         output: A file ``.csv``, ``.parquet`` or ``.nc``.
         options: How they are put together; its offsets replace those of ``rigs``.
         by_name: Predicted animals have the same names in all views, and are not matched.
+        animals: How many of several there are at most; None where it is not known.
 
     Raises:
         LPError: See `triangulate_labels` and `triangulate_tables`.
@@ -191,7 +221,7 @@ def triangulate_files(
         options = replace(options, offsets=known | dict(options.offsets or {}))
         if by_name or not any(map(holds_several, tables.values())):
             return triangulate_tables(rigs.of(session), tables, output, options)
-        return _matched(rigs.of(session), tables, output, options)
+        return _matched(rigs.of(session), tables, output, options, animals)
     if options.offsets:
         raise TriangulationError(
             "offsets of label files depend on the session",
@@ -201,10 +231,14 @@ def triangulate_files(
 
 
 def _matched(
-    rig: Rig, tables: Mapping[str, Path], output: Path, options: TriangulationOptions
+    rig: Rig,
+    tables: Mapping[str, Path],
+    output: Path,
+    options: TriangulationOptions,
+    animals: int | None,
 ) -> Triangulated:
     """The points of several animals that are matched between the views."""
-    matching = MatchingOptions(options.offsets, options.noise)
+    matching = MatchingOptions(options.offsets, options.noise, animals=animals)
     with tempfile.TemporaryDirectory() as folder:
         named = {view: Path(folder) / f"{place}.csv" for place, view in enumerate(tables)}
         found = match_files(rig, tables, named, output, matching)

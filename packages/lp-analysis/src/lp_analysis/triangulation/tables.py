@@ -13,6 +13,8 @@ from numpy import ndarray
 
 from lp_analysis.errors import TriangulationError
 from lp_analysis.triangulation.medians import RunningMedians
+from lp_analysis.triangulation.pose_prior import PosePrior
+from lp_analysis.triangulation.posed import fit_poses
 from lp_analysis.triangulation.reprojection import (
     ReprojectedTable,
     reproject,
@@ -46,6 +48,8 @@ class TriangulationOptions:
             table, such as a calibration.
         individuals: The animals of several that have points; other rows are left out. None for all,
             and each row must be of one.
+        prior: The poses that the animals take, which then count, and place what no view sees; see
+            `lp_analysis.triangulation.posed`. None trusts what views see alone.
 
     Raises:
         TriangulationError: A value is out of range.
@@ -58,6 +62,7 @@ class TriangulationOptions:
     radius: float | None = None
     confidences: Mapping[str, Callable[[Likelihood], Likelihood]] | None = None
     individuals: tuple[str, ...] | None = None
+    prior: PosePrior | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -107,8 +112,9 @@ class Tally:
         """Add some rows: what was seen, and what `triangulate_poses` made of it."""
         self._errors = self._errors or RunningMedians(len(error))
         self._errors.add(error.reshape(len(error), -1))
-        wanted = np.isfinite(seen).all(axis=-1).any(axis=0).sum()
-        self._counts += [np.isfinite(error).sum(), made.table.has_position.sum(), wanted]
+        wanted = np.isfinite(seen).all(axis=-1).any(axis=0)
+        found = (made.table.has_position & wanted).sum()
+        self._counts += [np.isfinite(error).sum(), found, wanted.sum()]
 
     def total(self, path: Path, frames: int, views: Sequence[str]) -> Triangulated:
         """All rows together, which are in a file."""
@@ -311,6 +317,9 @@ def triangulate_poses(
 
     Returns:
         The poses, and the error of each detection in frame px.
+
+    Raises:
+        TriangulationError: The prior is of other keypoints, or has another unit than the rig.
     """
     options = options or TriangulationOptions()
     V, R, K = points.shape[:3]
@@ -318,22 +327,33 @@ def triangulate_poses(
     weights = np.where(weights >= options.min_confidence, weights, 0.0)
     flat = points.reshape(V, R * K, 2)
     found = triangulate(rig, flat, weights.reshape(V, R * K), noise=options.noise)
-    error = found.error.reshape(V, R, K)
+    places, covariance = found.points.reshape(R, K, 3), found.covariance.reshape(R, K, 3, 3)
+    error, views = found.error.reshape(V, R, K), found.views.reshape(R, K)
     used = np.isfinite(error)
+    if options.prior is not None:
+        prior = options.prior.of(table.skeleton.names, rig.unit)
+        posed = fit_poses(rig, points, weights, prior, options.noise)
+        row = posed.known[:, None]
+        places = np.where(row[..., None], posed.points, places)
+        covariance = np.where(row[..., None, None], posed.covariance, covariance)
+        error = np.where(row, np.where(weights > 0, posed.error, np.nan), error)
+        used = np.where(row, posed.agreed, used)
+        views = np.where(row, posed.agreed.sum(axis=0), views)
     count = np.maximum(used.sum(axis=0), 1)
     known = used.any(axis=0)
-    mean_error = np.where(known, np.nan_to_num(error).sum(axis=0) / count, np.nan)
-    confidence = np.where(known, np.where(used, weights, 0.0).sum(axis=0) / count, np.nan)
+    mean_error = np.where(known, np.where(used, error, 0.0).sum(axis=0) / count, np.nan)
+    sure = np.where(used, weights, 0.0).sum(axis=0) / count
+    confidence = np.where(known | np.isfinite(places).all(axis=-1), sure, np.nan)
     space = PoseTable(
         table.skeleton,
-        found.points.reshape(R, K, 3),
+        places,
         table.frame,
         individual=table.individual,
         confidence=confidence,
-        covariance=found.covariance.reshape(R, K, 3, 3),
+        covariance=covariance,
         scorer=TRIANGULATED,
     )
-    return Points3D(space, mean_error, found.views.reshape(R, K).astype(float), rig.unit), error
+    return Points3D(space, mean_error, views.astype(float), rig.unit), error
 
 
 def triangulate_tables(

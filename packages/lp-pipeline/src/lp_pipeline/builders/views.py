@@ -9,7 +9,6 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from lp_analysis.confidence.calibration import ConfidenceCalibration
 from lp_analysis.prediction.space import SpaceOptions
 from lp_core.poses import PoseTable
 from lp_data.sessions import (
@@ -21,6 +20,7 @@ from lp_data.sessions import (
     sizes_of_views,
 )
 from lp_io.calibration import packed_rigs
+from lp_io.checkpoint import Manifest
 from lp_pipeline.config.schema import Config
 
 
@@ -63,11 +63,9 @@ def get_cameras(
     return {moment: packed[file] for moment, file in files.items()} or None
 
 
-def space_options(
-    config: Config | None, views: ViewNames | None, calibration: ConfidenceCalibration | None
-) -> SpaceOptions:
-    """How points in space are made of predictions, as the config of their tracker has it."""
-    known = SpaceOptions(views, calibration=calibration)
+def space_options(config: Config | None, manifest: Manifest) -> SpaceOptions:
+    """How points in space are made of predictions, as their model and its config have it."""
+    known = SpaceOptions.of_model(manifest)
     if config is None:
         return known
     return replace(known, project=_project(config), table=config.data.camera_params_file)

@@ -73,6 +73,9 @@ class Predict:
         Path | None,
         typer.Option(help="The calibrated cameras; default: found by the videos or the project."),
     ] = None
+    poses: Annotated[
+        bool, typer.Option(help="Let the poses of the labels count for points in space.")
+    ] = True
 
     def run(self) -> None:
         """Predict everything that was asked for, one after the other."""

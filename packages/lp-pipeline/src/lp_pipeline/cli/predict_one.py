@@ -152,9 +152,10 @@ class InputPredictor:
         works = [(g[0].video, partial(self.predict_videos, g, together)) for g in groups]
         request, by, tell = self.request, self.predictor, self.display.message
         options = replace(
-            space_options(self._config, self.views, by.calibration),
+            space_options(self._config, self.manifest),
             ending=None if request.points == "none" else f".{request.points}",
             rig=request.rig,
+            **({} if request.poses else {"prior": None}),
             reader=by.reader,
             overwrite=request.overwrite,
         )

@@ -54,6 +54,13 @@ class Triangulate:
     fps: Annotated[
         float | None, typer.Option(min=0.001, help="Frames per second, for movement's times.")
     ] = None
+    poses_of: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Let the poses of the labels of a model count."),
+    ] = None
+    animals: Annotated[
+        int | None, typer.Option(min=1, help="How many of several animals there are at most.")
+    ] = None
     by_name: Annotated[
         bool, typer.Option(help="Of several animals, those of one name are one in all views.")
     ] = False
@@ -66,6 +73,7 @@ class Triangulate:
             LPError: The output is there already, or an option cannot be read.
             TriangulationError: The tables do not go together.
         """
+        from lp_analysis.prediction.space import poses_of_model
         from lp_analysis.triangulation import (
             SessionRigs,
             TriangulationOptions,
@@ -83,8 +91,14 @@ class Triangulate:
         target = self.output or folder / name
         refuse_existing(target, overwrite=self.overwrite)
         shifts = offsets_of_views(self.offset or ())
-        options = TriangulationOptions(self.min_confidence, self.noise, shifts, self.fps)
-        done = triangulate_files(rigs, session, tables, target, options, by_name=self.by_name)
+        prior = None if self.poses_of is None else poses_of_model(self.poses_of)
+        options = TriangulationOptions(
+            self.min_confidence, self.noise, shifts, self.fps, prior=prior
+        )
+        by_name, animals = self.by_name, self.animals
+        done = triangulate_files(
+            rigs, session, tables, target, options, by_name=by_name, animals=animals
+        )
         for note in done.notes:
             say(note)
         say(f"{done.points} of {done.wanted} keypoints that a view saw, in {done.frames} frames")

@@ -201,7 +201,7 @@ def _predict_videos(
                 )
             done += group
     remedy = f"litpose predict {quoted(model_dir)} {quoted(groups[0][0].video.parent)}"
-    options = space_options(config, project.views, stored_calibration(project.manifest))
+    options = space_options(config, project.manifest)
     display, style = attempts.display, replace(drawing_style(config), legend=True)
     draw = config.eval.save_vids_after_training
     works = SessionWorks(

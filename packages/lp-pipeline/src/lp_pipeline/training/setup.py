@@ -8,12 +8,12 @@ from typing import Any
 
 from pytorch_lightning import seed_everything
 
-from lp_analysis.triangulation import LabelRigs, label_rigs
+from lp_analysis.triangulation import LabelRigs, label_poses, label_rigs
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_data.datamodule import LabeledDataModule
 from lp_data.split import images_by_use
 from lp_io.checkpoint import save_model
-from lp_io.model_directory import CAMERAS, VIEWS
+from lp_io.model_directory import CAMERAS, POSES, VIEWS
 from lp_io.start_weights import start_from
 from lp_pipeline.builders.animals import (
     detector_config,
@@ -53,10 +53,11 @@ class TrainingSetup:
     @property
     def extra(self) -> dict[str, Any]:
         """What the manifest keeps beside the tracker."""
-        known = known_of_animals(self.config, self.data.dataset.table, type(self.tracker))
-        views = self.data.dataset.views
-        known |= {} if views is None else {VIEWS: views.to_dict()}
-        return known if self.rigs is None else known | {CAMERAS: self.rigs.to_dict()}
+        table, views = self.data.dataset.table, self.data.dataset.views
+        poses = label_poses(table.rows(self.data.split.train), views, self.rigs)
+        kept = {VIEWS: views, CAMERAS: self.rigs, POSES: poses}
+        known = {key: value.to_dict() for key, value in kept.items() if value is not None}
+        return known_of_animals(self.config, table, type(self.tracker)) | known
 
     def save(self, folder: Path, metrics: dict[str, float]) -> None:
         """Write the weights and the manifest, with the split and the values logged.

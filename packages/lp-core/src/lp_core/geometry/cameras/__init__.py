@@ -29,6 +29,7 @@ from lp_core.geometry.cameras.rig import Rig
 from lp_core.geometry.cameras.rotations import rotation_matrix, rotation_vector
 from lp_core.geometry.cameras.triangulation import (
     Triangulation,
+    pair_points,
     triangulate,
     triangulate_packed,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "agree",
     "local_cameras",
     "local_cameras_packed",
+    "pair_points",
     "project",
     "project_packed",
     "rotation_matrix",

@@ -10,13 +10,14 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lp_core.errors import CameraError
 from lp_core.geometry.cameras import symmetric
 from lp_core.geometry.cameras.packing import Lenses, Terms, unpack
 from lp_core.geometry.cameras.projection import as_given, as_tensor, check_last, check_views
+from lp_core.geometry.cameras.rays import nearest_to_pairs, rays
 from lp_core.geometry.cameras.rig import Rig
 from lp_core.geometry.cameras.robust import (
     EFFICIENT,
@@ -170,3 +171,30 @@ def triangulate(
         for name, axis in along.items()
     }
     return Triangulation(**{name: as_given(whole, points) for name, whole in joined.items()})
+
+
+def pair_points(
+    rig: Rig,
+    points: Float[np.ndarray, "cameras points 2"],
+    seen: Bool[np.ndarray, "cameras points"] | None = None,
+) -> Float[np.ndarray, "pairs points 3"]:
+    """Where the rays of each pair of cameras are nearest to each other: starts of a search.
+
+    Args:
+        rig: The V cameras.
+        points: (V, N, 2) detections in frame px; NaN where there is none.
+        seen: (V, N), which of them to use; all if None.
+
+    Returns:
+        (P, N, 3) in world units for P = V(V - 1)/2 pairs, in the order of `torch.triu_indices`; NaN
+        where a camera of the pair has no detection, or their rays are parallel.
+    """
+    check_views(rig, points, "points")
+    values = as_tensor(points)
+    packed = rig.packed()
+    lenses = unpack(packed.to(values), Terms.of(packed))
+    there = values.isfinite().all(dim=-1)
+    there = there if seen is None else there & torch.from_numpy(seen)
+    u, v = torch.where(there.unsqueeze(-1), values, 0.0).unbind(dim=-1)
+    found, usable = nearest_to_pairs(rays(lenses, u, v, 6), there)
+    return torch.where(usable.unsqueeze(-1), torch.stack(found, dim=-1), torch.nan).numpy()
