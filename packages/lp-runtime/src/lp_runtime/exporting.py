@@ -16,7 +16,8 @@ from lp_core.batches import UnlabeledBatch
 from lp_core.errors import unwritable_as
 from lp_core.trackers.supervised import BaseSupervisedTracker
 from lp_core.trackers.weights import weights_digest
-from lp_io.checkpoint import Manifest, load_model
+from lp_data.video.open import open_video
+from lp_io.checkpoint import Manifest, load_model, read_manifest
 from lp_io.model_directory import TOP_DOWN, WHOLE_FRAME
 from lp_runtime.contract import Found, Images, Runtime, load_runtime
 from lp_runtime.errors import ExportError
@@ -34,9 +35,22 @@ TOLERANCE = 0.02
 CHUNK = 16
 """Frames at once."""
 
+_COMPARED = 64  # frames that the graph and the model are compared on
 _CONFIDENT = 0.5
 _CALIBRATION = "confidence_calibration"
 _MADE_BY = ("lp-core", "lp-runtime", "onnx", "onnxscript", "torch")
+
+
+def frames_to_compare(model_dir: Path, video: Path) -> Images:
+    """The first frames of a video at the size that the tracker of a model directory takes.
+
+    Raises:
+        CheckpointError: The model directory cannot be read.
+        VideoError: The video cannot be read.
+    """
+    height, width = read_manifest(model_dir).options["image_size"]
+    with open_video(video, resize_to=(height, width)) as source:
+        return source.read(0, min(_COMPARED, len(source))).transpose(0, 3, 1, 2)
 
 
 def export_model(model_dir: Path, output: Path, frames: Images) -> ExportManifest:
@@ -46,7 +60,7 @@ def export_model(model_dir: Path, output: Path, frames: Images) -> ExportManifes
         model_dir: A model directory.
         output: The new folder.
         frames: Consecutive frames that the graph and the model are compared on, at the size that
-            the tracker takes; as many as its context at least.
+            the tracker takes (`frames_to_compare`); as many as its context at least.
 
     Raises:
         CheckpointError: The model directory cannot be loaded.

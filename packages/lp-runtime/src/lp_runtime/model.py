@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import cast
@@ -20,7 +20,7 @@ from lp_data.images import resize
 from lp_data.loading.runs import prefetch, seam, video_runs, with_context
 from lp_data.video.open import VideoReader, open_video
 from lp_io.predictions import PredictionCsvWriter, scorer_name
-from lp_io.predictions.source import write_source
+from lp_io.predictions.source import check_source, write_source
 from lp_runtime.contract import Found, Runtime, load_runtime
 from lp_runtime.errors import ExportError
 from lp_runtime.manifest import ExportManifest, read_exported
@@ -184,3 +184,38 @@ class ExportedModel:
                 "video": file_marks(video),
             }
         )
+
+
+def predict_videos(
+    model: ExportedModel,
+    videos: Sequence[Path],
+    folder: Path,
+    *,
+    reader: str = "auto",
+    overwrite: bool = False,
+    resume: bool = False,
+    display: Display = SILENT,
+) -> None:
+    """Predict videos one after the other, each into ``folder/<its name>.csv``.
+
+    Args:
+        model: What predicts.
+        videos: Of different names.
+        folder: Where the tables go.
+        reader: A registered video reader, or ``auto``.
+        overwrite: Predict again what is done.
+        resume: Go on in the middle of videos that were interrupted.
+        display: Where to report to.
+
+    Raises:
+        FileFormatError: A table of another video or model has the name.
+        LPError: A video cannot be read, or a table cannot be written.
+    """
+    for video in videos:
+        table = folder / f"{video.stem}.csv"
+        if table.exists() and not overwrite:
+            check_source(table, video, model.manifest.weights_digest)
+            display.message(f"{table} is there already; --overwrite predicts it again")
+            continue
+        rows = model.write_video(video, table, reader=reader, resume=resume, display=display)
+        display.message(f"{video.name}: {rows} frames -> {table}")

@@ -17,8 +17,6 @@ from lp_pipeline.printing import say
 if TYPE_CHECKING:
     from lp_pipeline.cli.predict import Predict
 
-_FRAMES = 64  # that the graph and the model are compared on
-
 
 @dataclass(frozen=True)
 class Export:
@@ -44,19 +42,14 @@ class Export:
         Raises:
             ExportError: The tracker cannot be exported, or the graph differs from it.
         """
-        from lp_data.video.open import open_video
-        from lp_io.checkpoint import read_manifest
         from lp_pipeline.cli.session import start_session
-        from lp_runtime.exporting import export_model, folder_of
+        from lp_runtime.exporting import export_model, folder_of, frames_to_compare
 
         start_session()
-        manifest = read_manifest(self.model_dir)
         output = self.output or folder_of(self.model_dir)
-        height, width = manifest.options["image_size"]
         video = self.video or _video_of_project(self.model_dir)
-        with open_video(video, resize_to=(height, width)) as source:
-            frames = source.read(0, min(_FRAMES, len(source)))
-        agreement = export_model(self.model_dir, output, frames.transpose(0, 3, 1, 2)).agreement
+        frames = frames_to_compare(self.model_dir, video)
+        agreement = export_model(self.model_dir, output, frames).agreement
         say(
             f"{video.name}: {agreement.confident} confident keypoints on {agreement.frames} frames "
             f"differ by {agreement.median:.2g} px (median) and at most {agreement.largest:.2g} px"
@@ -89,26 +82,23 @@ def predict_exported(request: Predict) -> None:
         LPError: The exported model or a video cannot be read.
     """
     from lp_data.video.listing import list_inputs
-    from lp_io.predictions.source import check_source
     from lp_pipeline.display import terminal_display
-    from lp_runtime import ExportedModel
+    from lp_runtime.model import ExportedModel, predict_videos
 
     _refuse_more(request)
     videos = [video for path in request.inputs for video in list_inputs(path)]
     refuse_same_names(videos, "predict them one by one, each with another --output-dir")
-    model, display = ExportedModel.from_dir(request.model_dir), terminal_display()
     folder = request.output_dir or request.model_dir / VIDEO_FOLDER
     check_output_folder(folder)
-    for video in videos:
-        table = folder / f"{video.stem}.csv"
-        if table.exists() and not request.overwrite:
-            check_source(table, video, model.manifest.weights_digest)
-            display.message(f"{table} is there already; --overwrite predicts it again")
-            continue
-        rows = model.write_video(
-            video, table, reader=request.reader, resume=request.resume, display=display
-        )
-        display.message(f"{video.name}: {rows} frames -> {table}")
+    predict_videos(
+        ExportedModel.from_dir(request.model_dir),
+        videos,
+        folder,
+        reader=request.reader,
+        overwrite=request.overwrite,
+        resume=request.resume,
+        display=terminal_display(),
+    )
 
 
 def _refuse_more(request: Predict) -> None:
