@@ -84,6 +84,7 @@ def test_a_project_is_made_of_videos_and_labelled(how, opened, raw_videos, tmp_p
     assert report.neighbours.num_proved == 1
     states = [each["state"] for each in client.get("/api/labels").json()["images"]]
     assert sorted(states) == ["labelled", "waiting", "waiting"]
+    assert client.get("/api/project").json()["waiting"] == 2
 
 
 def test_several_animals_are_named_before_they_are_labelled(opened, raw_videos, tmp_path):

@@ -52,6 +52,8 @@ export interface OpenProject {
   videos: VideoFile[];
   problems: string[];
   unsaved: number;
+  /** Chosen images that nobody has labelled yet. */
+  waiting: number;
 }
 
 export interface NoProject {

@@ -84,7 +84,7 @@ function drawPoint(
     context.lineWidth = 1.5;
     context.stroke();
   }
-  if (options.names) drawName(context, place, options.names[index] ?? "", options.radius);
+  if (options.names?.[index]) drawName(context, place, options.names[index] ?? "", options.radius);
 }
 
 function drawName(

@@ -62,6 +62,7 @@ def _project(session: Session) -> dict[str, Any]:
         "videos": [_video(session, name, path) for name, path in session.videos().items()],
         "problems": list(store.problems.values()),
         "unsaved": store.unsaved,
+        "waiting": sum(store.choice(image) is not None for image in store.images()),
     }
 
 
