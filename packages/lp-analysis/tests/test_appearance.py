@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from lp_analysis.errors import TrackingError
-from lp_analysis.tracks import Appearance, FileTracking, TrackingOptions, track_file, track_offline
+from lp_analysis.tracks import (
+    Appearance,
+    AppearanceReader,
+    FileTracking,
+    LinkedRows,
+    TrackingOptions,
+    track_file,
+    track_offline,
+)
+from lp_analysis.tracks.tables import usual_size
 from lp_core.poses import PoseTable, Skeleton
 from lp_data.video.open import open_video
 from lp_data.video.writer import VideoWriter
@@ -108,7 +117,35 @@ def test_of_long_videos_some_frames_tell_what_animals_look_like(worm, tmp_path):
     assert tracks_of(truth, track_offline(table, TWO, appearance=looks).track) == [[0], [1]]
 
 
+@pytest.mark.parametrize("most_rows", [10_000, 60])
+@pytest.mark.parametrize("resumed", [0, 64])
+def test_looks_while_predicting_are_those_of_the_video(worm, tmp_path, resumed, most_rows):
+    """Also of a prediction that was interrupted, and whose chunks are others."""
+    table, frame, animal = meeting(worm, hidden=30)
+    video = film(tmp_path / "v.mp4", table.points, frame, np.array([RED, BLUE])[animal])
+    rows = LinkedRows.unlinked(table)
+    rows.seen[[7, 100]] = False
+    with open_video(video) as source:
+        size = usual_size(table)
+        reader = AppearanceReader(source, table.skeleton, size, most_rows)
+        if resumed:
+            before = np.flatnonzero(frame < resumed)
+            reader.read_again(LinkedRows(table.rows(before), rows.link[before], rows.seen[before]))
+        runs = [range(start, min(start + 24, 200)) for start in range(resumed, 200, 24)]
+        pictures = [reader.video.read(run.start, run.stop) for run in runs]
+        for run in runs:
+            here = np.flatnonzero(np.isin(frame, run))
+            reader.add(run, LinkedRows(table.rows(here), rows.link[here], rows.seen[here]))
+        assert len(pictures) == len(runs)
+        looks, expected = reader.of(table), Appearance.of_video(source, table, most_rows)
+    assert set(expected.rows) - set(looks.rows) == {7, 100} & set(expected.rows)
+    there = np.isin(expected.rows, looks.rows)
+    assert looks.vectors == pytest.approx(expected.vectors[there], nan_ok=True)
+    assert (looks.stride, len(looks.rows) <= most_rows) == (expected.stride, True)
+
+
 def test_colours_are_those_of_the_places_at_any_size(worm, tmp_path):
+    """F33: frames are RGB, their last axis the colours."""
     table, frame, animal = meeting(worm, hidden=100)
     colours = np.array([RED, BLUE])
     video = film(tmp_path / "v.mp4", table.points, frame, colours[animal])

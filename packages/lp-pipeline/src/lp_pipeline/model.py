@@ -15,7 +15,7 @@ from lp_analysis.ensembles.members import load_handler
 from lp_analysis.prediction.animals import AnimalPredictor, animal_predictor
 from lp_analysis.prediction.space import SpaceOptions
 from lp_analysis.tracks import (
-    Appearance,
+    AppearanceReader,
     LinkedRows,
     TrackingOptions,
     sized,
@@ -249,13 +249,17 @@ class Model:
                 "the model looks for one animal", remedy="use predict_video instead"
             )
         with open_video(path, reader=reader, resize_to=self.animals.read_size) as source:
-            parts = [rows for _, rows in self.animals.predict_video(source)]
+            known, parts = self.animals.options, []
+            looks = AppearanceReader(source, self.animals.skeleton, known.body_length)
+            for numbers, part in self.animals.predict_video(looks.video):
+                looks.add(numbers, part)
+                parts.append(part)
             found = LinkedRows.joined(parts).found()
             rows, links = self.animals.trace_back(source, *found)
-            looks = Appearance.of_video(source, rows)
-        known = self.animals.options
         options = sized(TrackingOptions(animals=known.count), rows, known.body_length)
-        named = with_tracks(rows, track_offline(rows, options, None, looks, link=links).track)
+        named = with_tracks(
+            rows, track_offline(rows, options, None, looks.of(rows), link=links).track
+        )
         return named if known.count is None else named.rows(surest_rows(named, known.count))
 
     def _refuse_several(self) -> None:

@@ -1,6 +1,6 @@
 """Identity over time: which rows of a video are the same individual."""
 
-from lp_analysis.tracks.appearance import Appearance
+from lp_analysis.tracks.appearance import Appearance, AppearanceReader
 from lp_analysis.tracks.files import (
     FileTracking,
     TrackedFile,
@@ -22,6 +22,7 @@ __all__ = [
     "UNTRACKED",
     "Appearance",
     "AppearanceMetric",
+    "AppearanceReader",
     "Count",
     "Decisions",
     "Doubt",

@@ -7,19 +7,21 @@ one, and is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from lp_analysis.errors import TrackingError
 from lp_analysis.tracks.detections import limb_pairs
-from lp_analysis.tracks.tables import check_trackable, skeleton_edges, usual_size
-from lp_core.geometry import affine
-from lp_core.poses import PoseTable, confidence_of
+from lp_analysis.tracks.linked_rows import LinkedRows
+from lp_analysis.tracks.tables import check_trackable, usual_size
+from lp_core.poses import PoseTable, Skeleton, confidence_of
 from lp_core.video import Frames, VideoSource
 
 MOST_ROWS = 50_000
@@ -56,31 +58,16 @@ class Appearance(NamedTuple):
         Args:
             source: The video of the table; its frames may be read at another size.
             table: Rows of one view in frame px, with the numbers of their frames.
-            most_rows: Rows whose appearance is kept, so that memory does not grow with the length
-                of the video: of larger tables, it is known in every second frame, or third.
-
-        Returns:
-            Nothing of a table that never has two rows in a frame.
+            most_rows: See `AppearanceReader`.
 
         Raises:
             TrackingError: The table is not of the video.
         """
         check_trackable(table)
         _check_of(source, table)
-        points = _believed(table)
-        pairs = limb_pairs(table.num_keypoints, skeleton_edges(table))
-        size = usual_size(table) or 1.0
-        stride = max(1, -(-len(table) // most_rows))
-        parts = [
-            (rows, _colours(frames, at, points[rows], pairs, size, source.size))
-            for frames, at, rows in _read(source, table, stride)
-        ]
-        none = np.empty((0, 3 * _places(table.num_keypoints, pairs)), np.float32)
-        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)])
-        vectors = np.concatenate([none, *(vectors for _, vectors in parts)])
-        seen = np.isfinite(vectors).mean(axis=1) >= _LEAST_SEEN
-        order = np.argsort(rows[seen])
-        return cls(rows[seen][order], vectors[seen][order], stride)
+        reader = AppearanceReader(source, table.skeleton, usual_size(table) or 1.0, most_rows)
+        reader.read_again(LinkedRows.unlinked(table))
+        return reader.of(table)
 
     def within(self, rows: Int[ndarray, " some"]) -> Appearance:
         """That of some rows of the table, which are in ascending order, by their places there."""
@@ -90,6 +77,156 @@ class Appearance(NamedTuple):
         return Appearance(place[known], self.vectors[known], self.stride)
 
 
+class AppearanceReader:
+    """Collects what rows look like, some frames at a time, as a video is predicted or afterwards.
+
+    Args:
+        source: The video.
+        skeleton: Of the animals.
+        body_size: Px.
+        most_rows: Rows whose appearance is kept, so that memory does not grow with the length of
+            the video: if there are more, it is kept of every second frame, then fourth.
+
+    Attributes:
+        video: The video, for what predicts it: its frames are kept until `add` is called.
+    """
+
+    def __init__(
+        self,
+        source: VideoSource,
+        skeleton: Skeleton,
+        body_size: float,
+        most_rows: int = MOST_ROWS,
+    ) -> None:
+        self.video = WatchedVideo(source)
+        self._skeleton = skeleton
+        edges = np.array([skeleton.places(edge) for edge in skeleton.edges], dtype=np.int64)
+        self._pairs = limb_pairs(len(skeleton), edges)
+        self._size, self._most = body_size, most_rows
+        self._stride = 1
+        self._vectors: dict[bytes, tuple[int, Float[ndarray, " features"]]] = {}
+
+    def add(self, numbers: range, found: LinkedRows) -> None:
+        """Look at what was found in frames that were just read from `video`."""
+        frames = self.video.taken(numbers)
+        if frames is not None:
+            self._look(frames, numbers.start, found)
+
+    def read_again(self, found: LinkedRows) -> None:
+        """Read the video for what was found in it before; as if `add` had been called then."""
+        if not len(found.table):
+            return
+        stop = min(int(np.array(found.table.frame, dtype=np.int64).max()) + 1, len(self.video))
+        frame = np.array(found.table.frame, dtype=np.int64)
+        for start in range(0, stop, _FRAMES):
+            end = min(start + _FRAMES, stop)
+            here = np.flatnonzero((frame >= start) & (frame < end))
+            if (frame[here] % self._stride == 0).any():
+                part = LinkedRows(found.table.rows(here), found.link[here], found.seen[here])
+                self._look(self.video.source.read(start, end), start, part)
+
+    def _look(self, frames: Frames, start: int, found: LinkedRows) -> None:
+        frame = np.array(found.table.frame, dtype=np.int64)
+        kept = found.seen & (frame % self._stride == 0) & found.table.has_position.any(axis=1)
+        rows = np.flatnonzero(kept)
+        if not len(rows):
+            return
+        rows = rows[np.argsort(frame[rows], kind="stable")]
+        table = found.table.rows(rows)
+        points = _believed(table)
+        vectors = _colours(
+            frames, frame[rows] - start, points, self._pairs, self._size, self.video.size
+        )
+        enough = np.isfinite(vectors).mean(axis=1) >= _LEAST_SEEN
+        for place, key in enumerate(_keys(table)):
+            if enough[place]:
+                self._vectors[key] = int(frame[rows[place]]), vectors[place]
+        while len(self._vectors) > self._most:
+            self._stride *= 2
+            thinned = self._vectors.items()
+            self._vectors = {key: seen for key, seen in thinned if seen[0] % self._stride == 0}
+
+    def of(self, table: PoseTable) -> Appearance:
+        """What the rows of a table look like that were looked at; others may be among them."""
+        known = [(row, self._vectors.get(key)) for row, key in enumerate(_keys(table))]
+        seen = [(row, found[1]) for row, found in known if found is not None]
+        places = 3 * (len(self._skeleton) + len(_BETWEEN) * self._pairs.shape[1])
+        rows = np.array([row for row, _ in seen], dtype=np.int64)
+        vectors = np.array([vector for _, vector in seen], dtype=np.float32)
+        return Appearance(rows, vectors.reshape(len(rows), places), self._stride)
+
+
+class WatchedVideo:
+    """A video whose frames are kept as they are read, until they are taken.
+
+    Attributes:
+        source: The video itself.
+    """
+
+    def __init__(self, source: VideoSource) -> None:
+        self.source = source
+        self._read: dict[int, Frames] = {}
+
+    @property
+    def fps(self) -> Fraction:
+        """Of the video."""
+        return self.source.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the video."""
+        return self.source.size
+
+    def __len__(self) -> int:
+        """Of the video."""
+        return len(self.source)
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Frames, which are kept."""
+        frames = self.source.read(start, stop)
+        self._read[start] = frames
+        return frames
+
+    def read_indices(self, indices: Sequence[int]) -> Frames:
+        """Frames, which are not kept."""
+        return self.source.read_indices(indices)
+
+    def chunks(self, size: int) -> Iterator[Frames]:
+        """All frames, which are not kept."""
+        return self.source.chunks(size)
+
+    def taken(self, numbers: range) -> Frames | None:
+        """Consecutive frames that were read, and forget those before; None if some were not."""
+        parts, at = [], numbers.start
+        for start in sorted(self._read):
+            frames = self._read[start]
+            if start <= at < start + len(frames):
+                parts.append(frames[at - start : numbers.stop - start])
+                at += len(parts[-1])
+            if start + len(frames) <= numbers.stop:
+                del self._read[start]
+        if not parts or at != numbers.stop:
+            return None
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def close(self) -> None:
+        """Close the video."""
+        self.source.close()
+
+    def __enter__(self) -> WatchedVideo:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the video."""
+        self.close()
+
+
 def _check_of(source: VideoSource, table: PoseTable) -> None:
     """Refuse a table that is not of a video, as far as that can be told."""
     if table.view is not None and len(set(table.view)) > 1:
@@ -97,7 +234,7 @@ def _check_of(source: VideoSource, table: PoseTable) -> None:
             "the table is of several cameras, and the video is of one",
             remedy="track the table of each camera with its own video",
         )
-    last = max(map(int, table.frame), default=0)
+    last = int(np.array(table.frame, dtype=np.int64).max(initial=0))
     if last >= len(source):
         raise TrackingError(
             f"the table has a frame {last}, and the last one of the video is {len(source) - 1}",
@@ -105,29 +242,21 @@ def _check_of(source: VideoSource, table: PoseTable) -> None:
         )
 
 
+def _keys(table: PoseTable) -> list[bytes]:
+    """What tells each row from all others: its frame and its pose, rounded as files keep them."""
+    points = np.ascontiguousarray(table.points, np.float32)
+    frames = np.array(table.frame, dtype="<i8")
+    return [
+        hashlib.blake2b(frame.tobytes() + pose.tobytes(), digest_size=12).digest()
+        for frame, pose in zip(frames, points, strict=True)
+    ]
+
+
 def _believed(table: PoseTable) -> Float[ndarray, "rows keypoints 2"]:
-    """Positions, NaN where the confidence is too low."""
-    points = np.asarray(table.points, np.float64)
-    return np.where((confidence_of(table) < _SURE)[..., None], np.nan, points)
-
-
-def _read(
-    source: VideoSource, table: PoseTable, stride: int
-) -> Iterator[tuple[Frames, Int[ndarray, " _some"], Int[ndarray, " _some"]]]:
-    """Frames in order with the rows of every ``stride``-th: frames, frame of each row, rows."""
-    frame = np.array(table.frame, dtype=np.int64)
-    rows = np.flatnonzero(table.has_position.any(axis=1))
-    _, count = np.unique(frame[rows], return_counts=True)
-    if count.max(initial=0) < 2:
-        return
-    rows = rows[frame[rows] % stride == 0]
-    rows = rows[np.argsort(frame[rows], kind="stable")]
-    for start in range(0, len(source), _FRAMES):
-        stop = min(start + _FRAMES, len(source))
-        low, high = np.searchsorted(frame[rows], [start, stop])
-        if low < high:
-            here = rows[low:high]
-            yield source.read(start, stop), frame[here] - start, here
+    """Positions, rounded as files keep them, NaN where the confidence is too low."""
+    points = table.points.astype(np.float32).astype(np.float64)
+    sure = confidence_of(table).astype(np.float32)
+    return np.where((sure < _SURE)[..., None], np.nan, points)
 
 
 def _colours(
@@ -140,12 +269,13 @@ def _colours(
 ) -> Float[ndarray, "rows features"]:
     """`spots` of frames that may be read at another size than (height, width) of the video."""
     read = (frames.shape[1], frames.shape[2])
-    here = affine.resize_points(torch.from_numpy(points), video, read).numpy()
-    return spots(frames, at, here, pairs, size * read[0] / video[0])
+    if read != video:
+        import torch
 
+        from lp_core.geometry import affine
 
-def _places(keypoints: int, pairs: Int[ndarray, "2 limbs"]) -> int:
-    return keypoints + len(_BETWEEN) * pairs.shape[1]
+        points = affine.resize_points(torch.from_numpy(points), video, read).numpy()
+    return spots(frames, at, points, pairs, size * read[0] / video[0])
 
 
 def spots(

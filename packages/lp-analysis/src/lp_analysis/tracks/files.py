@@ -25,8 +25,6 @@ from lp_analysis.tracks.tables import (
 from lp_analysis.tracks.tracklets import uncertain_cuts
 from lp_core.poses import PoseTable
 from lp_core.poses.grid import SINGLE
-from lp_core.video import VideoSource
-from lp_data.video.open import open_video
 from lp_io.predictions import WriteOptions, read_predictions, write_predictions
 from lp_io.predictions.formats import format_of
 
@@ -119,8 +117,11 @@ def track_file(
     try:
         if video is None:
             return write_tracked(table, target, tracking)
+        from lp_data.video.open import open_video
+
         with open_video(video) as frames:
-            return write_tracked(table, target, tracking, video=frames)
+            looks = Appearance.of_video(frames, table)
+        return write_tracked(table, target, tracking, appearance=looks)
     except TrackingError as error:
         where = error.where or source
         raise TrackingError(error.problem, where=where, remedy=error.remedy) from error
@@ -131,7 +132,7 @@ def write_tracked(
     target: Path,
     tracking: FileTracking,
     link: Int[ndarray, " rows"] | None = None,
-    video: VideoSource | None = None,
+    appearance: Appearance | None = None,
 ) -> TrackedFile:
     """Follow the individuals of a table as `track_file` does, and write its rows.
 
@@ -141,16 +142,18 @@ def write_tracked(
         tracking: How they are followed.
         link: The row that each row probably goes on from, see `track_online`; only for a table of
             which all rows are followed.
-        video: Tells what the animals look like; it is read once.
+        appearance: What rows look like.
 
     Raises:
-        TrackingError: See `track_offline` and `Appearance.of_video`.
+        TrackingError: See `track_offline`.
         PoseError: The file cannot be written.
     """
     names_before = table.individual or (None,) * len(table)
     animal = np.array([name != SINGLE for name in names_before], dtype=bool)
     rows = np.flatnonzero(animal)
-    found = tracked(table.rows(rows), tracking, link, video)
+    found = tracked(
+        table.rows(rows), tracking, link, None if appearance is None else appearance.within(rows)
+    )
     names = np.full(len(table), SINGLE, dtype=object)
     names[rows] = [None if number < 0 else track_name(number) for number in found.track.tolist()]
     named = replace(table, individual=tuple(names))
@@ -180,12 +183,12 @@ def tracked(
     table: PoseTable,
     tracking: FileTracking,
     link: Int[ndarray, " rows"] | None = None,
-    video: VideoSource | None = None,
+    appearance: Appearance | None = None,
 ) -> Individuals:
     """The individuals of a table, in the way that is asked for.
 
     Raises:
-        TrackingError: See `track_offline` and `Appearance.of_video`.
+        TrackingError: See `track_offline`.
     """
     tracking = replace(tracking, options=sized(tracking.options, table, tracking.body_length))
     if tracking.online:
@@ -193,8 +196,7 @@ def tracked(
     given = None
     if tracking.join:
         given = _given(table)
-    looks = None if video is None else Appearance.of_video(video, table)
-    return track_offline(table, tracking.options, tracking.joining, looks, given, link)
+    return track_offline(table, tracking.options, tracking.joining, appearance, given, link)
 
 
 def _given(table: PoseTable) -> Int[ndarray, " rows"]:

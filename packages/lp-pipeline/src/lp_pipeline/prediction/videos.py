@@ -15,7 +15,13 @@ from lp_analysis.prediction.animals import AnimalPredictor
 from lp_analysis.prediction.drawing import draw_video
 from lp_analysis.prediction.video_tables import OpenTable, VideoResult, identity_of, open_table
 from lp_analysis.rendering.style import DEFAULT_STYLE, DrawingStyle
-from lp_analysis.tracks import FileTracking, LinkedRows, TrackingOptions, write_tracked
+from lp_analysis.tracks import (
+    AppearanceReader,
+    FileTracking,
+    LinkedRows,
+    TrackingOptions,
+    write_tracked,
+)
 from lp_core.display import SILENT, Display
 from lp_core.poses import concatenate
 from lp_data.inference.cuts import opened_to_predict
@@ -149,8 +155,12 @@ class VideoPredictor:
                 rows.keep(resumed)
                 update(resumed)
                 before = LinkedRows(rows.last(2), *rows.links(2))
-                for numbers, part in animals.predict_video(source, resumed, before):
+                looks = AppearanceReader(source, animals.skeleton, animals.options.body_length)
+                if resumed:
+                    looks.read_again(LinkedRows(concatenate(list(rows.chunks())), *rows.links()))
+                for numbers, part in animals.predict_video(looks.video, resumed, before):
                     rows.append(part.table, numbers, part.link, part.seen)
+                    looks.add(numbers, part)
                     update(numbers.stop)
             whole = LinkedRows(concatenate(list(rows.chunks())), *rows.links())
             found, links = animals.trace_back(source, *whole.found(every_frame=True))
@@ -158,7 +168,7 @@ class VideoPredictor:
             count, length = animals.options.count, animals.options.body_length
             options = TrackingOptions(animals=count)
             tracking = FileTracking(options, most_rows=count, body_length=length)
-            written = write_tracked(found, table, tracking, links, source)
+            written = write_tracked(found, table, tracking, links, looks.of(found))
             result = VideoResult(table, len(source), getattr(source, "damage", None), resumed)
         rows.remove()
         write_source(table, video, self.handler.weights_digest, None)
