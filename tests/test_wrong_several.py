@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from lp_core.poses import PoseTable, Skeleton, write_pose_csv
 from lp_data.labels import read_labels
+from lp_data.video.writer import VideoWriter
 from lp_io.predictions import read_predictions, write_predictions
 
 
@@ -218,6 +220,18 @@ def test_tracks_that_overlap(litpose, tables):
     refused(outcome, "frame numbers repeat: 0", tables / "p.csv", "each once")
     outcome = litpose("track", tables / "p.csv", "-o", tables / "o.csv", "--join")
     refused(outcome, "'m1' has two rows in frame 0", tables / "p.csv")
+
+
+def test_a_video_of_another_table(litpose, tables):
+    with VideoWriter(tables / "v.mp4", fps=Fraction(30), size=(96, 96)) as video:
+        for _ in range(3):
+            video.write(np.zeros((96, 96, 3), np.uint8))
+    for name, told in (("none.mp4", "no such video"), ("v.mp4", "the last one of the video is 2")):
+        outcome = litpose(
+            "track", tables / "p.csv", "-o", tables / "o.csv", "--video", tables / name
+        )
+        refused(outcome, told)
+        assert not (tables / "o.csv").exists()
 
 
 def test_an_individual_that_is_not_there(litpose, tables, folder):
