@@ -46,6 +46,8 @@ class Demo:
 
     def run(self) -> None:
         """Generate, train, predict, compare, and say where everything is."""
+        from lp_analysis.figures.truth import write_truth_errors
+
         start_session()
         display = terminal_display()
         started = time.monotonic()
@@ -62,7 +64,8 @@ class Demo:
             return
         model = _train(folder, display)
         _predict(model, project, folder, display)
-        errors = _compare(model, project, folder)
+        truth = project.truth[project.test_video.stem]
+        errors = write_truth_errors(truth, folder / TABLE, folder / ERROR_PLOT)
         minutes = (time.monotonic() - started) / 60
         display.message("")
         display.message("mean error on the held-out video, against the exact truth:")
@@ -144,34 +147,3 @@ def _predict(model: Model, project: SyntheticProject, folder: Path, display: Dis
     )
     predictor.predict(project.test_video, folder / TABLE)
     predictor.draw(project.test_video, folder / TABLE, folder / VIDEO)
-
-
-def _compare(model: Model, project: SyntheticProject, folder: Path) -> dict[str, float]:
-    """Mean errors on the held-out video in frame px: of what can be seen, what is hidden, and all.
-
-    Labels of hidden keypoints teach the tracker to be unsure, not where they are.
-    """
-    import numpy as np
-
-    from lp_analysis.figures.plots import write_error_plot
-    from lp_analysis.metrics.frame_metrics import pixel_error
-    from lp_core.poses import Visibility
-    from lp_data.labels import read_labels
-    from lp_io.predictions import read_predictions
-
-    truth = read_labels(project.truth[project.test_video.stem])
-    predicted = read_predictions(folder / TABLE)
-    errors = pixel_error(truth.points, predicted.points)
-    write_error_plot(
-        folder / ERROR_PLOT,
-        errors,
-        model.keypoint_names,
-        ["test"] * len(errors),
-        title="held-out video against the exact truth",
-    )
-    seen = truth.codes == Visibility.VISIBLE
-    return {
-        "visible keypoints": float(np.nanmean(errors[seen])),
-        "hidden keypoints": float(np.nanmean(errors[~seen])),
-        "all keypoints": float(np.nanmean(errors)),
-    }
