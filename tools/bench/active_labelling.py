@@ -7,7 +7,7 @@ seed starts from the same 25 random frames of its videos, and adds 3 times 15 fr
 random, by k-means on small frames (the frame nearest to each centre, as DeepLabCut offers), or by
 `lp_analysis.suggestion.suggest_frames`. After each, a tracker is trained from ImageNet weights, and
 its errors on the held-out video are written down. Each finished round leaves a JSON file; the next
-start, after whatever interruption, skips it. Prints the tables of docs/uncertainty.md.
+start, after whatever interruption, skips it. Prints the tables of docs/labelling.md.
 """
 
 from __future__ import annotations
