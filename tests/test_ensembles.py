@@ -186,6 +186,9 @@ def test_every_command_takes_an_ensemble(litpose, ensemble, project, tmp_path):
     table = folder / "video_preds" / "ood.csv"
     assert (folder / "image_preds/CollectedData_new/predictions_covariance.csv").is_file()
     assert (folder / "video_preds/members/seed_3/ood.csv").is_file()
+    chosen = litpose("suggest", folder, video, "--count", "3", "-o", tmp_path / "next.csv")
+    assert chosen.code == 0, chosen.err
+    assert len((tmp_path / "next.csv").read_text().splitlines()) == 4
     again = litpose("predict", folder, video)
     assert "is there already" in again.out, again.err
     smoothed = litpose("smooth", table)

@@ -7,6 +7,7 @@ again from the weights, the labels and the videos.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lp_core.listing import visible
@@ -78,6 +79,11 @@ def video_table(folder: Path, video: Path | str) -> Path:
 def member_table(table: Path, member: str) -> Path:
     """Where the table of a member of an ensemble lies, given that of the ensemble."""
     return table.parent / MEMBERS_FOLDER / member / table.name
+
+
+def member_tables(table: Path, members: Sequence[str]) -> list[Path]:
+    """The tables of the members of an ensemble; without any, its own."""
+    return [member_table(table, name) for name in members] or [table]
 
 
 def of_view(table: Path, view: str) -> Path:

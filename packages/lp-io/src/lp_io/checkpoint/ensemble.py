@@ -89,6 +89,27 @@ def write_ensemble(folder: Path, ensemble: Ensemble) -> None:
         file.write(f"{text}\n")
 
 
+def begin_ensemble(folder: Path, members: Sequence[str]) -> None:
+    """Write that members are to be trained.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    write_ensemble(folder, Ensemble(members=tuple(members), unfinished=tuple(members)))
+
+
+def finish_member(folder: Path, ensemble: Ensemble, member: str) -> Ensemble:
+    """Write that a member is trained.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    left = tuple(each for each in ensemble.unfinished if each != member)
+    ensemble = ensemble.model_copy(update={"unfinished": left})
+    write_ensemble(folder, ensemble)
+    return ensemble
+
+
 def _check(ensemble: Ensemble, path: Path) -> None:
     members = ensemble.members
     if not members:

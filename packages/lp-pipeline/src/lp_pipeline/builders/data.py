@@ -79,10 +79,7 @@ def get_dataset(
 
 
 def drawing_seed(config: Config, seed: int) -> int:
-    """The seed of batches, augmentation or clips, so that each model seed gives other ones.
-
-    The split does not depend on the model seed: the members of an ensemble have the same.
-    """
+    """That of batches, augmentation or clips, other ones for each model seed; not of the split."""
     return seed + (config.training.rng_seed_model_pt << 32)
 
 

@@ -16,7 +16,6 @@ from lp_pipeline.cli.compare import Compare
 from lp_pipeline.cli.convert import Convert
 from lp_pipeline.cli.demo import Demo
 from lp_pipeline.cli.distil import Distil
-from lp_pipeline.cli.ensemble import MakeEnsemble
 from lp_pipeline.cli.evaluate import Evaluate
 from lp_pipeline.cli.export import Export
 from lp_pipeline.cli.inspect import Check, CheckConfig, Inspect, ShowConfig, ShowSchema
@@ -29,7 +28,7 @@ from lp_pipeline.cli.render import Render
 from lp_pipeline.cli.smooth import Smooth
 from lp_pipeline.cli.suggest import Suggest
 from lp_pipeline.cli.track import Track
-from lp_pipeline.cli.train import Train
+from lp_pipeline.cli.train import MakeEnsemble, Train
 from lp_pipeline.cli.triangulate import Triangulate
 from lp_pipeline.errors import TrainingStoppedError
 from lp_pipeline.printing import say

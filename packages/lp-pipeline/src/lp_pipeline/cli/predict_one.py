@@ -40,6 +40,7 @@ from lp_io.model_directory import (
     VIDEO_FOLDER,
     VIEWS,
     labeled_video_path,
+    member_tables,
 )
 from lp_io.predictions.source import check_source
 from lp_pipeline.builders.videos import boxes_of_video, regions_of_labels
@@ -264,6 +265,8 @@ class InputPredictor:
         if video is not None:
             digest = boxes.digest if boxes else None
             check_source(table, video, self.predictor.handler.weights_digest, digest, others)
+            if not all(own.exists() for own in member_tables(table, self.predictor.members)):
+                return False
         self.display.message(f"{table} is there already; --overwrite predicts it again")
         return True
 

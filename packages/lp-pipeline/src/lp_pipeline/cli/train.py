@@ -1,4 +1,4 @@
-"""``litpose train``."""
+"""``litpose train`` and ``litpose ensemble``."""
 
 from __future__ import annotations
 
@@ -75,13 +75,36 @@ class Train:
             from lp_analysis.ensembles.members import seeds_of
             from lp_pipeline.evaluation.ensembles import train_ensemble
 
-            seeds = seeds_of(self.seeds)
-            train_ensemble(loaded, seeds, model_dir, overwrite=self.overwrite, display=display)
+            seeds, again = seeds_of(self.seeds), self.overwrite
+            train_ensemble(loaded, seeds, model_dir, overwrite=again, display=display)
             _predict_with(model_dir, display)
             return
         with TrainingLock(model_dir) as lock:
             setup = train(loaded, model_dir, overwrite=self.overwrite, display=display, lock=lock)
             _finish(setup, loaded, model_dir, display)
+
+
+@dataclass(frozen=True)
+class MakeEnsemble:
+    """Make an ensemble of trained models, which then predict together.
+
+    `litpose train --seeds 5` trains one. The models stay where they are.
+    """
+
+    model_dirs: Annotated[
+        list[Path] | None, typer.Argument(metavar="MODEL_DIR...", help="At least one.")
+    ] = None
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="The directory of the ensemble to make.")
+    ] = Path("ensemble")
+
+    def run(self) -> None:
+        """Make the directory, and evaluate the ensemble on the labels."""
+        start_session()
+        check_output_folder(self.output_dir)
+        from lp_pipeline.evaluation.ensembles import make_ensemble
+
+        make_ensemble(self.output_dir, self.model_dirs or [], terminal_display())
 
 
 def _resume(request: Train, model_dir: Path, display: Display) -> None:
@@ -110,14 +133,14 @@ def _resume(request: Train, model_dir: Path, display: Display) -> None:
 
 
 def _predict_with(ensemble: Path, display: Display) -> None:
-    """Predict the videos that the config of an ensemble asks for, and say what may follow."""
+    """Predict the videos that the config of an ensemble asks for."""
     from lp_pipeline.builders.videos import videos_to_predict
     from lp_pipeline.cli.predict import Predict
     from lp_pipeline.config.load import load_config
 
     config = load_config(ensemble / CONFIG_FILE).config
+    draw = config.eval.save_vids_after_training
     if videos := videos_to_predict(config):
-        draw = config.eval.save_vids_after_training
         Predict(ensemble, videos, labeled_video=draw, resume=True).run()
     display.message(f"next: litpose predict {quoted(ensemble)} YOUR_VIDEO --labeled-video")
 

@@ -168,8 +168,7 @@ class TrainingConfig(Section):
             training can be resumed; null saves it at the end and at Ctrl-C only.
         early_stopping: Stop when the validation loss no longer falls.
         early_stop_patience: Validations without improvement until then.
-        rng_seed_data_pt, rng_seed_model_pt: Seeds of the split, and of the model; of batches and
-            augmentation, both together.
+        rng_seed_data_pt, rng_seed_model_pt: Seeds of the split, and the model; of batches, both.
         optimizer: Adam or AdamW.
         optimizer_params: Its options.
         lr_scheduler: ``multisteplr``, ``cosine`` or ``constant`` (the latter two are ours).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lp_analysis.ensembles.labels import calibrate_ensemble
@@ -12,7 +11,7 @@ from lp_analysis.labeled_predictions import read_labeled_prediction
 from lp_core.display import Display
 from lp_core.errors import LPError, reason_of
 from lp_core.text import quoted
-from lp_io.checkpoint import Ensemble, member_folders, read_ensemble, write_ensemble
+from lp_io.checkpoint import begin_ensemble, finish_member, member_folders, read_ensemble
 from lp_io.model_directory import CONFIG_FILE, PREDICTIONS, STATE_FOLDER
 from lp_io.training_lock import TrainingLock, check_model_dir
 from lp_pipeline.builders.devices import training_devices
@@ -25,7 +24,7 @@ from lp_pipeline.evaluation.model_project import ModelProject, find_project
 from lp_pipeline.evaluation.model_report import write_model_report
 from lp_pipeline.training.beforehand import check_beforehand
 from lp_pipeline.training.resume import load_resumable_config, resume
-from lp_pipeline.training.run import prepare, start_model_dir, train
+from lp_pipeline.training.run import check_holds_no_data, prepare, start_model_dir, train
 
 SEED = "training.rng_seed_model_pt"
 
@@ -40,10 +39,8 @@ def train_ensemble(
         TrainingStoppedError: The user pressed Ctrl-C.
     """
     if loaded.origins.get(SEED) == "override":
-        raise TrainingError(
-            f"the seeds of the members are those of --seeds, and not {SEED}",
-            remedy="leave one of the two out",
-        )
+        problem = f"the seeds of the members are those of --seeds, and not {SEED}"
+        raise TrainingError(problem, remedy="leave one of the two out")
     training = loaded.config.training
     if training_devices(training).count * training.num_nodes > 1:
         raise TrainingError(
@@ -51,13 +48,14 @@ def train_ensemble(
             remedy=f"train each seed by itself with {SEED}, then: litpose ensemble MODEL_DIR...",
         )
     check_model_dir(folder, overwrite=overwrite)
+    if overwrite:
+        check_holds_no_data(loaded.config, folder)
     setup = prepare(loaded.config, display)
     check_beforehand(loaded, setup, display)
     refuse_finder(setup.extra, "--seeds")
     with TrainingLock(folder) as lock:
         start_model_dir(loaded, folder, lock, overwrite=overwrite)
-        members = tuple(f"seed_{seed}" for seed in seeds)
-        write_ensemble(folder, Ensemble(members=members, unfinished=members))
+        begin_ensemble(folder, [f"seed_{seed}" for seed in seeds])
         (folder / STATE_FOLDER).rmdir()  # the manifest marks the folder now
     resume_ensemble(folder, (), display)
 
@@ -74,8 +72,7 @@ def resume_ensemble(folder: Path, overrides: Sequence[str], display: Display) ->
     with TrainingLock(folder) as lock:
         lock.acquire()
         for name in ensemble.unfinished:
-            number = ensemble.members.index(name) + 1
-            display.message(f"member {number} of {len(ensemble.members)}: {name}")
+            display.message(f"{name} of {', '.join(ensemble.members)}")
             try:
                 _train_member(folder, name, overrides, display)
             except (TrainingStoppedError, KeyboardInterrupt) as stop:
@@ -83,9 +80,7 @@ def resume_ensemble(folder: Path, overrides: Sequence[str], display: Display) ->
                     "the training was stopped",
                     remedy=f"go on with: litpose train --resume {quoted(folder)}",
                 ) from stop
-            left = tuple(each for each in ensemble.unfinished if each != name)
-            ensemble = ensemble.model_copy(update={"unfinished": left})
-            write_ensemble(folder, ensemble)
+            ensemble = finish_member(folder, ensemble, name)
     evaluate_ensemble(folder, display)
 
 
@@ -96,22 +91,14 @@ def _train_member(folder: Path, name: str, overrides: Sequence[str], display: Di
         loaded = load_resumable_config(member, overrides)
         setup = resume(loaded, member, display=display)
     else:
-        seed = int(name.rpartition("_")[2])
-        loaded = load_config(folder / CONFIG_FILE, overrides, check_paths=True)
-        training = loaded.config.training.model_copy(update={"rng_seed_model_pt": seed})
-        after = loaded.config.eval.model_copy(update={"predict_vids_after_training": False})
-        update = {"training": training, "eval": after}
-        loaded = replace(loaded, config=loaded.config.model_copy(update=update))
+        own = [f"{SEED}={name.rpartition('_')[2]}", "eval.predict_vids_after_training=false"]
+        loaded = load_config(folder / CONFIG_FILE, [*overrides, *own], check_paths=True)
         setup = train(loaded, member, display=display)
     follow_up(setup, loaded.config, member, display=display)
 
 
 def make_ensemble(folder: Path, models: Sequence[Path], display: Display) -> None:
-    """Make an ensemble of trained models, which stay where they are, and evaluate it.
-
-    Raises:
-        LPError: The models do not go together, or the folder is not new or empty.
-    """
+    """`found_ensemble`, and evaluate it."""
     check_members(models)
     project = find_project(models[0])
     copies = () if project is None else (CONFIG_FILE, *label_copies(project.config))
@@ -120,10 +107,9 @@ def make_ensemble(folder: Path, models: Sequence[Path], display: Display) -> Non
 
 
 def evaluate_ensemble(folder: Path, display: Display) -> None:
-    """Fit how sure an ensemble is on the labels, and write its errors and its report.
+    """Fit how sure an ensemble is on what its members predicted of the labels, and write a report.
 
-    What its members have predicted of the labels is combined. Where there is no such prediction,
-    that is told.
+    Where there is no such prediction, that is told.
     """
     try:
         project, ensemble = ModelProject.from_dir(folder), read_ensemble(folder)
@@ -133,10 +119,8 @@ def evaluate_ensemble(folder: Path, display: Display) -> None:
             for member in member_folders(folder, ensemble)
         ]
     except LPError as error:
-        display.message(
-            "note: how far off the ensemble may be could not be fitted, since there are no "
-            f"predictions of labels by all members: {reason_of(error)}"
-        )
+        problem = "not all members have predictions of labels, so nothing says how sure all are"
+        display.message(f"note: {problem}: {reason_of(error)}")
     else:
         result = calibrate_ensemble(folder, ensemble, members, project.sets)
         project = ModelProject.from_dir(folder)  # the manifest knows the calibration now

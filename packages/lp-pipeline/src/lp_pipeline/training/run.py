@@ -63,7 +63,7 @@ def train(
         return fit_all(prepare(loaded.config, display), model_dir, display)
     check_model_dir(model_dir, overwrite=overwrite)
     if overwrite:
-        _check_holds_no_data(loaded.config, model_dir)
+        check_holds_no_data(loaded.config, model_dir)
     setup = prepare(loaded.config, display)
     check_beforehand(loaded, setup, display)
     with nullcontext(lock) if lock else TrainingLock(model_dir) as held:
@@ -131,7 +131,7 @@ def _read_images(setup: TrainingSetup, display: Display) -> None:
             update(row + 1)
 
 
-def _check_holds_no_data(config: Config, model_dir: Path) -> None:
+def check_holds_no_data(config: Config, model_dir: Path) -> None:
     """Refuse to replace a folder in which something lies that is trained on or predicted."""
     place = model_dir.resolve()
     folders = (data_dir(config), video_dir(config), test_videos_directory(config))
