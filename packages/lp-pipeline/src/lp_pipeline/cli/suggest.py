@@ -207,7 +207,4 @@ def _accept(checked: Path, files: LabelFiles, display: Display) -> None:
     if not files.files:
         raise PredictionError("guesses of which project?", remedy="name it by --project")
     own = next((f for f in files.files if suggested_file(f).name == checked.name), files.files[0])
-    done = accept_suggestions(checked, own)
-    kept = f"; {len(done.kept)} were labelled already, and stay as they are" if done.kept else ""
-    kept += f"; {len(done.empty)} have no position yet" if done.empty else ""
-    display.message(f"{len(done.added)} images are labelled now in {own}{kept}")
+    display.message(accept_suggestions(checked, own).told(own))
