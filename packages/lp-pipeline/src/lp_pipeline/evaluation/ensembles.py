@@ -67,10 +67,10 @@ def resume_ensemble(folder: Path, overrides: Sequence[str], display: Display) ->
         LPError: Something cannot be used any more.
         TrainingStoppedError: The user pressed Ctrl-C.
     """
-    ensemble = read_ensemble(folder)
-    assert ensemble is not None  # the caller has seen it
     with TrainingLock(folder) as lock:
         lock.acquire()
+        ensemble = read_ensemble(folder)
+        assert ensemble is not None  # the caller has seen it
         for name in ensemble.unfinished:
             display.message(f"{name} of {', '.join(ensemble.members)}")
             try:
@@ -125,7 +125,6 @@ def evaluate_ensemble(folder: Path, display: Display) -> None:
         result = calibrate_ensemble(folder, ensemble, members, project.sets)
         project = ModelProject.from_dir(folder)  # the manifest knows the calibration now
         write_project_evaluation(project, result)
-        report = write_model_report(project, result, display=display)
         show_errors(result, display)
-        display.message(f"report: {report}")
+        display.message(f"report: {write_model_report(project, result, display=display)}")
     display.message(f"ensemble: {folder}")
