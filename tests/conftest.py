@@ -51,9 +51,9 @@ def tiny_training():
 @pytest.fixture
 def same_bytes_after_ctrl_c(tmp_path):
     """Predicts a video whole, and stopped at a frame and gone on with, and compares the tables."""
+    from lp_analysis.prediction.videos import VideoPredictor
     from lp_core.display import SILENT, Display
     from lp_pipeline.model import Model
-    from lp_pipeline.prediction.videos import VideoPredictor
 
     class StopsAtFrame(Display):
         @contextmanager

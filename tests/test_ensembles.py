@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_core.batches import Prediction
 from lp_core.display import SILENT, Display
 from lp_data.inference.ensemble import EnsembleHandler
@@ -22,7 +23,6 @@ from lp_models.mhcrnn.tracker import ContextOptions, MHCRNNTracker
 from lp_pipeline.config.load import load_config
 from lp_pipeline.evaluation.ensembles import train_ensemble
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.videos import VideoPredictor
 
 
 @pytest.fixture(scope="module")

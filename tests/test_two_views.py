@@ -346,10 +346,10 @@ def test_a_session_without_a_camera_is_predicted_by_the_others_alone(joint_model
 
 
 def test_an_interrupted_session_goes_on_and_becomes_the_same(joint_model, videos, tmp_path):
+    from lp_analysis.prediction.sessions import predict_group
+    from lp_analysis.prediction.videos import VideoPredictor
     from lp_data.sessions import SessionVideo
     from lp_pipeline.model import Model
-    from lp_pipeline.prediction.sessions import predict_group
-    from lp_pipeline.prediction.videos import VideoPredictor
 
     model = Model.from_dir(joint_model, chunk=10)
     by = VideoPredictor(model.handler, model.scorer, model.calibration)

@@ -29,6 +29,7 @@ from scipy.cluster.vq import kmeans2
 from synthetic_study import CONFIG, RECIPE, STEPS_PER_EPOCH, cell, predict, table
 
 from lp_analysis.confidence.stored import stored_calibration
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_analysis.suggestion import PredictedVideo, SuggestionOptions, suggest_frames
 from lp_analysis.suggestion.appearance import survey_videos
 from lp_core.atomic import atomic_text
@@ -41,7 +42,6 @@ from lp_io.checkpoint import load_model, read_manifest
 from lp_pipeline.config.load import load_config
 from lp_pipeline.evaluation.after_training import evaluate_training
 from lp_pipeline.evaluation.model_project import ModelProject
-from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.run import train
 from lp_pipeline.training.setup import TrainingSetup
 from lp_synthetic import SyntheticProject, SyntheticSettings, generate_project

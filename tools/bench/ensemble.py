@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_core.allocator import keep_large_buffers
 from lp_data.inference.ensemble import EnsembleHandler
 from lp_data.testing.encoding import lengthen
 from lp_io.checkpoint import member_folders, read_ensemble
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.videos import VideoPredictor
 
 
 def predictor(folder: Path) -> VideoPredictor:

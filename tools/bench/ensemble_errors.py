@@ -27,6 +27,7 @@ from synthetic_study import CONFIG, ROOT, fill, table
 from lp_analysis.confidence.shown import ShownConfidence
 from lp_analysis.ensembles.combination import QUANTILE, squared_distance
 from lp_analysis.metrics.bootstrap import Interval, interval, times_drawn
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_analysis.smoothing import Outputs, smooth_tables
 from lp_core.display import SILENT
 from lp_core.poses import Visibility, confidence_of
@@ -38,7 +39,6 @@ from lp_pipeline.config.load import load_config
 from lp_pipeline.evaluation.after_training import follow_up
 from lp_pipeline.evaluation.ensembles import make_ensemble
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.run import train
 from lp_synthetic import SyntheticProject, SyntheticSettings, generate_project
 from lp_synthetic.project import is_project, read_project

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from lp_analysis.prediction.top_down import TopDownPredictor
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_core.allocator import keep_large_buffers
 from lp_core.geometry import affine
 from lp_data.datasets.samples import channels_first
@@ -31,7 +32,6 @@ from lp_data.inference.handler import PredictionHandler
 from lp_data.testing.encoding import lengthen
 from lp_data.video.open import open_video
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.videos import VideoPredictor
 
 
 class Cost(NamedTuple):

@@ -48,10 +48,10 @@ def measure_ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Frames per second of ours: the whole, decoding alone, the network alone."""
     import torch
 
+    from lp_analysis.prediction.videos import VideoPredictor
     from lp_core.registry import MODELS, load_plugin
     from lp_data.inference.handler import PredictionHandler
     from lp_data.video.open import open_video
-    from lp_pipeline.prediction.videos import VideoPredictor
 
     kind = load_plugin(MODELS, "heatmap")
     given = kind.Options(  # type: ignore[attr-defined]

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from lp_analysis.confidence.calibration import fit_calibration
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_core.display import Display
 from lp_core.registry import MODELS, load_plugin
 from lp_data.inference.handler import PredictionHandler
 from lp_data.testing.encoding import Encoding, encode
-from lp_pipeline.prediction.videos import VideoPredictor
 
 FRAMES = 23
 

@@ -153,10 +153,10 @@ def _dali(video: Path, frames: int, device: str, expected: Any) -> Found:
 
 def prediction(options: argparse.Namespace) -> Found:
     """A video to a table: the whole, decoding alone, the network alone."""
+    from lp_analysis.prediction.videos import VideoPredictor
     from lp_core.registry import MODELS, load_plugin
     from lp_data.inference.handler import PredictionHandler
     from lp_data.video.open import open_video
-    from lp_pipeline.prediction.videos import VideoPredictor
 
     frames, side = (64, 64) if options.quick else (6000, 256)
     video = bench_video(options, frames)

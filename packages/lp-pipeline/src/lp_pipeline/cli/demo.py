@@ -132,8 +132,8 @@ def _train(folder: Path, display: Display) -> Model:
 
 
 def _predict(model: Model, project: SyntheticProject, folder: Path, display: Display) -> None:
+    from lp_analysis.prediction.videos import VideoPredictor
     from lp_analysis.rendering.style import DrawingStyle
-    from lp_pipeline.prediction.videos import VideoPredictor
 
     style = DrawingStyle(confidence_threshold=0.1, trail=6, legend=True, skeleton=project.skeleton)
     predictor = VideoPredictor(

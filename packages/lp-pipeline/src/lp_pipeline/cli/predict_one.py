@@ -15,7 +15,9 @@ from lp_analysis.labeled_predictions import write_labeled_prediction
 from lp_analysis.prediction.labels import predict_labels
 from lp_analysis.prediction.session_drawing import several_views
 from lp_analysis.prediction.session_works import SessionWorks
+from lp_analysis.prediction.sessions import predict_group
 from lp_analysis.prediction.video_tables import VideoResult
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_core.devices import Precision
 from lp_core.display import Display
 from lp_core.errors import suggestion
@@ -56,8 +58,6 @@ from lp_pipeline.evaluation.model_project import (
     told_pose_metrics,
 )
 from lp_pipeline.model import Model
-from lp_pipeline.prediction.sessions import predict_group
-from lp_pipeline.prediction.videos import VideoPredictor
 
 
 @dataclass

@@ -19,10 +19,10 @@ from lp_pipeline.display import terminal_display
 from lp_pipeline.errors import PredictionError
 
 if TYPE_CHECKING:
+    from lp_analysis.prediction.videos import VideoPredictor
     from lp_analysis.suggestion import LabelFiles, PredictedVideo, Suggestion
     from lp_data.inference.handler import PredictionHandler
     from lp_pipeline.config.schema import Config
-    from lp_pipeline.prediction.videos import VideoPredictor
 
 TABLE = "suggested_frames.csv"
 

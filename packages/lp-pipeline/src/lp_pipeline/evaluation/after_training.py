@@ -12,7 +12,9 @@ from lp_analysis.labeled_predictions import LabeledPrediction, calibrate_model
 from lp_analysis.prediction.animals import animal_predictor
 from lp_analysis.prediction.session_drawing import several_views
 from lp_analysis.prediction.session_works import SessionWorks
+from lp_analysis.prediction.sessions import predict_group
 from lp_analysis.prediction.video_tables import VideoResult
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_analysis.report.timings import VideoTiming, keep_timings, stored_timings
 from lp_core.display import SILENT, Display
 from lp_core.errors import LPError, reason_of
@@ -38,8 +40,6 @@ from lp_pipeline.evaluation.evaluate_model import (
 )
 from lp_pipeline.evaluation.model_project import ModelProject, told_pose_metrics
 from lp_pipeline.evaluation.model_report import write_model_report
-from lp_pipeline.prediction.sessions import predict_group
-from lp_pipeline.prediction.videos import VideoPredictor
 from lp_pipeline.training.setup import TrainingSetup
 
 

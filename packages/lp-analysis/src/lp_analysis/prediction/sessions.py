@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lp_analysis.prediction.video_tables import VideoResult, identity_of, write_session
+from lp_analysis.prediction.videos import VideoPredictor
 from lp_data.inference.joint import JointPredictor, opened_session
 from lp_data.regions import Boxes
 from lp_data.sessions import Group, others_of
-from lp_pipeline.prediction.videos import VideoPredictor
 
 
 def predict_group(

@@ -1,1 +1,0 @@
-"""Predict videos, folders and label files with a trained tracker."""
