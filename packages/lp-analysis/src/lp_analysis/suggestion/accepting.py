@@ -30,12 +30,13 @@ class Accepted(NamedTuple):
     kept: tuple[str, ...]
     empty: tuple[str, ...] = ()
 
-    def told(self, label_file: Path) -> str:
-        """It in words."""
-        kept = f"; {len(self.kept)} were labelled already, and stay as they are"
-        empty = f"; {len(self.empty)} have no position yet"
-        said = f"{len(self.added)} images are labelled now in {label_file}"
-        return said + kept * bool(self.kept) + empty * bool(self.empty)
+    @property
+    def told(self) -> str:
+        """In words."""
+        said = f"{len(self.added)} images are labelled now"
+        if self.kept:
+            said += f"; {len(self.kept)} were labelled already, and stay as they are"
+        return f"{said}; {len(self.empty)} have no position yet" if self.empty else said
 
 
 def accept_suggestions(checked: Path, label_file: Path) -> Accepted:

@@ -38,9 +38,11 @@ def features_of_videos(
     Args:
         videos: The videos.
         handler: Runs the tracker whose backbone's features, averaged over the image, are taken;
-            None takes small grey pictures.
+            small grey pictures are without one, and where it looks at several views together.
         reader: A registered video reader, or ``auto``.
     """
+    if handler is not None and handler.tracker.views == "jointly":
+        handler = None
 
     def features(video: int, frames: Sequence[int]) -> Features:
         size = None if handler is None else handler.read_size

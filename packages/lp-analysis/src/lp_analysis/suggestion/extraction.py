@@ -52,6 +52,12 @@ class Extracted:
     neighbours: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> list[str]:
+        """What there is to say of it, in lines."""
+        around = f"{self.images} images and {self.neighbours} around them: {self.file}"
+        return [*(f"note: {note}" for note in self.notes), around]
+
 
 def suggested_file(label_file: Path) -> Path:
     """Where the guesses for a label file lie: ``CollectedData_suggested.csv`` beside it."""

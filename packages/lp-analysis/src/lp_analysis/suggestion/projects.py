@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lp_analysis.errors import SuggestionError
+from lp_analysis.suggestion.accepting import Accepted, accept_suggestions
 from lp_analysis.suggestion.extraction import (
     Extracted,
     check_keypoints,
     extract_frames,
     known_images,
     labelled_frames,
+    suggested_file,
 )
 from lp_analysis.suggestion.suggest import Suggestion
 from lp_data.labels import read_labels
@@ -52,6 +54,30 @@ class LabelFiles:
                 remedy="rename it to SESSION_VIEW",
             )
         return self.files[self.views.names.index(found.view)]
+
+    def accept(self, checked: Path) -> Accepted:
+        """Add checked guesses to the label file that they are of, or to the first one.
+
+        Raises:
+            LPError: There is no label file, or a file cannot be read or written.
+        """
+        if not self.files:
+            raise SuggestionError("guesses of which project?", remedy="name it by --project")
+        own = (file for file in self.files if suggested_file(file).name == checked.name)
+        return accept_suggestions(checked, next(own, self.files[0]))
+
+    def of_one_camera(self) -> Path:
+        """The first label file.
+
+        Raises:
+            SuggestionError: There is none, or there are several cameras.
+        """
+        if self.views is not None or not self.files:
+            raise SuggestionError(
+                "extra labels are of one camera, but the project has several",
+                where=", ".join(map(str, self.files)),
+            )
+        return self.files[0]
 
     def labelled(self, videos: Sequence[Path]) -> dict[Path, set[int]]:
         """For each video the frames that are labelled, or wait to be.

@@ -14,7 +14,6 @@ from lp_pipeline.cli.options import Device, Overwrite, Reader
 from lp_pipeline.cli.predict import sort_inputs
 from lp_pipeline.cli.session import start_session
 from lp_pipeline.display import terminal_display
-from lp_pipeline.errors import PredictionError
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class Distil:
     project: Annotated[Path, typer.Argument(help="The config or the folder of the project.")]
     videos: Annotated[list[Path], typer.Argument(help="Unlabelled videos, or folders of them.")]
     member: Annotated[
-        list[Path] | None,
-        typer.Option(help="Another model of an ensemble, repeated for each."),
+        list[Path] | None, typer.Option(help="Another teacher, repeated for each.")
     ] = None
     smooth: Annotated[
         bool, typer.Option("--smooth", help="Smooth the predictions over time first.")
@@ -53,16 +51,13 @@ class Distil:
         start_session()
         from lp_analysis.smoothing import Outputs, smooth_tables
         from lp_analysis.suggestion import DistilOptions, distil, extra_labels_file
-        from lp_pipeline.cli.suggest import looks_of, predict_by, project_config, project_labels
+        from lp_pipeline.cli.suggest import predict_by, project_config, project_labels
 
         display, files = terminal_display(), project_labels(project_config(self.project))
-        if files.views is not None:
-            raise PredictionError(
-                "extra labels are of one camera, but the project has several", where=self.project
-            )
         _, videos = sort_inputs(self.videos)
         options = DistilOptions(self.count, self.least, self.apart, self.seed, self.reader)
-        target = extra_labels_file(files.files[0])
+        labels = files.of_one_camera()
+        target = extra_labels_file(labels)
         refuse_existing(target, overwrite=self.overwrite)
         models = [self.teacher, *(self.member or ())]
         by, predicted = predict_by(models, videos, files, self.device, self.reader, display)
@@ -74,16 +69,13 @@ class Distil:
             smoothed[each.video] = outputs.tables[""]
         done = distil(
             predicted,
-            files.files[0],
+            labels,
             options,
             smoothed=smoothed,
-            handler=looks_of(by),
+            handler=by.handler,
             scorer=by.scorer,
         )
-        for note in done.notes:
-            display.message(f"note: {note}")
-        display.message(f"{done.images} extra labels: {done.file}")
-        key = f"data.extra_labels={target.name}"
-        display.message(
-            f"next: litpose train {quoted(self.project)} {key}, with a smaller model.backbone"
-        )
+        for line in done.told:
+            display.message(line)
+        train = f"litpose train {quoted(self.project)} data.extra_labels={target.name}"
+        display.message(f"next: {train}, with a smaller model.backbone")

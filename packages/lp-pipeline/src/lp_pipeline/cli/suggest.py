@@ -21,7 +21,6 @@ from lp_pipeline.errors import PredictionError
 if TYPE_CHECKING:
     from lp_analysis.prediction.videos import VideoPredictor
     from lp_analysis.suggestion import LabelFiles, PredictedVideo, Suggestion
-    from lp_data.inference.handler import PredictionHandler
     from lp_pipeline.config.schema import Config
 
 TABLE = "suggested_frames.csv"
@@ -46,8 +45,7 @@ class Suggest:
     ] = None
     count: Annotated[int, typer.Option(min=1, help="Frames of all videos together.")] = 20
     member: Annotated[
-        list[Path] | None,
-        typer.Option(help="Another model of an ensemble, repeated for each: where they disagree."),
+        list[Path] | None, typer.Option(help="Another model, to see where they disagree; repeated.")
     ] = None
     extract: Annotated[
         bool,
@@ -79,7 +77,7 @@ class Suggest:
         model = next((path for path in inputs[:1] if (path / MANIFEST_NAME).is_file()), None)
         files = _label_files(self, model)
         if self.accept is not None:
-            _accept(self.accept, files, display)
+            display.message(files.accept(self.accept).told)
             return
         others, videos = sort_inputs(inputs[model is not None :])
         if others:
@@ -93,12 +91,8 @@ class Suggest:
         few = "; all others would be near-duplicates" if len(found) < self.count else ""
         display.message(f"{len(found)} frames to label next{few}: {output}")
         for each in files.extract(found, tables) if self.extract else ():
-            display.message(
-                f"{each.images} images and {each.neighbours} around them; check the guesses in "
-                f"{each.file}, then add them to the labels by --accept"
-            )
-            for note in each.notes:
-                display.message(f"note: {note}")
+            for line in (*each.told, "check the guesses, then add them to the labels by --accept"):
+                display.message(line)
 
 
 def _label_files(request: Suggest, model: Path | None) -> LabelFiles:
@@ -155,7 +149,7 @@ def _suggestions(
     found = suggest_frames(
         predicted,
         replace(options, threshold=style_of(model).confidence_threshold),
-        handler=looks_of(by),
+        handler=by.handler,
         pose_metrics=by.metrics,
         labelled=labelled,
     )
@@ -170,13 +164,9 @@ def predict_by(
     reader: str,
     display: Display,
 ) -> tuple[VideoPredictor, list[PredictedVideo]]:
-    """Predict videos by one model, or by all of an ensemble, where they are not predicted yet.
+    """Predict videos where they are not yet; returns what predicts by the first model, and tables.
 
-    Returns:
-        What predicts by the first model, and the tables of each video.
-
-    Raises:
-        LPError: A model is of other keypoints than the labels, or a video cannot be predicted.
+    A model of other keypoints than the labels is refused.
     """
     from lp_analysis.suggestion import PredictedVideo
     from lp_pipeline.cli.predict_one import InputPredictor
@@ -193,18 +183,3 @@ def predict_by(
         PredictedVideo(video, own[0], own if several else ())
         for video, own in zip(videos, tables, strict=True)
     ]
-
-
-def looks_of(by: VideoPredictor) -> PredictionHandler | None:
-    """What tells by a network how alike frames are; None where it looks at several views."""
-    return by.handler if by.handler.tracker.views == "each" else None
-
-
-def _accept(checked: Path, files: LabelFiles, display: Display) -> None:
-    """Add checked guesses to the label file beside them, or to the only one."""
-    from lp_analysis.suggestion import accept_suggestions, suggested_file
-
-    if not files.files:
-        raise PredictionError("guesses of which project?", remedy="name it by --project")
-    own = next((f for f in files.files if suggested_file(f).name == checked.name), files.files[0])
-    display.message(accept_suggestions(checked, own).told(own))
