@@ -119,7 +119,6 @@ class Served:
             os.kill(self.process, how)
             assert self._launcher.stdout.readline() == "ended\n"
             self.process = 0
-            self.client.close()
 
 
 @pytest.fixture(scope="session")
@@ -149,3 +148,4 @@ def served(launcher, tmp_path):
     yield call
     for each in running:
         each.end()
+        each.client.close()  # not before: a test may be sending while a thread ends the process
