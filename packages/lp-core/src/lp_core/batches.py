@@ -124,7 +124,7 @@ class LossInputs(TypedDict, total=False):
         heatmaps_targ, heatmaps_pred: (R, K, h, w), each map sums to 1, or to 0 where there is no
             target.
         peaks_targ, peaks_pred: (B, M, h, w) maps of all animals of each image, such as one for each
-            keypoint: how near the nearest one is, from 0 to 1, NaN where nobody knows, and the
+            keypoint: how near the nearest one is, from 0 to 1, NaN where unknown, and the
             logits of that.
         offsets_targ, offsets_pred: (B, K, 2, h, w) from each cell to the centre of the animal whose
             keypoint is there, in body lengths; targets are NaN where none is.

@@ -1,4 +1,4 @@
-"""Where work reports to while it goes on, such as to a terminal; by default to nobody."""
+"""Where work reports to while it goes on, such as to a terminal; by default nowhere."""
 
 from __future__ import annotations
 

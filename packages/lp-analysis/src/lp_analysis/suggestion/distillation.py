@@ -1,4 +1,4 @@
-"""Extra labels for a student: what a teacher is sure of, on frames that nobody has labelled.
+"""Extra labels for a student: what a teacher is sure of, on frames without labels.
 
 Extra labels are predictions, each with a weight: `lp_data.extra_labels` lets them train, and never
 validate or test, and leaves out images that are labelled by hand.

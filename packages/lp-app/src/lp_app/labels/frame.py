@@ -58,7 +58,7 @@ class FrameLabels:
     Attributes:
         animals: Its animals.
         empty: Whether somebody has said that there is no animal; where it is not said, an image
-            without labels is one that nobody has labelled yet.
+            without labels is one that is not labelled yet.
     """
 
     animals: tuple[Animal, ...] = ()

@@ -1,7 +1,7 @@
 """The journal of edits: append-only, and on the disk before an edit is acknowledged.
 
-Each line is one JSON object. A line without its end was being written when the process died: nobody
-was told that its edit was kept, and it is cut off when the journal is opened again.
+Each line is one JSON object. A line without its end was being written when the process died: its
+edit was not acknowledged, and it is cut off when the journal is opened again.
 """
 
 from __future__ import annotations

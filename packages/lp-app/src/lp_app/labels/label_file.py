@@ -107,11 +107,11 @@ class LabelFile:
 
     def _table(self, rows: Mapping[str, FrameLabels]) -> PoseTable:
         """The rows of all images; one without an animal has a row without a position."""
-        nobody = Animal(None, (Keypoint(),) * len(self.keypoints))
+        blank = Animal(None, (Keypoint(),) * len(self.keypoints))
         listed = [
             (image, animal)
             for image, labels in rows.items()
-            for animal in labels.animals or (nobody,)
+            for animal in labels.animals or (blank,)
         ]
         points = np.full((len(listed), len(self.keypoints), 2), np.nan)
         codes = np.zeros(points.shape[:2], np.int8)

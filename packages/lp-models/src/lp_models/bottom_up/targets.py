@@ -26,7 +26,7 @@ class Targets(NamedTuple):
 
     Attributes:
         peaks: (B, K + 1, h, w) from 0 to 1, of the keypoints and then of the centres; NaN where
-            nobody knows.
+            it is not known.
         offsets: (B, K, 2, h, w) from each cell to the centre of the animal whose keypoint is the
             nearest, in body lengths; NaN where none is near.
     """
